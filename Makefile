@@ -1,0 +1,53 @@
+# `make help` lists the targets. `make pipeline` and `make test` set up what they need, in either order.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
+IMAGE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help pipeline test check format predict bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+pipeline: $(VENV)/.runtime  ## set up, run what has changed (dvc repro), say what came out
+	@$(BIN)/python -m pipelines.local
+
+test: $(VENV)/.test  ## set up, run all tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.test  ## format, lint, types, import contracts, tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest
+
+format: $(VENV)/.test  ## format the code and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+predict: $(VENV)/.runtime  ## IMAGE=x.png: mask and overlay by the champion, into predictions/
+	@$(if $(IMAGE),$(BIN)/maskmill predict "$(IMAGE)",echo "error: which image? make predict IMAGE=x.png" >&2; exit 2)
+
+bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/benchmarks.md)
+	@$(BIN)/python benchmarks/training_settings.py
+
+clean:  ## remove what tools left behind; never data, stores, models or checkpoints
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis predictions
+	@find src tests pipelines benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# An install that was cut off is started over: .started is there from its beginning to its end.
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else "error: maskmill needs Python 3.11 to 3.13, $(PYTHON) is %d.%d; name another: make PYTHON=python3.11" % v[:2])'
+	@if [ -e $(VENV)/.started ]; then rm -rf $(VENV); fi
+	@echo "setting up $(VENV): about 2 GB, 2 to 5 minutes the first time"
+	@$(PYTHON) -m venv $(VENV) && touch $(VENV)/.started
+	@$(PIP) -e .
+	@rm $(VENV)/.started && touch $@ && echo "set up: $(VENV)"
+
+$(VENV)/.test: $(VENV)/.runtime
+	@echo "adding the test tools to $(VENV)"
+	@$(PIP) -e '.[test]'
+	@touch $@

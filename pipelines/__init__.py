@@ -1,0 +1,1 @@
+"""What runs when: the only package that knows DVC."""

@@ -1,0 +1,22 @@
+"""maskmill: a folder of images and masks becomes a validated, versioned, trained, gated and served segmentation model.
+
+import maskmill
+mask = maskmill.load("models:/icbm152@champion").predict("slice.png")  # (H, W) uint8 class ids
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from maskmill.inference.predict import Predictor
+
+__version__ = "0.1.0"
+
+
+def load(uri: str) -> "Predictor":
+    """A predictor from a registered version: `models:/NAME@champion` or `models:/NAME/3`.
+
+    Raises: MaskmillError when there is no such version, or its weights are not those that were registered.
+    """
+    from maskmill.tracking.registry import load as load_version
+
+    return load_version(uri)

@@ -1,0 +1,72 @@
+"""`maskmill ...` for people; stages and flows never go through it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maskmill import config, files
+from maskmill.errors import MaskmillError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+_STRICT_REFUSED = 3
+
+
+@app.command()
+def check() -> None:
+    """Hold params.yaml against the code, without running anything."""
+    from maskmill.stages.check import check as check_params
+
+    p = config.load()
+    check_params(p.data, p.augmentation, p.variants, p.models, p.train, p.evaluation, p.gate)
+    print(f"{config.PARAMS}: fine; {len(p.variants)} variants: {', '.join(p.variants)}")
+
+
+@app.command()
+def predict(
+    image: Annotated[Path, typer.Argument(help="An image file of any size.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("predictions"),
+    model: Annotated[
+        str, typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given.")
+    ] = "",
+) -> None:
+    """Write the mask of an image, and the image with the mask over it."""
+    import maskmill
+    from maskmill.data import decode
+    from maskmill.evaluation import pictures
+
+    uri = model or f"models:/{config.load().tracking.model}@champion"
+    predictor = maskmill.load(uri)
+    card = predictor.card
+    pixels = decode.image(image, card.in_channels)
+    mask = predictor.predict(pixels)
+    colours = [tuple(bytes.fromhex(card.colours[name][1:])) for name in card.classes]
+    background = None if card.background is None else card.classes.index(card.background)
+    over = pictures.overlay(pixels, mask, colours, background)  # type: ignore[arg-type]
+    for kind, picture in (("mask", mask), ("overlay", over)):
+        pictures.save(out / f"{image.stem}_{kind}.png", picture)
+    shares = ", ".join(f"{name} {(mask == i).mean():.1%}" for i, name in enumerate(card.classes))
+    print(f"{uri} ({card.variant}): {shares}")
+    print(f"look at {out / f'{image.stem}_overlay.png'}; class ids are in {out / f'{image.stem}_mask.png'}")
+
+
+@app.command()
+def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 where the gate refused.")] = False) -> None:
+    """Say what the gate decided in the last run."""
+    path = Path(config.load().paths.metrics) / "registration.json"
+    if not path.exists():
+        raise MaskmillError(f"{path}: no such file; nothing has been gated yet: run `make pipeline`")
+    verdict = files.read_json(path)
+    print(f"{verdict['model']} version {verdict['version']} {verdict['outcome']}: {verdict['reason']}")
+    if strict and verdict["outcome"] == "refused":
+        raise typer.Exit(_STRICT_REFUSED)
+
+
+def main() -> None:
+    """The entry point of `maskmill`."""
+    try:
+        app()
+    except MaskmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,262 @@
+"""params.yaml as frozen, typed sections; the only reader of that file.
+
+Each section is a class below; each field says its unit and meaning. A key that is not here, or a value out of range,
+is an error that names the key, the value, what is allowed and the file.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from maskmill.components import suggest
+from maskmill.errors import MaskmillError
+
+PARAMS = Path("params.yaml")
+IGNORE = "ignore"  # in `data.values`: pixels of this value take part in nothing
+SPLITS = ("train", "val", "test")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Seed = Annotated[int, Field(ge=0)]
+Severity = Literal["critical", "warning", "info"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    """A frozen part of params.yaml that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError("must be a relative path inside the repository: DVC does not version what is outside")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+
+
+class Paths(Section):
+    """Where everything lies, relative to the repository."""
+
+    source: Inside
+    source_config: Inside
+    splits: Inside
+    raw: Inside
+    prepared: Inside
+    models: Inside
+    challenger: Inside
+    metrics: Inside
+    reports: Inside
+    state: Inside
+
+
+class Data(Section):
+    """What the images and masks mean."""
+
+    title: str
+    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=250, strict=False)]  # order = id
+    background: str | None  # the class that no foreground score counts
+    ignore_index: Byte  # mask value that takes part in nothing
+    values: dict[Byte, str] | None  # stored mask value -> class; null: the stored values are the ids
+    colours: dict[str, Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]]  # class -> colour of overlays
+    in_channels: Literal[1, 3]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes: {list(self.classes)} names a class twice")
+        if IGNORE in self.classes:
+            raise ValueError(f"classes: {IGNORE!r} is what data.values calls pixels of no class; take another name")
+        if self.ignore_index < len(self.classes):
+            raise ValueError(f"ignore_index: {self.ignore_index} is also the id of a class; take 255")
+        known = {"background": {self.background} if self.background else set(), "colours": set(self.colours)}
+        known["values"] = set((self.values or {}).values()) - {IGNORE}
+        for key, used in known.items():
+            if unknown := used - set(self.classes):
+                raise ValueError(f"{key}: {sorted(map(str, unknown))} not in data.classes {list(self.classes)}")
+        if missing := set(self.classes) - set(self.colours):
+            raise ValueError(f"colours: no colour for {sorted(missing)}")
+        return self
+
+    @cached_property
+    def foreground(self) -> tuple[int, ...]:
+        """Ids of all classes but the background."""
+        return tuple(i for i, name in enumerate(self.classes) if name != self.background)
+
+    @cached_property
+    def palette(self) -> list[tuple[int, int, int]]:
+        """One RGB colour per class id, 0..255."""
+        codes = [self.colours[name] for name in self.classes]
+        return [(int(c[1:3], 16), int(c[3:5], 16), int(c[5:7], 16)) for c in codes]
+
+
+class Validation(Section):
+    """How bad a finding is: `critical` stops the line, `warning` and `info` are told."""
+
+    duplicate_images: Severity
+    duplicate_masks: Severity
+    empty_masks: Severity
+
+
+class Splits(Section):
+    """How groups that data/splits.csv does not name are divided."""
+
+    val: Share  # of the images
+    test: Share
+    seed: Seed
+
+
+class Augmentation(Section):
+    """The recipe of the training images."""
+
+    crop_px: Annotated[tuple[Positive, Positive], Field(strict=False)] | None  # height, width; null: whole images
+    transforms: tuple[dict[str, dict[str, Any]], ...] = Field(strict=False)  # albumentations name -> its options
+    preview: Positive  # pairs on the preview sheet
+
+
+class Train(Section):
+    """How a variant is trained."""
+
+    seed: Seed
+    steps: Positive  # optimizer steps, at most
+    batch_size: Positive
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    losses: dict[str, Annotated[float, Field(gt=0)]]  # name -> weight in the sum
+    val_every_steps: Positive
+    patience: Positive  # validations without a better score before training stops
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]
+    threads: Positive  # CPU threads; another number gives other weights
+    workers: Annotated[int, Field(ge=0)]  # loader processes; the number does not change the result
+    checkpoint_every_s: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.losses:
+            raise ValueError("losses: {} trains nothing; name at least one, for example {cross_entropy: 1.0}")
+        if self.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps: {self.warmup_steps} must be below steps, {self.steps}")
+        return self
+
+
+class Evaluation(Section):
+    """Which number is the headline: early stopping, selection, gate and report share it."""
+
+    primary: str  # a name of metrics.confusion
+
+
+class Report(Section):
+    """What the page shows."""
+
+    gallery: Positive  # best and worst test images shown for each variant
+
+
+class Selection(Section):
+    """Which variant is put forward, on the validation split."""
+
+    minimum: Share  # of the primary metric; below it no variant is good enough
+    tie: Share  # variants this close to the best count as equal, and the smallest of them wins
+
+
+class Gate(Section):
+    """What a challenger must show on the test split to become champion."""
+
+    minimum: dict[str, Share]  # metric -> least value
+    max_drop: Share  # of the primary metric, against the champion on the same test set
+
+
+class Tracking(Section):
+    """Where runs and versions are recorded."""
+
+    uri: str  # an MLflow tracking URI; sqlite paths are relative to the repository
+    experiment: str
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the registered model's name
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    paths: Paths
+    data: Data
+    validation: Validation
+    splits: Splits
+    augmentation: Augmentation
+    variants: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
+    models: dict[Name, dict[str, Any]]
+    train: Train
+    evaluation: Evaluation
+    selection: Selection
+    gate: Gate
+    tracking: Tracking
+    report: Report
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError(f"variants: {list(self.variants)} names a variant twice")
+        for variant in self.variants:
+            if variant not in self.models:
+                raise ValueError(
+                    f"variants: {variant!r} has no section under models{suggest(variant, self.models)}; "
+                    f"there are {', '.join(self.models)}; for the defaults write `{variant}: {{}}`"
+                )
+        if self.splits.val + self.splits.test >= 1:
+            raise ValueError(f"splits: val {self.splits.val} + test {self.splits.test} leaves nothing to train on")
+        return self
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and check params.yaml.
+
+    Raises: MaskmillError with every mistake in the file, one per line.
+    """
+    return parse(read_yaml(path), path)
+
+
+def parse(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
+    """Check the values of params.yaml; `path` is named in errors."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise MaskmillError("\n".join(_explain(e, path) for e in error.errors())) from None
+
+
+def read_yaml(path: Path) -> Any:
+    """The value of a YAML file. Raises: MaskmillError when there is none, or it is not YAML."""
+    try:
+        return YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise MaskmillError(f"{path}: no such file in {Path.cwd()}; run from the repository's top folder") from None
+    except YAMLError as error:
+        raise MaskmillError(f"{path}: not readable as YAML: {error}") from None
+
+
+def _explain(error: Mapping[str, Any], path: Path) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        allowed = _keys_beside(error["loc"])
+        near = suggest(str(error["loc"][-1]), allowed)
+        return f"{path}: {key} is not a setting{near}; allowed there are {', '.join(allowed)}"
+    if error["type"] == "missing":
+        return f"{path}: {key} is missing; add it"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error" and isinstance(error["input"], BaseModel | dict):
+        return f"{path}: {key + ': ' if key else ''}{message}"
+    return f"{path}: {key}: got {error['input']!r}: {message[0].lower() + message[1:]}"
+
+
+def _keys_beside(location: tuple[str | int, ...]) -> list[str]:
+    kind: Any = Params
+    for part in location[:-1]:
+        kind = kind.model_fields[part].annotation
+    return list(kind.model_fields)

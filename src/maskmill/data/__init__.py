@@ -1,0 +1,1 @@
+"""From files to training samples: decode, manifest, expectations, splits, shards, augmentation, dataset."""

@@ -1,0 +1,85 @@
+"""Training batches in an order that is a pure function of the seed, so that a restart goes on where it stopped."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from maskmill.data.augmentation import Recipe
+from maskmill.data.shards import Shard
+from maskmill.errors import MaskmillError
+
+Draw = tuple[int, int]  # epoch, sample
+
+
+class TrainingPairs(Dataset[tuple[Tensor, Tensor]]):
+    """Varied pairs: (epoch, sample) -> image (C, H, W) uint8, mask (H, W) uint8."""
+
+    def __init__(self, shard: Shard, recipe: Recipe, seed: int) -> None:
+        self._shard, self._recipe, self._seed = shard, recipe, seed
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        epoch, sample = draw
+        image, mask = self._recipe(*self._shard[sample], (self._seed, epoch, sample))
+        return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(mask.copy())
+
+
+class BatchOrder:
+    """Batches of draws for optimizer steps `first`..`last`-1: shuffled epochs, one behind the other.
+
+    Step k takes places k*batch .. (k+1)*batch-1 of the endless row of epochs; no sample is dropped.
+    """
+
+    def __init__(self, samples: int, batch: int, seed: int, first: int, last: int) -> None:
+        self._samples, self._batch, self._seed = samples, batch, seed
+        self._first, self._last = first, last
+
+    def __len__(self) -> int:
+        return self._last - self._first
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        for step in range(self._first, self._last):
+            places = range(step * self._batch, (step + 1) * self._batch)
+            yield [(p // self._samples, self._sample(*divmod(p, self._samples))) for p in places]
+
+    def _sample(self, epoch: int, place: int) -> int:
+        if getattr(self, "_shuffled", None) != epoch:
+            self._shuffled = epoch
+            self._order = np.random.default_rng((self._seed, epoch)).permutation(self._samples)
+        return int(self._order[place])
+
+
+def training_batches(
+    shard: Shard, recipe: Recipe, *, batch: int, seed: int, first: int, last: int, workers: int
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Loader of (N, C, H, W) and (N, H, W) uint8 batches for steps `first`..`last`-1; same for any `workers`.
+
+    Raises: MaskmillError when the images, after the recipe's crop, would not have one size.
+    """
+    pairs = TrainingPairs(shard, recipe, seed)
+    sizes = {tuple(pairs[0, i][1].shape): shard.ids[i] for i in _one_of_each_size(shard)}
+    if len(sizes) > 1:
+        listed = ", ".join(f"{name} {h} x {w}" for (h, w), name in sizes.items())
+        raise MaskmillError(
+            f"training images differ in size ({listed} px) and cannot form a batch; "
+            "set augmentation.crop_px in params.yaml, for example [256, 256]"
+        )
+    order = BatchOrder(len(shard), batch, seed, first, last)
+    # each worker must work on one thread, or they and the training fight over the cores
+    return DataLoader(pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack)
+
+
+def _stack(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    if len({mask.shape for _, mask in pairs}) > 1:
+        raise MaskmillError(
+            "params.yaml: augmentation.transforms: a transform changes the size of some images, which then form "
+            "no batch; take it out, or set augmentation.crop_px and put only transforms that keep the size"
+        )
+    images, masks = zip(*pairs, strict=True)
+    return torch.stack(images), torch.stack(masks)
+
+
+def _one_of_each_size(shard: Shard) -> list[int]:
+    return list({size: i for i, size in enumerate(shard.sizes)}.values())

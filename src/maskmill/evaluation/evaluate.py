@@ -1,0 +1,90 @@
+"""Scores of one model on one split, from one confusion matrix, and the images it does best and worst on."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from maskmill import files
+from maskmill.data import decode
+from maskmill.data.shards import Shard
+from maskmill.inference.predict import Predictor
+from maskmill.metrics.confusion import Confusion
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model on one split."""
+
+    scores: dict[str, float]  # by `metrics.confusion`: over the split, never a mean over images
+    confusion: np.ndarray  # (K, K) int64, rows truth
+    per_image: pd.DataFrame  # id, score: the primary metric of each image alone
+    masks: dict[str, np.ndarray]  # id -> (H, W) uint8, the best and worst only
+
+
+def evaluate(
+    predictor: Predictor, shard: Shard, *, foreground: tuple[int, ...], primary: str, gallery: int, title: str
+) -> Evaluation:
+    """Predict every image of the split, one at a time as serving does, and count.
+
+    Keeps the `gallery` best and `gallery` worst masks by the image's own primary metric.
+    """
+    card = predictor.card
+    total = Confusion(card.classes, card.ignore_index)
+    rows: list[tuple[str, float]] = []
+    for name, (image, mask) in zip(shard.ids, tqdm(shard, title, unit="image", disable=None, leave=False), strict=True):
+        one = Confusion(card.classes, card.ignore_index)
+        one.update(predictor.predict(image), mask)
+        total.add(one)
+        rows.append((name, one.scores(foreground)[primary]))
+    per_image = pd.DataFrame(rows, columns=["id", "score"])
+    best, worst = best_and_worst(per_image, gallery)
+    masks = {name: predictor.predict(shard[shard.ids.index(name)][0]) for name in (*best, *worst)}
+    return Evaluation(total.scores(foreground), total.matrix, per_image, masks)
+
+
+def best_and_worst(per_image: pd.DataFrame, count: int) -> tuple[list[str], list[str]]:
+    """Ids of the `count` highest scores, best first, and of the lowest, worst first; no id in both, NaN in neither."""
+    ranked = per_image.dropna(subset="score").sort_values(["score", "id"])["id"].tolist()
+    worst = ranked[:count]
+    best = [name for name in ranked[::-1][:count] if name not in worst]
+    return best, worst
+
+
+def read_per_image(folder: Path) -> pd.DataFrame:
+    """id, score: what `write_details` wrote; an image without a score has NaN."""
+    return pd.read_csv(folder / "per_image.csv", dtype={"id": str}, keep_default_na=False, na_values={"score": [""]})
+
+
+def write_metrics(path: Path, scores: dict[str, float]) -> None:
+    """Write scores by name; NaN (an absent class) becomes null."""
+    files.write_json(path, {name: value if math.isfinite(value) else None for name, value in scores.items()})
+
+
+def read_metrics(path: Path) -> dict[str, float]:
+    """What `write_metrics` wrote; null becomes NaN."""
+    return {name: math.nan if value is None else value for name, value in files.read_json(path).items()}
+
+
+def write_details(folder: Path, evaluation: Evaluation, classes: tuple[str, ...]) -> None:
+    """Write confusion.csv (truth, predicted, pixels), per_image.csv and the kept masks."""
+    cells = [
+        {"truth": truth, "predicted": predicted, "pixels": int(evaluation.confusion[i, j])}
+        for i, truth in enumerate(classes)
+        for j, predicted in enumerate(classes)
+    ]
+    files.write_text(folder / "confusion.csv", pd.DataFrame(cells).to_csv(index=False))
+    files.write_text(folder / "per_image.csv", evaluation.per_image.to_csv(index=False))
+    for name, mask in evaluation.masks.items():
+        files.write_bytes(folder / "masks" / f"{name}.png", decode.png_bytes(mask))
+
+
+def read_confusion(folder: Path, classes: tuple[str, ...]) -> np.ndarray:
+    """(K, K) int64, rows truth: what `write_details` wrote."""
+    cells = pd.read_csv(folder / "confusion.csv", dtype={"truth": str, "predicted": str}, keep_default_na=False)
+    table = cells.pivot(index="truth", columns="predicted", values="pixels")
+    counts: np.ndarray = table.loc[list(classes), list(classes)].to_numpy(np.int64)
+    return counts

@@ -1,0 +1,1 @@
+"""How good a segmentation is: one family of metrics per file."""

@@ -1,0 +1,1 @@
+"""The variants: one file each, whose function of the same name makes it."""

@@ -1,0 +1,32 @@
+"""Children that die with their parent, so that a killed run leaves nothing behind that still writes."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_POLL_S = 1.0
+
+
+def die_with_parent() -> None:
+    """Have this process killed as soon as its parent is gone.
+
+    Linux's kernel does it (prctl PR_SET_PDEATHSIG); elsewhere a thread looks once a second whether the parent
+    has changed, which is how Unix shows that it died.
+    """
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+    else:
+        threading.Thread(target=_exit_without, args=(parent,), daemon=True).start()
+
+
+def _exit_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_S)
+    os._exit(1)

@@ -1,0 +1,43 @@
+"""python -m maskmill.stages NAME [VARIANT]: run one stage of dvc.yaml in the repository's top folder."""
+
+import errno
+import inspect
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from maskmill import components, config, stages
+from maskmill.errors import MaskmillError
+from maskmill.processes import die_with_parent
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status 0 when the stage's outs are written, 2 when the user has something to mend."""
+    die_with_parent()
+    try:
+        _run(*arguments)
+    except MaskmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        free_mb = shutil.disk_usage(".").free / 1e6
+        print(f"error: no space left on the disk ({free_mb:.0f} MB free): {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(name: str, variant: str | None = None) -> None:
+    stage = components.factory(stages.__name__, name, "stage")
+    params = config.load()
+    given: dict[str, Any] = {
+        section: variant if section == "variant" else getattr(params, section)
+        for section in inspect.signature(stage).parameters
+    }
+    stage(**given)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""register: record the trainings in MLflow, register the challenger, and let the gate decide."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from maskmill import files
+from maskmill.config import Data, Evaluation, Gate, Paths, Tracking
+from maskmill.data import manifest
+from maskmill.data.shards import Shard
+from maskmill.evaluation import evaluate
+from maskmill.evaluation.evaluate import read_metrics
+from maskmill.inference.predict import Predictor
+from maskmill.tracking import promotion, registry
+from maskmill.tracking import run as runs
+from maskmill.tracking import store as stores
+
+
+def register(
+    paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, gate: Gate, tracking: Tracking
+) -> None:
+    """Write metrics/registration.json; repeated, it makes no second run, version or promotion."""
+    store = stores.connect(tracking, paths)
+    recorded = {variant: _record(store, paths, data, variant) for variant in variants}
+    selection = files.read_json(Path(paths.metrics) / "selection.json")
+    verdict: dict[str, Any] = {"model": tracking.model, "runs": recorded, "version": None, "checks": []}
+    if selection["challenger"] is None:
+        verdict |= {"outcome": "refused", "reason": f"no challenger: {selection['reason']}"}
+    else:
+        verdict |= _gate(store, paths, data, evaluation, gate, selection["challenger"], recorded)
+    verdict["champion"] = _describe(registry.champion(store))
+    files.write_json(Path(paths.metrics) / "registration.json", verdict)
+    print(f"register: {tracking.model} version {verdict['version']} {verdict['outcome']}: {verdict['reason']}")
+
+
+def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
+    folder = Path(paths.models) / variant
+    facts = files.read_json(folder / "run.json")
+    scores = read_metrics(Path(paths.metrics) / "test" / f"{variant}.json")
+    training = runs.Training(
+        key=facts["key"],
+        variant=variant,
+        params=facts["params"] | {name: facts[name] for name in ("device", "machine", "threads")},
+        history=pd.read_csv(folder / "history.csv").to_dict("records"),
+        summary={f"test_{name}": value for name, value in scores.items() if math.isfinite(value)},
+        git_commit=facts["git_commit"],
+        data_title=data.title,
+        data_hash=facts["data_hash"],
+        started_ms=int(1000 * facts["started"]),
+        ended_ms=int(1000 * (facts["started"] + facts["seconds"])),
+    )
+    return runs.record(store, training)
+
+
+def _gate(
+    store: stores.Store, paths: Paths, data: Data, evaluation: Evaluation, gate: Gate, variant: str,
+    recorded: dict[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    prepared = Path(paths.prepared)
+    digest = manifest.split_digest(manifest.read(prepared / "manifest.parquet"), "test")
+    scores = read_metrics(Path(paths.metrics) / "test" / f"{variant}.json")
+    facts = files.read_json(Path(paths.models) / variant / "run.json")
+    lineage = {"git_commit": facts["git_commit"], "data_hash": facts["data_hash"]}
+    version = registry.register(
+        store, Path(paths.challenger), recorded[variant], promotion.tags(digest, scores) | lineage
+    )
+
+    def evaluate_champion(predictor: Predictor) -> dict[str, float]:
+        shard = Shard(prepared / "shards", "test")
+        return evaluate.evaluate(
+            predictor,
+            shard,
+            foreground=data.foreground,
+            primary=evaluation.primary,
+            gallery=0,
+            title="champion on test",
+        ).scores
+
+    verdict = promotion.decide(
+        store, version, gate, evaluation.primary, evaluate_champion, may_promote="DVC_EXP_NAME" not in os.environ
+    )
+    return {
+        "version": int(version.version), "variant": variant, "weights_sha256": version.tags[registry.SHA256],
+        "outcome": verdict.outcome, "reason": verdict.reason, "checks": [check.as_json() for check in verdict.checks],
+    }  # fmt: skip
+
+
+def _describe(version: Any) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    tags = version.tags
+    return {"version": int(version.version), "variant": tags["variant"], "weights_sha256": tags[registry.SHA256]}

@@ -1,0 +1,132 @@
+"""train: learn one variant's weights; killed and started again, it goes on where it stopped."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import maskmill
+from maskmill import files, losses
+from maskmill import models as networks
+from maskmill.config import Data, Evaluation, Paths, Train
+from maskmill.data import manifest
+from maskmill.data.augmentation import Recipe
+from maskmill.data.dataset import training_batches
+from maskmill.data.preprocessing import Preprocessing
+from maskmill.data.shards import Shard
+from maskmill.inference import predict
+from maskmill.tracking import lineage
+from maskmill.training import hardware
+from maskmill.training.checkpoint import Checkpoints
+from maskmill.training.loop import Training, Validation
+
+_CODE = ("data", "losses", "metrics", "models", "training")  # rooms whose code decides the weights
+_KEPT = 3  # checkpoint folders per variant, newest first
+
+
+def train(
+    paths: Paths, data: Data, models: dict[str, dict[str, Any]], train: Train, evaluation: Evaluation, variant: str
+) -> None:
+    """Write models/<variant>/: model.safetensors, model.json, history.csv, run.json.
+
+    Raises: MaskmillError when images cannot form a batch, or the loss is no number.
+    """
+    prepared, out = Path(paths.prepared), Path(paths.models) / variant
+    shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
+    recipe = Recipe.load(prepared / "augmentation.json")
+    device = hardware.device(train)
+    precision = hardware.precision(train, device)
+    preprocessing = Preprocessing.fit([image for image, _ in shards["train"]])
+    torch.manual_seed(train.seed)
+    model = networks.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **models[variant])
+    loss = losses.create(train.losses, data.ignore_index)
+    training = Training(model, loss, preprocessing, train, device, precision)
+
+    def batches(first: int) -> Any:
+        return training_batches(
+            shards["train"], recipe, batch=train.batch_size, seed=train.seed, first=first, last=train.steps,
+            workers=train.workers,
+        )  # fmt: skip
+
+    settings = {"data": data, "train": train, "evaluation": evaluation}
+    params = {
+        f"{name}.{key}": value for name, s in settings.items() for key, value in s.model_dump(mode="json").items()
+    }
+    params |= {f"models.{variant}.{key}": value for key, value in models[variant].items()}
+    key = _fingerprint(prepared, params, device, precision)
+    _announce(
+        training, batches(0), train, f"{variant}: {networks.parameters(model):,} parameters, {precision} on {device}"
+    )
+    started = time.time()
+    result = training.fit(
+        batches,
+        Validation(shards["val"], data.classes, data.foreground, data.ignore_index, evaluation.primary),
+        _checkpoints(Path(paths.state) / "checkpoints" / variant, key),
+        log=lambda row: None,
+        title=variant,
+    )
+    facts = {
+        "variant": variant, "options": models[variant], "classes": data.classes, "background": data.background,
+        "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels,
+        "preprocessing": preprocessing, "precision": precision, "parameters": networks.parameters(model),
+        "best_step": result.best_step,
+    }  # fmt: skip
+    card = predict.save(out, result.weights, facts)
+    files.write_text(out / "history.csv", pd.DataFrame(result.history).to_csv(index=False))
+    run = {
+        "key": hashlib.sha256(f"{key}{card.sha256}{started}".encode()).hexdigest()[:32],
+        "git_commit": lineage.git_commit(Path.cwd()),
+        "data_hash": lineage.data_hash(Path.cwd(), paths),
+        "device": device, "machine": _machine(device), "threads": train.threads,
+        "started": round(started, 3), "seconds": round(result.seconds, 3), "params": params,
+    }  # fmt: skip
+    files.write_json(out / "run.json", run)
+    print(f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step {result.best_step} -> {out}")
+
+
+def _announce(training: Training, batches: Any, train: Train, title: str) -> None:
+    """Say what is about to happen and how long it will take here, from a few steps on a copy of the weights."""
+    start = time.perf_counter()
+    images, masks = next(iter(batches))
+    loading = time.perf_counter() - start
+    seconds = (training.seconds_per_step(images, masks) + (0 if train.workers else loading)) * train.steps
+    height, width = masks.shape[1:]
+    about = f"about {seconds / 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"about {seconds:.0f} s"
+    print(f"{title}; {train.steps} steps of {train.batch_size} at {height} x {width} px: {about}", flush=True)
+
+
+def _fingerprint(prepared: Path, params: dict[str, Any], device: str, precision: str) -> str:
+    """A digest of all that the weights follow from: settings, data, recipe, code, libraries, device."""
+    table = manifest.read(prepared / "manifest.parquet")
+    code = sorted(p for room in _CODE for p in (Path(maskmill.__file__).parent / room).rglob("*.py"))
+    parts = [
+        json.dumps(params, sort_keys=True, default=str), device, precision, torch.__version__,
+        manifest.split_digest(table, "train"), manifest.split_digest(table, "val"),
+        (prepared / "augmentation.json").read_text(), *(path.read_text() for path in code),
+    ]  # fmt: skip
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _checkpoints(folder: Path, key: str) -> Checkpoints:
+    """This training's folder; all but the newest few of other settings are dropped."""
+    (folder / key).mkdir(parents=True, exist_ok=True)
+    (folder / key).touch()
+    for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
+        shutil.rmtree(old)
+    return Checkpoints(folder / key)
+
+
+def _machine(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    facts = Path("/proc/cpuinfo")
+    models = re.findall(r"^model name\s*: (.+)$", facts.read_text(), re.MULTILINE) if facts.exists() else []
+    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"

@@ -1,0 +1,23 @@
+"""Where a result comes from: the commit of the code and DVC's hash of the data."""
+
+import subprocess
+from pathlib import Path
+
+from maskmill import config
+
+
+def git_commit(root: Path) -> str:
+    """The commit of the working tree, with `-dirty` after it where files differ from it; "" outside a repository."""
+    describe = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    done = subprocess.run(describe, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def data_hash(root: Path, paths: config.Paths) -> str:
+    """DVC's hash of data/raw, as dvc.lock has it (`<md5>.dir`); "" where DVC did not make it."""
+    lock = root / "dvc.lock"
+    stages = config.read_yaml(lock).get("stages", {}) if lock.exists() else {}
+    for out in (out for stage in stages.values() for out in stage.get("outs", [])):
+        if out["path"] == paths.raw:
+            return str(out.get("md5", ""))
+    return ""

@@ -1,0 +1,144 @@
+"""Registered versions: put one in, find one, and load the one that an alias points at."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskmill import config, serving
+from maskmill.errors import MaskmillError
+from maskmill.inference.predict import CARD, WEIGHTS, Predictor, read_card
+from maskmill.tracking import store as stores
+from maskmill.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models.model import ModelInfo
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+SHA256 = "weights_sha256"  # tag of a version; every served row carries the same value
+_ARTIFACT = "model"
+
+
+def load(uri: str) -> Predictor:
+    """A predictor from a registered version: `models:/NAME@champion` or `models:/NAME/3`.
+
+    The store is that of MLFLOW_TRACKING_URI, else of the params.yaml in this folder or the nearest one above.
+    Raises: MaskmillError when there is no such version, or its weights are not those that were registered.
+    """
+    root = _root()
+    params = config.load(root / config.PARAMS)
+    store = stores.connect(params.tracking, params.paths, root)
+    name, alias, number = _parse(uri)
+    return predictor(find(store, name, alias=alias, number=number))
+
+
+def find(store: Store, name: str, *, alias: str | None = None, number: str | None = None) -> "ModelVersion":
+    """The version with an alias or a number. Raises: MaskmillError when there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if alias:
+            return store.client.get_model_version_by_alias(name, alias)
+        return store.client.get_model_version(name, str(number))
+    except MlflowException:
+        wanted = f"alias {alias!r}" if alias else f"number {number}"
+        have = _describe(store, name)
+        raise MaskmillError(
+            f"no version of {name!r} has {wanted} in {store.uri}; {have}; `make pipeline` trains and registers one"
+        ) from None
+
+
+def champion(store: Store) -> "ModelVersion | None":
+    """The version in service, or None before the first promotion."""
+    try:
+        return find(store, store.model, alias=CHAMPION)
+    except MaskmillError:
+        return None
+
+
+def predictor(version: "ModelVersion") -> Predictor:
+    """Load a version's weights without running any code or pickle that came with it.
+
+    Raises: MaskmillError when the weights' digest is not the version's tag.
+    """
+    import mlflow
+
+    uri = f"models:/{version.name}/{version.version}"
+    folder = Path(mlflow.artifacts.download_artifacts(f"{uri}/artifacts/{_ARTIFACT}"))
+    made = Predictor(folder)
+    tag = version.tags.get(SHA256)
+    if made.card.sha256 != tag:
+        raise MaskmillError(f"{uri}: its weights have sha256 {made.card.sha256[:16]}.., its tag {SHA256} says {tag}")
+    return made
+
+
+def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
+    """The version of the weights in `folder`: the one registered before, else a new one under run `run_id`."""
+    card = read_card(folder)
+    for version in store.client.search_model_versions(f"name = '{store.model}'"):
+        if version.tags.get(SHA256) == card.sha256 and version.status == "READY":
+            return _tagged(store, version, tags)
+    info = _log_model(folder, run_id)
+    if not store.client.search_registered_models(f"name = '{store.model}'"):
+        store.client.create_registered_model(store.model)
+    version = store.client.create_model_version(
+        store.model, info.model_uri, run_id=run_id, model_id=info.model_id,
+        tags={SHA256: card.sha256, "variant": card.variant, **tags},
+    )  # fmt: skip
+    return store.client.get_model_version(store.model, version.version)
+
+
+def _log_model(folder: Path, run_id: str) -> "ModelInfo":
+    """Log weights, card, and the code that made them, as a pyfunc model that is code and holds no pickle."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, Schema
+
+    card = read_card(folder)
+    code = Path(serving.__file__).parent
+    inputs = Schema([ColSpec("string", "image")])
+    outputs = Schema([ColSpec("string", "mask"), ColSpec("string", SHA256)])
+    with tempfile.TemporaryDirectory() as temporary, mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        staged = Path(temporary) / _ARTIFACT
+        staged.mkdir()
+        for name in (WEIGHTS, CARD):
+            shutil.copy2(folder / name, staged / name)
+        package = Path(temporary) / "maskmill"
+        shutil.copytree(code.parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+        return mlflow.pyfunc.log_model(
+            name=card.variant,
+            python_model=str(code / "model.py"),
+            artifacts={_ARTIFACT: str(staged)},
+            code_paths=[str(package)],
+            signature=ModelSignature(inputs, outputs),
+            input_example=serving.input_example(card.in_channels),
+            pip_requirements=serving.requirements(),
+        )
+
+
+def _tagged(store: Store, version: "ModelVersion", tags: Mapping[str, str]) -> "ModelVersion":
+    for key, value in tags.items():
+        store.client.set_model_version_tag(version.name, version.version, key, value)
+    return store.client.get_model_version(version.name, version.version)
+
+
+def _parse(uri: str) -> tuple[str, str | None, str | None]:
+    name, _, alias = uri.removeprefix("models:/").partition("@")
+    name, _, number = name.partition("/")
+    if not uri.startswith("models:/") or not name or bool(alias) == bool(number):
+        raise MaskmillError(f"load: got {uri!r}; allowed are 'models:/NAME@ALIAS' and 'models:/NAME/NUMBER'")
+    return name, alias or None, number or None
+
+
+def _describe(store: Store, name: str) -> str:
+    versions = sorted(int(v.version) for v in store.client.search_model_versions(f"name = '{name}'"))
+    return f"its versions are {versions}" if versions else "no version is registered yet"
+
+
+def _root() -> Path:
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / config.PARAMS).exists():
+            return folder
+    raise MaskmillError(f"no {config.PARAMS} in {Path.cwd()} or above; run inside the repository")

@@ -1,0 +1,1 @@
+"""How weights are learned: the loop, the optimizer, checkpoints. Knows no tracking server."""

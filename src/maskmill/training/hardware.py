@@ -1,0 +1,27 @@
+"""Which device and precision a training takes when params.yaml says `auto`: the fastest measured."""
+
+import torch
+
+from maskmill.config import Train
+from maskmill.errors import MaskmillError
+
+
+def device(train: Train) -> str:
+    """`cuda` where `auto` finds a GPU, else `cpu`. Raises: MaskmillError when a GPU is asked for and there is none."""
+    available = torch.cuda.is_available()
+    if train.device == "cuda" and not available:
+        raise MaskmillError("params.yaml: train.device: got 'cuda', but torch sees no GPU; take 'auto' or 'cpu'")
+    return "cuda" if available and train.device != "cpu" else "cpu"
+
+
+def precision(train: Train, device: str) -> str:
+    """`bf16` where the processor computes it natively (AMX or AVX-512 BF16, Ampere or newer), else `fp32`.
+
+    docs/benchmarks.md has the measured times.
+    """
+    if train.precision != "auto":
+        return train.precision
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if native else "fp32"

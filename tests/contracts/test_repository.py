@@ -1,0 +1,74 @@
+"""What the repository promises to a reader: documents that are true, and imports that keep to their rooms."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_rooms_import_only_what_lies_below_them():
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_importing_any_module_touches_no_disk_and_no_network(tmp_path: Path):
+    modules = [
+        ".".join(p.relative_to(ROOT / "src").with_suffix("").parts)
+        for p in sorted((ROOT / "src").rglob("*.py"))
+        if p.name not in ("__main__.py", "__init__.py", "model.py")
+    ]
+    code = (
+        "import socket, importlib, sys\n"
+        "def refuse(*a, **k): raise AssertionError('network')\n"
+        "socket.socket.connect = refuse\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "assert not {'mlflow', 'great_expectations', 'dvc'} & set(sys.modules), 'a heavy library is imported eagerly'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_setting_is_explained():
+    page = (ROOT / "docs/settings.md").read_text()
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    sections = [s for s in params if s not in ("variants", "models")]
+    missing = [f"{s}.{key}" for s in sections for key in params[s] if f"`{s}.{key}`" not in page]
+    assert missing == []
+
+
+def test_links_between_documents_lead_somewhere():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_continuous_integration_runs_the_readmes_test_command():
+    assert "make test" in (ROOT / "README.md").read_text()
+    assert (ROOT / ".ci/run").read_text().rstrip().endswith("make test")
+
+
+def test_help_lists_every_target():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE).group(1).split()
+    shown = subprocess.run(["make", "help"], cwd=ROOT, text=True, capture_output=True, check=False).stdout
+    assert [t for t in targets if f"make {t}" not in shown] == []
+
+
+def test_every_dependency_is_pinned():
+    pinned = {
+        re.split("[=<>~]", line)[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    project = (ROOT / "pyproject.toml").read_text()
+    block = re.search(r"^dependencies = \[(.+?)^\]", project, re.MULTILINE | re.DOTALL).group(1)
+    needed = {name.lower().replace("_", "-") for name in re.findall(r'^  "([A-Za-z0-9_.-]+)', block, re.MULTILINE)}
+    assert needed - pinned == set()

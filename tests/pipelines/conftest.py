@@ -1,0 +1,119 @@
+"""A clone of this repository with tiny settings, in which the real line runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = {
+    "models.unet.feature_scale": 16,
+    "models.resnet18_unet.width": 8,
+    "models.se_resnet18_unet.width": 8,
+    "train.steps": 6,
+    "train.val_every_steps": 2,
+    "train.warmup_steps": 1,
+    "train.batch_size": 2,
+    "train.threads": 1,
+    "train.checkpoint_every_s": 0.0,
+    "selection.minimum": 0.0,
+    "gate.minimum": {"dice_foreground": 0.001},
+    "report.gallery": 1,
+}
+SLABS = {(60, 65): "train", (80, 82): "test", (90, 91): "val"}
+
+
+class Workspace:
+    """A cloned repository, and the commands that a user would type in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        bin_folder = str(Path(sys.executable).parent)
+        # the clone's own code, and the interpreter of the tests, as in an activated environment
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_"))},
+            "PATH": os.pathsep.join([bin_folder, os.environ["PATH"]]),
+            "PYTHONPATH": str(root / "src"),
+        }
+
+    def run(self, *command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.root, env=self.env | (env or {}), text=True, capture_output=True, timeout=400, check=False
+        )
+
+    def pipeline(self) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "pipelines.local")
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command, cwd=self.root, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "dvc", *arguments)
+
+    def set(self, **values: object) -> None:
+        """Change params.yaml; `train__steps=3` stands for train.steps."""
+        change_params(self.root, {key.replace("__", "."): value for key, value in values.items()})
+
+
+def change_params(root: Path, values: dict[str, object]) -> None:
+    yaml = YAML()
+    params = yaml.load(root / "params.yaml")
+    for key, value in values.items():
+        section = params
+        *path, last = key.split(".")
+        for part in path:
+            section = section[part]
+        section[last] = value
+    yaml.dump(params, root / "params.yaml")
+
+
+def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The stages that a `dvc repro` ran, in order."""
+    return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
+
+
+def clone(to: Path) -> Workspace:
+    """Clone the repository with what is not committed yet, and make it tiny."""
+    subprocess.run(["git", "clone", "--quiet", REPOSITORY, to], check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--modified", "--others", "--exclude-standard"],
+        cwd=REPOSITORY, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        if (REPOSITORY / name).exists():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, to / name)
+    change_params(to, dict(TINY))
+    slabs = "".join(f"  - [{first}, {last}]\n" for first, last in SLABS)
+    (to / "data/source.yaml").write_text(f"kind: icbm152\nseed: 0\nslabs:\n{slabs}")
+    rows = "".join(f"z{first:03d}-{last:03d},{split}\n" for (first, last), split in SLABS.items())
+    (to / "data/splits.csv").write_text(f"group,split\n{rows}")
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(to)]
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "tiny settings"], check=True)
+    return Workspace(to)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A clone in which the line has run once."""
+    made = clone(tmp_path_factory.mktemp("line") / "repository")
+    first = made.pipeline()
+    assert first.returncode == 0, first.stdout + first.stderr
+    made.first = first
+    return made
+
+
+@pytest.fixture
+def params_kept(workspace: Workspace):
+    """params.yaml as the first run had it, before and after a test; the outs go back with the next run."""
+    path = workspace.root / "params.yaml"
+    before = path.read_text()
+    yield
+    path.write_text(before)

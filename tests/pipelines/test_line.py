@@ -1,0 +1,228 @@
+"""The real line in a clone with tiny settings: what runs, what is skipped, what it leaves, and what a user reads."""
+
+import json
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskmill.files import sha256
+from maskmill.inference.predict import Predictor
+from tests.pipelines.conftest import Workspace, ran
+
+STAGES = [
+    "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet", "train@se_resnet18_unet",
+    "evaluate@unet", "evaluate@resnet18_unet", "evaluate@se_resnet18_unet", "select", "register", "report",
+]  # fmt: skip
+
+
+def test_the_first_run_runs_every_stage_and_promotes(workspace: Workspace):
+    done = workspace.first
+    assert sorted(ran(done)) == sorted(STAGES)
+    registration = json.loads((workspace.root / "metrics/registration.json").read_text())
+    assert registration["outcome"] == "promoted"
+    assert registration["champion"]["version"] == 1
+    assert "gate: icbm152 version 1 promoted" in done.stdout
+    assert done.stdout.rstrip().endswith("look at reports/index.html; then: make predict IMAGE=x.png")
+
+
+def test_the_expected_time_is_said_before_a_training_starts(workspace: Workspace):
+    lines = workspace.first.stdout.splitlines()
+    expected = next(
+        i for i, line in enumerate(lines) if line.startswith("unet:") and "steps of 2 at 192 x 192 px: about" in line
+    )
+    started = next(i for i, line in enumerate(lines) if line.startswith("unet: step"))
+    assert expected < started
+
+
+def test_the_working_tree_stays_clean_but_for_the_lock(workspace: Workspace):
+    assert workspace.run("git", "status", "--porcelain").stdout.split() == ["??", "dvc.lock"]
+
+
+def test_a_second_repro_does_nothing_in_under_three_seconds(workspace: Workspace):
+    start = time.monotonic()
+    done = workspace.dvc("repro")
+    took_s = time.monotonic() - start
+    assert ran(done) == []
+    assert "up to date" in done.stdout
+    assert took_s < 3
+
+
+@pytest.mark.usefixtures("params_kept")
+def test_a_variants_option_runs_that_variant_and_what_depends_on_it(workspace: Workspace):
+    workspace.set(models__resnet18_unet__width=9)
+    assert ran(workspace.dvc("repro")) == [
+        "train@resnet18_unet", "evaluate@resnet18_unet", "select", "register", "report",
+    ]  # fmt: skip
+
+
+def test_an_option_set_back_is_restored_without_training(workspace: Workspace):
+    done = workspace.dvc("repro")
+    assert [stage for stage in ran(done) if stage.startswith(("train", "evaluate"))] == []
+    registration = json.loads((workspace.root / "metrics/registration.json").read_text())
+    assert registration["outcome"] in ("kept", "promoted", "refused")
+
+
+@pytest.mark.usefixtures("params_kept")
+def test_a_threshold_of_the_gate_runs_the_gate_and_the_report(workspace: Workspace):
+    workspace.set(gate__minimum={"dice_foreground": 0.999})
+    done = workspace.pipeline()
+    assert ran(done) == ["register", "report"]
+    assert done.returncode == 0  # a refused gate is a result
+    assert "refused: minimum dice_foreground" in done.stdout
+    assert "is below 0.9990; version" in done.stdout
+    assert workspace.run("maskmill", "gate").returncode == 0
+    assert workspace.run("maskmill", "gate", "--strict").returncode == 3
+    assert "refused" in (workspace.root / "reports/index.html").read_text()
+
+
+def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
+    workspace.pipeline()
+    outs = [workspace.root / path for path in ("models/unet/model.safetensors", "metrics/test/unet.json")]
+    before = [sha256(path) for path in outs]
+    for folder in (workspace.root / ".maskmill/checkpoints/unet").iterdir():
+        for checkpoint in folder.iterdir():
+            checkpoint.unlink()  # or the finished training would only be read back
+    workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "train@unet")
+    done = workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "evaluate@unet")
+    assert ran(done) == ["evaluate@unet"], done.stderr
+    assert [sha256(path) for path in outs] == before
+
+
+def test_dvc_shows_metrics_parameters_plots_and_the_model(workspace: Workspace):
+    shown = json.loads(workspace.dvc("metrics", "show", "--json").stdout)[""]["data"]
+    assert set(shown["metrics/test/unet.json"]["data"]) >= {"dice_foreground", "miou", "dice/csf", "iou/csf"}
+    plots = json.loads(workspace.dvc("plots", "show", "--json").stdout)["data"]
+    assert {"models/unet/history.csv", "reports/augmentation.png"} <= set(plots)
+    code = "from dvc.repo import Repo; print(Repo('.').artifacts.read()['dvc.yaml']['challenger'].path)"
+    assert workspace.run(sys.executable, "-c", code).stdout.strip() == "challenger"
+
+
+@pytest.mark.usefixtures("params_kept")
+def test_an_experiment_records_but_never_promotes(workspace: Workspace):
+    workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "add", "--all")
+    workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "first run")
+    changed = workspace.dvc("exp", "run", "--name", "seven", "--set-param", "train.seed=7")
+    assert changed.returncode == 0, changed.stdout + changed.stderr
+    registration = json.loads((workspace.root / "metrics/registration.json").read_text())
+    assert registration["outcome"] in ("recorded", "refused")
+    diff = json.loads(workspace.dvc("params", "diff", "--json").stdout)["params.yaml"]["train.seed"]
+    assert (diff["old"], diff["new"]) == (0, 7)
+    assert "seven" in workspace.dvc("exp", "show", "--csv").stdout
+    workspace.run("git", "checkout", "--", ".")
+    workspace.dvc("checkout", "--force")
+
+
+def test_the_champion_predicts_what_was_evaluated(workspace: Workspace):
+    workspace.pipeline()
+    code = (
+        "import maskmill, numpy as np, sys; from PIL import Image;"
+        "mask = maskmill.load('models:/icbm152@champion').predict('data/raw/images/icbm152_z081.png');"
+        "Image.fromarray(mask).save('mask.png'); print(mask.shape, mask.dtype)"
+    )
+    done = workspace.run(sys.executable, "-c", code)
+    assert "(192, 192) uint8" in done.stdout, done.stderr
+    champion = json.loads((workspace.root / "metrics/registration.json").read_text())["champion"]
+    expected = Predictor(workspace.root / "models" / champion["variant"])
+    assert expected.card.sha256 == champion["weights_sha256"]
+    served = np.asarray(Image.open(workspace.root / "mask.png"))
+    np.testing.assert_array_equal(served, expected.predict(workspace.root / "data/raw/images/icbm152_z081.png"))
+    (workspace.root / "mask.png").unlink()
+
+
+def test_predict_writes_mask_and_overlay_for_any_size(workspace: Workspace):
+    image = workspace.root / "odd.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (47, 33), dtype=np.uint8)).save(image)
+    done = workspace.run("maskmill", "predict", "odd.png")
+    assert "look at predictions/odd_overlay.png" in done.stdout, done.stderr
+    assert Image.open(workspace.root / "predictions/odd_mask.png").size == (33, 47)
+    assert Image.open(workspace.root / "predictions/odd_overlay.png").mode == "RGB"
+    image.unlink()
+
+
+def test_a_lost_registry_is_filled_again(workspace: Workspace):
+    (workspace.root / ".maskmill/mlflow/mlflow.db").unlink()
+    done = workspace.pipeline()
+    assert "registering again" in done.stdout
+    assert workspace.run("maskmill", "predict", "data/raw/images/icbm152_z080.png").returncode == 0
+
+
+def test_without_a_champion_the_error_says_what_to_run(workspace: Workspace):
+    done = workspace.run(
+        "maskmill", "predict", "data/raw/images/icbm152_z080.png", env={"MLFLOW_TRACKING_URI": "sqlite:///empty.db"}
+    )
+    (workspace.root / "empty.db").unlink()
+    assert done.returncode == 2
+    assert "no version of 'icbm152' has alias 'champion'" in done.stderr
+    assert "no version is registered yet; `make pipeline` trains and registers one" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("params_kept")
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"variants": ["unett"]}, "variants: 'unett' has no section under models; did you mean 'unet'?"),
+        ({"models.unet.feature_scal": 4}, "models.unet.feature_scal is not an option; did you mean 'feature_scale'?"),
+        ({"train.learning_rate": -1.0}, "train.learning_rate: got -1.0: input should be greater than 0"),
+        ({"train.stepz": 5}, "train.stepz is not a setting; did you mean 'steps'?"),
+        ({"gate.minimum": {"dice_forground": 0.5}}, "gate.minimum: 'dice_forground' is no metric; did you mean"),
+        ({"models.unet.feature_scale": 32}, "allowed are 1 to 16"),
+    ],
+)
+def test_a_bad_setting_is_refused_and_changes_nothing(workspace: Workspace, values: dict[str, object], text: str):
+    from tests.pipelines.conftest import change_params
+
+    before = snapshot(workspace)
+    change_params(workspace.root, values)
+    done = workspace.pipeline()
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert snapshot(workspace) == before
+
+
+def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: Workspace):
+    source, kind = workspace.root / "data/source", workspace.root / "data/source.yaml"
+    before, icbm = snapshot(workspace), kind.read_text()
+    for folder in ("images", "masks"):
+        (source / folder).mkdir(parents=True)
+    Image.new("L", (40, 40)).save(source / "images/good.png")
+    Image.new("L", (40, 40)).save(source / "masks/good.png")
+    (source / "images/cut.png").write_bytes((source / "images/good.png").read_bytes()[:58])
+    Image.new("L", (40, 40)).save(source / "masks/cut.png")
+    kind.write_text("kind: folder\n")
+    done = workspace.pipeline()
+    assert done.returncode != 0
+    assert "data/source/images/cut.png: broken or unreadable" in done.stderr
+    assert "what stood on disk before is back in place" in done.stderr
+
+    (source / "images/cut.png").unlink()
+    Image.new("L", (40, 41)).save(source / "images/cut.png")
+    Image.new("L", (40, 40), 7).save(source / "masks/good.png")
+    Image.new("L", (40, 40)).save(source / "images/alone.png")
+    done = workspace.pipeline()
+    assert "an image and its mask have one size: images/cut.png is 40 x 41 px, its mask 40 x 40" in done.stderr
+    assert "a mask holds the ids 0..3 or ignore_index 255 only: masks/good.png has 7 (1600 px)" in done.stderr
+    assert "every image has a mask: images/alone.png" in done.stderr
+    for folder in ("images", "masks"):
+        for path in (source / folder).iterdir():
+            path.unlink()
+        (source / folder).rmdir()
+    kind.write_text(icbm)
+    assert workspace.dvc("checkout", "--force").returncode == 0
+    assert workspace.pipeline().returncode == 0
+    assert snapshot(workspace).keys() == before.keys()
+
+
+def snapshot(workspace: Workspace) -> dict[str, str]:
+    """Digests of what a user would miss: models, metrics, reports, the registry's file."""
+    folders = ("data/raw", "data/prepared", "models", "metrics", "reports", "challenger")
+    return {
+        str(path.relative_to(workspace.root)): sha256(path)
+        for folder in folders
+        for path in sorted((workspace.root / folder).rglob("*"))
+        if path.is_file() and path.name != ".gitignore"
+    }

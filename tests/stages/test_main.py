@@ -1,0 +1,46 @@
+"""How a stage ends when a user has something to mend."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maskmill import components
+from maskmill.stages import __main__ as runner
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "maskmill.stages", *arguments]
+    return subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=120, check=False)
+
+
+def test_a_stage_outside_the_repository_says_where_to_run_it(tmp_path: Path):
+    done = run(tmp_path, "ingest")
+    assert done.returncode == 2
+    assert f"error: params.yaml: no such file in {tmp_path}; run from the repository's top folder" in done.stderr
+
+
+def test_an_unknown_stage_names_the_known_ones(tmp_path: Path):
+    done = run(tmp_path, "ingets")
+    assert done.returncode == 2
+    assert "stage: 'ingets' is not known; did you mean 'ingest'?" in done.stderr
+
+
+def test_a_missing_params_file_is_no_traceback(tmp_path: Path):
+    (tmp_path / "params.yaml").write_text("paths: [unclosed")
+    done = run(tmp_path, "ingest")
+    assert "error: params.yaml: not readable as YAML" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_said_as_such(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def full(*_: object) -> object:
+        raise OSError(28, "No space left on device", "data/raw/images/a.png")
+
+    monkeypatch.setattr(components, "factory", full)
+    monkeypatch.setattr(runner, "die_with_parent", lambda: None)  # the test runner shall not die with its shell
+    assert runner.main(["ingest"]) == 2
+    assert "error: no space left on the disk" in capsys.readouterr().err

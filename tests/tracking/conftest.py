@@ -1,0 +1,37 @@
+"""A real sqlite store in an empty folder, and tiny models to put into it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskmill import config, models
+from maskmill.data.preprocessing import Preprocessing
+from maskmill.inference import predict
+from maskmill.tracking import store as stores
+
+ROOT = Path(__file__).parents[2]
+COLOURS = {"background": "#000000", "cell": "#0072B2"}
+
+
+@pytest.fixture
+def params() -> config.Params:
+    return config.load(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def store(tmp_path: Path, params: config.Params, monkeypatch: pytest.MonkeyPatch) -> stores.Store:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return stores.connect(params.tracking, params.paths, tmp_path)
+
+
+def save_model(folder: Path, seed: int) -> predict.Card:
+    torch.manual_seed(seed)
+    model = models.create("unet", in_channels=1, num_classes=2, feature_scale=16)
+    facts = {
+        "variant": "unet", "options": {"feature_scale": 16}, "classes": tuple(COLOURS), "background": "background",
+        "ignore_index": 255, "colours": COLOURS, "in_channels": 1,
+        "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": "fp32",
+        "parameters": models.parameters(model), "best_step": 1,
+    }  # fmt: skip
+    return predict.save(folder, model.state_dict(), facts)

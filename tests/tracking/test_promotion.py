@@ -1,0 +1,124 @@
+"""Versions, the gate and the aliases, in a real registry."""
+
+import base64
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import maskmill
+from maskmill.config import Gate
+from maskmill.data import decode
+from maskmill.errors import MaskmillError
+from maskmill.inference.predict import Predictor
+from maskmill.tracking import promotion, registry
+from maskmill.tracking import run as runs
+from maskmill.tracking import store as stores
+from tests.tracking.conftest import ROOT, save_model
+from tests.tracking.test_run import TRAINING
+
+GATE = Gate(minimum={"dice_foreground": 0.5}, max_drop=0.01)
+
+
+def challenge(store: stores.Store, folder: Path, seed: int, score: float, digest: str = "test-1"):
+    save_model(folder, seed)
+    run_id = runs.record(store, dataclasses.replace(TRAINING, key=f"seed {seed}"))
+    return registry.register(store, folder, run_id, promotion.tags(digest, {"dice_foreground": score}))
+
+
+def decide(store: stores.Store, version, *, rescored: float | None = None, may_promote: bool = True):
+    def evaluate(predictor: Predictor) -> dict[str, float]:
+        assert rescored is not None, "the champion was scored on this test set already"
+        return {"dice_foreground": rescored}
+
+    return promotion.decide(store, version, GATE, "dice_foreground", evaluate, may_promote=may_promote)
+
+
+def test_the_first_version_above_the_minimum_becomes_champion(store: stores.Store, tmp_path: Path):
+    version = challenge(store, tmp_path / "m", 1, 0.8)
+    assert decide(store, version).outcome == "promoted"
+    assert registry.champion(store).version == version.version
+    assert registry.find(store, store.model, alias="challenger").version == version.version
+
+
+def test_a_version_below_the_minimum_is_refused_with_figures(store: stores.Store, tmp_path: Path):
+    verdict = decide(store, challenge(store, tmp_path / "m", 1, 0.4))
+    assert verdict.outcome == "refused"
+    assert verdict.reason == "minimum dice_foreground: 0.4000 is below 0.5000; there is no champion yet"
+    assert registry.champion(store) is None
+
+
+def test_a_worse_version_is_refused_and_the_champion_stays(store: stores.Store, tmp_path: Path):
+    decide(store, challenge(store, tmp_path / "a", 1, 0.8))
+    verdict = decide(store, challenge(store, tmp_path / "b", 2, 0.78))
+    assert verdict.outcome == "refused"
+    assert "no worse than the champion's: 0.7800 is below 0.7900; version 1 stays champion" in verdict.reason
+    assert registry.champion(store).version == 1
+
+
+def test_a_version_within_the_allowed_drop_is_promoted(store: stores.Store, tmp_path: Path):
+    decide(store, challenge(store, tmp_path / "a", 1, 0.8))
+    assert decide(store, challenge(store, tmp_path / "b", 2, 0.795)).outcome == "promoted"
+    assert registry.champion(store).version == 2
+
+
+def test_a_champion_scored_on_another_test_set_is_scored_again(store: stores.Store, tmp_path: Path):
+    decide(store, challenge(store, tmp_path / "a", 1, 0.9))
+    version = challenge(store, tmp_path / "b", 2, 0.7, digest="test-2")
+    assert decide(store, version, rescored=0.6).outcome == "promoted"
+
+
+def test_an_experiment_is_recorded_and_moves_no_alias(store: stores.Store, tmp_path: Path):
+    verdict = decide(store, challenge(store, tmp_path / "m", 1, 0.8), may_promote=False)
+    assert verdict.outcome == "recorded"
+    assert registry.champion(store) is None
+
+
+def test_the_same_weights_are_one_version_and_stay_champion(store: stores.Store, tmp_path: Path):
+    decide(store, challenge(store, tmp_path / "m", 1, 0.8))
+    again = challenge(store, tmp_path / "m", 1, 0.8)
+    assert again.version == 1
+    assert decide(store, again).outcome == "kept"
+
+
+def test_a_registered_model_is_code_and_safetensors_and_serves_what_was_trained(store: stores.Store, tmp_path: Path):
+    import mlflow
+    import pandas as pd
+
+    version = challenge(store, tmp_path / "m", 1, 0.8)
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{store.model}/{version.version}"))
+    assert [p for p in folder.rglob("*") if p.suffix in (".pkl", ".pickle", ".pt", ".pth", ".pt2")] == []
+    requirements = (folder / "requirements.txt").read_text()
+    assert "torch==" in requirements
+    assert "+cpu" not in requirements
+    image = np.random.default_rng(0).integers(0, 256, (37, 53, 1), dtype=np.uint8)
+    served = mlflow.pyfunc.load_model(f"models:/{store.model}/{version.version}")
+    assert served.metadata.signature.inputs.input_names() == ["image"]
+    row = served.predict(pd.DataFrame({"image": [base64.b64encode(decode.png_bytes(image)).decode()]})).iloc[0]
+    expected = Predictor(tmp_path / "m")
+    np.testing.assert_array_equal(decode.mask(base64.b64decode(row["mask"])), expected.predict(image))
+    assert row["weights_sha256"] == expected.card.sha256 == version.tags["weights_sha256"]
+
+
+def test_exchanged_weights_in_the_registry_are_refused(store: stores.Store, tmp_path: Path):
+    import mlflow
+
+    version = challenge(store, tmp_path / "m", 1, 0.8)
+    stored = Path(mlflow.artifacts.download_artifacts(f"models:/{store.model}/{version.version}")) / "artifacts/model"
+    save_model(stored, 2)
+    with pytest.raises(MaskmillError, match=r"its weights have sha256 .* its tag weights_sha256 says"):
+        registry.predictor(version)
+
+
+@pytest.mark.parametrize("uri", ["icbm152@champion", "models:/icbm152", "models:/@champion", "models:/a/3@champion"])
+def test_a_malformed_uri_is_refused_with_the_allowed_forms(uri: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(MaskmillError, match=r"allowed are 'models:/NAME@ALIAS' and 'models:/NAME/NUMBER'"):
+        maskmill.load(uri)
+
+
+def test_loading_outside_a_repository_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MaskmillError, match=r"no params.yaml in .* or above"):
+        maskmill.load("models:/icbm152@champion")

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from maskmill.config import Augmentation
+from maskmill.data import augmentation
+from maskmill.data.augmentation import Recipe
+from maskmill.errors import MaskmillError
+
+FLIPS = ({"HorizontalFlip": {"p": 0.5}}, {"VerticalFlip": {"p": 0.5}})
+AFFINE = ({"Affine": {"scale": [0.6, 0.8], "rotate": [-10, 10], "p": 1.0}},)
+
+
+def recipe(transforms=FLIPS, crop_px=None):
+    return augmentation.recipe(Augmentation(crop_px=crop_px, transforms=transforms, preview=1), 255)
+
+
+@pytest.fixture
+def pair(draw_shapes):
+    return draw_shapes(1, size=32)[0]
+
+
+def same(a, b):
+    return np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+
+
+def test_the_same_key_gives_the_same_pair_whatever_was_drawn_before(pair):
+    one, other = recipe(FLIPS + AFFINE), recipe(FLIPS + AFFINE)
+    for epoch in range(5):
+        other(*pair, (9, epoch, 0))
+    assert same(one(*pair, (0, 1, 2)), other(*pair, (0, 1, 2)))
+
+
+@pytest.mark.parametrize("key", [(1, 1, 2), (0, 2, 2), (0, 1, 3)], ids=["seed", "epoch", "sample"])
+def test_another_seed_epoch_or_sample_gives_another_pair(pair, key):
+    made = recipe(AFFINE)
+    assert not same(made(*pair, (0, 1, 2)), made(*pair, key))
+
+
+def test_two_flips_fire_independently():
+    image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
+    made, fired = recipe(), np.zeros((2, 2))
+    for sample in range(400):
+        corner = int(made(image, image[..., 0], (0, 0, sample))[0][0, 0, 0])
+        fired[corner // 2, corner % 2] += 1  # 1: flipped left-right, 2: up-down, 3: both
+    assert np.all(np.abs(fired / 400 - 0.25) < 0.075), fired  # 3.5 standard deviations
+
+
+def test_image_and_mask_move_together(pair):
+    image, mask = recipe(FLIPS)(np.ascontiguousarray(pair[1][..., None]), pair[1], (0, 0, 1))
+    assert np.array_equal(image[..., 0], mask)
+
+
+def test_a_saved_recipe_draws_the_same(pair, tmp_path):
+    made = recipe(({"RandomBrightnessContrast": {"p": 0.5}}, *FLIPS, *AFFINE), crop_px=(24, 40))
+    made.save(tmp_path / "recipe.json")
+    loaded = Recipe.load(tmp_path / "recipe.json")
+    assert all(same(made(*pair, (0, epoch, 7)), loaded(*pair, (0, epoch, 7))) for epoch in range(8))
+
+
+def test_what_comes_in_over_the_border_is_ignored(pair):
+    _, mask = recipe(AFFINE)(pair[0], np.ones_like(pair[1]), (0, 0, 0))
+    assert set(np.unique(mask).tolist()) == {1, 255}
+
+
+def test_a_mask_never_gets_an_id_between_two_others(pair):
+    made = recipe(AFFINE)
+    ends = pair[1] // 2 * 2  # ids 0 and 2
+    assert all(augmentation.invented_ids(ends, made(pair[0], ends, (0, e, 0))[1], 255) == [] for e in range(20))
+
+
+def test_invented_ids_are_those_that_nothing_explains():
+    before, after = np.array([0, 2, 255]), np.array([0, 1, 2, 3, 255])
+    assert augmentation.invented_ids(before, after, 255) == [1, 3]
+    assert augmentation.invented_ids(before, before, 255) == []
+
+
+@pytest.mark.parametrize("crop", [(16, 20), (40, 48)], ids=["smaller", "larger"])
+def test_a_crop_has_its_size_and_padding_is_ignored(pair, crop):
+    image, mask = recipe((), crop_px=crop)(*pair, (0, 0, 0))
+    assert image.shape == (*crop, 1)
+    assert mask.shape == crop
+    assert (255 in mask) == (crop[0] > 32)
+
+
+def test_shapes_and_types_stay(pair):
+    for image in (pair[0], np.repeat(pair[0], 3, axis=2)):
+        varied, mask = recipe(FLIPS + AFFINE)(image, pair[1], (0, 0, 0))
+        assert (varied.shape, varied.dtype, mask.dtype) == (image.shape, np.uint8, np.uint8)
+
+
+def test_an_unknown_transform_is_named_with_the_nearest():
+    with pytest.raises(MaskmillError) as raised:
+        recipe(({"HorizontalFlipp": {}},))
+    text = str(raised.value)
+    assert text.startswith("params.yaml: augmentation.transforms: 'HorizontalFlipp' is no transform of albumentations")
+    assert text.endswith("did you mean 'HorizontalFlip'?")
+
+
+def test_something_of_albumentations_that_is_no_transform_is_refused():
+    with pytest.raises(MaskmillError, match="'Compose' is no transform"):
+        recipe(({"Compose": {}},))
+
+
+def test_a_misspelt_option_is_an_error_where_albumentations_only_warns():
+    with pytest.raises(MaskmillError, match=r"transforms\.HorizontalFlip\.prob is not an option; .*allowed are p"):
+        recipe(({"HorizontalFlip": {"prob": 0.5}},))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("HorizontalFlip", {"p": 1.5}, "p=1.5"),
+        ("HorizontalFlip", {"p": "often"}, "p='often'"),
+        ("Rotate", {"limit": [1, 2, 3]}, "limit"),
+        ("Resize", {}, "height"),
+    ],
+)
+def test_a_value_that_albumentations_refuses_is_named(name, options, said):
+    with pytest.raises(MaskmillError) as raised:
+        recipe(({name: options},))
+    assert str(raised.value).startswith(f"params.yaml: augmentation.transforms.{name}: ")
+    assert said in str(raised.value)
+    assert "pydantic" not in str(raised.value)

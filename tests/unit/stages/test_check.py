@@ -1,0 +1,41 @@
+import pytest
+
+from maskmill.errors import MaskmillError
+from maskmill.stages.check import check, check_variant
+
+
+@pytest.fixture
+def refusal(params, data):
+    """A function: settings changed by section -> the error that `check` raises before anything runs."""
+
+    def refusal(variants=("unet",), models=None, **changes):
+        sections = {
+            name: getattr(params, name).model_copy(update=changes.get(name, {}))
+            for name in ("augmentation", "train", "evaluation", "gate")
+        }
+        with pytest.raises(MaskmillError) as raised:
+            check(data=data, variants=variants, models=models or {"unet": {}}, **sections)
+        return str(raised.value)
+
+    return refusal
+
+
+def test_a_metric_that_does_not_exist_is_named_with_the_nearest_and_all(refusal):
+    text = refusal(evaluation={"primary": "dice_forground"})
+    assert text.startswith("params.yaml: evaluation.primary: 'dice_forground' is no metric; did you mean 'dice_foregr")
+    assert "iou/bar" in text
+    assert "params.yaml: gate.minimum: 'dice/csf' is no metric" in refusal(
+        evaluation={"primary": "miou"}, gate={"minimum": {"dice/csf": 0.5}}
+    )
+
+
+def test_mistakes_of_later_stages_are_found_first(refusal):
+    assert "train.losses: 'focal' is not known" in refusal(train={"losses": {"focal": 1.0}})
+    assert "'Flip' is no transform" in refusal(augmentation={"transforms": ({"Flip": {}},)})
+    assert "models.unet.feature_scale: got 99" in refusal(models={"unet": {"feature_scale": 99}})
+
+
+@pytest.mark.parametrize("option", ["in_channels", "num_classes"])
+def test_an_option_that_follows_from_the_data_cannot_be_set(data, option):
+    with pytest.raises(MaskmillError, match=rf"models\.unet\.{option} follows from the data and cannot be set"):
+        check_variant("unet", {option: 3}, data)

@@ -1,0 +1,70 @@
+import pytest
+
+from maskmill import components
+from maskmill.errors import MaskmillError
+
+NETWORKS = "maskmill.models.networks"
+GIVEN = {"in_channels": 1, "num_classes": 2}
+
+
+def create(name="unet", **options):
+    return components.create(NETWORKS, name, f"params.yaml: models.{name}", GIVEN, options)
+
+
+def test_every_file_is_a_part_and_none_is_imported_to_list_it(tmp_path, monkeypatch):
+    package = tmp_path / "parts"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "_shared.py").write_text("raise RuntimeError('imported')")
+    for name in ("second", "first"):
+        (package / f"{name}.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert components.names("parts") == ["first", "second"]
+
+
+def test_an_unknown_name_lists_the_known_ones_and_suggests_the_nearest():
+    known = ", ".join(components.names(NETWORKS))
+    with pytest.raises(MaskmillError) as raised:
+        create("resnet18_unt")
+    assert str(raised.value) == (
+        "params.yaml: models.resnet18_unt: 'resnet18_unt' is not known; did you mean 'resnet18_unet'?; "
+        f"known are {known}"
+    )
+
+
+def test_a_name_far_from_all_others_gets_no_suggestion():
+    with pytest.raises(MaskmillError, match="'zzz' is not known; known are"):
+        create("zzz")
+
+
+def test_an_unknown_option_lists_the_allowed_ones_and_suggests_the_nearest():
+    with pytest.raises(MaskmillError) as raised:
+        create("unet", feature_scal=4)
+    text = str(raised.value)
+    assert text.startswith("params.yaml: models.unet.feature_scal is not an option; did you mean 'feature_scale'?")
+    assert "allowed are" in text
+    assert "batch_norm" in text
+
+
+def test_an_option_that_the_program_sets_is_refused():
+    with pytest.raises(MaskmillError, match=r"models.unet.in_channels follows from the data and cannot be set"):
+        create("unet", in_channels=3)
+
+
+def test_a_required_option_that_is_left_out_is_named():
+    with pytest.raises(MaskmillError, match="slabs"):
+        components.create(
+            "maskmill.data.datasets", "icbm152", "data/source.yaml: kind", {"folder": None, "data": None}, {"seed": 0}
+        )
+
+
+@pytest.mark.parametrize(("option", "value"), [("feature_scale", "4"), ("feature_scale", 1.5), ("batch_norm", "no")])
+def test_an_option_of_another_type_is_refused_by_name(option, value):
+    """YAML 1.2 reads `no` as text: taken for true, it would silently do the opposite of what was meant."""
+    with pytest.raises(MaskmillError, match=option):
+        create("unet", **{option: value})
+
+
+def test_options_reach_the_part():
+    assert create("unet", feature_scale=16).head.in_channels == 4
+    assert create("unet", feature_scale=8).head.in_channels == 8

@@ -1,0 +1,191 @@
+from pathlib import Path
+
+import pytest
+
+from maskmill import config
+from maskmill.errors import MaskmillError
+
+REPOSITORY = Path(__file__).parents[2]
+COLOURS = {"background": "#000000", "disc": "#0072B2"}
+
+
+@pytest.fixture
+def values():
+    """The values of params.yaml with a data section of two classes."""
+    values = config.read_yaml(REPOSITORY / "params.yaml")
+    values["data"] = {
+        "title": "discs", "classes": ["background", "disc"], "background": "background", "ignore_index": 255,
+        "values": {0: "background", 1: "disc", 7: "ignore"}, "colours": dict(COLOURS), "in_channels": 1,
+    }  # fmt: skip
+    return values
+
+
+def refusal(values):
+    with pytest.raises(MaskmillError) as raised:
+        config.parse(values)
+    return str(raised.value)
+
+
+def test_the_shipped_settings_are_valid(params):
+    assert set(params.variants) <= set(params.models)
+
+
+def test_derived_facts_of_the_data(values):
+    data = config.parse(values).data
+    assert data.foreground == (1,)
+    assert data.palette == [(0, 0, 0), (0, 0x72, 0xB2)]
+
+
+def test_without_a_background_every_class_is_foreground(values):
+    values["data"]["background"] = None
+    assert config.parse(values).data.foreground == (0, 1)
+
+
+def test_a_section_cannot_be_changed(params):
+    with pytest.raises(ValueError, match="frozen"):
+        params.train.seed = 1
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "meant"),
+    [("train", "learning_rat", "learning_rate"), ("data", "colors", "colours"), ("selection", "minimun", "minimum")],
+)
+def test_a_misspelt_key_is_named_with_the_nearest_and_all_allowed(values, section, key, meant):
+    values[section][key] = 1
+    text = refusal(values)
+    assert text.startswith(f"params.yaml: {section}.{key} is not a setting; did you mean {meant!r}?")
+    assert "allowed there are" in text
+
+
+def test_a_misspelt_section_is_named_with_the_nearest(values):
+    values["augmentations"] = values.pop("augmentation")
+    text = refusal(values)
+    assert "params.yaml: augmentations is not a setting; did you mean 'augmentation'?" in text
+    assert "params.yaml: augmentation is missing; add it" in text
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("train", "learning_rate", 0, "greater than 0"),
+        ("train", "learning_rate", "fast", "valid number"),
+        ("train", "batch_size", 0, "greater than or equal to 1"),
+        ("train", "steps", 10.5, "valid integer"),
+        ("train", "device", "gpu", "'auto', 'cpu' or 'cuda'"),
+        ("train", "seed", -1, "greater than or equal to 0"),
+        ("splits", "seed", -1, "greater than or equal to 0"),
+        ("splits", "val", 1.5, "less than or equal to 1"),
+        ("selection", "tie", -0.1, "greater than or equal to 0"),
+        ("gate", "max_drop", 2, "less than or equal to 1"),
+        ("data", "in_channels", 4, "1 or 3"),
+        ("data", "ignore_index", 300, "less than or equal to 255"),
+        ("data", "classes", ["background"], "at least 2"),
+        ("validation", "empty_masks", "fatal", "'critical', 'warning' or 'info'"),
+        ("augmentation", "crop_px", [256], "crop_px"),
+        ("tracking", "model", "brain slices", "pattern"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_what_is_allowed(values, section, key, value, said):
+    values[section][key] = value
+    text = refusal(values)
+    assert f"params.yaml: {section}.{key}" in text
+    assert said in text
+
+
+@pytest.mark.parametrize("stored", [300, -1])
+def test_a_stored_value_that_no_8_bit_mask_can_hold_is_refused(values, stored):
+    values["data"]["values"] = {0: "background", stored: "disc"}
+    text = refusal(values)
+    assert "data" in text
+    assert "values" in text
+    assert str(stored) in text
+
+
+def test_every_mistake_is_told_at_once(values):
+    values["train"]["batch_size"] = 0
+    values["selection"]["tie"] = 7
+    assert len(refusal(values).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("classes", ["background", "disc", "disc"], "classes: ['background', 'disc', 'disc'] names a class twice"),
+        ("classes", ["background", "ignore"], "classes: 'ignore'"),
+        ("background", "bg", "background: ['bg'] not in data.classes ['background', 'disc']"),
+        ("values", {0: "background", 1: "dsic"}, "values: ['dsic'] not in data.classes ['background', 'disc']"),
+        ("colours", {"background": "#000000"}, "colours: no colour for ['disc']"),
+        ("colours", COLOURS | {"cat": "#ffffff"}, "colours: ['cat'] not in data.classes"),
+        ("ignore_index", 1, "ignore_index: 1 is also the id of a class; take 255"),
+    ],
+)
+def test_a_data_section_at_odds_with_itself_says_where(values, key, value, said):
+    values["data"][key] = value
+    assert f"params.yaml: data: {said}" in refusal(values)
+
+
+def test_a_colour_that_is_no_code_is_named_by_its_class(values):
+    values["data"]["colours"]["disc"] = "red"
+    assert "params.yaml: data.colours.disc: got 'red'" in refusal(values)
+
+
+@pytest.mark.parametrize("path", ["/data/raw", "../raw", "data/../../raw"])
+def test_a_path_outside_the_repository_is_refused(values, path):
+    values["paths"]["raw"] = path
+    text = refusal(values)
+    assert f"params.yaml: paths.raw: got {path!r}: must be a relative path inside the repository" in text
+
+
+def test_an_unknown_variant_is_named_with_the_nearest(values):
+    values["models"]["unet"] = {}
+    values["variants"] = ["unett"]
+    text = refusal(values)
+    assert "variants: 'unett' has no section under models; did you mean 'unet'?" in text
+    assert "`unett: {}`" in text
+
+
+def test_a_variant_twice_and_no_variant_are_refused(values):
+    values["variants"] = ["unet", "unet"]
+    assert "variants: ['unet', 'unet'] names a variant twice" in refusal(values)
+    values["variants"] = []
+    assert "params.yaml: variants: got []" in refusal(values)
+
+
+def test_splits_must_leave_something_to_train_on(values):
+    values["splits"] |= {"val": 0.5, "test": 0.5}
+    assert "splits: val 0.5 + test 0.5 leaves nothing to train on" in refusal(values)
+
+
+def test_training_without_a_loss_or_with_warmup_alone_is_refused(values):
+    values["train"]["losses"] = {}
+    assert "train: losses: {} trains nothing" in refusal(values)
+    values["train"] |= {"losses": {"dice": 1}, "steps": 10, "warmup_steps": 10}
+    assert "train: warmup_steps: 10 must be below steps, 10" in refusal(values)
+
+
+def test_a_missing_file_says_where_it_was_sought_and_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MaskmillError) as raised:
+        config.load()
+    assert str(raised.value) == f"params.yaml: no such file in {tmp_path}; run from the repository's top folder"
+
+
+@pytest.mark.parametrize("text", ["train: [1, 2", "train: 1\ntrain: 2\n", "\tx: 1"])
+def test_a_file_that_is_not_yaml_is_named(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(MaskmillError, match=r"params\.yaml: not readable as YAML"):
+        config.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n", "train:\n"])
+def test_a_file_without_the_sections_is_refused(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(MaskmillError, match=r"params\.yaml: "):
+        config.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1.0e-3", "0.001"])
+def test_a_number_may_be_written_in_any_usual_way(values, tmp_path, text):
+    (tmp_path / "rate.yaml").write_text(f"learning_rate: {text}\n")
+    values["train"] |= config.read_yaml(tmp_path / "rate.yaml")
+    assert config.parse(values).train.learning_rate == 0.001

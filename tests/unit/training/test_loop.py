@@ -1,0 +1,177 @@
+import math
+
+import pytest
+import torch
+
+from maskmill import losses, models
+from maskmill.config import Augmentation
+from maskmill.data import augmentation
+from maskmill.data.dataset import training_batches
+from maskmill.data.preprocessing import Preprocessing
+from maskmill.errors import MaskmillError
+from maskmill.metrics.confusion import Confusion
+from maskmill.training.checkpoint import Checkpoints
+from maskmill.training.loop import Training, Validation
+
+FLIP = ({"HorizontalFlip": {"p": 0.5}},)
+
+
+class Stopped(Exception):
+    """The power fails."""
+
+
+class Lab:
+    """A tiny training that can be built and started as often as wanted."""
+
+    def __init__(self, make_shard, draw_shapes, params, data, folder):
+        self.shard, self.val = make_shard(draw_shapes(8)), make_shard(draw_shapes(2, seed=1), "val")
+        self.folder, self.data = folder, data
+        self.recipe = augmentation.recipe(Augmentation(crop_px=None, transforms=FLIP, preview=1), 255)
+        self.settings = params.train.model_copy(
+            update={"seed": 0, "steps": 12, "batch_size": 3, "learning_rate": 1e-2, "weight_decay": 0.01,
+                    "warmup_steps": 2, "val_every_steps": 2, "patience": 100, "device": "cpu", "precision": "fp32",
+                    "threads": 1, "workers": 0, "checkpoint_every_s": 0.0}
+        )  # fmt: skip
+
+    def training(self, loss=None, **changes):
+        train = self.settings.model_copy(update=changes)
+        torch.manual_seed(train.seed)
+        model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
+        loss = loss or losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
+        return Training(model, loss, Preprocessing.fit([image for image, _ in self.shard]), train, "cpu", "fp32")
+
+    def fit(self, training, name, log=lambda row: None, metric="dice_foreground", val=None):
+        def batches(first):
+            return training_batches(
+                self.shard, self.recipe, batch=3, seed=training.train.seed, first=first, last=training.train.steps,
+                workers=0,
+            )  # fmt: skip
+
+        validation = Validation(val or self.val, self.data.classes, self.data.foreground, 255, metric)
+        return training.fit(batches, validation, Checkpoints(self.folder / name), log, "unet")
+
+
+@pytest.fixture
+def lab(make_shard, draw_shapes, params, data, tmp_path):
+    return Lab(make_shard, draw_shapes, params, data, tmp_path)
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def stop_after(validations):
+    seen = []
+
+    def log(row):
+        seen.append(row)
+        if len(seen) > validations:
+            raise Stopped
+
+    return log
+
+
+def test_training_learns(lab):
+    history = lab.fit(lab.training(steps=40, val_every_steps=10), "a").history
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"]
+    assert history[-1]["val_dice_foreground"] > 0.5
+
+
+def test_the_same_seed_gives_bit_equal_weights_and_another_gives_others(lab):
+    first, again, other = (lab.fit(lab.training(seed=s), n) for s, n in ((0, "a"), (0, "b"), (1, "c")))
+    assert equal(first.weights, again.weights)
+    assert first.history == again.history
+    assert not equal(first.weights, other.weights)
+
+
+@pytest.mark.parametrize("validations", [1, 3, 5])
+def test_stopped_and_started_again_equals_never_stopped(lab, validations):
+    whole = lab.training()
+    expected = lab.fit(whole, "whole")
+    with pytest.raises(Stopped):
+        lab.fit(lab.training(), "stopped", log=stop_after(validations))
+    resumed = lab.training()
+    result = lab.fit(resumed, "stopped")
+    assert result.history == expected.history
+    assert (result.best_step, result.best_score) == (expected.best_step, expected.best_score)
+    assert equal(result.weights, expected.weights)
+    assert equal(resumed.plain.state_dict(), whole.plain.state_dict())
+
+
+def test_stopped_before_the_first_checkpoint_starts_anew(lab):
+    expected = lab.fit(lab.training(), "whole")
+    with pytest.raises(Stopped):
+        lab.fit(lab.training(), "stopped", log=stop_after(0))
+    assert equal(lab.fit(lab.training(), "stopped").weights, expected.weights)
+
+
+def test_a_finished_training_is_not_run_again(lab):
+    expected, rows = lab.fit(lab.training(), "a"), []
+    again = lab.fit(lab.training(), "a", log=rows.append)
+    assert rows == []
+    assert again.history == expected.history
+    assert equal(again.weights, expected.weights)
+    assert again.seconds == expected.seconds
+
+
+def test_checkpoints_between_are_written_only_after_the_interval(lab):
+    with pytest.raises(Stopped):
+        lab.fit(lab.training(checkpoint_every_s=3600.0), "a", log=stop_after(4))
+    assert Checkpoints(lab.folder / "a").latest() is None
+
+
+def test_training_stops_when_patience_ends(lab):
+    result = lab.fit(lab.training(steps=600, patience=3), "a")
+    last = int(result.history[-1]["step"])
+    assert last < 600
+    assert last == result.best_step + 3 * 2
+    assert max(row["val_dice_foreground"] for row in result.history) == result.best_score
+
+
+def test_the_weights_are_those_of_the_best_validation(lab):
+    training = lab.training(steps=60, patience=4)
+    result = lab.fit(training, "a")
+    training.plain.load_state_dict(result.weights)
+    confusion = Confusion(lab.data.classes, 255)
+    with torch.no_grad():
+        for image, mask in lab.val:
+            x = training.preprocessing.apply(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])
+            confusion.update(training.plain.eval()(x).argmax(1)[0].numpy(), mask)
+    assert confusion.scores(lab.data.foreground)["dice_foreground"] == pytest.approx(result.best_score, abs=1e-3)
+
+
+def test_the_history_has_a_row_per_validation_and_one_at_the_end(lab):
+    rows = []
+    result = lab.fit(lab.training(steps=7, val_every_steps=3), "a", log=rows.append)
+    assert [row["step"] for row in rows] == [3, 6, 7]
+    assert result.history == rows
+    assert set(rows[0]) == {"step", "loss", "learning_rate", "val_dice_foreground"}
+    assert rows[0]["learning_rate"] == pytest.approx(1e-2)
+
+
+def test_a_loss_that_is_no_number_names_the_setting_to_change(lab):
+    training = lab.training(loss=lambda logits, target: logits.sum() * math.nan)
+    with pytest.raises(MaskmillError) as raised:
+        lab.fit(training, "a")
+    text = str(raised.value)
+    assert text.startswith("unet: the loss is nan at step 2; lower train.learning_rate (now 0.01) in params.yaml")
+    assert Checkpoints(lab.folder / "a").latest() is None
+
+
+def test_a_score_that_is_never_a_number_gives_no_empty_model(lab, make_shard, draw_shapes):
+    """Validation masks that are ignored throughout: no weights can be called the best."""
+    empty = make_shard([(image, mask * 0 + 255) for image, mask in draw_shapes(2)], "empty")
+    with pytest.raises(MaskmillError, match="dice_foreground"):
+        lab.fit(lab.training(), "a", val=empty)
+
+
+def test_measuring_the_time_of_a_step_leaves_no_trace(lab):
+    expected = lab.fit(lab.training(), "a")
+    training = lab.training()
+    before = {name: value.clone() for name, value in training.plain.state_dict().items()}
+    images, masks = next(iter(training_batches(lab.shard, lab.recipe, batch=3, seed=5, first=0, last=1, workers=0)))
+    assert 0 < training.seconds_per_step(images, masks) < 10
+    assert equal(training.plain.state_dict(), before)
+    result = lab.fit(training, "b")
+    assert equal(result.weights, expected.weights)
+    assert result.history == expected.history
