@@ -1,6 +1,7 @@
 """The real line in a clone with tiny settings: what runs, what is skipped, what it leaves, and what a user reads."""
 
 import json
+import re
 import sys
 import time
 
@@ -35,6 +36,39 @@ def test_the_expected_time_is_said_before_a_training_starts(workspace: Workspace
     )
     started = next(i for i, line in enumerate(lines) if line.startswith("unet: step"))
     assert expected < started
+
+
+def test_the_page_holds_everything_and_asks_for_nothing(workspace: Workspace):
+    page = (workspace.root / "reports/index.html").read_text()
+    for part in ("gate", "comparison", "classes", "images", "data", "provenance"):
+        assert f'<section id="{part}"' in page
+    for text in ("resnet18_unet", "intensity look-up table", "nearest training image", "majority class", "Worst 1:"):
+        assert text in page
+    assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page) == []
+    assert "<script" not in page
+    assert "@import" not in page
+    run = json.loads((workspace.root / "metrics/registration.json").read_text())["runs"]["unet"]
+    assert run[:12] in page
+
+
+def test_a_training_is_one_run_in_mlflow_with_its_data_and_commit(workspace: Workspace):
+    code = (
+        "from maskmill import config; from maskmill.tracking import store; import json, sys;"
+        "p = config.load(); s = store.connect(p.tracking, p.paths);"
+        "print(json.dumps([[r.data.tags['variant'], r.data.tags['mlflow.source.git.commit'],"
+        " r.inputs.dataset_inputs[0].dataset.digest, sorted(r.data.metrics), r.data.params['train.steps']]"
+        " for r in s.client.search_runs([s.experiment_id])]))"
+    )
+    recorded = json.loads(workspace.run(sys.executable, "-c", code).stdout)
+    assert sorted(row[0] for row in recorded) == ["resnet18_unet", "se_resnet18_unet", "unet"]
+    commit = workspace.run("git", "rev-parse", "HEAD").stdout.strip()
+    lock = (workspace.root / "dvc.lock").read_text()
+    for _, recorded_commit, digest, metrics, steps in recorded:
+        assert recorded_commit == commit
+        assert digest.endswith(".dir")
+        assert digest in lock
+        assert {"loss", "val_dice_foreground", "test_dice_foreground"} <= set(metrics)
+        assert steps == "6"
 
 
 def test_the_working_tree_stays_clean_but_for_the_lock(workspace: Workspace):

@@ -26,7 +26,7 @@ from maskmill.inference import predict
 from maskmill.tracking import lineage
 from maskmill.training import hardware
 from maskmill.training.checkpoint import Checkpoints
-from maskmill.training.loop import Training, Validation
+from maskmill.training.loop import Row, Training, Validation
 
 _CODE = ("data", "losses", "metrics", "models", "training")  # rooms whose code decides the weights
 _KEPT = 3  # checkpoint folders per variant, newest first
@@ -42,13 +42,13 @@ def train(
     prepared, out = Path(paths.prepared), Path(paths.models) / variant
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
-    device = hardware.device(train)
-    precision = hardware.precision(train, device)
-    preprocessing = Preprocessing.fit([image for image, _ in shards["train"]])
-    torch.manual_seed(train.seed)
-    model = networks.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **models[variant])
-    loss = losses.create(train.losses, data.ignore_index)
-    training = Training(model, loss, preprocessing, train, device, precision)
+    training = _make(data, models[variant], train, variant, shards["train"])
+    validation = Validation(shards["val"], data.classes, data.foreground, data.ignore_index, evaluation.primary)
+    settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
+    settings |= {f"models.{variant}": models[variant]}
+    params = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
+    key = _fingerprint(prepared, params, training)
+    rows: list[Row] = []
 
     def batches(first: int) -> Any:
         return training_batches(
@@ -56,59 +56,67 @@ def train(
             workers=train.workers,
         )  # fmt: skip
 
-    settings = {"data": data, "train": train, "evaluation": evaluation}
-    params = {
-        f"{name}.{key}": value for name, s in settings.items() for key, value in s.model_dump(mode="json").items()
-    }
-    params |= {f"models.{variant}.{key}": value for key, value in models[variant].items()}
-    key = _fingerprint(prepared, params, device, precision)
-    _announce(
-        training, batches(0), train, f"{variant}: {networks.parameters(model):,} parameters, {precision} on {device}"
-    )
+    def log(row: Row) -> None:  # the file is whole after every validation, so that it can be watched
+        rows.append(row)
+        files.write_text(out / "history.csv", pd.DataFrame(rows).to_csv(index=False))
+
+    _announce(training, batches(0), variant)
     started = time.time()
-    result = training.fit(
-        batches,
-        Validation(shards["val"], data.classes, data.foreground, data.ignore_index, evaluation.primary),
-        _checkpoints(Path(paths.state) / "checkpoints" / variant, key),
-        log=lambda row: None,
-        title=variant,
-    )
-    facts = {
-        "variant": variant, "options": models[variant], "classes": data.classes, "background": data.background,
-        "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels,
-        "preprocessing": preprocessing, "precision": precision, "parameters": networks.parameters(model),
-        "best_step": result.best_step,
-    }  # fmt: skip
-    card = predict.save(out, result.weights, facts)
-    files.write_text(out / "history.csv", pd.DataFrame(result.history).to_csv(index=False))
+    checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, key)
+    result = training.fit(batches, validation, checkpoints, log, title=variant)
+    card = predict.save(out, result.weights, _facts(data, models[variant], training, variant, result.best_step))
     run = {
         "key": hashlib.sha256(f"{key}{card.sha256}{started}".encode()).hexdigest()[:32],
-        "git_commit": lineage.git_commit(Path.cwd()),
-        "data_hash": lineage.data_hash(Path.cwd(), paths),
-        "device": device, "machine": _machine(device), "threads": train.threads,
+        "git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths),
+        "device": training.device, "machine": _machine(training.device), "threads": train.threads,
         "started": round(started, 3), "seconds": round(result.seconds, 3), "params": params,
     }  # fmt: skip
     files.write_json(out / "run.json", run)
     print(f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step {result.best_step} -> {out}")
 
 
-def _announce(training: Training, batches: Any, train: Train, title: str) -> None:
-    """Say what is about to happen and how long it will take here, from a few steps on a copy of the weights."""
+def _make(data: Data, options: dict[str, Any], train: Train, variant: str, shard: Shard) -> Training:
+    """The network with fresh weights of `train.seed`, on its device and in its precision."""
+    device = hardware.device(train)
+    torch.manual_seed(train.seed)
+    model = networks.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
+    preprocessing = Preprocessing.fit([image for image, _ in shard])
+    loss = losses.create(train.losses, data.ignore_index)
+    return Training(model, loss, preprocessing, train, device, hardware.precision(train, device))
+
+
+def _facts(data: Data, options: dict[str, Any], training: Training, variant: str, best_step: int) -> dict[str, Any]:
+    """What model.json says beside the weights' digest."""
+    return {
+        "variant": variant, "options": options, "classes": data.classes, "background": data.background,
+        "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels,
+        "preprocessing": training.preprocessing, "precision": training.precision,
+        "parameters": networks.parameters(training.plain), "best_step": best_step,
+    }  # fmt: skip
+
+
+def _announce(training: Training, batches: Any, variant: str) -> None:
+    """Say what is about to happen and how long it will take here, from a few steps whose results are dropped."""
+    train = training.train
     start = time.perf_counter()
     images, masks = next(iter(batches))
-    loading = time.perf_counter() - start
-    seconds = (training.seconds_per_step(images, masks) + (0 if train.workers else loading)) * train.steps
+    loading = 0 if train.workers else time.perf_counter() - start
+    seconds = (training.seconds_per_step(images, masks) + loading) * train.steps
     height, width = masks.shape[1:]
-    about = f"about {seconds / 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"about {seconds:.0f} s"
-    print(f"{title}; {train.steps} steps of {train.batch_size} at {height} x {width} px: {about}", flush=True)
+    about = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    print(
+        f"{variant}: {networks.parameters(training.plain):,} parameters, {training.precision} on {training.device}; "
+        f"{train.steps} steps of {train.batch_size} at {height} x {width} px: about {about}",
+        flush=True,
+    )
 
 
-def _fingerprint(prepared: Path, params: dict[str, Any], device: str, precision: str) -> str:
+def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> str:
     """A digest of all that the weights follow from: settings, data, recipe, code, libraries, device."""
     table = manifest.read(prepared / "manifest.parquet")
     code = sorted(p for room in _CODE for p in (Path(maskmill.__file__).parent / room).rglob("*.py"))
     parts = [
-        json.dumps(params, sort_keys=True, default=str), device, precision, torch.__version__,
+        json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
         manifest.split_digest(table, "train"), manifest.split_digest(table, "val"),
         (prepared / "augmentation.json").read_text(), *(path.read_text() for path in code),
     ]  # fmt: skip

@@ -30,7 +30,7 @@ Log = Callable[[Row], None]
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]  # first step -> batches from there to the last step
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
-_PROBE_STEPS = 3
+_PROBE_STEPS, _PROBE_WARM_UP = 5, 2  # the first steps build kernels and take half as long again
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Training:
         torch.set_num_threads(train.threads)
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         self.train = train
+        self.device, self.precision = device, precision
         self.loss = loss
         self.preprocessing = preprocessing
         self.fabric = Fabric(accelerator=device, devices=1, precision=FABRIC_PRECISION[precision])
@@ -76,9 +77,14 @@ class Training:
         self.best_step, self.best_score = 0, -1.0
 
     def fit(self, batches: Batches, validation: Validation, checkpoints: Checkpoints, log: Log, title: str) -> Result:
-        """Train from the newest checkpoint, or from the start, to the last step or until patience ends."""
+        """Train from the newest checkpoint, or from the start, to the last step or until patience ends.
+
+        `log` gets each row of the history once, those of before a restart first.
+        """
         if state := checkpoints.latest():
             self._restore(state)
+            for row in self.history:
+                log(row)
             print(f"{title}: goes on at step {self.step} of {self.train.steps}", flush=True)
         started = saved = time.monotonic()
         before = self.seconds
@@ -119,7 +125,7 @@ class Training:
             self.optimizer.zero_grad()
             times.append(time.perf_counter() - start)
         self.plain.load_state_dict(before)
-        return float(np.median(times))
+        return float(np.median(times[_PROBE_WARM_UP:]))
 
     def _forward_backward(self, images: Tensor, masks: Tensor) -> Tensor:
         images, masks = self.fabric.to_device((images, masks))
