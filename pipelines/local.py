@@ -19,11 +19,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from maskmill import config
+from maskmill.check import check
 from maskmill.errors import MaskmillError
 from maskmill.evaluation.evaluate import read_metrics
 from maskmill.files import read_json
 from maskmill.processes import die_with_parent
-from maskmill.stages.check import check
 
 _DVC = [sys.executable, "-m", "dvc"]
 
@@ -34,15 +34,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         params = config.load()
-        check(
-            params.data,
-            params.augmentation,
-            params.variants,
-            params.models,
-            params.train,
-            params.evaluation,
-            params.gate,
-        )
+        check(params)
         with _alone(Path(params.paths.state)):
             _mend_dvc()
             code = _repro(params)

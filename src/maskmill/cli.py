@@ -16,11 +16,11 @@ _STRICT_REFUSED = 3
 @app.command()
 def check() -> None:
     """Hold params.yaml against the code, without running anything."""
-    from maskmill.stages.check import check as check_params
+    from maskmill.check import check as check_params
 
-    p = config.load()
-    check_params(p.data, p.augmentation, p.variants, p.models, p.train, p.evaluation, p.gate)
-    print(f"{config.PARAMS}: fine; {len(p.variants)} variants: {', '.join(p.variants)}")
+    params = config.load()
+    check_params(params)
+    print(f"{config.PARAMS}: fine; {len(params.variants)} variants: {', '.join(params.variants)}")
 
 
 @app.command()

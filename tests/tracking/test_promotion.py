@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import maskmill
+from maskmill import config
 from maskmill.config import Gate
 from maskmill.data import decode
 from maskmill.errors import MaskmillError
@@ -122,3 +123,24 @@ def test_loading_outside_a_repository_says_so(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MaskmillError, match=r"no params.yaml in .* or above"):
         maskmill.load("models:/icbm152@champion")
+
+
+def test_a_store_that_cannot_be_opened_is_named_with_the_setting(
+    params: config.Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "carrier-pigeon://home")
+    with pytest.raises(MaskmillError, match=r"carrier-pigeon://home cannot be opened: .*set tracking.uri in params"):
+        stores.connect(params.tracking, params.paths, tmp_path)
+
+
+def test_a_store_that_does_not_answer_is_not_one_without_a_champion(
+    store: stores.Store, monkeypatch: pytest.MonkeyPatch
+):
+    from mlflow.exceptions import MlflowException
+
+    def away(*_: object) -> object:
+        raise MlflowException("connection refused")
+
+    monkeypatch.setattr(store.client, "get_model_version_by_alias", away)
+    with pytest.raises(MlflowException, match="connection refused"):
+        registry.champion(store)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256 = "weights_sha256"  # tag of a version; every served row carries the same value
 _ARTIFACT = "model"
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's answers for no such name, number or alias
 
 
 def load(uri: str) -> Predictor:
@@ -42,7 +43,9 @@ def find(store: Store, name: str, *, alias: str | None = None, number: str | Non
         if alias:
             return store.client.get_model_version_by_alias(name, alias)
         return store.client.get_model_version(name, str(number))
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code not in _ABSENT:
+            raise  # a store that does not answer is not a store without a champion
         wanted = f"alias {alias!r}" if alias else f"number {number}"
         have = _describe(store, name)
         raise MaskmillError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from maskmill import config
+from maskmill.errors import MaskmillError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,11 +38,12 @@ def connect(tracking: config.Tracking, paths: config.Paths, root: Path | None = 
 
     MLFLOW_TRACKING_URI, where set, comes before params.yaml, as everywhere in MLflow. A fresh sqlite file is set up
     under a lock: two processes that both migrate it would leave it broken for good.
+    Raises: MaskmillError when the store cannot be opened.
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    import mlflow
+    from mlflow.exceptions import MlflowException
 
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -50,16 +52,28 @@ def connect(tracking: config.Tracking, paths: config.Paths, root: Path | None = 
     uri = os.environ.get(_URI) or _absolute(tracking.uri, root)
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
     with FileLock(state / "mlflow" / "setup.lock"):
-        _set_uri(uri)
-        client = mlflow.MlflowClient(uri)
-        client.search_registered_models(max_results=1)
-        experiment = client.get_experiment_by_name(tracking.experiment)
-        if experiment is None:
-            local = (state / "mlflow" / "artifacts").as_uri() if uri.startswith(_SQLITE) else None
-            experiment_id = client.create_experiment(tracking.experiment, artifact_location=local)
-        else:
-            experiment_id = experiment.experiment_id
+        try:
+            client, experiment_id = _open(uri, tracking.experiment, state)
+        except MlflowException as error:
+            raise MaskmillError(
+                f"the tracking store {uri} cannot be opened: {error}; set tracking.uri in params.yaml (or {_URI}) to a "
+                "running MLflow server, or to sqlite:///.maskmill/mlflow/mlflow.db"
+            ) from error
     return Store(client, uri, experiment_id, tracking.model, state)
+
+
+def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
+    """The client and the experiment's id; a fresh sqlite file gets its tables by the first question it is asked."""
+    import mlflow
+
+    _set_uri(uri)
+    client = mlflow.MlflowClient(uri)
+    client.search_registered_models(max_results=1)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return client, experiment.experiment_id
+    artifacts = (state / "mlflow" / "artifacts").as_uri() if uri.startswith(_SQLITE) else None
+    return client, client.create_experiment(name, artifact_location=artifacts)
 
 
 def _set_uri(uri: str) -> None:

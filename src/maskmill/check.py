@@ -1,29 +1,28 @@
-"""All of params.yaml against the code, before DVC removes a single out: not a stage of the DAG, but run before it."""
+"""All of params.yaml against the code, before DVC removes a single out of a stage that would then fail."""
 
 from typing import Any
 
 import torch
 
 from maskmill import components, losses, models
-from maskmill.config import Augmentation, Data, Evaluation, Gate, Train
-from maskmill.data import augmentation as augmentations
+from maskmill.config import Data, Params
+from maskmill.data import augmentation
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
 from maskmill.training import hardware
 
 
-def check(
-    data: Data, augmentation: Augmentation, variants: tuple[str, ...], models: dict[str, dict[str, Any]], train: Train,
-    evaluation: Evaluation, gate: Gate,
-) -> None:  # fmt: skip
+def check(params: Params) -> None:
     """Raises: MaskmillError for a name or value that some stage would refuse later."""
-    for variant in variants:
-        check_variant(variant, models[variant], data)
-    losses.create(train.losses, data.ignore_index)
-    hardware.device(train)
-    augmentations.recipe(augmentation, data.ignore_index)
+    data = params.data
+    for variant in params.variants:
+        check_variant(variant, params.models[variant], data)
+    losses.create(params.train.losses, data.ignore_index)
+    hardware.device(params.train)
+    augmentation.recipe(params.augmentation, data.ignore_index)
     known = confusion.names(data.classes)
-    for key, name in [("evaluation.primary", evaluation.primary), *(("gate.minimum", name) for name in gate.minimum)]:
+    wanted = [("evaluation.primary", params.evaluation.primary), *(("gate.minimum", n) for n in params.gate.minimum)]
+    for key, name in wanted:
         if name not in known:
             raise MaskmillError(
                 f"params.yaml: {key}: {name!r} is no metric{components.suggest(name, known)}; "

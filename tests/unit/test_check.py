@@ -1,7 +1,7 @@
 import pytest
 
+from maskmill.check import check, check_variant
 from maskmill.errors import MaskmillError
-from maskmill.stages.check import check, check_variant
 
 
 @pytest.fixture
@@ -14,7 +14,11 @@ def refusal(params, data):
             for name in ("augmentation", "train", "evaluation", "gate")
         }
         with pytest.raises(MaskmillError) as raised:
-            check(data=data, variants=variants, models=models or {"unet": {}}, **sections)
+            check(
+                params.model_copy(
+                    update={"data": data, "variants": variants, "models": models or {"unet": {}}} | sections
+                )
+            )
         return str(raised.value)
 
     return refusal
