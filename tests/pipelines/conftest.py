@@ -89,6 +89,7 @@ def clone(to: Path) -> Workspace:
         if (REPOSITORY / name).exists():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, to / name)
+    (to / "dvc.lock").unlink(missing_ok=True)  # of a run in this repository
     change_params(to, dict(TINY))
     slabs = "".join(f"  - [{first}, {last}]\n" for first, last in SLABS)
     (to / "data/source.yaml").write_text(f"kind: icbm152\nseed: 0\nslabs:\n{slabs}")

@@ -7,9 +7,17 @@ from maskmill import config
 
 
 def git_commit(root: Path) -> str:
-    """The commit of the working tree, with `-dirty` after it where files differ from it; "" outside a repository."""
-    describe = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    done = subprocess.run(describe, capture_output=True, text=True, check=False)
+    """The commit of the working tree, with `-dirty` after it where tracked files differ; "" outside a repository.
+
+    dvc.lock does not count: the stages before this one have just written it.
+    """
+    commit = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":!dvc.lock")
+    return f"{commit}-dirty" if commit and changed else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

@@ -98,6 +98,14 @@ def test_stopped_and_started_again_equals_never_stopped(lab, validations):
     assert equal(resumed.plain.state_dict(), whole.plain.state_dict())
 
 
+def test_a_restart_logs_each_row_once_the_earlier_ones_first(lab):
+    expected, rows = lab.fit(lab.training(), "whole"), []
+    with pytest.raises(Stopped):
+        lab.fit(lab.training(), "stopped", log=stop_after(2))
+    lab.fit(lab.training(), "stopped", log=rows.append)
+    assert rows == expected.history
+
+
 def test_stopped_before_the_first_checkpoint_starts_anew(lab):
     expected = lab.fit(lab.training(), "whole")
     with pytest.raises(Stopped):
@@ -108,7 +116,7 @@ def test_stopped_before_the_first_checkpoint_starts_anew(lab):
 def test_a_finished_training_is_not_run_again(lab):
     expected, rows = lab.fit(lab.training(), "a"), []
     again = lab.fit(lab.training(), "a", log=rows.append)
-    assert rows == []
+    assert rows == expected.history
     assert again.history == expected.history
     assert equal(again.weights, expected.weights)
     assert again.seconds == expected.seconds
