@@ -34,8 +34,8 @@ predict: $(VENV)/.runtime  ## IMAGE=x.png: mask and overlay by the champion, int
 bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/benchmarks.md)
 	@$(BIN)/python benchmarks/training_settings.py
 
-clean:  ## remove what tools left behind; never data, stores, models or checkpoints
-	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis predictions
+clean:  ## remove caches of tools; never data, predictions, stores, models or checkpoints
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find src tests pipelines benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # An install that was cut off is started over: .started is there from its beginning to its end.

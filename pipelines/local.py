@@ -5,6 +5,7 @@ what DVC leaves half-written when it is killed is mended first.
 """
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -12,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
@@ -23,9 +23,10 @@ from maskmill.check import check
 from maskmill.errors import MaskmillError
 from maskmill.evaluation.evaluate import read_metrics
 from maskmill.files import read_json
-from maskmill.processes import die_with_parent
+from maskmill.processes import RUN, die_with_parent
 
 _DVC = [sys.executable, "-m", "dvc"]
+_LOCK = Path("dvc.lock")
 
 
 def main() -> int:
@@ -39,8 +40,7 @@ def main() -> int:
             _mend_dvc()
             code = _repro(params)
             if code:
-                _dvc("checkout", "--quiet", "--force")  # brings back the outs that DVC removed before the stage failed
-                print("error: the pipeline stopped; what stood on disk before is back in place", file=sys.stderr)
+                _put_back()
                 return code
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -53,21 +53,41 @@ def main() -> int:
 
 
 def _repro(params: config.Params) -> int:
-    """Run what has changed; `register` also when its version is no longer in the registry."""
+    """Run what has changed; `register` also where the registry is behind what registration.json says."""
+    before = _LOCK.read_bytes() if _LOCK.exists() else b""
     code = _dvc("repro")
-    if code == 0 and _registration_lost(params):
+    if code == 0 and _registry_is_behind(params, restored=_LOCK.read_bytes() != before):
         print("register: the registry does not hold what registration.json says; registering again", flush=True)
         code = _dvc("repro", "--single-item", "--force", "register") or _dvc("repro", "report")
     return code
 
 
-def _registration_lost(params: config.Params) -> bool:
+def _registry_is_behind(params: config.Params, *, restored: bool) -> bool:
+    """Whether a version or the champion is missing, or a verdict was restored or taken over from an experiment.
+
+    A champion that somebody has set by hand is left alone: the file has not changed then.
+    """
     from maskmill.tracking import registry
     from maskmill.tracking import store as stores
 
-    said = read_json(Path(params.paths.metrics) / "registration.json")["champion"]
-    champion = registry.champion(stores.connect(params.tracking, params.paths))
-    return said is not None and (champion is None or champion.tags.get(registry.SHA256) != said["weights_sha256"])
+    said = read_json(Path(params.paths.metrics) / "registration.json")
+    if said["outcome"] == "recorded":  # by an experiment, which never promotes; this is none
+        return True
+    store = stores.connect(params.tracking, params.paths)
+    champion = registry.champion(store)
+    expected = {row["weights_sha256"] for row in (said, said["champion"]) if row and row.get("weights_sha256")}
+    missing = not expected <= registry.weights(store)
+    moved = said["champion"] and (champion is None or champion.tags.get(registry.SHA256) not in expected)
+    return bool(missing or (moved and (champion is None or restored)))
+
+
+def _put_back() -> None:
+    """Bring back the outs that DVC removed before the stage failed; the stages' alone, never the user's data/source."""
+    back = _dvc("checkout", "--quiet", "--force", "dvc.yaml") == 0
+    outs = (
+        "what stood on disk before is back in place" if back else "`dvc checkout dvc.yaml` says which outs are missing"
+    )
+    print(f"error: the pipeline stopped; {outs}", file=sys.stderr)
 
 
 def _dvc(*arguments: str) -> int:
@@ -76,7 +96,7 @@ def _dvc(*arguments: str) -> int:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     process = subprocess.Popen(
         [*_DVC, *arguments],
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, RUN: str(os.getpid())},
         start_new_session=True,
         preexec_fn=die_with_parent,  # noqa: PLW1509
     )
@@ -106,18 +126,22 @@ def _alone(state: Path) -> Iterator[None]:
 
 def _mend_dvc() -> None:
     """Put aside what a killed DVC may leave half-written; its cache of runs restores what is lost thereby."""
-    for path, readable in ((Path("dvc.lock"), _is_yaml), (Path(".dvc/tmp/rwlock"), _is_json)):
+    for path, readable in ((_LOCK, _is_lock), (Path(".dvc/tmp/rwlock"), _is_json)):
         if path.exists() and not readable(path):
             aside = path.with_name(f"{path.name}.broken")
             path.replace(aside)
             print(f"{path} was cut off by a kill; put aside as {aside}", flush=True)
 
 
-def _is_yaml(path: Path) -> bool:
+def _is_lock(path: Path) -> bool:
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
     try:
-        return isinstance(YAML(typ="safe", pure=True).load(path), dict)
-    except (YAMLError, UnicodeDecodeError):
+        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe", pure=True).load(path))
+    except (YAMLError, UnicodeDecodeError, Invalid):
         return False
+    return True
 
 
 def _is_json(path: Path) -> bool:
@@ -135,7 +159,9 @@ def summary(params: config.Params) -> str:
     for variant in params.variants:
         val, test = (read_metrics(metrics / split / f"{variant}.json") for split in ("val", "test"))
         rows.append((variant, f"{val[primary]:.4f}", f"{test[primary]:.4f}", f"{int(test['parameters']):,}"))
-    rule, score = max(read_json(metrics / "baselines.json").items(), key=_second)
+    rule, score = max(
+        read_metrics(metrics / "baselines.json").items(), key=lambda item: (not math.isnan(item[1]), item[1])
+    )
     rows.append((f"(rule: {rule.replace('_', ' ')})", "", f"{score:.4f}", ""))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     table = [f"  {row[0]:<{widths[0]}}" + "".join(f"  {row[i]:>{widths[i]}}" for i in (1, 2, 3)) for row in rows]
@@ -146,10 +172,6 @@ def summary(params: config.Params) -> str:
         "", *table, "", f"gate: {version} {verdict['outcome']}: {verdict['reason']}", serving,
         f"look at {Path(params.paths.reports) / 'index.html'}; then: make predict IMAGE=x.png",
     ])  # fmt: skip
-
-
-def _second(item: tuple[str, Any]) -> Any:
-    return item[1]
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 wher
     if not path.exists():
         raise MaskmillError(f"{path}: no such file; nothing has been gated yet: run `make pipeline`")
     verdict = files.read_json(path)
-    print(f"{verdict['model']} version {verdict['version']} {verdict['outcome']}: {verdict['reason']}")
+    print(f"{verdict['model']} version {verdict['version'] or 'none'} {verdict['outcome']}: {verdict['reason']}")
     if strict and verdict["outcome"] == "refused":
         raise typer.Exit(_STRICT_REFUSED)
 

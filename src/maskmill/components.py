@@ -35,15 +35,16 @@ def factory(package: str, name: str, where: str) -> Callable[..., Any]:
     return made
 
 
-def check_options(function: Callable[..., Any], options: Iterable[str], where: str) -> None:
-    """Hold option names against the keyword parameters of `function`.
+def check_options(function: Callable[..., Any], options: Iterable[str], where: str, hidden: Iterable[str] = ()) -> None:
+    """Hold option names against the keyword parameters of `function` but the `hidden` ones.
 
     Raises: MaskmillError naming the unknown option, the nearest known one, and all that are allowed.
     """
     allowed = [
         parameter.name
         for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "self"
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.name not in ("self", *hidden)
     ]
     for option in options:
         if option not in allowed:
@@ -62,7 +63,7 @@ def create(package: str, name: str, where: str, given: Mapping[str, Any], option
     for option in options:
         if option in given:
             raise MaskmillError(f"{where}.{option} follows from the data and cannot be set; delete it")
-    check_options(make, options, where)
+    check_options(make, options, where, hidden=given)
     _check_values(make, given, options, where)
     return make(**given, **options)
 

@@ -25,6 +25,7 @@ Positive = Annotated[int, Field(ge=1)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Seed = Annotated[int, Field(ge=0)]
 Severity = Literal["critical", "warning", "info"]
+ClassName = Annotated[str, Field(pattern=r"^\w[\w .:-]*$")]  # MLflow takes no other characters in a metric's name
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -62,7 +63,7 @@ class Data(Section):
     """What the images and masks mean."""
 
     title: str
-    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=250, strict=False)]  # order = id
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=250, strict=False)]  # order = id
     background: str | None  # the class that no foreground score counts
     ignore_index: Byte  # mask value that takes part in nothing
     values: dict[Byte, str] | None  # stored mask value -> class; null: the stored values are the ids
@@ -225,6 +226,8 @@ def load(path: Path = PARAMS) -> Params:
 
 def parse(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
     """Check the values of params.yaml; `path` is named in errors."""
+    if not isinstance(values, Mapping):
+        raise MaskmillError(f"{path}: holds no settings; get it back with `git checkout {path}`")
     try:
         return Params.model_validate(values)
     except ValidationError as error:

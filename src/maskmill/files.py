@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO
 from maskmill.errors import MaskmillError
 
 # EFBIG is how a file size limit answers, EDQUOT a quota: to a user both are "no space".
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DiskFullError(MaskmillError):
@@ -28,18 +27,16 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     Raises: DiskFullError when the space runs out; whatever stood at `path` before is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.part")  # one name: what a killed writer leaves, the next one overwrites
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp gives 0600, which another user's server could not read
         temporary.replace(path)
         _fsync_folder(path.parent)
     except OSError as error:
-        if error.errno not in _NO_SPACE:
+        if error.errno not in NO_SPACE:
             raise
         free_mb = shutil.disk_usage(path.parent).free / 1e6
         raise DiskFullError(

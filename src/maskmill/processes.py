@@ -9,13 +9,14 @@ import time
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _POLL_S = 1.0
+RUN = "MASKMILL_RUN"  # environment: the process id of the run that a stage belongs to
 
 
 def die_with_parent() -> None:
     """Have this process killed as soon as its parent is gone.
 
     Linux's kernel does it (prctl PR_SET_PDEATHSIG); elsewhere a thread looks once a second whether the parent
-    has changed, which is how Unix shows that it died.
+    has changed, which is how Unix shows that it died. A process whose run (see `RUN`) is gone already ends here.
     """
     parent = os.getppid()
     if sys.platform == "linux":
@@ -24,9 +25,22 @@ def die_with_parent() -> None:
             os._exit(1)
     else:
         threading.Thread(target=_exit_without, args=(parent,), daemon=True).start()
+    run = os.environ.get(RUN)
+    if run and not _alive(int(run)):
+        os._exit(1)
 
 
 def _exit_without(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_POLL_S)
     os._exit(1)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is there, and another user's
+        pass
+    return True

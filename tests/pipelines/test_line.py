@@ -144,6 +144,9 @@ def test_an_experiment_records_but_never_promotes(workspace: Workspace):
     assert changed.returncode == 0, changed.stdout + changed.stderr
     registration = json.loads((workspace.root / "metrics/registration.json").read_text())
     assert registration["outcome"] in ("recorded", "refused")
+    again = workspace.pipeline()  # outside an experiment what was recorded goes through the gate
+    assert ("registering again" in again.stdout) == (registration["outcome"] == "recorded")
+    assert json.loads((workspace.root / "metrics/registration.json").read_text())["outcome"] != "recorded"
     diff = json.loads(workspace.dvc("params", "diff", "--json").stdout)["params.yaml"]["train.seed"]
     assert (diff["old"], diff["new"]) == (0, 7)
     assert "seven" in workspace.dvc("exp", "show", "--csv").stdout
@@ -248,7 +251,7 @@ def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: W
             path.unlink()
         (source / folder).rmdir()
     kind.write_text(icbm)
-    assert workspace.dvc("checkout", "--force").returncode == 0
+    assert workspace.dvc("checkout", "--force", "dvc.yaml").returncode == 0
     assert workspace.pipeline().returncode == 0
     assert snapshot(workspace).keys() == before.keys()
 

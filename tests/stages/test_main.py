@@ -36,6 +36,23 @@ def test_a_missing_params_file_is_no_traceback(tmp_path: Path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "python -m maskmill.stages NAME [VARIANT]"),
+        (["train"], "stage train: got variant None; allowed are unet, resnet18_unet, se_resnet18_unet"),
+        (["train", "nope"], "stage train: got variant 'nope'; allowed are unet"),
+        (["select", "unet"], "stage select runs once, without a variant; got 'unet'"),
+        (["train", "unet", "again"], "python -m maskmill.stages NAME [VARIANT]"),
+    ],
+)
+def test_wrong_arguments_are_named_with_what_is_allowed(arguments: list[str], text: str):
+    done = run(ROOT, *arguments)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_full_disk_is_said_as_such(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     def full(*_: object) -> object:
         raise OSError(28, "No space left on device", "data/raw/images/a.png")

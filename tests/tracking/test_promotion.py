@@ -70,6 +70,31 @@ def test_a_champion_scored_on_another_test_set_is_scored_again(store: stores.Sto
     assert decide(store, version, rescored=0.6).outcome == "promoted"
 
 
+def test_a_champion_that_cannot_be_compared_is_a_refusal_with_a_remedy(store: stores.Store, tmp_path: Path):
+    decide(store, challenge(store, tmp_path / "a", 1, 0.9))
+    version = challenge(store, tmp_path / "b", 2, 0.7, digest="test-2")
+
+    def other_classes(predictor: Predictor) -> dict[str, float]:
+        raise MaskmillError("it has the classes ['a'], the data have ['b']")
+
+    verdict = promotion.decide(store, version, GATE, "dice_foreground", other_classes, may_promote=True)
+    assert verdict.outcome == "refused"
+    assert "champion version 1 cannot be compared: it has the classes ['a'], the data have ['b']" in verdict.reason
+    assert "tracking.model in params.yaml" in verdict.reason
+    assert registry.champion(store).version == 1
+
+
+def test_a_refused_challenger_has_the_alias_challenger(store: stores.Store, tmp_path: Path):
+    decide(store, challenge(store, tmp_path / "a", 1, 0.8))
+    decide(store, challenge(store, tmp_path / "b", 2, 0.6))
+    assert registry.find(store, store.model, alias="challenger").version == 2
+
+
+def test_registering_leaves_the_runs_duration_as_it_was(store: stores.Store, tmp_path: Path):
+    version = challenge(store, tmp_path / "m", 1, 0.8)
+    assert store.client.get_run(version.run_id).info.end_time == TRAINING.ended_ms
+
+
 def test_an_experiment_is_recorded_and_moves_no_alias(store: stores.Store, tmp_path: Path):
     verdict = decide(store, challenge(store, tmp_path / "m", 1, 0.8), may_promote=False)
     assert verdict.outcome == "recorded"

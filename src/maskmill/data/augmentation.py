@@ -18,7 +18,7 @@ from maskmill import components, files
 from maskmill.config import Augmentation
 from maskmill.errors import MaskmillError
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # read at import: no request for a newer version
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # read at import, which else asks the network for news
 import albumentations as A
 
 _WHERE = "params.yaml: augmentation.transforms"
@@ -39,6 +39,12 @@ class Recipe:
         self._chain.set_random_state(generator, random.Random(int(generator.integers(2**63))))  # noqa: S311
         out = self._chain(image=image, mask=mask)
         varied: np.ndarray = out["image"]
+        if getattr(varied, "dtype", None) != np.uint8 or varied.size != out["mask"].size * image.shape[2]:
+            raise MaskmillError(
+                f"{_WHERE}: the recipe gives {getattr(varied, 'dtype', type(varied))} of shape {tuple(varied.shape)}; "
+                f"uint8 with {image.shape[2]} channels is needed: take out what normalises or changes channels "
+                "(images are normalised after the recipe, by the statistics of the training images)"
+            )
         return varied.reshape(*varied.shape[:2], image.shape[2]), out["mask"]
 
     def save(self, path: Path) -> None:

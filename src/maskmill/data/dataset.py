@@ -35,6 +35,7 @@ class BatchOrder:
     def __init__(self, samples: int, batch: int, seed: int, first: int, last: int) -> None:
         self._samples, self._batch, self._seed = samples, batch, seed
         self._first, self._last = first, last
+        self._shuffled = -1  # the epoch that _order belongs to
 
     def __len__(self) -> int:
         return self._last - self._first
@@ -45,7 +46,7 @@ class BatchOrder:
             yield [(p // self._samples, self._sample(*divmod(p, self._samples))) for p in places]
 
     def _sample(self, epoch: int, place: int) -> int:
-        if getattr(self, "_shuffled", None) != epoch:
+        if self._shuffled != epoch:
             self._shuffled = epoch
             self._order = np.random.default_rng((self._seed, epoch)).permutation(self._samples)
         return int(self._order[place])
@@ -59,7 +60,8 @@ def training_batches(
     Raises: MaskmillError when the images, after the recipe's crop, would not have one size.
     """
     pairs = TrainingPairs(shard, recipe, seed)
-    sizes = {tuple(pairs[0, i][1].shape): shard.ids[i] for i in _one_of_each_size(shard)}
+    # two sizes are enough to tell whether the recipe makes them one
+    sizes = {tuple(pairs[0, i][1].shape): shard.ids[i] for i in _one_of_each_size(shard)[:2]}
     if len(sizes) > 1:
         listed = ", ".join(f"{name} {h} x {w}" for (h, w), name in sizes.items())
         raise MaskmillError(
@@ -67,7 +69,6 @@ def training_batches(
             "set augmentation.crop_px in params.yaml, for example [256, 256]"
         )
     order = BatchOrder(len(shard), batch, seed, first, last)
-    # each worker must work on one thread, or they and the training fight over the cores
     return DataLoader(pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from maskmill import files
 from maskmill.errors import MaskmillError
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
@@ -58,9 +59,8 @@ def mask(source: Path | bytes, name: str = "") -> np.ndarray:
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write (H, W), (H, W, 1) or (H, W, 3) uint8 as PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png_bytes(pixels))
+    """Write (H, W), (H, W, 1) or (H, W, 3) uint8 as PNG, in one step."""
+    files.write_bytes(path, png_bytes(pixels))
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
@@ -79,6 +79,8 @@ def _open(source: Path | bytes, name: str) -> Image.Image:
         picture = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
             raise DecodeError(f"{name}: {picture.width} x {picture.height} px; at most {MAX_PIXELS:,} px are read")
+        if (pages := getattr(picture, "n_frames", 1)) > 1:
+            raise DecodeError(f"{name}: {pages} pages; one image per file is read; split it into files")
         picture.load()
     except FileNotFoundError:
         raise DecodeError(f"{name}: no such file") from None

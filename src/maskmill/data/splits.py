@@ -1,5 +1,6 @@
 """Which pair is in which split: whole groups only, frozen by data/splits.csv."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ def assign(manifest: pd.DataFrame, frozen: Path, splits: Splits) -> tuple[pd.Dat
     Returns: the manifest with a `split` column, and the groups that data/splits.csv did not name.
     Raises: MaskmillError for a malformed file, an empty split, or an image that stands in two splits.
     """
-    chosen = _read(frozen)
+    chosen = read(frozen)
     sizes = manifest.groupby("group").size()
     known = {group: split for group, split in chosen.items() if group in sizes.index}
     new = np.random.default_rng(splits.seed).permutation(sorted(set(sizes.index) - known.keys())).tolist()
@@ -31,9 +32,14 @@ def assign(manifest: pd.DataFrame, frozen: Path, splits: Splits) -> tuple[pd.Dat
     return table, new
 
 
-def _read(path: Path) -> dict[str, str]:
+def read(path: Path) -> dict[str, str]:
+    """Group -> split, as data/splits.csv has it; nothing where there is no such file.
+
+    Raises: MaskmillError for other columns, an unknown split, or a group that stands there twice.
+    """
     try:
-        table = pd.read_csv(path, dtype=str, comment="#", keep_default_na=False)
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+        table = pd.read_csv(io.StringIO("\n".join(lines)), dtype=str, keep_default_na=False)
     except (FileNotFoundError, pd.errors.EmptyDataError):
         return {}
     except pd.errors.ParserError as error:

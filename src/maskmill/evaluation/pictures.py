@@ -3,14 +3,17 @@
 import base64
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from maskmill import files
 from maskmill.data import decode
-from maskmill.data.augmentation import Recipe
-from maskmill.data.shards import Shard
+
+if TYPE_CHECKING:
+    from maskmill.data.augmentation import Recipe
+    from maskmill.data.shards import Shard
 
 Palette = Sequence[tuple[int, int, int]]  # RGB of each class id
 
@@ -47,7 +50,7 @@ def rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else np.asarray(image)
 
 
-def augmentation_sheet(shard: Shard, recipe: Recipe, palette: Palette, pairs: int) -> np.ndarray:
+def augmentation_sheet(shard: "Shard", recipe: "Recipe", palette: Palette, pairs: int) -> np.ndarray:
     """A row per pair: the original image and mask, then four draws of the recipe, each image above its mask."""
     rows = []
     for i in np.linspace(0, len(shard) - 1, min(pairs, len(shard))).astype(int).tolist():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files as resources
 from typing import Any
 
+import cv2
 import jinja2
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from maskmill.evaluation.evaluate import best_and_worst
 
 # Okabe and Ito's colours, told apart with any colour vision; jfly.uni-koeln.de/color
 _LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+_TILE_PX = 512  # longest side of a picture on the page
 _SAMPLES = 4  # training pairs in the data card
 
 
@@ -67,7 +69,7 @@ def render(contents: Contents) -> str:
     return template.render(
         c=contents,
         lead=next(v for v in contents.variants if v.name == chosen),
-        best_baseline=max(contents.baselines.items(), key=lambda item: item[1]),
+        best_baseline=max(contents.baselines.items(), key=lambda item: (not math.isnan(item[1]), item[1])),
         curves=_curves(contents),
         splits=_splits(contents),
         samples=_samples(contents),
@@ -112,7 +114,7 @@ def _splits(contents: Contents) -> list[dict[str, Any]]:
     for split in SPLITS:
         part = contents.manifest[contents.manifest["split"] == split]
         pixels = np.array([part[f"px_{name}"].sum() for name in contents.data.classes], dtype=float)
-        sizes = sorted({f"{h} x {w}" for h, w in zip(part["height"], part["width"], strict=True)})
+        sizes = [f"{h:.0f} x {w:.0f}" for h, w in sorted(set(zip(part["height"], part["width"], strict=True)))]
         rows.append({
             "name": split, "images": len(part), "groups": part["group"].nunique(), "shares": pixels / pixels.sum(),
             "sizes": sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}",
@@ -137,19 +139,28 @@ def _galleries(contents: Contents, variant: Variant) -> dict[str, list[dict[str,
             predicted = variant.masks[name]
             wrong = pictures.errors(predicted, truth, contents.data.ignore_index)
             tiles = _pair(contents.data, image, truth) | {
-                "predicted": _overlay(contents.data, image, predicted), "error": pictures.data_uri(wrong),
+                "predicted": _overlay(contents.data, image, predicted), "error": _uri(wrong, ids=True),
             }  # fmt: skip
             shown[title].append({"id": name, "score": scores[name], **tiles})
     return shown
 
 
+def _uri(picture: np.ndarray, *, ids: bool = False) -> str:
+    """The picture as text, at most 512 px long: a page of full-size photographs would not open."""
+    longest = max(picture.shape[:2])
+    if longest > _TILE_PX:
+        size = (max(1, picture.shape[1] * _TILE_PX // longest), max(1, picture.shape[0] * _TILE_PX // longest))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST if ids else cv2.INTER_AREA)
+    return pictures.data_uri(picture)
+
+
 def _pair(data: Data, image: np.ndarray, mask: np.ndarray) -> dict[str, str]:
-    return {"image": pictures.data_uri(pictures.rgb(image)), "truth": _overlay(data, image, mask)}
+    return {"image": _uri(pictures.rgb(image)), "truth": _overlay(data, image, mask)}
 
 
 def _overlay(data: Data, image: np.ndarray, mask: np.ndarray) -> str:
     background = None if data.background is None else data.classes.index(data.background)
-    return pictures.data_uri(pictures.overlay(image, mask, data.palette, background))
+    return _uri(pictures.overlay(image, mask, data.palette, background))
 
 
 def _shares(confusion: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ _MIN_WIDTH = 4
 class ResNetUNet(nn.Module):
     """Encoder, U-Net decoder to stride 1, head.
 
-    The encoder's stem halves the size before anything is seen at full resolution; `stem_skip` shallow convolutions on
+    The encoder's stem halves the size before anything is seen at full resolution; convolutions to `skip_channels` on
     the image itself bring the fine structure back at the last up-step.
     Shape: (N, C, H, W) -> logits (N, num_classes, H, W).
     """

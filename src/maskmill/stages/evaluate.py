@@ -1,6 +1,5 @@
 """evaluate: score one variant on the validation and the test split."""
 
-import time
 from pathlib import Path
 
 from maskmill import files
@@ -16,15 +15,13 @@ def evaluate(paths: Paths, data: Data, evaluation: Evaluation, report: Report, v
     folder = Path(paths.reports) / "evaluation" / variant
     for split in ("val", "test"):
         shard = Shard(Path(paths.prepared) / "shards", split)
-        start = time.perf_counter()
         result = evaluation_.evaluate(
             predictor, shard, foreground=data.foreground, primary=evaluation.primary, gallery=report.gallery,
             title=f"{variant} on {split}",
         )  # fmt: skip
-        seconds = time.perf_counter() - start
         scores = result.scores | {"parameters": predictor.card.parameters}
         evaluation_.write_metrics(Path(paths.metrics) / split / f"{variant}.json", scores)
         print(f"{variant}: {evaluation.primary} {scores[evaluation.primary]:.4f} over {len(shard)} {split} images")
     evaluation_.write_details(folder, result, data.classes)
-    timing = {"ms_per_image": round(1000 * seconds / len(shard), 2), "images": len(shard)}
+    timing = {"ms_per_image": round(result.ms_per_image, 2), "images": len(shard)}
     files.write_json(folder / "timing.json", timing)

@@ -1,5 +1,7 @@
 """register: record the trainings in MLflow, register the challenger, and let the gate decide."""
 
+import hashlib
+import json
 import math
 import os
 from pathlib import Path
@@ -11,6 +13,7 @@ from maskmill import files
 from maskmill.config import Data, Evaluation, Gate, Paths, Tracking
 from maskmill.data import manifest
 from maskmill.data.shards import Shard
+from maskmill.errors import MaskmillError
 from maskmill.evaluation import evaluate
 from maskmill.evaluation.evaluate import read_metrics
 from maskmill.inference.predict import Predictor
@@ -33,7 +36,9 @@ def register(
         verdict |= _gate(store, paths, data, evaluation, gate, selection["challenger"], recorded)
     verdict["champion"] = _describe(registry.champion(store))
     files.write_json(Path(paths.metrics) / "registration.json", verdict)
-    print(f"register: {tracking.model} version {verdict['version']} {verdict['outcome']}: {verdict['reason']}")
+    print(
+        f"register: {tracking.model} version {verdict['version'] or 'none'} {verdict['outcome']}: {verdict['reason']}"
+    )
 
 
 def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
@@ -60,7 +65,7 @@ def _gate(
     recorded: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     prepared = Path(paths.prepared)
-    digest = manifest.split_digest(manifest.read(prepared / "manifest.parquet"), "test")
+    digest = _test_digest(manifest.read(prepared / "manifest.parquet"), data)
     scores = read_metrics(Path(paths.metrics) / "test" / f"{variant}.json")
     facts = files.read_json(Path(paths.models) / variant / "run.json")
     lineage = {"git_commit": facts["git_commit"], "data_hash": facts["data_hash"]}
@@ -69,6 +74,12 @@ def _gate(
     )
 
     def evaluate_champion(predictor: Predictor) -> dict[str, float]:
+        card = predictor.card
+        if (card.classes, card.in_channels) != (data.classes, data.in_channels):
+            raise MaskmillError(
+                f"it has the classes {list(card.classes)} on {card.in_channels} channels, the data have "
+                f"{list(data.classes)} on {data.in_channels}"
+            )
         shard = Shard(prepared / "shards", "test")
         return evaluate.evaluate(
             predictor,
@@ -88,8 +99,16 @@ def _gate(
     }  # fmt: skip
 
 
+def _test_digest(table: pd.DataFrame, data: Data) -> str:
+    """Two scores compare only where this is equal: the test pixels, and what their ids mean."""
+    meaning = [manifest.split_digest(table, "test"), data.classes, data.background, data.ignore_index]
+    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+
+
 def _describe(version: Any) -> dict[str, Any] | None:
     if version is None:
         return None
     tags = version.tags
-    return {"version": int(version.version), "variant": tags["variant"], "weights_sha256": tags[registry.SHA256]}
+    return {
+        "version": int(version.version), "variant": tags.get("variant"), "weights_sha256": tags.get(registry.SHA256),
+    }  # fmt: skip

@@ -10,7 +10,7 @@ from maskmill.data import decode, manifest
 from maskmill.data.shards import Shard
 from maskmill.evaluation import baselines
 from maskmill.evaluation import report as page
-from maskmill.evaluation.evaluate import read_confusion, read_metrics, read_per_image
+from maskmill.evaluation.evaluate import read_confusion, read_metrics, read_per_image, write_metrics
 
 
 def report(paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, report: Report) -> None:
@@ -18,7 +18,7 @@ def report(paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Eval
     prepared, metrics, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
     train, test = (Shard(prepared / "shards", split) for split in ("train", "test"))
     rules = baselines.scores(train, test, data, evaluation.primary)
-    files.write_json(metrics / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
+    write_metrics(metrics / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
     source = config.read_yaml(Path(paths.source_config))
     contents = page.Contents(
         data=data,

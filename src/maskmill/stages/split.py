@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from maskmill import files
 from maskmill.config import SPLITS, Data, Paths, Splits
 from maskmill.data import manifest, shards
@@ -17,7 +19,8 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     table, new = assignment.assign(manifest.read(prepared / "pairs.parquet"), Path(paths.splits), splits)
     for name in SPLITS:
         shards.pack(prepared / "shards", name, table[table["split"] == name], Path(paths.raw), data)
-    groups = table[["group", "split"]].drop_duplicates().sort_values("group")
+    frozen = assignment.read(Path(paths.splits)) | dict(zip(table["group"], table["split"], strict=True))
+    groups = pd.DataFrame(sorted(frozen.items()), columns=["group", "split"])  # also groups that are away at the moment
     files.write_text(prepared / "splits.csv", groups.to_csv(index=False))
     manifest.write(prepared / "manifest.parquet", table)
     print(

@@ -29,6 +29,7 @@ from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Row, Training, Validation
 
 _CODE = ("data", "losses", "metrics", "models", "training")  # rooms whose code decides the weights
+_NO_EFFECT = ("data.title", "data.colours", "train.workers", "train.checkpoint_every_s")  # on the weights
 _KEPT = 3  # checkpoint folders per variant, newest first
 
 
@@ -112,9 +113,10 @@ def _announce(training: Training, batches: Any, variant: str) -> None:
 
 
 def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> str:
-    """A digest of all that the weights follow from: settings, data, recipe, code, libraries, device."""
+    """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
     table = manifest.read(prepared / "manifest.parquet")
     code = sorted(p for room in _CODE for p in (Path(maskmill.__file__).parent / room).rglob("*.py"))
+    params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
         manifest.split_digest(table, "train"), manifest.split_digest(table, "val"),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from maskmill.config import Gate
+from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Predictor
 from maskmill.tracking import registry
 from maskmill.tracking.registry import CHALLENGER, CHAMPION, SHA256
@@ -67,13 +68,21 @@ def decide(
 ) -> Verdict:
     """Run the gate on a registered version and, where it passes and may, make it the champion.
 
-    `evaluate` scores the champion anew where it was last scored on another test set. The lock lets one promotion decide
+    `evaluate` scores the champion anew where it was last scored on another test set; its MaskmillError says that the
+    champion cannot be scored there, and is a refusal. The lock lets one promotion decide
     at a time, so that none is judged against a champion that has just been replaced.
     """
     with store.lock():
+        if may_promote:
+            store.client.set_registered_model_alias(store.model, CHALLENGER, version.version)
         champion = registry.champion(store)
-        same = champion is not None and champion.tags[SHA256] == version.tags[SHA256]
-        rival = None if champion is None or same else _scores(champion, version.tags[TEST_DIGEST], evaluate)
+        same = champion is not None and champion.tags.get(SHA256) == version.tags[SHA256]
+        try:
+            rival = None if champion is None or same else _scores(champion, version.tags[TEST_DIGEST], evaluate)
+        except MaskmillError as error:
+            assert champion is not None
+            remedy = "register under another name (tracking.model in params.yaml), or take the alias from it"
+            return Verdict("refused", f"champion version {champion.version} cannot be compared: {error}; {remedy}", [])
         made = checks(json.loads(version.tags[TEST_SCORES]), rival, gate, primary)
         failed = [f"{c.name}: {c.value:.4f} is below {c.limit:.4f}" for c in made if not c.passed]
         if failed:
@@ -82,7 +91,6 @@ def decide(
         passed = f"{len(made)} of {len(made)} checks passed"
         if not may_promote:
             return Verdict("recorded", f"{passed}; an experiment (dvc exp run) never promotes", made)
-        store.client.set_registered_model_alias(store.model, CHALLENGER, version.version)
         if same:
             return Verdict("kept", f"{passed}; these weights are the champion already", made)
         store.client.set_registered_model_alias(store.model, CHAMPION, version.version)

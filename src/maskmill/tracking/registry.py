@@ -61,6 +61,12 @@ def champion(store: Store) -> "ModelVersion | None":
         return None
 
 
+def weights(store: Store) -> set[str]:
+    """The digests of all registered weights."""
+    versions = store.client.search_model_versions(f"name = '{store.model}'")
+    return {version.tags[SHA256] for version in versions if SHA256 in version.tags}
+
+
 def predictor(version: "ModelVersion") -> Predictor:
     """Load a version's weights without running any code or pickle that came with it.
 
@@ -80,17 +86,20 @@ def predictor(version: "ModelVersion") -> Predictor:
 def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
     """The version of the weights in `folder`: the one registered before, else a new one under run `run_id`."""
     card = read_card(folder)
-    for version in store.client.search_model_versions(f"name = '{store.model}'"):
-        if version.tags.get(SHA256) == card.sha256 and version.status == "READY":
-            return _tagged(store, version, tags)
-    info = _log_model(folder, run_id)
-    if not store.client.search_registered_models(f"name = '{store.model}'"):
-        store.client.create_registered_model(store.model)
-    version = store.client.create_model_version(
-        store.model, info.model_uri, run_id=run_id, model_id=info.model_id,
-        tags={SHA256: card.sha256, "variant": card.variant, **tags},
-    )  # fmt: skip
-    return store.client.get_model_version(store.model, version.version)
+    with store.lock():
+        for version in store.client.search_model_versions(f"name = '{store.model}'"):
+            if version.tags.get(SHA256) == card.sha256 and version.status == "READY":
+                return _tagged(store, version, tags)
+        ended_ms = store.client.get_run(run_id).info.end_time
+        info = _log_model(folder, run_id)
+        store.client.set_terminated(run_id, end_time=ended_ms)  # logging a model sets the end anew
+        if not store.client.search_registered_models(f"name = '{store.model}'"):
+            store.client.create_registered_model(store.model)
+        version = store.client.create_model_version(
+            store.model, info.model_uri, run_id=run_id, model_id=info.model_id,
+            tags={SHA256: card.sha256, "variant": card.variant, **tags},
+        )  # fmt: skip
+        return store.client.get_model_version(store.model, version.version)
 
 
 def _log_model(folder: Path, run_id: str) -> "ModelInfo":

@@ -71,6 +71,8 @@ def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
     client.search_registered_models(max_results=1)
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
+        if experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(experiment.experiment_id)
         return client, experiment.experiment_id
     artifacts = (state / "mlflow" / "artifacts").as_uri() if uri.startswith(_SQLITE) else None
     return client, client.create_experiment(name, artifact_location=artifacts)

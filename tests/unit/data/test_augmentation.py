@@ -121,3 +121,9 @@ def test_a_value_that_albumentations_refuses_is_named(name, options, said):
     assert str(raised.value).startswith(f"params.yaml: augmentation.transforms.{name}: ")
     assert said in str(raised.value)
     assert "pydantic" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["Normalize", "ToFloat", "ToRGB"])
+def test_what_normalises_or_changes_channels_is_refused(pair, name):
+    with pytest.raises(MaskmillError, match="uint8 with 1 channels is needed: take out what normalises or changes"):
+        recipe(({name: {}},))(*pair, (0, 0, 0))

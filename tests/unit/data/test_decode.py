@@ -162,3 +162,10 @@ def test_a_damaged_file_is_an_image_or_a_decode_error_never_anything_else(form, 
     else:
         assert pixels.dtype == np.uint8
         assert pixels.ndim == 3
+
+
+def test_a_stack_of_pages_is_refused_with_their_number(tmp_path):
+    pages = [Image.new("L", (8, 8), i) for i in range(3)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(DecodeError, match=r"stack\.tif: 3 pages; one image per file is read"):
+        decode.image(tmp_path / "stack.tif", 1)

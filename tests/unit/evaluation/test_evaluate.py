@@ -97,12 +97,12 @@ def test_metrics_come_back_with_nan(tmp_path):
 @pytest.mark.parametrize("classes", [("b", "a", "c"), ("0", "1", "10"), ("NA", "null", "x")], ids=str)
 def test_the_confusion_comes_back_in_the_order_of_the_classes(tmp_path, classes):
     matrix = np.arange(9).reshape(3, 3)
-    evaluate.write_details(tmp_path, Evaluation({}, matrix, scored(a=1.0), {}), classes)
+    evaluate.write_details(tmp_path, Evaluation({}, matrix, scored(a=1.0), {}, 1.0), classes)
     assert np.array_equal(evaluate.read_confusion(tmp_path, classes), matrix)
 
 
 def test_details_hold_truth_prediction_and_pixels(tmp_path):
-    evaluate.write_details(tmp_path, Evaluation({}, np.array([[5, 1], [2, 7]]), scored(a=0.25), {}), ("x", "y"))
+    evaluate.write_details(tmp_path, Evaluation({}, np.array([[5, 1], [2, 7]]), scored(a=0.25), {}, 1.0), ("x", "y"))
     table = pd.read_csv(tmp_path / "confusion.csv").to_dict("records")
     assert {"truth": "x", "predicted": "y", "pixels": 1} in table
     assert {"truth": "y", "predicted": "x", "pixels": 2} in table
@@ -113,5 +113,5 @@ def test_kept_masks_are_written_as_ids(tmp_path):
     from maskmill.data import decode
 
     mask = np.array([[0, 1], [2, 3]], np.uint8)
-    evaluate.write_details(tmp_path, Evaluation({}, np.eye(2), scored(a=1.0), {"a": mask}), ("x", "y"))
+    evaluate.write_details(tmp_path, Evaluation({}, np.eye(2), scored(a=1.0), {"a": mask}, 1.0), ("x", "y"))
     assert np.array_equal(decode.mask(tmp_path / "masks" / "a.png"), mask)

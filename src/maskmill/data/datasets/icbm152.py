@@ -5,24 +5,27 @@ and its grey- and white-matter probability maps (197 x 233 x 189 voxels of 1 mm)
 The template averages 152 heads, so a test slice is an interpolation between training slices, not a new patient.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
+from pydantic import Field
 
-from maskmill.config import Data
+from maskmill.config import Data, Seed
 from maskmill.data.datasets import Pair
 from maskmill.errors import MaskmillError
 
+Slabs = list[Annotated[list[int], Field(min_length=2, max_length=2)]]
 CLASSES = ("background", "csf", "grey_matter", "white_matter")
 SIZE_PX = 192
 _X, _Y = slice(2, 2 + SIZE_PX), slice(21, 21 + SIZE_PX)  # holds the whole brain
 
 
-def icbm152(*, folder: Path, data: Data, slabs: Sequence[Sequence[int]], seed: int) -> Iterator[Pair]:
+def icbm152(*, folder: Path, data: Data, slabs: Slabs, seed: Seed) -> Iterator[Pair]:
     """Slices z of every slab [first, last], one group per slab, in 192 x 192 px.
 
     Raises: MaskmillError when data.classes are not this template's, or a slab leaves it.
