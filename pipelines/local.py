@@ -85,7 +85,9 @@ def _put_back() -> None:
     """Bring back the outs that DVC removed before the stage failed; the stages' alone, never the user's data/source."""
     back = _dvc("checkout", "--quiet", "--force", "dvc.yaml") == 0
     outs = (
-        "what stood on disk before is back in place" if back else "`dvc checkout dvc.yaml` says which outs are missing"
+        "the outs of the failed stage are back as they were"
+        if back
+        else "`dvc checkout dvc.yaml` says which outs are missing"
     )
     print(f"error: the pipeline stopped; {outs}", file=sys.stderr)
 
@@ -155,10 +157,13 @@ def summary(params: config.Params) -> str:
     """A table of the variants, the best rule, the verdict, and where to look."""
     metrics, primary = Path(params.paths.metrics), params.evaluation.primary
     verdict = read_json(metrics / "registration.json")
+    scores: list[float] = []
     rows = [("variant", f"{primary} val", "test", "parameters")]
     for variant in params.variants:
         val, test = (read_metrics(metrics / split / f"{variant}.json") for split in ("val", "test"))
+        scores.append(test[primary])
         rows.append((variant, f"{val[primary]:.4f}", f"{test[primary]:.4f}", f"{int(test['parameters']):,}"))
+    best = max(scores)
     rule, score = max(
         read_metrics(metrics / "baselines.json").items(), key=lambda item: (not math.isnan(item[1]), item[1])
     )
@@ -168,9 +173,11 @@ def summary(params: config.Params) -> str:
     champion = verdict["champion"]
     serving = f"champion: version {champion['version']} ({champion['variant']})" if champion else "no champion yet"
     version = f"{verdict['model']} version {verdict['version']}" if verdict["version"] else verdict["model"]
+    weak = [] if best > score else ["warning: no variant is better than the best rule without a network"]
+    then = "; then: make predict IMAGE=x.png" if champion else ""
     return "\n".join([
-        "", *table, "", f"gate: {version} {verdict['outcome']}: {verdict['reason']}", serving,
-        f"look at {Path(params.paths.reports) / 'index.html'}; then: make predict IMAGE=x.png",
+        "", *table, "", *weak, f"gate: {version} {verdict['outcome']}: {verdict['reason']}", serving,
+        f"look at {Path(params.paths.reports) / 'index.html'}{then}",
     ])  # fmt: skip
 
 

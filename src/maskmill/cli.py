@@ -1,4 +1,4 @@
-"""`maskmill ...` for people; stages and flows never go through it."""
+"""Use and check what the line has made: predict with the champion, hold params.yaml against the code, ask the gate."""
 
 import sys
 from pathlib import Path

@@ -236,7 +236,7 @@ def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: W
     done = workspace.pipeline()
     assert done.returncode != 0
     assert "data/source/images/cut.png: broken or unreadable" in done.stderr
-    assert "what stood on disk before is back in place" in done.stderr
+    assert "the outs of the failed stage are back as they were" in done.stderr
 
     (source / "images/cut.png").unlink()
     Image.new("L", (40, 41)).save(source / "images/cut.png")
@@ -254,6 +254,21 @@ def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: W
     assert workspace.dvc("checkout", "--force", "dvc.yaml").returncode == 0
     assert workspace.pipeline().returncode == 0
     assert snapshot(workspace).keys() == before.keys()
+
+
+def test_a_failed_run_leaves_the_users_own_dvc_files_alone(workspace: Workspace):
+    other, kind = workspace.root / "data/other", workspace.root / "data/source.yaml"
+    icbm = kind.read_text()
+    other.mkdir()
+    (other / "versioned").write_text("a")
+    assert workspace.dvc("add", "data/other").returncode == 0
+    (other / "new").write_text("not in any cache")
+    kind.write_text("kind: folder\n")
+    done = workspace.pipeline()
+    kind.write_text(icbm)
+    assert done.returncode != 0
+    assert "data/source/images: no image files; put them there" in done.stderr
+    assert (other / "new").read_text() == "not in any cache"
 
 
 def snapshot(workspace: Workspace) -> dict[str, str]:

@@ -8,6 +8,7 @@ make two flips fire together (so one generator, seeded anew for each sample, is 
 import inspect
 import os
 import random
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ class Recipe:
     @classmethod
     def load(cls, path: Path) -> "Recipe":
         """The recipe that `save` wrote."""
-        return cls(A.from_dict(files.read_json(path)))
+        with warnings.catch_warnings():  # of a padding that albumentations writes itself and then does not know
+            warnings.simplefilter("ignore", UserWarning)
+            return cls(A.from_dict(files.read_json(path)))
 
 
 def recipe(augmentation: Augmentation, ignore_index: int) -> Recipe:

@@ -99,8 +99,10 @@ def _curves(contents: Contents) -> str:
             steps = variant.history["step"]
             loss.plot(steps, variant.history["loss"], "o-", ms=3, color=line, label=variant.name)
             score.plot(steps, variant.history[f"val_{contents.primary}"], "o-", ms=3, color=line, label=variant.name)
-        loss.set(xlabel="optimizer step", ylabel="training loss (mean since the last point)", ylim=(0, None))
-        score.set(xlabel="optimizer step", ylabel=f"{contents.primary} on val")
+        loss.set(
+            xlabel="optimizer step", ylabel="training loss (mean since the last point)", ylim=(0, None), xlim=(0, None)
+        )
+        score.set(xlabel="optimizer step", ylabel=f"{contents.primary} on val", xlim=(0, None))
         score.legend(frameon=False)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)

@@ -48,9 +48,7 @@ def find(store: Store, name: str, *, alias: str | None = None, number: str | Non
             raise  # a store that does not answer is not a store without a champion
         wanted = f"alias {alias!r}" if alias else f"number {number}"
         have = _describe(store, name)
-        raise MaskmillError(
-            f"no version of {name!r} has {wanted} in {store.uri}; {have}; `make pipeline` trains and registers one"
-        ) from None
+        raise MaskmillError(f"no version of {name!r} has {wanted} in {store.uri}; {have}") from None
 
 
 def champion(store: Store) -> "ModelVersion | None":
@@ -146,7 +144,10 @@ def _parse(uri: str) -> tuple[str, str | None, str | None]:
 
 def _describe(store: Store, name: str) -> str:
     versions = sorted(int(v.version) for v in store.client.search_model_versions(f"name = '{name}'"))
-    return f"its versions are {versions}" if versions else "no version is registered yet"
+    if not versions:
+        return "no version is registered yet; `make pipeline` trains and registers one"
+    example = f"models:/{name}/{versions[-1]}"
+    return f"its versions are {versions}; `maskmill gate` says why none was promoted, {example} loads one all the same"
 
 
 def _root() -> Path:
