@@ -209,7 +209,7 @@ class Params(Section):
             if variant not in self.models:
                 raise ValueError(
                     f"variants: {variant!r} has no section under models{suggest(variant, self.models)}; "
-                    f"there are {', '.join(self.models)}; a known variant (docs/settings.md) is added with `{variant}: {{}}`"
+                    f"there are {', '.join(self.models)}; docs/settings.md lists the variants"
                 )
         if self.splits.val + self.splits.test >= 1:
             raise ValueError(f"splits: val {self.splits.val} + test {self.splits.test} leaves nothing to train on")
