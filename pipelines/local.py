@@ -22,7 +22,7 @@ from maskmill import config
 from maskmill.check import check
 from maskmill.errors import MaskmillError
 from maskmill.evaluation.evaluate import read_metrics
-from maskmill.files import read_json
+from maskmill.files import read_json, write_bytes
 from maskmill.processes import RUN, die_with_parent
 
 _DVC = [sys.executable, "-m", "dvc"]
@@ -38,9 +38,10 @@ def main() -> int:
         check(params)
         with _alone(Path(params.paths.state)):
             _mend_dvc()
-            code = _repro(params)
+            before = _LOCK.read_bytes() if _LOCK.exists() else b""
+            code = _repro(params, before)
             if code:
-                _put_back()
+                _put_back(before)
                 return code
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -52,9 +53,8 @@ def main() -> int:
     return 0
 
 
-def _repro(params: config.Params) -> int:
+def _repro(params: config.Params, before: bytes) -> int:
     """Run what has changed; `register` also where the registry is behind what registration.json says."""
-    before = _LOCK.read_bytes() if _LOCK.exists() else b""
     code = _dvc("repro")
     if code == 0 and _registry_is_behind(params, restored=_LOCK.read_bytes() != before):
         print("register: the registry does not hold what registration.json says; registering again", flush=True)
@@ -81,14 +81,17 @@ def _registry_is_behind(params: config.Params, *, restored: bool) -> bool:
     return bool(missing or (moved and (champion is None or restored)))
 
 
-def _put_back() -> None:
-    """Bring back the outs that DVC removed before the stage failed; the stages' alone, never the user's data/source."""
-    back = _dvc("checkout", "--quiet", "--force", "dvc.yaml") == 0
-    outs = (
-        "the outs of the failed stage are back as they were"
-        if back
-        else "`dvc checkout dvc.yaml` says which outs are missing"
-    )
+def _put_back(lock: bytes) -> None:
+    """Bring back dvc.lock and the outs of all stages as they were; never the user's own data/source.
+
+    What ran well before the failure is in DVC's cache of runs: the next run takes it from there.
+    """
+    if lock:
+        write_bytes(_LOCK, lock)
+    if _dvc("checkout", "--quiet", "--force", "dvc.yaml") == 0:
+        outs = "what stood on disk before is back in place"
+    else:
+        outs = "`dvc checkout dvc.yaml` says which outs are missing"
     print(f"error: the pipeline stopped; {outs}", file=sys.stderr)
 
 

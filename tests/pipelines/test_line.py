@@ -236,7 +236,7 @@ def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: W
     done = workspace.pipeline()
     assert done.returncode != 0
     assert "data/source/images/cut.png: broken or unreadable" in done.stderr
-    assert "the outs of the failed stage are back as they were" in done.stderr
+    assert "what stood on disk before is back in place" in done.stderr
 
     (source / "images/cut.png").unlink()
     Image.new("L", (40, 41)).save(source / "images/cut.png")
@@ -246,6 +246,7 @@ def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: W
     assert "an image and its mask have one size: images/cut.png is 40 x 41 px, its mask 40 x 40" in done.stderr
     assert "a mask holds the ids 0..3 or ignore_index 255 only: masks/good.png has 7 (1600 px)" in done.stderr
     assert "every image has a mask: images/alone.png" in done.stderr
+    assert snapshot(workspace) == before
     for folder in ("images", "masks"):
         for path in (source / folder).iterdir():
             path.unlink()
