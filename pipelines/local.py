@@ -5,7 +5,6 @@ what DVC leaves half-written when it is killed is mended first.
 """
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from maskmill import config
 from maskmill.check import check
 from maskmill.errors import MaskmillError
+from maskmill.evaluation import baselines
 from maskmill.evaluation.evaluate import read_metrics
 from maskmill.files import read_json, write_bytes
 from maskmill.processes import RUN, die_with_parent
@@ -167,9 +167,7 @@ def summary(params: config.Params) -> str:
         scores.append(test[primary])
         rows.append((variant, f"{val[primary]:.4f}", f"{test[primary]:.4f}", f"{int(test['parameters']):,}"))
     best = max(scores)
-    rule, score = max(
-        read_metrics(metrics / "baselines.json").items(), key=lambda item: (not math.isnan(item[1]), item[1])
-    )
+    rule, score = baselines.best(read_metrics(metrics / "baselines.json"))
     rows.append((f"(rule: {rule.replace('_', ' ')})", "", f"{score:.4f}", ""))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     table = [f"  {row[0]:<{widths[0]}}" + "".join(f"  {row[i]:>{widths[i]}}" for i in (1, 2, 3)) for row in rows]

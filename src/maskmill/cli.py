@@ -45,7 +45,7 @@ def predict(
     background = None if card.background is None else card.classes.index(card.background)
     over = pictures.overlay(pixels, mask, colours, background)  # type: ignore[arg-type]
     for kind, picture in (("mask", mask), ("overlay", over)):
-        pictures.save(out / f"{image.stem}_{kind}.png", picture)
+        decode.write_png(out / f"{image.stem}_{kind}.png", picture)
     shares = ", ".join(f"{name} {(mask == i).mean():.1%}" for i, name in enumerate(card.classes))
     print(f"{uri} ({card.variant}): {shares}")
     print(f"look at {out / f'{image.stem}_overlay.png'}; class ids are in {out / f'{image.stem}_mask.png'}")

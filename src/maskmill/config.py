@@ -1,7 +1,7 @@
 """params.yaml as frozen, typed sections; the only reader of that file.
 
 Each section is a class below; each field says its unit and meaning. A key that is not here, or a value out of range,
-is an error that names the key, the value, what is allowed and the file.
+is an error that names the key, the value, what is allowed and the file. Long on purpose: every setting at one look.
 """
 
 from collections.abc import Mapping

@@ -88,7 +88,7 @@ def write_details(folder: Path, evaluation: Evaluation, classes: tuple[str, ...]
     files.write_text(folder / "per_image.csv", evaluation.per_image.to_csv(index=False))
     shutil.rmtree(folder / "masks", ignore_errors=True)
     for name, mask in evaluation.masks.items():
-        files.write_bytes(folder / "masks" / f"{name}.png", decode.png_bytes(mask))
+        decode.write_png(folder / "masks" / f"{name}.png", mask)
 
 
 def read_confusion(folder: Path, classes: tuple[str, ...]) -> np.ndarray:

@@ -2,13 +2,11 @@
 
 import base64
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from maskmill import files
 from maskmill.data import decode
 
 if TYPE_CHECKING:
@@ -64,11 +62,6 @@ def augmentation_sheet(shard: "Shard", recipe: "Recipe", palette: Palette, pairs
 def data_uri(pixels: np.ndarray) -> str:
     """A picture as text that stands in a page by itself."""
     return "data:image/png;base64," + base64.b64encode(decode.png_bytes(pixels)).decode()
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    """Write a picture as PNG in one step."""
-    files.write_bytes(path, decode.png_bytes(pixels))
 
 
 def _row(tiles: Sequence[np.ndarray]) -> np.ndarray:

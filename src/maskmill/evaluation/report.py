@@ -14,7 +14,7 @@ import pandas as pd
 
 from maskmill.config import SPLITS, Data
 from maskmill.data.shards import Shard
-from maskmill.evaluation import pictures
+from maskmill.evaluation import baselines, pictures
 from maskmill.evaluation.evaluate import best_and_worst
 
 # Okabe and Ito's colours, told apart with any colour vision; jfly.uni-koeln.de/color
@@ -69,7 +69,7 @@ def render(contents: Contents) -> str:
     return template.render(
         c=contents,
         lead=next(v for v in contents.variants if v.name == chosen),
-        best_baseline=max(contents.baselines.items(), key=lambda item: (not math.isnan(item[1]), item[1])),
+        best_baseline=baselines.best(contents.baselines),
         curves=_curves(contents),
         splits=_splits(contents),
         samples=_samples(contents),

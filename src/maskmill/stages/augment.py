@@ -4,6 +4,7 @@ from pathlib import Path
 
 from maskmill.config import Augmentation, Data, Paths
 from maskmill.data import augmentation as augmentations
+from maskmill.data import decode
 from maskmill.data.shards import Shard
 from maskmill.errors import MaskmillError
 from maskmill.evaluation import pictures
@@ -28,5 +29,5 @@ def augment(paths: Paths, data: Data, augmentation: Augmentation) -> None:
             )
     recipe.save(Path(paths.prepared) / "augmentation.json")
     sheet = pictures.augmentation_sheet(shard, recipe, data.palette, augmentation.preview)
-    pictures.save(Path(paths.reports) / "augmentation.png", sheet)
+    decode.write_png(Path(paths.reports) / "augmentation.png", sheet)
     print(f"augment: {len(augmentation.transforms)} transforms, tried on {min(len(shard), _PROVED)} pairs")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from maskmill import config, serving
 from maskmill.errors import MaskmillError
-from maskmill.inference.predict import CARD, WEIGHTS, Predictor, read_card
+from maskmill.inference.predict import CARD, WEIGHTS, Card, Predictor, read_card
 from maskmill.tracking import store as stores
 from maskmill.tracking.store import Store
 
@@ -89,7 +89,7 @@ def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -
             if version.tags.get(SHA256) == card.sha256 and version.status == "READY":
                 return _tagged(store, version, tags)
         ended_ms = store.client.get_run(run_id).info.end_time
-        info = _log_model(folder, run_id)
+        info = _log_model(folder, card, run_id)
         store.client.set_terminated(run_id, end_time=ended_ms)  # logging a model sets the end anew
         if not store.client.search_registered_models(f"name = '{store.model}'"):
             store.client.create_registered_model(store.model)
@@ -100,13 +100,12 @@ def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -
         return store.client.get_model_version(store.model, version.version)
 
 
-def _log_model(folder: Path, run_id: str) -> "ModelInfo":
+def _log_model(folder: Path, card: Card, run_id: str) -> "ModelInfo":
     """Log weights, card, and the code that made them, as a pyfunc model that is code and holds no pickle."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, Schema
 
-    card = read_card(folder)
     code = Path(serving.__file__).parent
     inputs = Schema([ColSpec("string", "image")])
     outputs = Schema([ColSpec("string", "mask"), ColSpec("string", SHA256)])
