@@ -19,9 +19,11 @@ from maskmill.errors import MaskmillError
 PARAMS = Path("params.yaml")
 IGNORE = "ignore"  # in `data.values`: pixels of this value take part in nothing
 SPLITS = ("train", "val", "test")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Seed = Annotated[int, Field(ge=0)]
 Severity = Literal["critical", "warning", "info"]
@@ -184,6 +186,34 @@ class Tracking(Section):
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the registered model's name
 
 
+class Services(Section):
+    """The servers that `maskmill up` and `maskmill serve` start on this machine."""
+
+    host: str  # the address they listen on
+    prefect_port: Port
+    mlflow_port: Port
+    model_port: Port
+    allowed_hosts: Annotated[tuple[str, ...], Field(strict=False)]  # names besides `host` and localhost, of a proxy say
+    auth: bool  # one user and password for all of them
+    gpu_slots: Positive  # trainings at once, over all flows of this Prefect server
+    threads: Positive  # CPU threads of the served model
+    max_rows: Positive  # images in one request
+    max_pixels: Positive  # of one served image
+    max_body_mb: Positive  # of one request
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        ports = (self.prefect_port, self.mlflow_port, self.model_port)
+        if len(set(ports)) < len(ports):
+            raise ValueError(f"prefect_port, mlflow_port, model_port: got {ports}; each needs a port of its own")
+        if self.host not in LOOPBACK and not self.auth:
+            raise ValueError(
+                f"host: {self.host} lets other machines in, and auth is false; set services.auth: true, or "
+                f"services.host: {LOOPBACK[0]}"
+            )
+        return self
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -200,6 +230,7 @@ class Params(Section):
     gate: Gate
     tracking: Tracking
     report: Report
+    services: Services
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -21,8 +21,10 @@ class DiskFullError(MaskmillError):
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[BinaryIO]:
+def atomic(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` only once it is complete and on the disk.
+
+    A `private` one is for its owner's eyes alone from the first byte on.
 
     Raises: DiskFullError when the space runs out; whatever stood at `path` before is still there.
     """
@@ -30,6 +32,8 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.part")  # one name: what a killed writer leaves, the next one overwrites
     try:
         with temporary.open("wb") as file:
+            if private:
+                os.fchmod(file.fileno(), 0o600)
             yield file
             file.flush()
             os.fsync(file.fileno())
