@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _POLL_S = 1.0
@@ -24,16 +25,26 @@ def die_with_parent() -> None:
         if os.getppid() != parent:  # it died before the call
             os._exit(1)
     else:
-        threading.Thread(target=_exit_without, args=(parent,), daemon=True).start()
+        watch_parent(lambda: os._exit(1))
     run = os.environ.get(RUN)
     if run and not _alive(int(run)):
         os._exit(1)
 
 
-def _exit_without(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_POLL_S)
-    os._exit(1)
+def watch_parent(act: Callable[[], None]) -> None:
+    """Call `act` in a thread, once, within a second after this process has lost its parent.
+
+    For a process that must do something first, or whose parent started it from a thread: there the kernel's signal
+    comes when that thread ends.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_S)
+        act()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _alive(process: int) -> bool:

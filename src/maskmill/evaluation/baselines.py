@@ -1,7 +1,6 @@
 """What three rules without a network reach: the scores that a network must beat to mean anything."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
@@ -20,11 +19,6 @@ def scores(train: Shard, test: Shard, data: Data, primary: str) -> dict[str, flo
     rules = {"intensity look-up table": best_table(table), "nearest training image": nearest_image(train),
              "majority class": majority(table)}  # fmt: skip
     return {name: _score(rule, test, data, primary) for name, rule in rules.items()}
-
-
-def best(rules: Mapping[str, float]) -> tuple[str, float]:
-    """The name and score of the best rule; NaN loses against any number."""
-    return max(rules.items(), key=lambda item: (not math.isnan(item[1]), item[1]))
 
 
 def best_table(pixels: np.ndarray) -> Rule:

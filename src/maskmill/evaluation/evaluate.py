@@ -1,6 +1,5 @@
 """Scores of one model on one split, from one confusion matrix, and the images it does best and worst on."""
 
-import math
 import shutil
 import statistics
 import time
@@ -65,16 +64,6 @@ def best_and_worst(per_image: pd.DataFrame, count: int) -> tuple[list[str], list
 def read_per_image(folder: Path) -> pd.DataFrame:
     """id, score: what `write_details` wrote; an image without a score has NaN."""
     return pd.read_csv(folder / "per_image.csv", dtype={"id": str}, keep_default_na=False, na_values={"score": [""]})
-
-
-def write_metrics(path: Path, scores: dict[str, float]) -> None:
-    """Write scores by name; NaN (an absent class) becomes null."""
-    files.write_json(path, {name: value if math.isfinite(value) else None for name, value in scores.items()})
-
-
-def read_metrics(path: Path) -> dict[str, float]:
-    """What `write_metrics` wrote; null becomes NaN."""
-    return {name: math.nan if value is None else value for name, value in files.read_json(path).items()}
 
 
 def write_details(folder: Path, evaluation: Evaluation, classes: tuple[str, ...]) -> None:

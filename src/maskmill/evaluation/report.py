@@ -14,7 +14,7 @@ import pandas as pd
 
 from maskmill.config import SPLITS, Data
 from maskmill.data.shards import Shard
-from maskmill.evaluation import baselines, pictures
+from maskmill.evaluation import pictures, scores
 from maskmill.evaluation.evaluate import best_and_worst
 
 # Okabe and Ito's colours, told apart with any colour vision; jfly.uni-koeln.de/color
@@ -69,7 +69,7 @@ def render(contents: Contents) -> str:
     return template.render(
         c=contents,
         lead=next(v for v in contents.variants if v.name == chosen),
-        best_baseline=baselines.best(contents.baselines),
+        best_baseline=scores.best(contents.baselines),
         curves=_curves(contents),
         splits=_splits(contents),
         samples=_samples(contents),
@@ -132,7 +132,7 @@ def _samples(contents: Contents) -> list[dict[str, str]]:
 
 def _galleries(contents: Contents, variant: Variant) -> dict[str, list[dict[str, Any]]]:
     best, worst = best_and_worst(variant.per_image, contents.gallery)
-    scores = variant.per_image.set_index("id")["score"]
+    by_image = variant.per_image.set_index("id")["score"]
     shown: dict[str, list[dict[str, Any]]] = {}
     for title, names in (("Worst", worst), ("Best", best)):
         shown[title] = []
@@ -143,7 +143,7 @@ def _galleries(contents: Contents, variant: Variant) -> dict[str, list[dict[str,
             tiles = _pair(contents.data, image, truth) | {
                 "predicted": _overlay(contents.data, image, predicted), "error": _uri(wrong, ids=True),
             }  # fmt: skip
-            shown[title].append({"id": name, "score": scores[name], **tiles})
+            shown[title].append({"id": name, "score": by_image[name], **tiles})
     return shown
 
 

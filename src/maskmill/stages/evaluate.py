@@ -6,6 +6,7 @@ from maskmill import files
 from maskmill.config import Data, Evaluation, Paths, Report
 from maskmill.data.shards import Shard
 from maskmill.evaluation import evaluate as evaluation_
+from maskmill.evaluation import scores as score_files
 from maskmill.inference.predict import Predictor
 
 
@@ -20,7 +21,7 @@ def evaluate(paths: Paths, data: Data, evaluation: Evaluation, report: Report, v
             title=f"{variant} on {split}",
         )  # fmt: skip
         scores = result.scores | {"parameters": predictor.card.parameters}
-        evaluation_.write_metrics(Path(paths.metrics) / split / f"{variant}.json", scores)
+        score_files.write(Path(paths.metrics) / split / f"{variant}.json", scores)
         print(f"{variant}: {evaluation.primary} {scores[evaluation.primary]:.4f} over {len(shard)} {split} images")
     evaluation_.write_details(folder, result, data.classes)
     timing = {"ms_per_image": round(result.ms_per_image, 2), "images": len(shard)}

@@ -15,7 +15,7 @@ from maskmill.data import manifest
 from maskmill.data.shards import Shard
 from maskmill.errors import MaskmillError
 from maskmill.evaluation import evaluate
-from maskmill.evaluation.evaluate import read_metrics
+from maskmill.evaluation import scores as score_files
 from maskmill.inference.predict import Predictor
 from maskmill.tracking import promotion, registry
 from maskmill.tracking import run as runs
@@ -44,7 +44,7 @@ def register(
 def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
     folder = Path(paths.models) / variant
     facts = files.read_json(folder / "run.json")
-    scores = read_metrics(Path(paths.metrics) / "test" / f"{variant}.json")
+    scores = score_files.read(Path(paths.metrics) / "test" / f"{variant}.json")
     training = runs.Training(
         key=facts["key"],
         variant=variant,
@@ -66,7 +66,7 @@ def _gate(
 ) -> dict[str, Any]:  # fmt: skip
     prepared = Path(paths.prepared)
     digest = _test_digest(manifest.read(prepared / "manifest.parquet"), data)
-    scores = read_metrics(Path(paths.metrics) / "test" / f"{variant}.json")
+    scores = score_files.read(Path(paths.metrics) / "test" / f"{variant}.json")
     facts = files.read_json(Path(paths.models) / variant / "run.json")
     lineage = {"git_commit": facts["git_commit"], "data_hash": facts["data_hash"]}
     version = registry.register(

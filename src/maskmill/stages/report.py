@@ -8,9 +8,9 @@ from maskmill import config, files
 from maskmill.config import Data, Evaluation, Paths, Report
 from maskmill.data import decode, manifest
 from maskmill.data.shards import Shard
-from maskmill.evaluation import baselines
+from maskmill.evaluation import baselines, scores
 from maskmill.evaluation import report as page
-from maskmill.evaluation.evaluate import read_confusion, read_metrics, read_per_image, write_metrics
+from maskmill.evaluation.evaluate import read_confusion, read_per_image
 
 
 def report(paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, report: Report) -> None:
@@ -18,7 +18,7 @@ def report(paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Eval
     prepared, metrics, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
     train, test = (Shard(prepared / "shards", split) for split in ("train", "test"))
     rules = baselines.scores(train, test, data, evaluation.primary)
-    write_metrics(metrics / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
+    scores.write(metrics / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
     source = config.read_yaml(Path(paths.source_config))
     contents = page.Contents(
         data=data,
@@ -46,8 +46,8 @@ def _variant(paths: Paths, data: Data, name: str) -> page.Variant:
         card=files.read_json(model / "model.json"),
         run=files.read_json(model / "run.json"),
         history=pd.read_csv(model / "history.csv"),
-        val=read_metrics(Path(paths.metrics) / "val" / f"{name}.json"),
-        test=read_metrics(Path(paths.metrics) / "test" / f"{name}.json"),
+        val=scores.read(Path(paths.metrics) / "val" / f"{name}.json"),
+        test=scores.read(Path(paths.metrics) / "test" / f"{name}.json"),
         confusion=read_confusion(details, data.classes),
         per_image=read_per_image(details),
         masks={path.stem: decode.mask(path) for path in sorted((details / "masks").glob("*.png"))},

@@ -84,16 +84,6 @@ def test_equal_scores_are_ranked_by_name_whatever_the_order():
     assert best_and_worst(table, 1) == best_and_worst(table[::-1], 1)
 
 
-def test_metrics_come_back_with_nan(tmp_path):
-    scores = {"dice_foreground": 0.1 + 0.2, "dice/bar": math.nan, "parameters": 123}
-    evaluate.write_metrics(tmp_path / "m.json", scores)
-    back = evaluate.read_metrics(tmp_path / "m.json")
-    assert back["dice_foreground"] == 0.1 + 0.2
-    assert back["parameters"] == 123
-    assert math.isnan(back["dice/bar"])
-    assert '"dice/bar": null' in (tmp_path / "m.json").read_text()
-
-
 @pytest.mark.parametrize("classes", [("b", "a", "c"), ("0", "1", "10"), ("NA", "null", "x")], ids=str)
 def test_the_confusion_comes_back_in_the_order_of_the_classes(tmp_path, classes):
     matrix = np.arange(9).reshape(3, 3)

@@ -1,4 +1,4 @@
-"""What `make pipeline` adds to `dvc repro`: it mends a cut lock file, and sees when the registry is behind."""
+"""What every run adds to `dvc repro`: it mends a cut lock file, and sees when the registry is behind."""
 
 import json
 import shutil
@@ -9,7 +9,8 @@ import pytest
 from maskmill import config
 from maskmill.tracking import promotion, registry
 from maskmill.tracking import store as stores
-from pipelines import local
+from pipelines import registry as verdicts
+from pipelines import workspace
 from tests.tracking.conftest import ROOT
 from tests.tracking.test_promotion import challenge, decide
 
@@ -58,8 +59,8 @@ def test_a_registry_that_holds_what_was_said_is_left_alone(params, store, tmp_pa
     version = challenge(store, tmp_path / "a", 1, 0.8)
     decide(store, version)
     say("promoted", version, version)
-    assert not local._registry_is_behind(params, restored=False)
-    assert not local._registry_is_behind(params, restored=True)
+    assert not verdicts.is_behind(verdicts.state(params), restored=False)
+    assert not verdicts.is_behind(verdicts.state(params), restored=True)
 
 
 def test_a_champion_set_by_hand_stays_unless_a_verdict_was_restored(params, store, tmp_path: Path):
@@ -68,8 +69,8 @@ def test_a_champion_set_by_hand_stays_unless_a_verdict_was_restored(params, stor
     decide(store, second)
     say("promoted", second, second)
     store.client.set_registered_model_alias(store.model, registry.CHAMPION, first.version)
-    assert not local._registry_is_behind(params, restored=False)
-    assert local._registry_is_behind(params, restored=True)
+    assert not verdicts.is_behind(verdicts.state(params), restored=False)
+    assert verdicts.is_behind(verdicts.state(params), restored=True)
 
 
 @pytest.mark.parametrize("outcome", ["promoted", "refused"])
@@ -79,23 +80,23 @@ def test_a_lost_version_is_noticed_also_after_a_refusal(params, store, tmp_path:
         decide(store, version)
     say(outcome, version, registry.champion(store))
     store.client.delete_model_version(store.model, version.version)
-    assert local._registry_is_behind(params, restored=False)
+    assert verdicts.is_behind(verdicts.state(params), restored=False)
 
 
 def test_an_experiment_that_was_taken_over_goes_through_the_gate(params, store, tmp_path: Path):
     say("recorded", challenge(store, tmp_path / "a", 1, 0.8), None)
-    assert local._registry_is_behind(params, restored=False)
+    assert verdicts.is_behind(verdicts.state(params), restored=False)
     assert promotion.CHALLENGER == "challenger"
 
 
 def test_a_whole_lock_file_is_left_alone(tmp_path: Path):
     path = tmp_path / "dvc.lock"
     path.write_text(LOCK)
-    assert local._is_lock(path)
+    assert workspace._is_lock(path)
 
 
 @pytest.mark.parametrize("end", ["stages:\n", "ingest:\n", "deps:\n", "outs:\n", ""])
 def test_a_lock_file_that_dvc_would_refuse_is_seen_as_broken(tmp_path: Path, end: str):
     path = tmp_path / "dvc.lock"
     path.write_text(LOCK[: LOCK.index(end) + len(end)])
-    assert not local._is_lock(path)
+    assert not workspace._is_lock(path)

@@ -1,0 +1,58 @@
+"""The DAG of dvc.yaml as DVC reads it, and what of it must run.
+
+The working folder is the repository: DVC names stages relative to it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import networkx
+from dvc.repo import Repo
+from dvc.stage import PipelineStage, Stage
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage by its name for `dvc repro`, the stages that it needs, and the slot that `meta` in dvc.yaml asks for."""
+
+    name: str
+    upstream: tuple[str, ...]
+    changed: bool  # itself, or something upstream
+    slot: str | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where data comes from beside the stages: .dvc files, which of them follow a source, and the default remote."""
+
+    files: tuple[str, ...]
+    imports: frozenset[str]
+    remote: str | None
+
+
+def steps() -> tuple[Step, ...]:
+    """All stages, each after those that it needs, and of equals in the order of dvc.yaml."""
+    with Repo() as repo, repo.lock:
+        graph = repo.index.graph
+        rank = {stage: i for i, stage in enumerate(graph)}
+        changed: set[str] = set()
+        found = []
+        for stage in networkx.lexicographical_topological_sort(graph.reverse(), key=rank.__getitem__):
+            upstream = tuple(sorted(_name(needed) for needed in graph.successors(stage)))
+            if not changed.isdisjoint(upstream) or stage.changed():
+                changed.add(_name(stage))
+            slot = (stage.meta or {}).get("slot")
+            found.append(Step(_name(stage), upstream, _name(stage) in changed, slot))
+        return tuple(found)
+
+
+def data() -> Data:
+    """The .dvc files of the repository, and its default remote."""
+    with Repo() as repo:
+        files = [stage for stage in repo.index.stages if not isinstance(stage, PipelineStage)]
+        imports = frozenset(_name(stage) for stage in files if stage.is_import)
+        return Data(tuple(map(_name, files)), imports, repo.config["core"].get("remote"))
+
+
+def _name(stage: Stage) -> str:
+    return str(stage.name if isinstance(stage, PipelineStage) else Path(stage.relpath).as_posix())

@@ -1,0 +1,97 @@
+"""python -m pipelines.deployments: put on the Prefect server what it needs to run this repository; repeat at will.
+
+The deployments of prefect.yaml, the pool that the worker serves, the slots that stages share, and the automation that
+ends runs whose process is gone. The server is that of PREFECT_API_URL.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from prefect.automations import Automation
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.states import Crashed
+
+from maskmill import config
+from maskmill.errors import MaskmillError
+
+POOL, SLOTS = "maskmill", "gpu"
+_ZOMBIES = "maskmill: end flow runs without a heartbeat"
+_SILENT_S = 60  # two heartbeats of PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30
+_ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+_BEAT = "prefect.flow-run.heartbeat"
+_GOING = [StateType.RUNNING, StateType.PENDING]
+_OVER = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+
+
+def main() -> int:
+    """Exit status 2 when `prefect deploy` refuses prefect.yaml."""
+    try:
+        asyncio.run(_prepare(config.load().services.gpu_slots))
+        _deploy()
+    except MaskmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _prepare(slots: int) -> None:
+    async with get_client() as client:
+        with suppress(ObjectAlreadyExists):
+            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        await client.upsert_global_concurrency_limit_by_name(SLOTS, slots)
+        await _end_zombies(client)
+        await close_tasks(client)
+
+
+async def _end_zombies(client: PrefectClient) -> None:
+    """A run whose process was killed without a word is Crashed once it has been silent for a minute."""
+    for known in await client.read_automations_by_name(_ZOMBIES):
+        await client.delete_automation(known.id)
+    silent = EventTrigger(
+        after={_BEAT},
+        expect={_BEAT, *_ENDED},
+        match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=_SILENT_S),
+    )
+    crashed = ChangeFlowRunState(state=StateType.CRASHED, name=None, message="its process is gone: no heartbeat")
+    await Automation(name=_ZOMBIES, trigger=silent, actions=[crashed]).acreate()
+
+
+async def close_tasks(client: PrefectClient) -> None:
+    """End the task runs that a killed process has left in a run that is over: the server does not."""
+    over = FlowRunFilter.model_validate({"state": {"type": {"any_": _OVER}}})
+    going = TaskRunFilter.model_validate({"state": {"type": {"any_": _GOING}}})
+    for run in await client.read_task_runs(flow_run_filter=over, task_run_filter=going):
+        await client.set_task_run_state(run.id, Crashed(message="its process is gone"), force=True)
+
+
+def _deploy() -> None:
+    """Hand prefect.yaml to `prefect deploy`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        env={**os.environ, "MASKMILL_ROOT": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise MaskmillError(f"prefect.yaml: `prefect deploy --all` refused it:\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""What Prefect's page of a run shows: how far a stage is, the comparison, the verdict, and where to look further."""
+
+import re
+import time
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from maskmill import config
+from maskmill.files import read_json
+from pipelines import summary
+
+_STEP = re.compile(r"\bstep +(\d+)/(\d+)")
+_EVERY_S = 2.0
+
+
+class Progress:
+    """A bar for a stage that prints `step 52/260`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: UUID | None = None
+        self._drawn = 0.0
+
+    def line(self, line: str) -> None:
+        """Draw the step of a printed line. A server that is away just now misses it: the stage goes on."""
+        found = _STEP.search(line)
+        if not found:
+            return
+        step, last = map(int, found.groups())
+        if time.monotonic() - self._drawn < _EVERY_S and step < last:
+            return
+        self._drawn = time.monotonic()
+        try:
+            if self._bar is None:
+                made = create_progress_artifact(100 * step / last, description=f"{self._name}: steps")
+                assert isinstance(made, UUID)  # here, outside of an event loop
+                self._bar = made
+            else:
+                update_progress_artifact(self._bar, progress=100 * step / last)
+        except httpx.HTTPError:
+            self._drawn += 10 * _EVERY_S
+
+
+def publish(params: config.Params) -> None:
+    """Put the comparison, the verdict and the links on the run's page."""
+    create_table_artifact(summary.comparison(params), key="comparison", description="Scores of all variants")
+    said = summary.verdict(params)
+    create_markdown_artifact("\n".join(f"- {line}" for line in said), key="gate", description="What the gate decided")
+    report = Path(params.paths.reports).resolve() / "index.html"
+    create_link_artifact(report.as_uri(), "report", key="report")
+    runs = read_json(Path(params.paths.metrics) / "registration.json")["runs"]
+    assert runs

@@ -1,0 +1,79 @@
+"""python -m pipelines.registry: whether the registry holds what metrics/registration.json says, as one word.
+
+The registry is no DVC dependency, so each run compares. In a process of its own, beside other work: MLflow takes
+seconds to import.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+from maskmill import config
+from maskmill.errors import MaskmillError
+from maskmill.files import read_json
+from maskmill.processes import die_with_parent
+
+State = Literal["holds", "moved", "behind"]
+
+
+def state(params: config.Params) -> State:
+    """`behind`: a version or the champion is missing, or an experiment was taken over; `moved`: another is champion."""
+    from maskmill.tracking import registry
+    from maskmill.tracking import store as stores
+
+    path = said_in(params)
+    if not path.exists():
+        return "behind"
+    said = read_json(path)
+    if said["outcome"] == "recorded":  # by an experiment, which never promotes; this is none
+        return "behind"
+    store = stores.connect(params.tracking, params.paths)
+    champion = registry.champion(store)
+    expected = {row["weights_sha256"] for row in (said, said["champion"]) if row and row.get("weights_sha256")}
+    if not expected <= registry.weights(store) or (said["champion"] and champion is None):
+        return "behind"
+    if said["champion"] and champion is not None and champion.tags.get(registry.SHA256) not in expected:
+        return "moved"
+    return "holds"
+
+
+def is_behind(found: State, *, restored: bool) -> bool:
+    """Whether to register again. A champion set by hand is left alone, unless the verdict was `restored` since."""
+    return found == "behind" or (found == "moved" and restored)
+
+
+def said_in(params: config.Params) -> Path:
+    """The file with the verdict."""
+    return Path(params.paths.metrics) / "registration.json"
+
+
+class Question:
+    """`state`, asked in the background."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "pipelines.registry"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def answer(self) -> State:
+        """Wait for it. Raises: MaskmillError when the registry cannot be asked."""
+        out, error = self._process.communicate()
+        for word in ("holds", "moved", "behind"):
+            if self._process.returncode == 0 and out.strip() == word:
+                return word
+        raise MaskmillError(error.strip().removeprefix("error: "))
+
+
+def main() -> int:
+    """Exit status 2 when the registry cannot be asked."""
+    die_with_parent()
+    try:
+        print(state(config.load()))
+    except MaskmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

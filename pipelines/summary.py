@@ -1,0 +1,48 @@
+"""What came out of a run, for its last lines in a terminal and for Prefect's page."""
+
+from pathlib import Path
+from typing import Any
+
+from maskmill import config
+from maskmill.evaluation import scores
+from maskmill.files import read_json
+
+
+def comparison(params: config.Params) -> list[dict[str, str]]:
+    """One row per variant, and one for the best rule without a network."""
+    metrics, primary = Path(params.paths.metrics), params.evaluation.primary
+    rows = []
+    for variant in params.variants:
+        val, test = (scores.read(metrics / split / f"{variant}.json") for split in ("val", "test"))
+        rows.append(_row(variant, primary, f"{val[primary]:.4f}", test[primary], f"{int(test['parameters']):,}"))
+    rule, score = scores.best(scores.read(metrics / "baselines.json"))
+    return [*rows, _row(f"(rule: {rule.replace('_', ' ')})", primary, "", score, "")]
+
+
+def _row(variant: str, primary: str, val: str, test: float, parameters: str) -> dict[str, str]:
+    return {"variant": variant, f"{primary} val": val, "test": f"{test:.4f}", "parameters": parameters}
+
+
+def verdict(params: config.Params) -> list[str]:
+    """What the gate decided, who is champion, and a warning where no variant beats the best rule."""
+    said: dict[str, Any] = read_json(Path(params.paths.metrics) / "registration.json")
+    *variants, rule = (float(row["test"]) for row in comparison(params))
+    weak = [] if max(variants) > rule else ["warning: no variant is better than the best rule without a network"]
+    version = f"{said['model']} version {said['version']}" if said["version"] else said["model"]
+    champion = said["champion"]
+    serving = f"champion: version {champion['version']} ({champion['variant']})" if champion else "no champion yet"
+    return [*weak, f"gate: {version} {said['outcome']}: {said['reason']}", serving]
+
+
+def text(params: config.Params) -> str:
+    """The table, the verdict, and where to look."""
+    rows = comparison(params)
+    table = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(4)]
+    lines = [
+        (f"  {row[0]:<{widths[0]}}" + "".join(f"  {row[i]:>{widths[i]}}" for i in (1, 2, 3))).rstrip() for row in table
+    ]
+    said = verdict(params)
+    then = "" if said[-1] == "no champion yet" else "; then: make predict IMAGE=x.png"
+    look = f"look at {Path(params.paths.reports) / 'index.html'}{then}"
+    return "\n".join(["", *lines, "", *said, look])

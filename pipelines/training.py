@@ -1,0 +1,163 @@
+"""Flow `training`: the DAG of dvc.yaml, one task per stage.
+
+DVC says what there is to do and does it; MLflow and the files say what came out; this flow says when, and shows it.
+"""
+
+import os
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import Task, allow_failure, flow, get_run_logger
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.concurrency.sync import concurrency
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
+
+from maskmill import config
+from maskmill.errors import MaskmillError
+from maskmill.processes import watch_parent
+from pipelines import dag, page, registry, summary, workspace
+from pipelines.repro import Commands
+
+LEASE_S = 60  # a slot whose holder was killed is free again after so long
+_GRACE_S = 8  # to tell the server about the end before this process ends without
+_THREADS: Any = ThreadPoolTaskRunner(max_workers=256)  # stages that wait hold one, too
+
+
+@flow(name="training", task_runner=_THREADS)
+def training(update_data: bool = True, parallel: Annotated[int, Field(ge=1, le=64)] = 1) -> State[Any]:
+    """Bring every stage of dvc.yaml up to date, as `dvc repro` does.
+
+    Args:
+        update_data: First bring the data up to date, where it comes from a source (dvc update) or a remote (dvc pull).
+        parallel: Stages that may run at the same time. Trainings also share the slots of the limit `gpu`.
+    """
+    watch_parent(_end)
+    try:
+        return _train(update_data, parallel)
+    except MaskmillError as error:
+        return Failed(message=str(error))
+
+
+def _train(update_data: bool, parallel: int) -> State[Any]:
+    params = config.load()
+    say = get_run_logger().info
+    with workspace.alone(Path(params.paths.state), say), Commands() as commands:
+        workspace.mend(say)
+        before, asked = workspace.snapshot(), registry.Question()
+        data = dag.data()
+        run = _Run(commands, parallel, params.services.gpu_slots)
+        if update_data and not run.bring(data):
+            return Failed(message=run.failed())
+        if not run.stages(dag.steps()) or not run.registration(asked, restored=workspace.snapshot() != before):
+            say(workspace.put_back(before))
+            return Failed(message=run.failed())
+        page.publish(params)
+        if data.remote and not run.one("push", "push", "--run-cache"):
+            return Failed(message=run.failed())
+    return Completed(message="; ".join(summary.verdict(params)))
+
+
+class _Run:
+    """One run's DVC commands as tasks: which may start now, and what became of them."""
+
+    def __init__(self, commands: Commands, parallel: int, slots: int) -> None:
+        self._commands = commands
+        self._free = threading.BoundedSemaphore(parallel)
+        # those that would wait for a slot in vain, since this very run holds it, leave their place to other stages
+        self._gates: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(slots))
+        self._failures: dict[str, str] = {}
+        self._not_run: set[str] = set()
+        self._outcomes: dict[str, str] = {}
+
+    def failed(self) -> str:
+        """What failed, in its own words."""
+        return "; ".join(f"{name}: {error}" for name, error in self._failures.items())
+
+    def bring(self, data: dag.Data) -> bool:
+        """Update what follows a source, pull the rest where there is a remote."""
+        for file in data.files:
+            verb = "update" if file in data.imports else "pull"
+            if (verb == "update" or data.remote) and not self.one(f"{verb} {file}", verb, file):
+                return False
+        if data.remote and not self.one("fetch", "fetch", "--run-cache"):
+            del self._failures["fetch"]
+            get_run_logger().warning("not all is on the remote %r; stages run where results are missing", data.remote)
+        return True
+
+    def stages(self, steps: tuple[dag.Step, ...]) -> bool:
+        """Run the stages that must run."""
+        futures: dict[str, PrefectFuture[Any]] = {}
+        for step in steps:
+            needed = [allow_failure(futures[name]) for name in step.upstream]
+            futures[step.name] = _task(self._stage, step.name).submit(step, wait_for=needed)
+        for future in futures.values():
+            future.wait()
+        return not self._failures
+
+    def registration(self, asked: registry.Question, *, restored: bool) -> bool:
+        """Register again where the registry is behind what registration.json says; it was `asked` before the run."""
+        if self._outcomes.get("register") == "Completed":
+            return True
+        found = (registry.Question() if restored else asked).answer()
+        if not registry.is_behind(found, restored=restored):
+            return True
+        again = self.one("register again", "repro", "--single-item", "--force", "register")
+        return again and self.one("report again", "repro", "report")
+
+    def one(self, name: str, *arguments: str) -> bool:
+        """Run one DVC command as a task, now."""
+        self._failures[name] = "it did not end"
+        _task(self._dvc, name).submit(name, *arguments).wait()
+        return name not in self._failures
+
+    def _stage(self, step: dag.Step) -> State[Any]:
+        if missing := sorted({*self._failures, *self._not_run}.intersection(step.upstream)):
+            self._not_run.add(step.name)
+            return Failed(name="NotRun", message=f"it needs {', '.join(missing)}")
+        if not step.changed:
+            return Completed(name="Cached", message="nothing that it depends on has changed")
+        self._failures[step.name] = "it did not end"
+        with self._slot(step.slot) if step.slot else self._free:
+            return self._dvc(step.name, "repro", "--single-item", step.name)
+
+    @contextmanager
+    def _slot(self, name: str) -> Iterator[None]:
+        """A slot of the server's limit `name`, over all its flows; the stage goes on where the server is away."""
+        lasting = concurrency(name, lease_duration=LEASE_S, strict=True, raise_on_lease_renewal_failure=False)
+        with self._gates[name], self._free, lasting:
+            yield
+
+    def _dvc(self, name: str, *arguments: str) -> State[Any]:
+        progress = page.Progress(name)
+        say = get_run_logger().info
+
+        def line(text: str) -> None:
+            say(text)
+            progress.line(text)
+
+        code, output = self._commands.run("--wait-for-lock", *arguments, say=line)
+        if code:
+            self._failures[name] = output.error or f"dvc {' '.join(arguments)} ended with {code}"
+            return Failed(message=self._failures[name])
+        self._failures.pop(name, None)
+        self._outcomes[name] = output.outcome
+        return Completed(name=output.outcome)
+
+
+def _task(run: Callable[..., State[Any]], name: str) -> Task[..., Any]:
+    return Task(run, name=name, cache_policy=NO_CACHE)
+
+
+def _end() -> None:
+    """The parent is gone: end as after SIGTERM, so that the server hears of it; in any case within seconds."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Timer(_GRACE_S, os._exit, (1,)).start()

@@ -1,0 +1,105 @@
+"""What every run of the line keeps to, whoever starts it: one at a time, mended first, put back after an error."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from maskmill.files import write_bytes
+from maskmill.processes import RUN, die_with_parent
+
+Say = Callable[[str], None]
+LOCK = Path("dvc.lock")
+
+
+def dvc(*arguments: str) -> int:
+    """Run DVC in a process group of its own, which is killed whole when this process ends for any reason."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", *arguments],
+        env=environment(),
+        start_new_session=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509
+    )
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def environment() -> dict[str, str]:
+    """What DVC and its stages run in.
+
+    Stages are started as `python`: it must be the one that this runs in, also where no environment is activated.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path, RUN: str(os.getpid())}
+
+
+@contextmanager
+def alone(state: Path, say: Say) -> Iterator[None]:
+    """Wait until no other run works in this repository."""
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "pipeline.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("another run works in this repository; waiting for it to end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def mend(say: Say) -> None:
+    """Put aside what a killed DVC may leave half-written; its cache of runs restores what is lost thereby."""
+    for path, readable in ((LOCK, _is_lock), (Path(".dvc/tmp/rwlock"), _is_json)):
+        if path.exists() and not readable(path):
+            aside = path.with_name(f"{path.name}.broken")
+            path.replace(aside)
+            say(f"{path} was cut off by a kill; put aside as {aside}")
+
+
+def snapshot() -> bytes:
+    """dvc.lock as it is now; empty where there is none."""
+    return LOCK.read_bytes() if LOCK.exists() else b""
+
+
+def put_back(lock: bytes) -> str:
+    """Bring back dvc.lock and the outs of all stages as they were, and say so; never the user's own data/source.
+
+    What ran well before the failure is in DVC's cache of runs: the next run takes it from there.
+    """
+    if lock:
+        write_bytes(LOCK, lock)
+    if dvc("checkout", "--quiet", "--force", "dvc.yaml") == 0:
+        return "the pipeline stopped; what stood on disk before is back in place"
+    return "the pipeline stopped; `dvc checkout dvc.yaml` says which outs are missing"
+
+
+def _is_lock(path: Path) -> bool:
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    try:
+        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe", pure=True).load(path))
+    except (YAMLError, UnicodeDecodeError, Invalid):
+        return False
+    return True
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_text()), dict)
+    except ValueError:
+        return False
