@@ -10,6 +10,8 @@ from maskmill import config, files
 from maskmill.errors import MaskmillError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+remotes = typer.Typer(no_args_is_help=True, help="Where data, models and the cache of runs are kept.")
+app.add_typer(remotes, name="remote")
 _STRICT_REFUSED = 3
 
 
@@ -61,6 +63,18 @@ def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 wher
     print(f"{verdict['model']} version {verdict['version'] or 'none'} {verdict['outcome']}: {verdict['reason']}")
     if strict and verdict["outcome"] == "refused":
         raise typer.Exit(_STRICT_REFUSED)
+
+
+@remotes.command("set")
+def remote_set(
+    url: Annotated[str, typer.Argument(help="A folder, or s3://BUCKET/PATH, gs://.., azure://.., ssh://..")],
+    endpoint: Annotated[str | None, typer.Option(help="Of an S3 server other than AWS: http://HOST:PORT.")] = None,
+) -> None:
+    """Keep data, models and the cache of runs there; flows pull from it first and push to it last."""
+    from maskmill import remote
+
+    remote.configure(url, endpoint)
+    print(f"remote: {url}, in .dvc/config (commit it); flows pull first and push last; by hand: dvc push --run-cache")
 
 
 def main() -> None:

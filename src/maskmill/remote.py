@@ -1,0 +1,49 @@
+"""Where data, models and the cache of runs are kept beside this machine: DVC's default remote."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from maskmill.errors import MaskmillError
+
+NAME = "maskmill"
+_PACKAGES = {"s3": "dvc_s3", "gs": "dvc_gs", "azure": "dvc_azure", "ssh": "dvc_ssh", "https": "dvc_http"}
+
+
+def configure(url: str, endpoint: str | None = None) -> None:
+    """Make `url` the default remote, whose files are held against their hashes when they come back.
+
+    Written to .dvc/config, which is in git: so no password may be in it. `endpoint` is for S3 servers other than AWS.
+    Raises: MaskmillError for a URL that DVC cannot use here, or one that holds a password.
+    """
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    if urlsplit(url).password or (urlsplit(url).username and scheme != "ssh"):
+        raise MaskmillError(
+            "remote: the URL holds a user or password, and .dvc/config is in git; leave it out and give it by the "
+            "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or by `dvc remote modify --local`"
+        )
+    if scheme and scheme not in _PACKAGES:
+        allowed = ", ".join(f"{known}://" for known in _PACKAGES)
+        raise MaskmillError(f"remote: got {url!r}; allowed are a folder, {allowed}")
+    if scheme and find_spec(_PACKAGES[scheme]) is None:
+        package = _PACKAGES[scheme].replace("_", "-")
+        raise MaskmillError(
+            f"remote: {scheme}:// needs the package {package}; install it: "
+            f".venv/bin/pip install -c constraints.txt {package}"
+        )
+    if endpoint and scheme != "s3":
+        raise MaskmillError(f"remote: --endpoint is for s3:// remotes, got {url!r}")
+    location = url if scheme else str(Path(url).expanduser())
+    _dvc("remote", "add", "--force", "--default", NAME, location)
+    _dvc("remote", "modify", NAME, "verify", "true")
+    if endpoint:
+        _dvc("remote", "modify", NAME, "endpointurl", endpoint)
+
+
+def _dvc(*arguments: str) -> None:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MaskmillError(f"remote: `dvc {' '.join(arguments)}` ended with {done.returncode}: {done.stderr.strip()}")
