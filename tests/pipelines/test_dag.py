@@ -133,6 +133,9 @@ def test_leaving_early_leaves_no_process(repository: Path):
             time.sleep(0.1)
     thread.join(timeout=5)
     assert ended == [-9]
+    gone_by = time.monotonic() + 5
+    while running_in(repository) and time.monotonic() < gone_by:
+        time.sleep(0.1)
     assert running_in(repository) == []
     assert commands.run("status", say=print)[0] == -9
 
