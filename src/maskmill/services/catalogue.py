@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskmill.config import Params
+from maskmill.config import Params, Services
 from maskmill.guard import credentials
 from maskmill.services.environment import POOL, address, no_proxy, prefect_environment
 
@@ -16,7 +16,6 @@ TRACKING_URI = "MLFLOW_TRACKING_URI"
 WORKER = "worker"
 # left over in a user's shell, they would point a service elsewhere
 _FOREIGN = ("PREFECT_PROFILE", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
-_SERVER = ("--no-access-log", "--timeout-graceful-shutdown", "5")
 
 
 @dataclass(frozen=True)
@@ -45,33 +44,58 @@ class Service:
 
 def services(params: Params, root: Path) -> list[Service]:
     """What runs in this workspace, in the order of starting; without MLflow's server where the store is one."""
-    given, state = params.services, root / params.paths.state
-    auth = credentials(given, state)
-    prefect = prefect_environment(params, root) | {"NO_COLOR": "1", "PREFECT_LOGGING_COLORS": "false"}
-    at_prefect, at_mlflow = (address(given, port) for port in (given.prefect_port, given.mlflow_port))
-    uri = tracking_uri(params)
-    guarded = [given.host, *given.allowed_hosts, auth or ""]
+    elsewhere = is_server(tracking_uri(params))
+    return [_prefect(params, root), *([] if elsewhere else [_mlflow(params, root)]), _worker(params, root)]
 
-    def server(app: str, port: int) -> tuple[str, ...]:
-        uvicorn = (sys.executable, "-m", "uvicorn", "--factory", app)
-        return (*uvicorn, "--host", given.host, "--port", str(port), *_SERVER)
 
-    def service(name: str, command: tuple[str, ...], own: dict[str, str], at: str, health: str | None, port: int | None,
-                *decides: str) -> Service:  # fmt: skip
-        digest = hashlib.sha256(json.dumps([command, own, *decides]).encode()).hexdigest()
-        return Service(name, command, _environment(own, uri), at, health, port, root, state, digest)
+def _prefect(params: Params, root: Path) -> Service:
+    given, own = params.services, _plain(prefect_environment(params, root))
+    at = address(given, given.prefect_port)
+    command = _uvicorn("pipelines.server:app", given, given.prefect_port)
+    health = f"{at}/api/health"
+    return _service("prefect", params, root, command, own, at, health, given.prefect_port, _guarded(params, root))
 
-    worker = ("worker", "start", "--pool", POOL, "--type", "process", "--name", worker_name(), "--install-policy")
-    prefect_server = service(
-        "prefect", server("pipelines.server:app", given.prefect_port), prefect, at_prefect,
-        f"{at_prefect}/api/health", given.prefect_port, *guarded,
-    )  # fmt: skip
-    mlflow_server = service(
-        "mlflow", server("maskmill.tracking.server:app", given.mlflow_port), no_proxy(given), at_mlflow,
-        f"{at_mlflow}/health", given.mlflow_port, *guarded, uri,
-    )  # fmt: skip
-    asks = service(WORKER, (sys.executable, "-m", "prefect", *worker, "never"), prefect, at_prefect, None, None, uri)
-    return [prefect_server, *([] if is_server(uri) else [mlflow_server]), asks]
+
+def _mlflow(params: Params, root: Path) -> Service:
+    given = params.services
+    at = address(given, given.mlflow_port)
+    command = _uvicorn("maskmill.tracking.server:app", given, given.mlflow_port)
+    decides = [*_guarded(params, root), tracking_uri(params)]
+    return _service("mlflow", params, root, command, no_proxy(given), at, f"{at}/health", given.mlflow_port, decides)
+
+
+def _worker(params: Params, root: Path) -> Service:
+    own = _plain(prefect_environment(params, root))
+    at = address(params.services, params.services.prefect_port)
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+    command += ["--name", worker_name(), "--install-policy", "never"]
+    return _service(WORKER, params, root, command, own, at, None, None, [tracking_uri(params)])
+
+
+def _service(
+    name: str, params: Params, root: Path, command: list[str], own: dict[str, str], at: str,
+    health: str | None, port: int | None, decides: list[str],
+) -> Service:  # fmt: skip
+    """A service with `own` variables, to be started again when they, the command or `decides` change."""
+    digest = hashlib.sha256(json.dumps([command, own, decides]).encode()).hexdigest()
+    state, environment = root / params.paths.state, _environment(own, tracking_uri(params))
+    return Service(name, tuple(command), environment, at, health, port, root, state, digest)
+
+
+def _uvicorn(app: str, given: Services, port: int) -> list[str]:
+    return [sys.executable, "-m", "uvicorn", "--factory", app, "--host", given.host, "--port", str(port),
+            "--no-access-log", "--timeout-graceful-shutdown", "5"]  # fmt: skip
+
+
+def _guarded(params: Params, root: Path) -> list[str]:
+    """What the guard of a server was made with."""
+    given = params.services
+    return [given.host, *given.allowed_hosts, credentials(given, root / params.paths.state) or ""]
+
+
+def _plain(variables: dict[str, str]) -> dict[str, str]:
+    """For a log, without colours."""
+    return variables | {"NO_COLOR": "1", "PREFECT_LOGGING_COLORS": "false"}
 
 
 def tracking_uri(params: Params) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from maskmill.errors import MaskmillError
 from maskmill.services import records
-from maskmill.services.catalogue import Service
+from maskmill.services.catalogue import WORKER, Service
 from maskmill.services.keeper import GRACE_S, MAX_LOG_BYTES
 from maskmill.services.records import KEEPER
 
@@ -48,7 +49,8 @@ def start(service: Service) -> None:
 def stop(path: Path) -> bool:
     """End the keeper of a record, its service and all that they have started; whether anything of it ran."""
     record = records.read(path)
-    if record is None:
+    if record is None:  # absent, or not readable
+        path.unlink(missing_ok=True)
         return False
     keeper = record.keeper_process
     found = left = _tree(keeper or record.orphan)
@@ -64,6 +66,15 @@ def stop(path: Path) -> bool:
     return bool(found)
 
 
+def stop_all(paths: list[Path]) -> list[str]:
+    """Stop what the records name: the worker first, so that its runs can say how they ended; what ran."""
+    workers = [path for path in paths if path.stem == WORKER]
+    servers = [path for path in paths if path.stem != WORKER]
+    stopped = [path.stem for path in workers if stop(path)]
+    with ThreadPoolExecutor() as pool:
+        return stopped + [path.stem for path, ran in zip(servers, pool.map(stop, servers), strict=True) if ran]
+
+
 def failed(service: Service, why: str) -> MaskmillError:
     """What to tell when a service did not start: why, and the end of its log."""
     return MaskmillError(f"{service.name}: {why}; the end of {service.log}:{tail(service.log)}")
@@ -76,8 +87,8 @@ def tail(log: Path) -> str:
 
 
 def recorded(state: Path) -> list[Path]:
-    """The records of what runs, or has run, in this workspace, in the order of stopping: the worker first."""
-    return sorted((state / "services").glob("*.json"), reverse=True)
+    """The records of what runs, or has run, in this workspace."""
+    return sorted((state / "services").glob("*.json"))
 
 
 @contextmanager

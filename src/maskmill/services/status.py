@@ -14,7 +14,7 @@ def down(params: Params, root: Path) -> None:
     """Stop everything that `maskmill up` has started here, the worker first; fine where nothing runs."""
     state = root / params.paths.state
     with control.alone(state):
-        stopped = [path.stem for path in control.recorded(state) if control.stop(path)]
+        stopped = control.stop_all(control.recorded(state))
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was up")
 
 

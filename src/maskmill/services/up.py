@@ -42,8 +42,7 @@ def up(params: Params, root: Path) -> None:
             _start([] if _runs(worker) else [worker], started)
             watch("worker")
         except BaseException:
-            for service in reversed(started):
-                control.stop(service.record)
+            control.stop_all([service.record for service in started])
             raise
     print(f"up in {watch.total:.0f} s ({watch.parts})" if started else "already up")
 
@@ -70,9 +69,10 @@ class Stopwatch:
 
 
 def _clear(wanted: list[Service]) -> None:
-    """Stop what is not to run, or not like this, and remove what dead keepers have left; the worker first."""
+    """Stop what is not to run, or not like this, and remove what dead keepers have left."""
     by_path = {service.record: service for service in wanted}
-    for path in control.recorded(wanted[0].state):
+    gone = control.recorded(wanted[0].state)
+    for path in list(gone):
         record = records.read(path)
         if record is None:
             print(f"{path.stem}: {path} is not readable; removed it")
@@ -85,9 +85,8 @@ def _clear(wanted: list[Service]) -> None:
         elif record.settings != by_path[path].settings:
             print(f"{path.stem}: its settings have changed; starting it again")
         else:
-            continue
-        control.stop(path)
-        path.unlink(missing_ok=True)
+            gone.remove(path)
+    control.stop_all(gone)
 
 
 def _runs(service: Service) -> bool:
