@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -33,10 +34,11 @@ def kept(tmp_path: Path):
     process, path = run_keeper(tmp_path, SERVICE)
     outer = psutil.Process(process.pid)
     assert until(lambda: len(outer.children(recursive=True)) == 3, 20)
-    yield [outer, *outer.children(recursive=True)], path
-    for left in outer.children(recursive=True) if outer.is_running() else []:
-        left.kill()
-    process.kill()
+    processes = [outer, *outer.children(recursive=True)]
+    yield processes, path
+    for left in processes:
+        with suppress(psutil.NoSuchProcess):
+            left.kill()
     process.wait()
 
 

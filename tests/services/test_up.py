@@ -94,10 +94,11 @@ def test_only_loopback_is_listened_on(servers: Servers):
     assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
-def test_homes_are_in_the_workspace_and_nobody_is_told(servers: Servers):
+def test_homes_are_in_the_workspace_and_nobody_is_told(servers: Servers, at: dict[str, str]):
     environment = psutil.Process(servers.record("prefect").pid).environ()
     assert environment["PREFECT_HOME"] == str(servers.root / ".maskmill/prefect")
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert json.loads(ask(f"{at['mlflow']}/ajax-api/3.0/mlflow/ui-telemetry")[1])["disable_ui_telemetry"] is True
     assert (servers.root / ".maskmill/prefect/prefect.db").exists()
     assert (servers.root / ".maskmill/mlflow/mlflow.db").exists()
 
@@ -213,8 +214,11 @@ def test_clients_with_the_password_work(servers: Servers, at: dict[str, str]):
 
 
 def test_down_leaves_no_process(servers: Servers):
+    servers.service("mlflow").record.unlink()  # somebody cleaned up too much
+    told = servers.maskmill("up").stderr
+    assert f"in use by the maskmill workspace in {servers.root}; run `maskmill down` there" in told
     done = servers.maskmill("down")
-    assert done.stdout == "stopped: worker, mlflow, prefect\n"
+    assert done.stdout == "stopped: worker, prefect, mlflow\n"
     assert servers.processes() == []
     assert servers.maskmill("down").stdout == "nothing was up\n"
     assert servers.maskmill("status").returncode == 3

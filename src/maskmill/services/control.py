@@ -52,18 +52,23 @@ def stop(path: Path) -> bool:
     if record is None:  # absent, or not readable
         path.unlink(missing_ok=True)
         return False
-    keeper = record.keeper_process
-    found = left = _tree(keeper or record.orphan)
-    if keeper:
-        with suppress(psutil.NoSuchProcess):
-            keeper.terminate()
-        _, left = psutil.wait_procs(found, timeout=GRACE_S + 2)
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=5)
+    found = record.keeper_process or record.orphan
+    if found:
+        end(found)
     path.unlink(missing_ok=True)
-    return bool(found)
+    return found is not None
+
+
+def end(process: psutil.Process) -> None:
+    """Ask a process to end, and kill what it and those below it have left after the time that a keeper takes."""
+    left = _tree(process)
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+    _, left = psutil.wait_procs(left, timeout=GRACE_S + 2)
+    for late in left:
+        with suppress(psutil.NoSuchProcess):
+            late.kill()
+    psutil.wait_procs(left, timeout=5)
 
 
 def stop_all(paths: list[Path]) -> list[str]:
@@ -107,9 +112,7 @@ def alone(state: Path) -> Iterator[None]:
         lock.release()
 
 
-def _tree(process: psutil.Process | None) -> list[psutil.Process]:
-    if process is None:
-        return []
+def _tree(process: psutil.Process) -> list[psutil.Process]:
     try:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:

@@ -1,7 +1,6 @@
 """Whether a service can have its port, and who has it if not."""
 
 import errno
-import json
 import socket
 
 import psutil
@@ -9,7 +8,7 @@ import psutil
 from maskmill.config import PARAMS, Services
 from maskmill.errors import MaskmillError
 from maskmill.services.catalogue import Service
-from maskmill.services.records import KEEPER
+from maskmill.services.records import workspace
 
 
 def check_free(services: Services, wanted: list[Service]) -> None:
@@ -49,10 +48,9 @@ def _holder(port: int) -> str:
         if pid is None:
             return unknown
         process = psutil.Process(pid)
-        for above in process.parents():
-            if KEEPER in above.cmdline():
-                folder = json.loads(above.cmdline()[-1])["root"]
-                return f"the maskmill workspace in {folder}; run `maskmill down` there"
+        folder = workspace(process)
+        if folder:
+            return f"the maskmill workspace in {folder}; run `maskmill down` there"
         return f"process {pid} ({' '.join(process.cmdline()) or process.name()}); stop it"
     except psutil.Error:
         return unknown

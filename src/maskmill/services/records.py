@@ -30,10 +30,7 @@ class Record:
     def keeper_process(self) -> psutil.Process | None:
         """That very keeper, where it runs; a process id that another process has by now does not count."""
         found, command = _process(self.keeper)
-        if found is None or KEEPER not in command:
-            return None
-        spec = json.loads(command[-1])
-        return found if (spec["root"], spec["name"]) == (self.root, self.name) else None
+        return found if _keeps(command) == (self.root, self.name) else None
 
     @property
     def alive(self) -> bool:
@@ -58,6 +55,31 @@ def write(path: Path, record: Record) -> None:
     """Write a record for its owner's eyes only: the digest is made from a password too."""
     with atomic(path, private=True) as file:
         file.write(json.dumps(asdict(record), indent=2).encode() + b"\n")
+
+
+def keepers(root: Path) -> dict[str, psutil.Process]:
+    """Service -> outer keeper, of all that run for a workspace, also where somebody has deleted their records."""
+    found: dict[str, psutil.Process] = {}
+    for pid in psutil.pids():
+        process, command = _process(pid)
+        kept = _keeps(command)
+        if process and kept and kept[0] == str(root):
+            found.setdefault(kept[1], process)  # the outer one has the lower number
+    return found
+
+
+def workspace(process: psutil.Process) -> str | None:
+    """The workspace for which a keeper above this process works, if there is one."""
+    kept = [_keeps(_process(above.pid)[1]) for above in process.parents()]
+    return next((root for root, _ in filter(None, kept)), None)
+
+
+def _keeps(command: list[str]) -> tuple[str, str] | None:
+    """The workspace and the service of a keeper's command; None for another command."""
+    if KEEPER not in command:
+        return None
+    spec = json.loads(command[-1])
+    return spec["root"], spec["name"]
 
 
 def _process(pid: int) -> tuple[psutil.Process | None, list[str]]:

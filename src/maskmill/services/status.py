@@ -15,6 +15,9 @@ def down(params: Params, root: Path) -> None:
     state = root / params.paths.state
     with control.alone(state):
         stopped = control.stop_all(control.recorded(state))
+        for name, keeper in records.keepers(root).items():  # whose records somebody has deleted
+            control.end(keeper)
+            stopped.append(name)
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was up")
 
 
