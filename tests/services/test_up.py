@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sqlite3
 import time
 import urllib.error
 import urllib.request
@@ -147,16 +148,22 @@ def ask_health(address: str) -> bool:
 
 
 def test_a_killed_worker_leaves_no_flow_run_and_comes_back(servers: Servers):
-    (servers.root / "sleeper.py").write_text(SLEEPER)
-    ordered = servers.run(*MASKMILL[:1], "-c", RUN_SLEEPER, env=servers.prefect_env())
-    assert ordered.returncode == 0, ordered.stderr
-    assert until(lambda: sleeping(servers), 60)
+    run_sleeper(servers)
     worker = servers.record("worker")
     below = psutil.Process(worker.pid).children(recursive=True)
     kill(worker.pid)
     _, left = psutil.wait_procs(below, timeout=10)
     assert left == []
     assert until(lambda: servers.record("worker").pid not in (0, worker.pid), 20)
+
+
+def run_sleeper(servers: Servers) -> str:
+    """Have the worker run a flow that sleeps; the run's id, once it does."""
+    (servers.root / "sleeper.py").write_text(SLEEPER)
+    ordered = servers.run(MASKMILL[0], "-c", RUN_SLEEPER, env=servers.prefect_env())
+    assert ordered.returncode == 0, ordered.stderr
+    assert until(lambda: sleeping(servers), 60)
+    return ordered.stdout.split()[-1]
 
 
 def sleeping(servers: Servers) -> bool:
@@ -213,12 +220,16 @@ def test_clients_with_the_password_work(servers: Servers, at: dict[str, str]):
     assert "name='maskmill'" in prefect.stdout, prefect.stderr
 
 
-def test_down_leaves_no_process(servers: Servers):
+def test_down_leaves_no_process_and_flow_runs_say_how_they_ended(servers: Servers):
     servers.service("mlflow").record.unlink()  # somebody cleaned up too much
     told = servers.maskmill("up").stderr
     assert f"in use by the maskmill workspace in {servers.root}; run `maskmill down` there" in told
+    run = run_sleeper(servers)
     done = servers.maskmill("down")
     assert done.stdout == "stopped: worker, prefect, mlflow\n"
     assert servers.processes() == []
+    with sqlite3.connect(servers.root / ".maskmill/prefect/prefect.db") as database:
+        states = database.execute("SELECT state_type FROM flow_run WHERE id = ?", [run]).fetchall()
+    assert states == [("CRASHED",)]  # as the run itself could still say
     assert servers.maskmill("down").stdout == "nothing was up\n"
     assert servers.maskmill("status").returncode == 3

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -67,10 +68,12 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
             if record.gave_up:
                 _say(f"gave up: {RESTARTS} restarts within {WITHIN_S:.0f} s were of no use")
                 sys.exit(1)
-            time.sleep(2.0 ** (len(deaths) - 1))
+            again = time.monotonic() + 2.0 ** (len(deaths) - 1)
+            while time.monotonic() < again:
+                _poll(outer)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        end_all_below(GRACE_S)
+        end_all_below(GRACE_S, record.pid)
         if not record.gave_up:
             path.unlink(missing_ok=True)
 
@@ -78,36 +81,49 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
 def _wait(service: int, outer: int, log: Path) -> int:
     """The exit status of the service, once it has ended."""
     while service not in (ended := _reap()):
-        if os.getppid() != outer:
-            _say("the outer keeper was killed; stopping")
-            sys.exit(1)
         if os.fstat(1).st_size > MAX_LOG_BYTES:
             if log.exists():
                 shutil.copyfile(log, log.with_suffix(".log.1"))
             os.ftruncate(1, 0)
-        time.sleep(_POLL_S)
+        _poll(outer)
     return ended[service]
 
 
-def end_all_below(grace_s: float) -> None:
-    """Ask every process below this one to end, and kill what is left after `grace_s`."""
-    deadline = time.monotonic() + grace_s
-    sent = signal.SIGTERM if grace_s else signal.SIGKILL
+def _poll(outer: int) -> None:
+    """Sleep for a moment, or end with the outer process."""
+    if os.getppid() != outer:
+        _say("the outer keeper was killed; stopping")
+        sys.exit(1)
+    time.sleep(_POLL_S)
+
+
+def end_all_below(grace_s: float, service: int = 0) -> None:
+    """Ask every process below this one to end, and kill what is left after `grace_s`.
+
+    Those below `service` are asked first, it itself when they are gone or half the time is: a worker's flow runs tell
+    Prefect then how they ended.
+    """
+    began = time.monotonic()
     asked: set[psutil.Process] = set()
-    while True:
-        _reap()
-        below = set(psutil.Process().children(recursive=True))
-        if not below:
-            return
-        if time.monotonic() > deadline:
-            sent, asked = signal.SIGKILL, set()
-        for process in below - asked:
-            try:
+    while below := _below(os.getpid(), recursive=True):
+        waited = time.monotonic() - began
+        if waited > grace_s:
+            wanted, sent, asked = below, signal.SIGKILL, set()
+        else:
+            first = _below(service) if service and waited < grace_s / 2 else set()
+            wanted, sent = first or _below(os.getpid()), signal.SIGTERM
+        for process in wanted - asked:
+            with suppress(psutil.NoSuchProcess):
                 process.send_signal(sent)
-            except psutil.NoSuchProcess:
-                continue
-        asked |= below
+        asked |= wanted
         time.sleep(0.05)
+
+
+def _below(pid: int, *, recursive: bool = False) -> set[psutil.Process]:
+    _reap()
+    with suppress(psutil.NoSuchProcess):
+        return set(psutil.Process(pid).children(recursive=recursive))
+    return set()
 
 
 def _reap() -> dict[int, int]:
