@@ -36,10 +36,11 @@ def kept(tmp_path: Path):
     assert until(lambda: len(outer.children(recursive=True)) == 3, 20)
     processes = [outer, *outer.children(recursive=True)]
     yield processes, path
-    for left in processes:
+    process.terminate()
+    process.wait(timeout=20)
+    for left in processes:  # of a failed test
         with suppress(psutil.NoSuchProcess):
             left.kill()
-    process.wait()
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["outer", "inner"])
