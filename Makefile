@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constrain
 IMAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline test check format predict bench clean
+.PHONY: help pipeline test check format predict up down status ui bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,18 @@ format: $(VENV)/.test  ## format the code and mend what the linter can
 
 predict: $(VENV)/.runtime  ## IMAGE=x.png: mask and overlay by the champion, into predictions/
 	@$(if $(IMAGE),$(BIN)/maskmill predict "$(IMAGE)",echo "error: which image? make predict IMAGE=x.png" >&2; exit 2)
+
+up: $(VENV)/.runtime  ## start MLflow, Prefect and its worker, on this machine alone (docs/servers.md)
+	@$(BIN)/maskmill up
+
+down: $(VENV)/.runtime  ## stop them
+	@$(BIN)/maskmill down
+
+status: $(VENV)/.runtime  ## say which of them run
+	@$(BIN)/maskmill status
+
+ui: $(VENV)/.runtime  ## print the addresses of their pages
+	@$(BIN)/maskmill ui
 
 bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/benchmarks.md)
 	@$(BIN)/python benchmarks/training_settings.py

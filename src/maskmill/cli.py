@@ -1,4 +1,4 @@
-"""Use and check what the line has made: predict with the champion, hold params.yaml against the code, ask the gate."""
+"""Predict with the champion, ask the gate, hold params.yaml against the code, start and stop the servers."""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 remotes = typer.Typer(no_args_is_help=True, help="Where data, models and the cache of runs are kept.")
 app.add_typer(remotes, name="remote")
 _STRICT_REFUSED = 3
+_NOT_ALL_UP = 3
 
 
 @app.command()
@@ -75,6 +76,43 @@ def remote_set(
 
     remote.configure(url, endpoint)
     print(f"remote: {url}, in .dvc/config (commit it); flows pull first and push last; by hand: dvc push --run-cache")
+
+
+@app.command()
+def up() -> None:
+    """Start MLflow, Prefect and its worker where they do not run yet."""
+    from maskmill.services.status import addresses
+    from maskmill.services.up import up as start
+
+    params, root = config.load(), Path.cwd()
+    start(params, root)
+    print(addresses(params, root))
+    print("see how they are: maskmill status; stop them: maskmill down")
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers and the worker, and what the worker runs."""
+    from maskmill.services import status as services
+
+    services.down(config.load(), Path.cwd())
+
+
+@app.command()
+def status() -> None:
+    """Say which services run; exit with 3 where not all do."""
+    from maskmill.services import status as services
+
+    if not services.status(config.load(), Path.cwd()):
+        raise typer.Exit(_NOT_ALL_UP)
+
+
+@app.command()
+def ui() -> None:
+    """Print the addresses of the servers' pages."""
+    from maskmill.services.status import addresses
+
+    print(addresses(config.load(), Path.cwd()))
 
 
 def main() -> None:

@@ -1,0 +1,56 @@
+"""Whether a service can have its port, and who has it if not."""
+
+import errno
+import socket
+
+import psutil
+
+from maskmill.config import PARAMS, Services
+from maskmill.errors import MaskmillError
+from maskmill.services.catalogue import Service
+from maskmill.services.records import workspace
+
+
+def check_free(services: Services, wanted: list[Service]) -> None:
+    """Raises: MaskmillError that names, for each port that cannot be had, who has it and what to change."""
+    problems = [_problem(services.host, service) for service in wanted if service.port]
+    if any(problems):
+        raise MaskmillError("\n".join(filter(None, problems)))
+
+
+def _problem(host: str, service: Service) -> str | None:
+    key, port = f"services.{service.name}_port", service.port
+    assert port
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            attempt.bind(where)
+    except socket.gaierror:
+        return f"services.host: {host!r} is not known here; set an address of this machine in {PARAMS}"
+    except PermissionError:
+        return f"{key}: {port} is for the system's own servers; set one from 1024 to 65535 in {PARAMS}"
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            return f"services.host: {host!r} is no address of this machine; set one that is in {PARAMS}"
+        return f"{key}: {port} is in use by {_holder(port)}, or set another {key} in {PARAMS}"
+    return None
+
+
+def _holder(port: int) -> str:
+    """Who listens on the port, and how to free it."""
+    unknown = "a process that is not yours; ask its owner to stop it"
+    try:
+        listening = [
+            c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port
+        ]
+        pid = next((c.pid for c in listening if c.pid), None)
+        if pid is None:
+            return unknown
+        process = psutil.Process(pid)
+        folder = workspace(process)
+        if folder:
+            return f"the maskmill workspace in {folder}; run `maskmill down` there"
+        return f"process {pid} ({' '.join(process.cmdline()) or process.name()}); stop it"
+    except psutil.Error:
+        return unknown

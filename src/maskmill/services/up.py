@@ -1,0 +1,161 @@
+"""maskmill up: what is missing is started, what is broken or has other settings is started again, the rest stays."""
+
+import importlib.util
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from maskmill.config import Params
+from maskmill.errors import MaskmillError
+from maskmill.services import catalogue, control, ports, records
+from maskmill.services.catalogue import Service
+from maskmill.services.health import healthy
+
+_READY_S = 120.0  # at most, from start to healthy
+_PATIENCE_S = 15.0  # with a running server that does not answer
+_WORKER_PATIENCE_S = 40.0  # it speaks up every 30 s, and its flow runs end with it
+_POLL_S = 0.2
+
+
+def up(params: Params, root: Path) -> None:
+    """Bring all services up, and say where they are.
+
+    Raises: MaskmillError when one cannot be started; what this call has started is stopped again.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    wanted = catalogue.services(params, root)
+    *servers, worker = wanted
+    started: list[Service] = []
+    watch = Stopwatch()
+    with control.alone(root / params.paths.state):
+        try:
+            _clear(wanted)
+            missing = [service for service in servers if not _runs(service)]
+            ports.check_free(params.services, missing)
+            _start(missing, started)
+            watch("servers")
+            _prepare(servers[0])
+            watch("deployments")
+            _start([] if _runs(worker) else [worker], started)
+            watch("worker")
+        except BaseException:
+            control.stop_all([service.record for service in started])
+            raise
+    print(f"up in {watch.total:.0f} s ({watch.parts})" if started else "already up")
+
+
+class Stopwatch:
+    """How long each step took."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._steps: list[str] = []
+
+    def __call__(self, step: str) -> None:
+        now = time.monotonic()
+        self._steps.append(f"{step} {now - self._last:.1f} s")
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        return self._last - self._began
+
+    @property
+    def parts(self) -> str:
+        return ", ".join(self._steps)
+
+
+def _clear(wanted: list[Service]) -> None:
+    """Stop what is not to run, or not like this, and remove what dead keepers have left."""
+    by_path = {service.record: service for service in wanted}
+    gone = control.recorded(wanted[0].state)
+    for path in list(gone):
+        record = records.read(path)
+        if record is None:
+            print(f"{path.stem}: {path} is not readable; removed it")
+        elif path not in by_path:
+            print(f"{path.stem}: stopped, since tracking.uri is a server that runs elsewhere")
+        elif record.gave_up:
+            print(f"{path.stem}: it died again and again, and was given up; trying anew")
+        elif not record.alive:
+            print(f"{path.stem}: {path} is left over from a process that is gone; removed it")
+        elif record.settings != by_path[path].settings:
+            print(f"{path.stem}: its settings have changed; starting it again")
+        else:
+            gone.remove(path)
+    control.stop_all(gone)
+
+
+def _runs(service: Service) -> bool:
+    """Whether it is up already; one that does not answer for a while is stopped."""
+    record = records.read(service.record)
+    if record is None:
+        return False
+    patience = _PATIENCE_S if service.health else _WORKER_PATIENCE_S
+    if _until(lambda: _well(service), [service.name], patience):
+        print(f"{service.name}: already up")
+        return True
+    print(f"{service.name}: process {record.pid} does not answer; starting it again")
+    control.stop(service.record)
+    return False
+
+
+def _start(services: list[Service], started: list[Service]) -> None:
+    """Start services at the same time, and wait until all are healthy. `started` grows as they are."""
+    for service in services:
+        started.append(service)
+        control.start(service)
+
+    def ready() -> bool:
+        for service in services:
+            record = records.read(service.record)
+            if record is None or record.restarts or not record.alive:
+                raise control.failed(service, "it ended at once")
+        return all(_well(service) for service in services)
+
+    if not _until(ready, [service.name for service in services], _READY_S):
+        late = next(service for service in services if not _well(service))
+        raise control.failed(late, f"not healthy after {_READY_S:.0f} s")
+
+
+def _well(service: Service) -> bool:
+    record = records.read(service.record)
+    return record is not None and healthy(service, record)
+
+
+def _until(condition: Callable[[], bool], names: list[str], patience_s: float) -> bool:
+    """Wait for a condition, with one line that says so where it takes longer; whether it came true."""
+    began, said, live = time.monotonic(), False, sys.stdout.isatty()
+    while not (met := condition()) and time.monotonic() - began < patience_s:
+        if live or not said:
+            line = f"waiting for {', '.join(names)}"
+            print(f"\r{line}: {time.monotonic() - began:.0f} s" if live else line, end="" if live else "\n", flush=True)
+            said = True
+        time.sleep(_POLL_S)
+    if said and live:
+        print()
+    return met
+
+
+def _prepare(prefect: Service) -> None:
+    """Put the deployments of prefect.yaml into place, and close the MLflow runs of dead owners."""
+    modules = []
+    if (prefect.root / "pipelines" / "deployments.py").exists():
+        modules.append("pipelines.deployments")
+    if importlib.util.find_spec("maskmill.tracking.reaper"):
+        modules.append("maskmill.tracking.reaper")
+    running = []
+    for module in modules:
+        log = prefect.state / "logs" / f"{module.rpartition('.')[2]}.log"
+        with log.open("wb") as file:
+            command = [sys.executable, "-m", module]
+            process = subprocess.Popen(
+                command, cwd=prefect.root, env=prefect.environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
+        running.append((module, log, process))
+    for module, log, process in running:
+        if process.wait():
+            raise MaskmillError(f"{module} failed; the end of {log}:{control.tail(log)}")
