@@ -4,15 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
 IMAGE ?=
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline test check format predict up down status ui bench clean
+.PHONY: help pipeline flow test check format predict up down status ui bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 pipeline: $(VENV)/.runtime  ## set up, run what has changed (dvc repro), say what came out
 	@$(BIN)/python -m pipelines.local
+
+flow: $(VENV)/.runtime  ## the same through Prefect, with a page of the run; ARGS="--parallel 2"
+	@$(BIN)/python -m pipelines $(ARGS)
 
 test: $(VENV)/.test  ## set up, run all tests
 	@$(BIN)/python -m pytest

@@ -3,25 +3,39 @@
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maskmill import config
+from maskmill.errors import MaskmillError
+from maskmill.services.environment import prefect_environment
+from maskmill.services.up import ensure
+
+_FAILED = 1
 
 
-def main() -> int:
-    """Exit status 0 when the flow has completed, 1 when it has not."""
-    os.environ.setdefault("PREFECT_HOME", str(Path(".maskmill/prefect").resolve()))
-    os.environ.setdefault("PREFECT_API_URL", "http://127.0.0.1:4299/api")
-    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    from maskmill import config
+def main(
+    parallel: Annotated[int, typer.Option(min=1, max=64, help="Stages that may run at the same time.")] = 1,
+    update_data: Annotated[bool, typer.Option(help="First bring the data up to date.")] = True,
+) -> None:
+    """Bring every stage of dvc.yaml up to date through Prefect; the servers are started where they are not up."""
+    params, root = config.load(), Path.cwd()
+    ensure(params, root)
+    os.environ.update(prefect_environment(params, root))  # Prefect reads it when it is imported
     from pipelines import summary
     from pipelines.training import training
 
-    state = training(return_state=True)
+    state = training(update_data=update_data, parallel=parallel, return_state=True)
     if not state.is_completed():
         print(f"error: {state.message}", file=sys.stderr)
-        return 1
+        raise typer.Exit(_FAILED)
     print(summary.text(config.load()))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        typer.run(main)
+    except MaskmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -25,8 +25,9 @@ from prefect.states import Crashed
 
 from maskmill import config
 from maskmill.errors import MaskmillError
+from maskmill.services.environment import POOL
 
-POOL, SLOTS = "maskmill", "gpu"
+SLOTS = "gpu"
 _ZOMBIES = "maskmill: end flow runs without a heartbeat"
 _SILENT_S = 60  # two heartbeats of PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30
 _ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}

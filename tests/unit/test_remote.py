@@ -51,5 +51,5 @@ def test_a_url_that_cannot_be_used_changes_nothing(repository: Path, url: str, e
 
 def test_outside_a_repository_dvc_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(MaskmillError, match="ended with 251: .*[Nn]ot inside (of )?a DVC repo"):
+    with pytest.raises(MaskmillError, match=r"ended with 251: .*[Nn]ot inside (of )?a DVC repo"):
         remote.configure("kept")

@@ -47,6 +47,19 @@ def up(params: Params, root: Path) -> None:
     print(f"up in {watch.total:.0f} s ({watch.parts})" if started else "already up")
 
 
+def ensure(params: Params, root: Path) -> None:
+    """`up`, unless both servers answer and have the settings of params.yaml. Raises: as `up`."""
+    servers = [service for service in catalogue.services(params, root) if service.health]
+    records_ = [records.read(service.record) for service in servers]
+    if all(
+        record and record.settings == service.settings and healthy(service, record)
+        for service, record in zip(servers, records_, strict=True)
+    ):
+        return
+    up(params, root)
+    print("the servers stay up; see how they are: maskmill status; stop them: maskmill down")
+
+
 class Stopwatch:
     """How long each step took."""
 

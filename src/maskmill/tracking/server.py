@@ -7,19 +7,35 @@ python -m uvicorn --factory maskmill.tracking.server:app
 
 import os
 
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
 from maskmill import config
 from maskmill.guard import Guard, credentials
 from maskmill.tracking import store as stores
 
+_REPORTS = "/reports"
+
 
 def app() -> Guard:
-    """The guarded app for the params.yaml in this folder. Raises: MaskmillError when its store cannot be opened."""
+    """The guarded app for the params.yaml in this folder, and the reports below /reports.
+
+    Raises: MaskmillError when its store cannot be opened.
+    """
     params = config.load()
     store = stores.connect(params.tracking, params.paths)
     os.environ.update(_environment(params.services, store))
     from mlflow.server.fastapi_app import app as unguarded
 
-    return Guard(unguarded, params.services, credentials(params.services, store.state))
+    pages = StaticFiles(directory=params.paths.reports, check_dir=False)
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(_REPORTS):
+            await pages({**scope, "root_path": scope.get("root_path", "") + _REPORTS}, receive, send)
+        else:
+            await unguarded(scope, receive, send)
+
+    return Guard(both, params.services, credentials(params.services, store.state))
 
 
 def _environment(services: config.Services, store: stores.Store) -> dict[str, str]:

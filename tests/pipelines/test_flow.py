@@ -1,0 +1,301 @@
+"""The flow in a clone, on the servers of `maskmill up`: same results as `dvc repro`, and nothing left when it ends."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from maskmill.files import sha256
+from tests.pipelines.conftest import clone, ran
+from tests.pipelines.test_kill import running_in
+from tests.pipelines.test_line import STAGES
+from tests.services.conftest import Servers
+
+FLOW = (sys.executable, "-m", "pipelines")
+OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+DIFFERENT = {"run.json", "timing.json", "registration.json", "index.html"}  # run ids and timings
+SLOW = {"variants": ["unet"], "train__steps": 400, "train__val_every_steps": 2, "train__patience": 400}
+
+
+class Prefect:
+    """The server's API, as its page uses it."""
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = self.http.post(path, json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All flow runs but those that wait for their hour, newest first."""
+        found = self.post("/flow_runs/filter", sort="START_TIME_DESC", limit=50)
+        return [run for run in found if run["state_type"] != "SCHEDULED"]
+
+    def tasks(self, run: dict[str, Any]) -> dict[str, str]:
+        """Name of the state of each task of a run."""
+        found = self.post("/task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+        return {task["name"].rpartition("-")[0]: task["state_name"] for task in found}
+
+    def deployment(self) -> str:
+        return str(self.http.get("/deployments/name/training/nightly").json()["id"])
+
+    def slots_taken(self) -> int:
+        return int(self.http.get("/v2/concurrency_limits/gpu").json()["active_slots"])
+
+    def run(self, identity: str) -> dict[str, Any]:
+        return dict(self.http.get(f"/flow_runs/{identity}").json())
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A clone with its servers up, in which the flow has run once, from nothing."""
+    made = Servers(tmp_path_factory.mktemp("flow") / "repository")
+    made.prefect = Prefect(f"{made.prefect_env()['PREFECT_API_URL']}")
+    try:
+        made.first = made.run(*FLOW)  # starts the servers as well
+        assert made.first.returncode == 0, made.first.stdout + made.first.stderr
+        yield made
+    finally:
+        down = made.maskmill("down")
+        assert down.returncode == 0, down.stderr
+        assert running_in(made.root) == []
+
+
+@pytest.fixture
+def slow(served: Servers) -> Iterator[Servers]:
+    """With one variant that trains for a while, until it is killed."""
+    path = served.root / "params.yaml"
+    before = path.read_text()
+    served.set(**SLOW, train__seed=int(time.time()))
+    yield served
+    path.write_text(before)
+
+
+def eventually(condition: Callable[[], Any], seconds: float) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        time.sleep(0.25)
+    return met
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Digest of every file that a stage wrote, but for those with run ids and timings."""
+    folders = ("data/raw", "data/prepared", "models", "challenger", "metrics", "reports")
+    files = [file for folder in folders for file in (root / folder).rglob("*") if file.is_file()]
+    return {str(file.relative_to(root)): sha256(file) for file in files if file.name not in DIFFERENT}
+
+
+def test_the_flow_runs_every_stage_and_ends_with_the_summary(served: Servers):
+    (run,) = served.prefect.runs()
+    assert run["state_type"] == "COMPLETED"
+    assert served.prefect.tasks(run) == dict.fromkeys(STAGES, "Completed")
+    assert served.first.stdout.rstrip().endswith("look at reports/index.html; then: make predict IMAGE=x.png")
+
+
+def test_its_outs_are_those_of_dvc_repro(served: Servers, tmp_path: Path):
+    other = clone(tmp_path / "repository")
+    done = other.dvc("repro")
+    assert done.returncode == 0, done.stderr
+    assert sorted(ran(done)) == sorted(STAGES)
+    assert len(contents(other.root)) > 20
+    assert contents(served.root) == contents(other.root)
+    verdicts = [json.loads((w.root / "metrics/registration.json").read_text()) for w in (served, other)]
+    assert [[v[key] for key in ("version", "outcome", "reason", "checks", "champion")] for v in verdicts[:1]] == [
+        [v[key] for key in ("version", "outcome", "reason", "checks", "champion")] for v in verdicts[1:]
+    ]
+
+
+def test_the_page_of_a_run_shows_progress_comparison_verdict_and_links(served: Servers):
+    (run,) = served.prefect.runs()
+    found = served.prefect.post("/artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+    by_key = {artifact["key"]: artifact for artifact in found}
+    assert {"comparison", "gate", "report", "mlflow-run"} <= by_key.keys()
+    assert [row["variant"] for row in json.loads(by_key["comparison"]["data"])][:3] == [
+        "unet", "resnet18_unet", "se_resnet18_unet",
+    ]  # fmt: skip
+    assert "gate: icbm152 version 1 promoted" in by_key["gate"]["data"]
+    bars = [artifact for artifact in found if artifact["type"] == "progress"]
+    assert {bar["data"] for bar in bars} == {100.0}
+    for key in ("report", "mlflow-run"):
+        link = by_key[key]["data"].partition("](")[2].rstrip(")")
+        assert httpx.get(link, trust_env=False, follow_redirects=True).status_code == 200
+
+
+def test_stage_output_stands_in_the_log_of_its_task(served: Servers):
+    (run,) = served.prefect.runs()
+    logs = served.prefect.post("/logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}}, limit=200)
+    assert any("unet: step    6/6" in log["message"] and log["task_run_id"] for log in logs)
+
+
+def test_what_has_not_changed_is_cached(served: Servers):
+    done = served.run(*FLOW)
+    assert done.returncode == 0, done.stderr
+    assert served.prefect.tasks(served.prefect.runs()[0]) == dict.fromkeys(STAGES, "Cached")
+
+
+def test_a_lost_registry_is_filled_again(served: Servers):
+    code = (
+        "from maskmill import config; from maskmill.tracking import store;"
+        "p = config.load(); s = store.connect(p.tracking, p.paths);"
+        "s.client.delete_registered_model_alias(s.model, 'champion')"
+    )
+    assert served.run(sys.executable, "-c", code).returncode == 0
+    assert served.run(*FLOW).returncode == 0
+    assert served.prefect.tasks(served.prefect.runs()[0])["register again"] == "Completed"
+    assert served.maskmill("predict", "data/raw/images/icbm152_z060.png").returncode == 0
+
+
+def test_a_stage_that_fails_fails_the_flow_in_its_own_words_and_leaves_the_disk_as_it_was(served: Servers):
+    path, before = served.root / "params.yaml", contents(served.root)
+    kept = path.read_text()
+    served.set(augmentation__crop_px=[4000, 4000], train__seed=4)
+    done = served.run(*FLOW, "--parallel", "2")
+    path.write_text(kept)
+    assert done.returncode == 1
+    (run, *_) = served.prefect.runs()
+    assert run["state_type"] == "FAILED"
+    assert run["state"]["message"] in done.stderr
+    assert "augment: " in run["state"]["message"]
+    assert "4000" in run["state"]["message"]
+    states = served.prefect.tasks(run)
+    assert states["augment"] == "Failed"
+    assert states["train@unet"] == states["report"] == "NotRun"
+    assert states["ingest"] == "Cached"
+    assert contents(served.root) == before
+
+
+def test_a_run_from_the_page_goes_through_the_worker_and_a_second_one_waits_for_it(served: Servers):
+    start = f"/deployments/{served.prefect.deployment()}/create_flow_run"
+    first, second = (served.prefect.post(start, name=name)["id"] for name in ("first", "second"))
+    waited = eventually(lambda: served.prefect.run(second)["state_name"] == "AwaitingConcurrencySlot", 40)
+    assert waited or served.prefect.run(first)["state_type"] == "COMPLETED"
+    for identity in (first, second):
+        assert eventually(lambda identity=identity: served.prefect.run(identity)["state_type"] in OVER, 120)
+        assert served.prefect.run(identity)["state_type"] == "COMPLETED"
+    apart = sorted(served.prefect.run(identity)["start_time"] for identity in (first, second))
+    ended = min(served.prefect.run(identity)["end_time"] for identity in (first, second))
+    assert apart[1] >= ended
+
+
+def test_a_run_by_its_schedule_goes_through(served: Servers):
+    schedules = f"/deployments/{served.prefect.deployment()}/schedules"
+    known = {run["id"] for run in served.prefect.runs()}
+    every = {
+        "schedule": {"interval": 3600, "anchor_date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 8))}
+    }
+    (made,) = served.prefect.http.post(schedules, json=[{**every, "active": True}]).json()
+    try:
+        done = eventually(
+            lambda: [r for r in served.prefect.runs() if r["id"] not in known and r["state_type"] in OVER], 120
+        )
+    finally:
+        served.prefect.http.delete(f"{schedules}/{made['id']}")
+    assert [(run["state_type"], run["auto_scheduled"]) for run in done] == [("COMPLETED", True)]
+
+
+class Started:
+    """A flow run that trains, started by hand or by the worker."""
+
+    def __init__(self, slow: Servers, by: str) -> None:
+        self.workspace, self.prefect = slow, slow.prefect
+        known = {run["id"] for run in slow.prefect.runs()}
+        self.process = slow.start(*FLOW) if by == "hand" else None
+        if by == "worker":
+            slow.prefect.post(f"/deployments/{slow.prefect.deployment()}/create_flow_run")
+        (run,) = eventually(lambda: [run for run in slow.prefect.runs() if run["id"] not in known], 60)
+        self.identity = run["id"]
+        assert eventually(self.trains, 90), self.prefect.run(self.identity)["state"]
+
+    def trains(self) -> bool:
+        filtered = {"flow_run_id": {"any_": [self.identity]}}
+        logs = self.prefect.post("/logs/filter", logs=filtered, limit=200, sort="TIMESTAMP_DESC")
+        return any("unet: step" in log["message"] for log in logs)
+
+    def flow(self) -> psutil.Process:
+        """The process in which the flow runs."""
+        stage = next(p for p in self.processes() if "maskmill.stages" in " ".join(p.cmdline()))
+        return next(
+            p for p in stage.parents() if "prefect" in " ".join(p.cmdline()) or p.cmdline()[1:] == ["-m", "pipelines"]
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        return [psutil.Process(pid) for pid in running_in(self.workspace.root) if psutil.pid_exists(pid)]
+
+    def state(self) -> str:
+        return str(self.prefect.run(self.identity)["state_type"])
+
+
+def stages_in(root: Path) -> list[int]:
+    """Processes that run a stage, or DVC for one, or the flow around it."""
+    words = (b"maskmill.stages", b"pipelines.repro", b"prefect.engine", b"prefect.flow_engine", b"\0pipelines\0")
+    found = []
+    for pid in running_in(root):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if any(word in command for word in words):
+            found.append(pid)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("by", "whom", "how"),
+    [
+        ("hand", "flow", signal.SIGTERM),
+        ("hand", "flow", signal.SIGINT),
+        ("hand", "flow", signal.SIGKILL),
+        ("worker", "flow", signal.SIGKILL),
+        ("worker", "worker", signal.SIGTERM),
+        ("worker", "worker", signal.SIGKILL),
+        ("worker", "run", None),  # cancelled on the page
+    ],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else str(value),
+)
+def test_nothing_is_left_of_a_run_that_was_ended(slow: Servers, by: str, whom: str, how: signal.Signals | None):
+    started = Started(slow, by)
+    if whom == "run":
+        state = {"type": "CANCELLING", "name": "Cancelling"}
+        slow.prefect.post(f"/flow_runs/{started.identity}/set_state", state=state)
+    elif whom == "worker":
+        os.kill(slow.record("worker").pid, how)
+    else:
+        os.kill(started.process.pid if by == "hand" else started.flow().pid, how)
+    ended = time.monotonic()
+    assert eventually(lambda: stages_in(slow.root) == [], 10 if whom != "run" else 25), stages_in(slow.root)
+    if started.process:
+        started.process.communicate(timeout=20)
+    assert eventually(lambda: started.state() in OVER, 90 - (time.monotonic() - ended)), started.state()
+    assert eventually(lambda: slow.prefect.slots_taken() == 0, 90 - (time.monotonic() - ended))
+    if how == signal.SIGKILL and whom == "flow" and by == "hand":  # the next run repeats no finished stage
+        slow.set(train__steps=4)
+        assert slow.run(*FLOW).returncode == 0
+        states = slow.prefect.tasks(slow.prefect.runs()[0])
+        assert [states[name] for name in ("ingest", "validate", "split", "augment")] == ["Cached"] * 4
+
+
+def test_a_run_completes_though_the_server_was_killed_in_the_middle(slow: Servers):
+    slow.set(train__steps=120)
+    started = Started(slow, "worker")
+    os.kill(slow.record("prefect").pid, signal.SIGKILL)
+    with pytest.raises(httpx.HTTPError):
+        slow.prefect.runs()
+
+    def state() -> str:
+        try:
+            return started.state()
+        except httpx.HTTPError:
+            return "away"
+
+    assert eventually(lambda: state() in OVER, 150)
+    assert state() == "COMPLETED"
