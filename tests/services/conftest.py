@@ -30,8 +30,8 @@ class Servers(Workspace):
     def params(self) -> config.Params:
         return config.load(self.root / "params.yaml")
 
-    def maskmill(self, command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return self.run(*MASKMILL, command, env=env)
+    def maskmill(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return self.run(*MASKMILL, *arguments, env=env)
 
     def prefect_env(self) -> dict[str, str]:
         return prefect_environment(self.params, self.root)
