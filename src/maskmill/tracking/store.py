@@ -21,7 +21,7 @@ _DEFAULT = "sqlite:///.maskmill/mlflow/mlflow.db"
 _URI = "MLFLOW_TRACKING_URI"
 # Against a server that does not answer, MLflow's own settings give 4 minutes per call. Those of the user come first.
 _TIMEOUT, _RETRIES, _BACKOFF = (f"MLFLOW_HTTP_REQUEST_{name}" for name in ("TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR"))
-_FIRST_ANSWER_S, _ANSWER_S = 8, 30  # of a server that has answered, an upload may take longer
+_FIRST_ANSWER_S, _ANSWER_S = "8", "30"  # of a server that has answered, an upload may take longer
 
 
 class AwayError(MaskmillError):
@@ -99,13 +99,14 @@ def _impatient() -> Iterator[None]:
     """Wait for the first answer a short time only, and for the later ones not much longer."""
     os.environ.setdefault(_RETRIES, "1")
     os.environ.setdefault(_BACKOFF, "1")
-    users = _TIMEOUT in os.environ
-    os.environ.setdefault(_TIMEOUT, str(_FIRST_ANSWER_S))
+    ours = os.environ.get(_TIMEOUT, _ANSWER_S) == _ANSWER_S  # not the user's
+    if ours:
+        os.environ[_TIMEOUT] = _FIRST_ANSWER_S
     try:
         yield
     finally:
-        if not users:
-            os.environ[_TIMEOUT] = str(_ANSWER_S)
+        if ours:
+            os.environ[_TIMEOUT] = _ANSWER_S
 
 
 def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
