@@ -30,7 +30,9 @@ def status(store: stores.Store, run_id: str) -> str:
 def test_a_training_killed_with_its_sender_is_closed_with_all_its_rows(store: stores.Store, tmp_path: Path):
     training = Trainer(tmp_path)
     training.add(1)
-    assert until(lambda: len(store.client.search_runs([store.experiment_id])) == 1, 20)
+    assert until(
+        lambda: len(store.client.search_runs([store.experiment_id])) == 1, 90
+    )  # the sender has the lowest priority
     (sender,) = training.senders()
     os.kill(sender, signal.SIGKILL)
     training.add(2)
@@ -92,6 +94,13 @@ def test_a_run_of_another_host_is_closed_after_ten_minutes_of_silence(store: sto
     (line,) = reaper.reap(store)
     assert line.endswith("KILLED: nothing was heard of it for 11 minutes; it ran on elsewhere")
     assert store.client.get_run(run_id).info.end_time == seen
+
+
+def test_a_silent_training_that_runs_on_this_host_is_left_alone(store: stores.Store):
+    run_id = runs.record(store, GOING)
+    store.client.set_tag(run_id, "maskmill.seen", "1005000")  # its sender was killed long ago
+    assert reaper.reap(store) == []
+    assert status(store, run_id) == "RUNNING"
 
 
 def test_runs_of_other_programs_are_left_alone(store: stores.Store):
