@@ -1,5 +1,6 @@
 """A real sqlite store in an empty folder, and tiny models to put into it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,19 @@ def params() -> config.Params:
     return config.load(ROOT / "params.yaml")
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sqlite file with MLflow's tables and nothing in them, which takes seconds to make."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    stores._make(path)
+    return path
+
+
 @pytest.fixture
-def store(tmp_path: Path, params: config.Params, monkeypatch: pytest.MonkeyPatch) -> stores.Store:
+def store(tmp_path: Path, params: config.Params, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> stores.Store:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / ".maskmill/mlflow").mkdir(parents=True)
+    shutil.copy2(empty_store, tmp_path / ".maskmill/mlflow/mlflow.db")
     return stores.connect(params.tracking, params.paths, tmp_path)
 
 

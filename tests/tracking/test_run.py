@@ -1,10 +1,11 @@
 """Runs are recorded once, whatever happens in between."""
 
 import dataclasses
-import multiprocessing
-from pathlib import Path
+import json
+import os
+import time
 
-from maskmill import config
+from maskmill.tracking import owner as owners
 from maskmill.tracking import run as runs
 from maskmill.tracking import store as stores
 
@@ -37,26 +38,85 @@ def test_recording_twice_makes_one_run_with_each_metric_once(store: stores.Store
     assert len(store.client.get_metric_history(first, "loss")) == 2
 
 
-def test_a_recording_that_was_cut_off_is_replaced(store: stores.Store):
+def test_a_recording_that_was_cut_off_is_completed(store: stores.Store):
     cut = store.client.create_run(store.experiment_id, tags={"maskmill.training": TRAINING.key})
-    whole = runs.record(store, TRAINING)
-    (left,) = store.client.search_runs([store.experiment_id])
-    assert left.info.run_id == whole != cut.info.run_id
-    assert left.info.status == "FINISHED"
+    store.client.log_metric(cut.info.run_id, "loss", 1.5, TRAINING.ended_ms, 2)
+    assert runs.record(store, TRAINING) == cut.info.run_id
+    assert steps(store, cut.info.run_id, "loss") == [2, 4]
+    assert store.client.get_run(cut.info.run_id).info.status == "FINISHED"
+
+
+def test_a_batch_whose_answer_was_lost_is_not_sent_twice(store: stores.Store):
+    run_id = runs.record(store, TRAINING)
+    later = dataclasses.replace(TRAINING, ended_ms=TRAINING.ended_ms + 5)  # other times: MLflow would take them
+    assert runs.record(store, later) == run_id
+    assert {name: steps(store, run_id, name) for name in ("loss", "val_dice_foreground", "test_dice_foreground")} == {
+        "loss": [2, 4], "val_dice_foreground": [2, 4], "test_dice_foreground": [4],
+    }  # fmt: skip
+
+
+def test_a_running_training_is_recorded_with_its_owner_and_completed_later(store: stores.Store):
+    going = dataclasses.replace(
+        TRAINING, status="RUNNING", owner=owners.me(), summary={}, history=TRAINING.history[:1], times_ms={2: 1_004_000}
+    )
+    run = store.client.get_run(runs.record(store, going))
+    assert run.info.status == "RUNNING"
+    assert json.loads(run.data.tags["maskmill.owner"])["pid"] == os.getpid()
+    assert abs(int(run.data.tags["maskmill.seen"]) - 1000 * time.time()) < 60_000
+    assert store.client.get_metric_history(run.info.run_id, "loss")[0].timestamp == 1_004_000
+    assert runs.record(store, TRAINING) == run.info.run_id
+    assert steps(store, run.info.run_id, "loss") == [2, 4]
+    assert store.client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_a_killed_training_that_goes_on_is_running_again_and_a_finished_one_never(store: stores.Store):
+    going = dataclasses.replace(TRAINING, status="RUNNING", owner=owners.me(), summary={})
+
+    def status(training: runs.Training) -> str:
+        return str(store.client.get_run(runs.record(store, training)).info.status)
+
+    assert status(dataclasses.replace(going, status="KILLED")) == "KILLED"
+    assert status(going) == "RUNNING"
+    assert status(TRAINING) == "FINISHED"
+    assert status(going) == "FINISHED"  # what a sender still had to say
+
+
+def test_settings_without_effect_may_differ_after_a_restart(store: stores.Store):
+    run_id = runs.record(store, dataclasses.replace(TRAINING, status="KILLED"))
+    assert runs.record(store, dataclasses.replace(TRAINING, params={"train.seed": 0, "train.workers": 2})) == run_id
+    assert store.client.get_run(run_id).data.params == {
+        "train.seed": "0",
+        "data.classes": "['a', 'b']",
+        "train.workers": "2",
+    }
+
+
+def test_a_run_that_somebody_deleted_comes_back_only_with_the_finished_training(store: stores.Store):
+    going = dataclasses.replace(TRAINING, status="RUNNING", owner=owners.me(), summary={})
+    store.client.delete_run(runs.record(store, going))
+    runs.record(store, going)
+    assert store.client.search_runs([store.experiment_id]) == []
+    runs.record(store, TRAINING)
+    (run,) = store.client.search_runs([store.experiment_id])
+    assert run.info.status == "FINISHED"
+
+
+def test_two_runs_made_at_once_become_one(store: stores.Store):
+    for _ in range(2):
+        store.client.create_run(store.experiment_id, tags={"maskmill.training": TRAINING.key})
+    run_id = runs.record(store, TRAINING)
+    assert [run.info.run_id for run in store.client.search_runs([store.experiment_id])] == [run_id]
+
+
+def test_a_long_history_is_sent_whole(store: stores.Store):
+    history = [{"step": step, "loss": 1.0, "val_dice_foreground": 0.5} for step in range(1, 1201)]
+    run_id = runs.record(store, dataclasses.replace(TRAINING, history=history))
+    assert len(steps(store, run_id, "loss")) == 1200
 
 
 def test_another_training_is_another_run(store: stores.Store):
     assert runs.record(store, TRAINING) != runs.record(store, dataclasses.replace(TRAINING, key="k2"))
 
 
-def test_processes_that_open_a_fresh_store_together_all_write_to_it(tmp_path: Path, params: config.Params):
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(3) as pool:
-        ids = pool.starmap(_record_one, [(params, tmp_path, f"p{i}") for i in range(3)])
-    store = stores.connect(params.tracking, params.paths, tmp_path)
-    assert {run.info.run_id for run in store.client.search_runs([store.experiment_id])} == set(ids)
-
-
-def _record_one(params: config.Params, root: Path, key: str) -> str:
-    store = stores.connect(params.tracking, params.paths, root)
-    return runs.record(store, dataclasses.replace(TRAINING, key=key))
+def steps(store: stores.Store, run_id: str, name: str) -> list[int]:
+    return sorted(metric.step for metric in store.client.get_metric_history(run_id, name))

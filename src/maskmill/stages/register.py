@@ -17,7 +17,7 @@ from maskmill.errors import MaskmillError
 from maskmill.evaluation import evaluate
 from maskmill.evaluation import scores as score_files
 from maskmill.inference.predict import Predictor
-from maskmill.tracking import promotion, registry
+from maskmill.tracking import promotion, reaper, registry
 from maskmill.tracking import run as runs
 from maskmill.tracking import store as stores
 
@@ -25,8 +25,26 @@ from maskmill.tracking import store as stores
 def register(
     paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, gate: Gate, tracking: Tracking
 ) -> None:
-    """Write metrics/registration.json; repeated, it makes no second run, version or promotion."""
-    store = stores.connect(tracking, paths)
+    """Write metrics/registration.json; repeated, it makes no second run, version or promotion.
+
+    Raises: MaskmillError when MLflow does not answer.
+    """
+    try:
+        store = stores.connect(tracking, paths)
+        with stores.reaching(store.uri):
+            _register(store, paths, data, variants, evaluation, gate, tracking)
+    except stores.AwayError as error:
+        raise MaskmillError(
+            f"register: {error}\nThe trained models are kept: the same command goes on here, and nothing trains again."
+        ) from error
+
+
+def _register(
+    store: stores.Store, paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, gate: Gate,
+    tracking: Tracking,
+) -> None:  # fmt: skip
+    for line in reaper.reap(store):
+        print(f"register: {line}")
     recorded = {variant: _record(store, paths, data, variant) for variant in variants}
     selection = files.read_json(Path(paths.metrics) / "selection.json")
     verdict: dict[str, Any] = {"model": tracking.model, "runs": recorded, "version": None, "checks": []}
@@ -55,7 +73,7 @@ def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
         data_title=data.title,
         data_hash=facts["data_hash"],
         started_ms=int(1000 * facts["started"]),
-        ended_ms=int(1000 * (facts["started"] + facts["seconds"])),
+        ended_ms=int(1000 * facts["ended"]),
     )
     return runs.record(store, training)
 

@@ -23,7 +23,9 @@ from maskmill.data.dataset import training_batches
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard
 from maskmill.inference import predict
-from maskmill.tracking import lineage
+from maskmill.tracking import lineage, live
+from maskmill.tracking import spool as spools
+from maskmill.tracking.spool import Facts
 from maskmill.training import hardware
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Row, Training, Validation
@@ -48,7 +50,9 @@ def train(
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     settings |= {f"models.{variant}": models[variant]}
     params = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
-    key = _fingerprint(prepared, params, training)
+    fingerprint = _fingerprint(prepared, params, training)
+    machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
+    origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
     rows: list[Row] = []
 
     def batches(first: int) -> Any:
@@ -60,19 +64,21 @@ def train(
     def log(row: Row) -> None:  # the file is whole after every validation, so that it can be watched
         rows.append(row)
         files.write_text(out / "history.csv", pd.DataFrame(rows).to_csv(index=False))
+        spool.add(row)
 
     _announce(training, batches(0), variant)
-    started = time.time()
-    checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, key)
+    checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, fingerprint)
+    known = Facts(fingerprint, variant, params | machine, data_title=data.title, **origin)
+    spool = spools.begin(Path(paths.state) / spools.FOLDER, known)
+    live.start(spool.path)
     result = training.fit(batches, validation, checkpoints, log, title=variant)
-    card = predict.save(out, result.weights, _facts(data, models[variant], training, variant, result.best_step))
+    predict.save(out, result.weights, _facts(data, models[variant], training, variant, result.best_step))
     run = {
-        "key": hashlib.sha256(f"{key}{card.sha256}{started}".encode()).hexdigest()[:32],
-        "git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths),
-        "device": training.device, "machine": _machine(training.device), "threads": train.threads,
-        "started": round(started, 3), "seconds": round(result.seconds, 3), "params": params,
+        "key": spool.key, **origin, **machine, "started": spool.started_ms / 1000, "ended": round(time.time(), 3),
+        "seconds": round(result.seconds, 3), "params": params,
     }  # fmt: skip
     files.write_json(out / "run.json", run)
+    spool.finish()
     print(f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step {result.best_step} -> {out}")
 
 
@@ -125,13 +131,13 @@ def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> 
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _checkpoints(folder: Path, key: str) -> Checkpoints:
+def _checkpoints(folder: Path, fingerprint: str) -> Checkpoints:
     """This training's folder; all but the newest few of other settings are dropped."""
-    (folder / key).mkdir(parents=True, exist_ok=True)
-    (folder / key).touch()
+    (folder / fingerprint).mkdir(parents=True, exist_ok=True)
+    (folder / fingerprint).touch()
     for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
         shutil.rmtree(old)
-    return Checkpoints(folder / key)
+    return Checkpoints(folder / fingerprint)
 
 
 def _machine(device: str) -> str:

@@ -1,68 +1,135 @@
-"""One MLflow run per training: sent from files once the training is over, so that MLflow can never stop one."""
+"""One MLflow run per training. `record` makes MLflow hold what is known of it, however often and from wherever."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from maskmill.tracking.owner import Owner
 from maskmill.tracking.store import Store
 
-_KEY = "maskmill.training"
+if TYPE_CHECKING:
+    from mlflow.entities import Dataset, Metric, Run
+
+RUNNING, FINISHED, KILLED = "RUNNING", "FINISHED", "KILLED"
+KEY, OWNER, SEEN = "maskmill.training", "maskmill.owner", "maskmill.seen"  # tags of a run; SEEN: Unix time in ms
 _MAX_PARAM = 6000  # characters MLflow stores of one parameter
+
+Row = dict[str, float]  # `step`, and one value per metric
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is recorded of a training; `key` names it, so that a repeated sending makes no second run."""
+    """What is known of a training; `key` names it, so that a repeated sending makes no second run."""
 
     key: str
     variant: str
     params: dict[str, Any]  # flat
-    history: Sequence[dict[str, float]]  # rows with `step`
-    summary: dict[str, float]
     git_commit: str
     data_title: str
     data_hash: str
     started_ms: int  # Unix time
-    ended_ms: int
+    ended_ms: int  # of one that is not FINISHED: the last that was heard of it
+    history: Sequence[Row]
+    times_ms: Mapping[int, int] = field(default_factory=dict)  # step -> when its row was made; else `ended_ms`
+    summary: Mapping[str, float] = field(default_factory=dict)
+    status: str = FINISHED
+    owner: Owner | None = None
+    fingerprint: str = ""  # the name of its checkpoints
 
 
 def record(store: Store, training: Training) -> str:
-    """Write the run with parameters, metrics per validation, data set and commit; give its id."""
+    """Write what the run does not hold yet: parameters, metrics, data set, commit, status. Gives its id.
+
+    Each metric is there once, also where an earlier sending arrived and only its answer was lost. A run that somebody
+    deleted stays deleted until its training has finished.
+    """
     with store.lock():
-        return _record(store, training)
+        run = _find(store, training) or _create(store, training)
+        if run.info.lifecycle_stage == "active":
+            _complete(store, run, training)
+    return str(run.info.run_id)
 
 
-def _record(store: Store, training: Training) -> str:
-    from mlflow.entities import DatasetInput, InputTag, Metric, Param
+def close(store: Store, run: "Run", ended_ms: int) -> None:
+    """Say that the run was killed: at `ended_ms`, or when it was last seen alive."""
+    last = max(ended_ms, run.info.start_time, int(run.data.tags.get(SEEN, 0)))
+    store.client.set_terminated(run.info.run_id, KILLED, last)
 
-    earlier = store.client.search_runs([store.experiment_id], f"tags.`{_KEY}` = '{training.key}'")
-    for run in earlier:
-        if run.info.status == "FINISHED":
-            return str(run.info.run_id)
-        store.client.delete_run(run.info.run_id)  # its sending was cut off in the middle
-    tags = {_KEY: training.key, "variant": training.variant, "mlflow.source.git.commit": training.git_commit}
-    run = store.client.create_run(
+
+def _find(store: Store, training: Training) -> "Run | None":
+    from mlflow.entities import ViewType
+
+    runs = store.client.search_runs([store.experiment_id], f"tags.`{KEY}` = '{training.key}'", ViewType.ALL)
+    active = sorted(
+        (run for run in runs if run.info.lifecycle_stage == "active"),
+        key=lambda run: (run.info.status != FINISHED, run.info.run_id),
+    )
+    for twin in active[1:]:  # two that were made at once, on two machines
+        store.client.delete_run(twin.info.run_id)
+    if active or training.status == FINISHED:
+        return active[0] if active else None
+    return runs[0] if runs else None
+
+
+def _create(store: Store, training: Training) -> "Run":
+    tags = {KEY: training.key, "variant": training.variant, "mlflow.source.git.commit": training.git_commit}
+    if training.owner:  # from the first moment on, or nobody could tell that it was abandoned
+        tags |= _signs_of_life(training.owner)
+    return store.client.create_run(
         store.experiment_id, start_time=training.started_ms, tags=tags, run_name=training.variant
     )
-    run_id = str(run.info.run_id)
-    metrics = [
-        Metric(name, value, training.ended_ms, int(row["step"]))
-        for row in [*training.history, {"step": training.history[-1]["step"], **training.summary}]
-        for name, value in row.items()
-        if name != "step"
+
+
+def _complete(store: Store, run: "Run", training: Training) -> None:
+    from mlflow.entities import DatasetInput, InputTag, Param, RunTag
+
+    client, run_id = store.client, run.info.run_id
+    params = [
+        Param(name, str(value)[:_MAX_PARAM]) for name, value in training.params.items() if name not in run.data.params
     ]
-    params = [Param(name, str(value)[:_MAX_PARAM]) for name, value in training.params.items()]
-    store.client.log_batch(run_id, metrics=metrics, params=params)
-    dataset = _dataset(training.data_title, training.data_hash)
-    store.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-    store.client.set_terminated(run_id, "FINISHED", training.ended_ms)
-    return run_id
+    signs = _signs_of_life(training.owner) if training.owner and training.status == RUNNING else {}
+    tags = [RunTag(name, value) for name, value in signs.items()]
+    client.log_batch(run_id, metrics=_missing(store, run, training), params=params, tags=tags)
+    if not run.inputs.dataset_inputs:
+        dataset = _dataset(training.data_title, training.data_hash)
+        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    if run.info.status in (FINISHED, training.status):
+        return
+    if training.status == RUNNING:  # it was killed, and goes on
+        client.update_run(run_id, RUNNING)
+    elif training.status == KILLED:
+        close(store, run, training.ended_ms)
+    else:
+        client.set_terminated(run_id, training.status, training.ended_ms)
 
 
-def _dataset(title: str, digest: str) -> Any:
+def _missing(store: Store, run: "Run", training: Training) -> "list[Metric]":
+    """The metrics of the training that the run does not hold, by name and step."""
+    from mlflow.entities import Metric
+
+    rows = list(training.history)
+    if rows and training.summary:
+        rows.append({"step": rows[-1]["step"], **training.summary})
+    held = {
+        name: {metric.step for metric in store.client.get_metric_history(run.info.run_id, name)}
+        for name in {name for row in rows for name in row} & set(run.data.metrics)
+    }
+    return [
+        Metric(name, value, training.times_ms.get(int(row["step"]), training.ended_ms), int(row["step"]))
+        for row in rows
+        for name, value in row.items()
+        if name != "step" and int(row["step"]) not in held.get(name, ())
+    ]
+
+
+def _signs_of_life(owner: Owner) -> dict[str, str]:
+    return {OWNER: json.dumps(asdict(owner)), SEEN: str(int(1000 * time.time()))}
+
+
+def _dataset(title: str, digest: str) -> "Dataset":
     """The data set as MLflow shows it: a name, and DVC's hash as digest."""
-    import json
-
     from mlflow.entities import Dataset
 
     source = json.dumps({"tool": "dvc", "path": "data/raw", "md5": digest})

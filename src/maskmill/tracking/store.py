@@ -1,7 +1,9 @@
 """The MLflow store: where it is, and that it exists before several processes write to it."""
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,15 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SQLITE = "sqlite:///"
+_DEFAULT = "sqlite:///.maskmill/mlflow/mlflow.db"
 _URI = "MLFLOW_TRACKING_URI"
+# Against a server that does not answer, MLflow's own settings give 4 minutes per call. Those of the user come first.
+_TIMEOUT, _RETRIES, _BACKOFF = (f"MLFLOW_HTTP_REQUEST_{name}" for name in ("TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR"))
+_FIRST_ANSWER_S, _ANSWER_S = "8", "30"  # of a server that has answered, an upload may take longer
+
+
+class AwayError(MaskmillError):
+    """The tracking server does not answer."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +47,10 @@ def connect(tracking: config.Tracking, paths: config.Paths, root: Path | None = 
     """Open the store, and make it where there is none.
 
     MLFLOW_TRACKING_URI, where set, comes before params.yaml, as everywhere in MLflow. A fresh sqlite file is set up
-    under a lock: two processes that both migrate it would leave it broken for good.
-    Raises: MaskmillError when the store cannot be opened.
+    under a lock, and under another name: two processes that both migrate it, or one that is killed meanwhile, would
+    leave it broken for good.
+    Raises: AwayError when a server does not answer, after about 20 s at most; MaskmillError when the store cannot be
+    opened for another reason.
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -53,19 +65,56 @@ def connect(tracking: config.Tracking, paths: config.Paths, root: Path | None = 
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
     with FileLock(state / "mlflow" / "setup.lock"):
         try:
-            client, experiment_id = _open(uri, tracking.experiment, state)
+            with reaching(uri), _impatient():
+                client, experiment_id = _open(uri, tracking.experiment, state)
         except MlflowException as error:
             raise MaskmillError(
                 f"the tracking store {uri} cannot be opened: {error}; set tracking.uri in params.yaml (or {_URI}) to a "
-                "running MLflow server, or to sqlite:///.maskmill/mlflow/mlflow.db"
+                f"running MLflow server, or to {_DEFAULT}"
             ) from error
     return Store(client, uri, experiment_id, tracking.model, state)
 
 
+@contextlib.contextmanager
+def reaching(uri: str) -> Iterator[None]:
+    """Say in a user's words that the server cannot be reached, where a call in this block finds it so."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import ConnectionError as NoConnection
+    from requests.exceptions import RetryError, Timeout
+
+    away = (NoConnection, RetryError, Timeout)
+    try:
+        yield
+    except (MlflowException, *away) as error:
+        if not isinstance(error, away) and not isinstance(error.__cause__ or error.__context__, away):
+            raise
+        raise AwayError(
+            f"MLflow at {uri} does not answer; start it (`maskmill up`), or set {_URI}, or tracking.uri in "
+            f"params.yaml, to a server that runs or to {_DEFAULT}. It said: {str(error)[:300]}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """Wait for the first answer a short time only, and for the later ones not much longer."""
+    os.environ.setdefault(_RETRIES, "1")
+    os.environ.setdefault(_BACKOFF, "1")
+    ours = os.environ.get(_TIMEOUT, _ANSWER_S) == _ANSWER_S  # not the user's
+    if ours:
+        os.environ[_TIMEOUT] = _FIRST_ANSWER_S
+    try:
+        yield
+    finally:
+        if ours:
+            os.environ[_TIMEOUT] = _ANSWER_S
+
+
 def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
-    """The client and the experiment's id; a fresh sqlite file gets its tables by the first question it is asked."""
+    """The client and the experiment's id."""
     import mlflow
 
+    if uri.startswith(_SQLITE):
+        _make(Path(uri.removeprefix(_SQLITE).partition("?")[0]))
     _set_uri(uri)
     client = mlflow.MlflowClient(uri)
     client.search_registered_models(max_results=1)
@@ -76,6 +125,21 @@ def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
         return client, experiment.experiment_id
     artifacts = (state / "mlflow" / "artifacts").as_uri() if uri.startswith(_SQLITE) else None
     return client, client.create_experiment(name, artifact_location=artifacts)
+
+
+def _make(path: Path) -> None:
+    """A sqlite file with MLflow's tables, which it gets with the first question that it is asked."""
+    import mlflow
+
+    if path.exists() and path.stat().st_size:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    for left in path.parent.glob(f"{part.name}*"):  # by one that was killed; its journal, too
+        left.unlink()
+    uri = f"{_SQLITE}{part}"
+    mlflow.MlflowClient(uri, uri).search_registered_models(max_results=1)
+    part.replace(path)
 
 
 def _set_uri(uri: str) -> None:
@@ -97,6 +161,4 @@ def _absolute(uri: str, root: Path) -> str:
     """A sqlite path relative to the repository, made absolute; every other URI as it is."""
     if not uri.startswith(_SQLITE):
         return uri
-    path = root / uri.removeprefix(_SQLITE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return f"{_SQLITE}{path}"
+    return f"{_SQLITE}{root / uri.removeprefix(_SQLITE)}"

@@ -1,0 +1,177 @@
+"""What is known of a training, on the disk before it is anywhere else: one file of JSON lines that only grows.
+
+The first line holds the facts; then come, as they happen, a line per process that works on the training, a line per
+row of its history, and one that says it finished. Each is flushed to the disk; a line that a kill cut off does not
+count. Nothing that the disk does can stop the training: what could not be written is tried again with the next line,
+and `register` takes from history.csv what is missing in the end.
+"""
+
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from maskmill import files
+from maskmill.errors import MaskmillError
+from maskmill.tracking import owner as owners
+from maskmill.tracking.owner import Owner
+from maskmill.tracking.run import FINISHED, KILLED, RUNNING, Row, Training
+
+FOLDER = "spool"  # in paths.state
+_KEPT = 100  # newest files; where no MLflow ever takes them, older ones are dropped
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known when a training starts."""
+
+    fingerprint: str  # of all that the weights follow from
+    variant: str
+    params: dict[str, Any]
+    git_commit: str
+    data_title: str
+    data_hash: str
+
+
+class Spool:
+    """The file of one training, to add to."""
+
+    def __init__(self, path: Path, started_ms: int, steps: set[int], size: int) -> None:
+        self.path, self.started_ms = path, started_ms
+        self._steps, self._size = steps, size
+        self._pending: list[bytes] = []
+        self._told = False
+
+    @property
+    def key(self) -> str:
+        """The training's name, the same before and after a restart."""
+        return self.path.stem
+
+    def add(self, row: Row) -> None:
+        """One row of the history; one whose step is there already is not written again."""
+        if row["step"] not in self._steps:
+            self._steps.add(int(row["step"]))
+            self._append({"row": row})
+
+    def finish(self) -> None:
+        """The training is over, and its model written."""
+        self._append({"ended": FINISHED})
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        self._pending.append(_encode(line))
+        content = b"".join(self._pending)
+        try:
+            with self.path.open("r+b") as file:
+                file.truncate(self._size)  # of a line that was cut off
+                file.seek(self._size)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            self._tell(error)
+            return
+        self._size += len(content)
+        self._pending.clear()
+
+    def _tell(self, error: OSError | MaskmillError) -> None:
+        if not self._told:
+            print(f"tracking: {self.path} cannot be written ({error}); the training goes on without", file=sys.stderr)
+        self._told = True
+
+
+def begin(folder: Path, facts: Facts) -> Spool:
+    """The file of the unfinished training with this fingerprint that no process works on, else a new one."""
+    now = _now_ms()
+    try:
+        spool = _unfinished(folder, facts) or _new(folder, facts, now)
+    except (OSError, MaskmillError) as error:
+        spool = Spool(folder / f"{uuid.uuid4().hex}.jsonl", now, set(), 0)
+        spool._tell(error)
+    spool._append({"owner": asdict(owners.me())})
+    return spool
+
+
+def read(path: Path) -> Training | None:
+    """What the file says; None where it is gone, or nothing of it can be read."""
+    lines = list(_lines(path))
+    if not lines or set(lines[0].get("facts", ())) != set(Facts.__annotations__):
+        return None  # the first line is damaged, or of another version of this program
+    rows = {int(line["row"]["step"]): line for line in lines if "row" in line}
+    owner = next((Owner(**line["owner"]) for line in reversed(lines) if "owner" in line), None)
+    ended = any("ended" in line for line in lines)
+    return Training(
+        key=path.stem,
+        **lines[0]["facts"],
+        started_ms=lines[0]["time_ms"],
+        ended_ms=lines[-1]["time_ms"],
+        history=[line["row"] for line in rows.values()],
+        times_ms={step: line["time_ms"] for step, line in rows.items()},
+        status=FINISHED if ended else KILLED if owner is None or owner.gone else RUNNING,
+        owner=owner,
+    )
+
+
+def all_in(folder: Path) -> list[Path]:
+    """Every file."""
+    return sorted(folder.glob("*.jsonl"))
+
+
+def delete(path: Path) -> None:
+    """Drop the file, and what its sender had to say."""
+    for name in (path, log(path)):
+        name.unlink(missing_ok=True)
+
+
+def log(path: Path) -> Path:
+    """Where the file's sender writes what went wrong."""
+    return path.with_suffix(".log")
+
+
+def _unfinished(folder: Path, facts: Facts) -> Spool | None:
+    for path in all_in(folder):
+        known = read(path)
+        if known is None or (known.fingerprint, known.variant) != (facts.fingerprint, facts.variant):
+            continue
+        elsewhere = known.status == RUNNING and known.owner and not known.owner.here
+        if known.status == KILLED or elsewhere:
+            return Spool(path, known.started_ms, set(known.times_ms), _whole(path.read_bytes()))
+    return None
+
+
+def _new(folder: Path, facts: Facts, now_ms: int) -> Spool:
+    path = folder / f"{uuid.uuid4().hex}.jsonl"
+    line = _encode({"facts": asdict(facts)})
+    files.write_bytes(path, line)
+    for old in sorted(all_in(folder), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+        delete(old)
+    return Spool(path, now_ms, set(), len(line))
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    for line in content[: _whole(content)].splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:  # a damaged disk: the other lines still count
+            continue
+
+
+def _whole(content: bytes) -> int:
+    """How many bytes belong to lines that are complete."""
+    return content.rfind(b"\n") + 1
+
+
+def _encode(line: Mapping[str, Any]) -> bytes:
+    return (json.dumps({"time_ms": _now_ms(), **line}, default=str) + "\n").encode()
+
+
+def _now_ms() -> int:
+    return int(1000 * time.time())
