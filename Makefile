@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constrain
 IMAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline test check format predict bench clean
+.PHONY: help pipeline test check format predict serve bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ format: $(VENV)/.test  ## format the code and mend what the linter can
 
 predict: $(VENV)/.runtime  ## IMAGE=x.png: mask and overlay by the champion, into predictions/
 	@$(if $(IMAGE),$(BIN)/maskmill predict "$(IMAGE)",echo "error: which image? make predict IMAGE=x.png" >&2; exit 2)
+
+serve: $(VENV)/.runtime  ## serve the champion over HTTP, on loopback (docs/serving.md)
+	@$(BIN)/maskmill serve
 
 bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/benchmarks.md)
 	@$(BIN)/python benchmarks/training_settings.py
