@@ -54,13 +54,15 @@ def serve(params: Params, uri: str, port: int) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise MaskmillError(
             f"cannot listen on {host} port {port}: {reason}{_holder(port)}; free the port, or change "
             "services.model_port (or services.host) in params.yaml"
         ) from None
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio leaves it off here: 40 ms for small answers
+    return made
 
 
 def _holder(port: int) -> str:
