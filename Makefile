@@ -7,7 +7,7 @@ IMAGE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format predict up down status ui bench clean
+.PHONY: help pipeline flow test check format predict serve up down status ui bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ format: $(VENV)/.test  ## format the code and mend what the linter can
 
 predict: $(VENV)/.runtime  ## IMAGE=x.png: mask and overlay by the champion, into predictions/
 	@$(if $(IMAGE),$(BIN)/maskmill predict "$(IMAGE)",echo "error: which image? make predict IMAGE=x.png" >&2; exit 2)
+
+serve: $(VENV)/.runtime  ## serve the champion over HTTP, on loopback (docs/serving.md)
+	@$(BIN)/maskmill serve
 
 up: $(VENV)/.runtime  ## start MLflow, Prefect and its worker, on this machine alone (docs/servers.md)
 	@$(BIN)/maskmill up

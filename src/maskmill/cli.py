@@ -55,6 +55,23 @@ def predict(
 
 
 @app.command()
+def serve(
+    model: Annotated[
+        str, typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given.")
+    ] = "",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="services.model_port if not given; 0 takes a free one.")
+    ] = None,
+) -> None:
+    """Serve a registered version over HTTP: base64 images in, base64 masks out."""
+    from maskmill.serving import server
+
+    params = config.load()
+    uri = model or f"models:/{params.tracking.model}@champion"
+    server.serve(params, uri, params.services.model_port if port is None else port)
+
+
+@app.command()
 def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 where the gate refused.")] = False) -> None:
     """Say what the gate decided in the last run."""
     path = Path(config.load().paths.metrics) / "registration.json"

@@ -24,7 +24,7 @@ class DecodeError(MaskmillError):
     """A file that cannot be read as what it should be; the message names it."""
 
 
-def image(source: Path | bytes, channels: int, name: str = "") -> np.ndarray:
+def image(source: Path | bytes, channels: int, name: str = "", max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """An image as it is meant to be seen, upright by its EXIF orientation.
 
     Returns: (H, W, channels) uint8; a grey file fills three channels where three are wanted.
@@ -32,14 +32,13 @@ def image(source: Path | bytes, channels: int, name: str = "") -> np.ndarray:
         one channel is wanted.
     """
     name = name or _name(source)
-    picture = _open(source, name)
+    picture = _open(source, name, max_pixels)
     if picture.mode not in _IMAGE_MODES[channels]:
         raise DecodeError(
             f"{name}: an image of mode {picture.mode}; data.in_channels is {channels}, for which Pillow modes "
             f"{', '.join(_IMAGE_MODES[channels])} are read; convert the file or change data.in_channels"
         )
-    upright = ImageOps.exif_transpose(picture)
-    pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
+    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
     return np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], channels))
 
 
@@ -55,7 +54,7 @@ def mask(source: Path | bytes, name: str = "") -> np.ndarray:
             f"{name}: a mask of mode {picture.mode}; masks hold one 8-bit value per pixel (Pillow modes "
             f"{', '.join(_MASK_MODES)}); save it as grey or palette PNG"
         )
-    return np.array(ImageOps.exif_transpose(picture), dtype=np.uint8)
+    return np.array(picture, dtype=np.uint8)
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
@@ -74,20 +73,27 @@ def _name(source: Path | bytes) -> str:
     return str(source) if isinstance(source, Path) else "image"
 
 
-def _open(source: Path | bytes, name: str) -> Image.Image:
+def _open(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture, loaded and upright."""
     try:
         picture = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
-        if picture.width * picture.height > MAX_PIXELS:
-            raise DecodeError(f"{name}: {picture.width} x {picture.height} px; at most {MAX_PIXELS:,} px are read")
-        if (pages := getattr(picture, "n_frames", 1)) > 1:
-            raise DecodeError(f"{name}: {pages} pages; one image per file is read; split it into files")
+        _check_header(picture, name, max_pixels)
         picture.load()
+        return ImageOps.exif_transpose(picture)
+    except (DecodeError, MemoryError):
+        raise
     except FileNotFoundError:
         raise DecodeError(f"{name}: no such file") from None
     except UnidentifiedImageError:
         raise DecodeError(f"{name}: not an image by its first bytes; read are {', '.join(FORMATS)}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, DecodeError):
-            raise
+    except Exception as error:  # a damaged file makes Pillow raise TypeError, struct.error, KeyError and others
         raise DecodeError(f"{name}: broken or unreadable: {error}") from None
-    return picture
+
+
+def _check_header(picture: Image.Image, name: str, max_pixels: int) -> None:
+    if picture.width * picture.height > max_pixels:
+        raise DecodeError(
+            f"{name}: {picture.width} x {picture.height} px; at most {max_pixels:,} px are read; scale it down"
+        )
+    if (pages := getattr(picture, "n_frames", 1)) > 1:
+        raise DecodeError(f"{name}: {pages} pages; one image per file is read; split it into files")

@@ -1,44 +1,65 @@
 """The pyfunc model, kept as code: MLflow runs this file to make it and reads no pickle."""
 
-import base64
-import binascii
+import logging
+import os
+import secrets
 from pathlib import Path
 
 import mlflow
-import numpy as np
 import pandas as pd
+import torch
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from maskmill.data import decode
 from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Predictor
+from maskmill.serving.scoring import Limits, Row, Scorer
+
+_LOG = logging.getLogger(__name__)
 
 
 class SegmentationModel(PythonModel):  # type: ignore[misc]
-    """Column `image`: base64 of an image file of any size -> columns `mask` (base64 PNG of ids), `weights_sha256`."""
+    """Column `image`: base64 of an image file -> `mask` (base64 PNG of ids), `weights_sha256`, `error` (null or text).
+
+    Limits: MASKMILL_THREADS, MASKMILL_MAX_ROWS and MASKMILL_MAX_PIXELS in the environment.
+    """
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the weights that were registered with this code."""
-        self._predictor = Predictor(Path(context.artifacts["model"]))
+        limits = Limits(
+            threads=_setting("MASKMILL_THREADS", torch.get_num_threads()),
+            max_rows=_setting("MASKMILL_MAX_ROWS", 32),
+            max_pixels=_setting("MASKMILL_MAX_PIXELS", 25_000_000),
+        )
+        self._scorer = Scorer(Predictor(Path(context.artifacts["model"])), limits)
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, object] | None = None
     ) -> pd.DataFrame:
-        """One row per image. Raises: MaskmillError naming the row that is no image."""
-        card = self._predictor.card
-        rows = [
-            base64.b64encode(decode.png_bytes(self._predictor.predict(_image(text, row, card.in_channels)))).decode()
-            for row, text in enumerate(model_input["image"])
-        ]
-        return pd.DataFrame({"mask": rows, "weights_sha256": card.sha256})
+        """One row per image; what is wrong with a row stands in it, since MLflow answers errors with a stack trace."""
+        images = model_input["image"].tolist()
+        try:
+            self._scorer.check_count(len(images))
+        except MaskmillError as error:
+            return _table([self._scorer.failed(str(error)) for _ in images])
+        try:
+            return _table(self._scorer.submit(images).result())
+        except Exception:
+            request = secrets.token_hex(8)
+            _LOG.exception("request %s failed", request)
+            raise MlflowException(f"an error of the server, request {request} in its log", INTERNAL_ERROR) from None
 
 
-def _image(text: str, row: int, channels: int) -> np.ndarray:
-    try:
-        content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise MaskmillError(f"row {row}: column image is not base64; send the bytes of an image file so") from None
-    return decode.image(content, channels, f"row {row}")
+def _table(rows: list[Row]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(Row.__annotations__), dtype=object)  # a column of strings would hold NaN
+
+
+def _setting(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise MaskmillError(f"{name} in the environment: got {text!r}; allowed is a whole number from 1")
+    return int(text)
 
 
 mlflow.models.set_model(SegmentationModel())

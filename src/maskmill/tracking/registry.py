@@ -28,11 +28,16 @@ def load(uri: str) -> Predictor:
     The store is that of MLFLOW_TRACKING_URI, else of the params.yaml in this folder or the nearest one above.
     Raises: MaskmillError when there is no such version, or its weights are not those that were registered.
     """
+    return predictor(resolve(uri))
+
+
+def resolve(uri: str) -> "ModelVersion":
+    """The version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names now, as for `load`."""
     root = _root()
     params = config.load(root / config.PARAMS)
     store = stores.connect(params.tracking, params.paths, root)
     name, alias, number = _parse(uri)
-    return predictor(find(store, name, alias=alias, number=number))
+    return find(store, name, alias=alias, number=number)
 
 
 def find(store: Store, name: str, *, alias: str | None = None, number: str | None = None) -> "ModelVersion":
@@ -108,7 +113,8 @@ def _log_model(folder: Path, card: Card, run_id: str) -> "ModelInfo":
 
     code = Path(serving.__file__).parent
     inputs = Schema([ColSpec("string", "image")])
-    outputs = Schema([ColSpec("string", "mask"), ColSpec("string", SHA256)])
+    mask, error = (ColSpec("string", name, required=False) for name in ("mask", "error"))
+    outputs = Schema([mask, ColSpec("string", SHA256), error])
     with tempfile.TemporaryDirectory() as temporary, mlflow.start_run(run_id=run_id, log_system_metrics=False):
         staged = Path(temporary) / _ARTIFACT
         staged.mkdir()

@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import zlib
 
@@ -169,3 +170,10 @@ def test_a_stack_of_pages_is_refused_with_their_number(tmp_path):
     pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
     with pytest.raises(DecodeError, match=r"stack\.tif: 3 pages; one image per file is read"):
         decode.image(tmp_path / "stack.tif", 1)
+
+
+def test_damage_that_pillow_has_no_error_for_is_a_broken_file():
+    whole = encoded(np.zeros((4, 4), np.uint8), "TIFF")
+    offset = re.search(rb"\x11\x01[\x03\x04]\x00\x01\x00\x00\x00", whole).start()  # tag 273: a number
+    with pytest.raises(DecodeError, match="x: broken or unreadable"):  # Pillow: TypeError
+        decode.image(whole[: offset + 2] + b"\x07" + whole[offset + 3 :], 1, "x")

@@ -5,39 +5,37 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 
-from maskmill import models, serving
+from maskmill import serving
 from maskmill.data import decode
-from maskmill.data.preprocessing import Preprocessing
 from maskmill.errors import MaskmillError
 from maskmill.inference import predict
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    torch.manual_seed(0)
-    model = models.create("unet", in_channels=1, num_classes=3, feature_scale=16)
-    facts = {
-        "variant": "unet", "options": {"feature_scale": 16}, "classes": ("a", "b", "c"), "background": "a",
-        "ignore_index": 255, "colours": dict.fromkeys("abc", "#000000"), "in_channels": 1,
-        "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": "fp32", "parameters": 1, "best_step": 1,
-    }  # fmt: skip
-    where = tmp_path_factory.mktemp("model")
-    predict.save(where, model.state_dict(), facts)
-    return where
-
-
-@pytest.fixture(scope="module")
-def served(folder):
+@pytest.fixture
+def make(folder):
+    """A function that loads the model as MLflow does; gives (images) -> table."""
     from maskmill.serving.model import SegmentationModel
 
-    model = SegmentationModel()
-    model.load_context(SimpleNamespace(artifacts={"model": str(folder)}))
-    return lambda images: model.predict(None, pd.DataFrame({"image": images}))
+    def load():
+        model = SegmentationModel()
+        model.load_context(SimpleNamespace(artifacts={"model": str(folder)}))
+        return lambda images: model.predict(None, pd.DataFrame({"image": images}))
+
+    return load
+
+
+@pytest.fixture
+def served(make):
+    return make()
 
 
 def text(content):
     return base64.b64encode(content).decode()
+
+
+GOOD = text(decode.png_bytes(np.zeros((4, 4), np.uint8)))
 
 
 def test_each_row_is_answered_with_its_mask_at_its_size(served, folder):
@@ -47,6 +45,7 @@ def test_each_row_is_answered_with_its_mask_at_its_size(served, folder):
     for image, mask in zip(images, answer["mask"], strict=True):
         assert np.array_equal(decode.mask(base64.b64decode(mask)), predictor.predict(image))
     assert answer["weights_sha256"].tolist() == [predictor.card.sha256] * 2
+    assert answer["error"].tolist() == [None, None]
 
 
 def test_the_example_is_answered(served):
@@ -58,15 +57,54 @@ def test_the_example_is_answered(served):
     ("wrong", "said"),
     [
         ("not base64!", "row 1: column image is not base64"),
+        ("é", "row 1: column image is not base64"),
+        ("", "row 1: not an image by its first bytes"),
         (text(b"no image"), "row 1: not an image by its first bytes"),
         (text(decode.png_bytes(np.zeros((4, 4, 3), np.uint8))), "row 1: an image of mode RGB"),
+        (text(decode.png_bytes(np.zeros((64, 64), np.uint8))[:-30]), "row 1: broken or unreadable"),
+        (None, "row 1: column image: got a value of type"),
+        (3, "row 1: column image: got a value of type int; allowed is a base64 string"),
     ],
 )
-def test_a_row_that_is_no_image_is_named(served, wrong, said):
-    good = text(decode.png_bytes(np.zeros((4, 4), np.uint8)))
-    with pytest.raises(MaskmillError) as raised:
-        served([good, wrong])
-    assert str(raised.value).startswith(said)
+def test_a_row_that_is_no_image_says_so_and_the_others_are_answered(served, wrong, said):
+    answer = served([GOOD, wrong, GOOD])
+    assert answer["error"][1].startswith(said)
+    assert answer["mask"][1] is None
+    assert answer["mask"][0] == answer["mask"][2] is not None
+    assert answer["error"][[0, 2]].tolist() == [None, None]
+
+
+def test_limits_come_from_the_environment(make, monkeypatch):
+    monkeypatch.setenv("MASKMILL_MAX_ROWS", "2")
+    monkeypatch.setenv("MASKMILL_MAX_PIXELS", "15")
+    limited = make()
+    assert limited([GOOD])["error"][0] == "row 0: 4 x 4 px; at most 15 px are read; scale it down"
+    assert (
+        limited([GOOD] * 3)["error"].tolist()
+        == [
+            "got 3 rows; at most 2 are answered in one request (services.max_rows in params.yaml); "
+            "send the others in further requests"
+        ]
+        * 3
+    )
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5", ""])
+def test_a_limit_of_another_form_is_refused(make, monkeypatch, wrong):
+    monkeypatch.setenv("MASKMILL_MAX_ROWS", wrong)
+    with pytest.raises(MaskmillError, match=f"MASKMILL_MAX_ROWS in the environment: got '{wrong}'; allowed is a whole"):
+        make()
+
+
+def test_an_unexpected_error_becomes_500_without_a_stack_trace(served, monkeypatch, caplog):
+    monkeypatch.setattr(predict.Predictor, "predict", lambda *_: 1 / 0)
+    with pytest.raises(MlflowException) as raised:
+        served([GOOD])
+    assert raised.value.get_http_status_code() == 500
+    assert "Traceback" not in raised.value.serialize_as_json()
+    request = raised.value.message.split()[6]
+    assert f"request {request} failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_requirements_pin_releases_that_an_index_has():

@@ -1,0 +1,92 @@
+"""`maskmill serve`: a registered version behind the guard, in this process, until it is told to end."""
+
+import os
+import shlex
+import signal
+import socket
+from pathlib import Path
+
+import psutil
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
+
+from maskmill import guard
+from maskmill.config import Params
+from maskmill.errors import MaskmillError
+from maskmill.serving import app
+from maskmill.serving.scoring import Limits, Scorer
+from maskmill.tracking import registry
+
+_STOP_S = 30  # for requests at work when the server is told to end
+
+
+def serve(params: Params, uri: str, port: int) -> None:
+    """Serve the version that `uri` names now, until SIGINT or SIGTERM; port 0 takes a free one.
+
+    Raises: MaskmillError when there is no such version, it is damaged, or the port is taken.
+    """
+    services, state = params.services, Path(params.paths.state)
+    auth = guard.credentials(services, state)
+    listening = _listen(services.host, port)
+    version = registry.resolve(uri)
+    predictor = registry.predictor(version)
+    scorer = Scorer(predictor, Limits(services.threads, services.max_rows, services.max_pixels))
+    image = min((Path(params.paths.raw) / "images").glob("*.png"), default=Path("IMAGE.png"))
+    address = _address(listening)
+    greeting = (
+        f"serving {version.name} version {version.version} ({predictor.card.variant}, weights "
+        f"{predictor.card.sha256[:16]}..) at {address}\ntry it in another terminal:\n"
+        f"{_curl(address, image, state if auth else None)}"
+    )
+    loggers = {**LOGGING_CONFIG["loggers"], "maskmill": {"handlers": ["default"], "level": "INFO"}}
+    server = uvicorn.Server(
+        uvicorn.Config(
+            guard.Guard(app.create(scorer, lambda: print(greeting, flush=True)), services, auth, limit_body=True),
+            log_config={**LOGGING_CONFIG, "loggers": loggers},
+            timeout_graceful_shutdown=_STOP_S,
+            server_header=False,
+        )
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # uvicorn raises the signal once more when it has ended in good order
+    server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise MaskmillError(
+            f"cannot listen on {host} port {port}: {reason}{_holder(port)}; free the port, or change "
+            "services.model_port (or services.host) in params.yaml"
+        ) from None
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio leaves it off here: 40 ms for small answers
+    return made
+
+
+def _holder(port: int) -> str:
+    """Which program listens on a port; "" where the system does not say."""
+    try:
+        found = {c.pid for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr[1] == port}
+        holders = [f"{' '.join(psutil.Process(pid).cmdline())[:100]} (process {pid})" for pid in found if pid]
+    except psutil.Error:
+        return ""
+    return f", held by {', '.join(holders)}" if holders else ""
+
+
+def _address(listening: socket.socket) -> str:
+    """The URL under which this machine reaches the socket."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # an address to call, not to listen on
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _curl(address: str, image: Path, state: Path | None) -> str:
+    """A line for a shell that posts one image, whatever its size; with the password where there is one."""
+    user = f' --user "${{{guard.AUTH}:-$(cat {shlex.quote(str(state / "auth"))})}}"' if state else ""
+    encoded = f"$(base64 < {shlex.quote(str(image))} | tr -d '\\n')"
+    return (
+        f"""printf '{{"dataframe_records": [{{"image": "%s"}}]}}' "{encoded}" | \\\n"""
+        f"  curl -s{user} -H 'content-type: application/json' --data-binary @- {address}/invocations"
+    )
