@@ -2,7 +2,6 @@
 
 import re
 import time
-from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -16,7 +15,9 @@ from prefect.artifacts import (
 
 from maskmill import config
 from maskmill.files import read_json
-from pipelines import summary
+from maskmill.services import catalogue
+from maskmill.tracking.server import REPORTS
+from pipelines import registry, summary
 
 _STEP = re.compile(r"\bstep +(\d+)/(\d+)")
 _EVERY_S = 2.0
@@ -53,9 +54,12 @@ class Progress:
 def publish(params: config.Params) -> None:
     """Put the comparison, the verdict and the links on the run's page."""
     create_table_artifact(summary.comparison(params), key="comparison", description="Scores of all variants")
-    said = summary.verdict(params)
-    create_markdown_artifact("\n".join(f"- {line}" for line in said), key="gate", description="What the gate decided")
-    report = Path(params.paths.reports).resolve() / "index.html"
-    create_link_artifact(report.as_uri(), "report", key="report")
-    runs = read_json(Path(params.paths.metrics) / "registration.json")["runs"]
-    assert runs
+    said = "\n".join(f"- {line}" for line in summary.verdict(params))
+    create_markdown_artifact(said, key="gate", description="What the gate decided")
+    mlflow = catalogue.mlflow_address(params)
+    if not catalogue.is_server(catalogue.tracking_uri(params)):  # it is ours, which shows the reports as well
+        create_link_artifact(f"{mlflow}{REPORTS}/index.html", "report", key="report", description="The report")
+    verdict = read_json(registry.said_in(params))
+    run = verdict["runs"][verdict.get("variant") or params.variants[0]]
+    link = f"{mlflow}/#/experiments/{verdict['experiment']}/runs/{run}"
+    create_link_artifact(link, "MLflow run", key="mlflow-run", description="The training of the challenger in MLflow")

@@ -4,7 +4,6 @@ The registry is no DVC dependency, so each run compares. In a process of its own
 seconds to import.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Literal
@@ -38,7 +37,7 @@ def state(params: config.Params) -> State:
     return "holds"
 
 
-def is_behind(found: State, *, restored: bool) -> bool:
+def is_behind(found: str, *, restored: bool) -> bool:
     """Whether to register again. A champion set by hand is left alone, unless the verdict was `restored` since."""
     return found == "behind" or (found == "moved" and restored)
 
@@ -46,22 +45,6 @@ def is_behind(found: State, *, restored: bool) -> bool:
 def said_in(params: config.Params) -> Path:
     """The file with the verdict."""
     return Path(params.paths.metrics) / "registration.json"
-
-
-class Question:
-    """`state`, asked in the background."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "pipelines.registry"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def answer(self) -> State:
-        """Wait for it. Raises: MaskmillError when the registry cannot be asked."""
-        out, error = self._process.communicate()
-        for word in ("holds", "moved", "behind"):
-            if self._process.returncode == 0 and out.strip() == word:
-                return word
-        raise MaskmillError(error.strip().removeprefix("error: "))
 
 
 def main() -> int:

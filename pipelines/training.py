@@ -52,12 +52,15 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
     say = get_run_logger().info
     with workspace.alone(Path(params.paths.state), say), Commands() as commands:
         workspace.mend(say)
-        before, asked = workspace.snapshot(), registry.Question()
-        data = dag.data()
+        before, asked = workspace.snapshot(), workspace.Question("pipelines.registry")
+        check, data = workspace.Question("maskmill", "check"), dag.data()
         run = _Run(commands, parallel, params.services.gpu_slots)
         if update_data and not run.bring(data):
             return Failed(message=run.failed())
-        if not run.stages(dag.steps()) or not run.registration(asked, restored=workspace.snapshot() != before):
+        steps = dag.steps()
+        if any(step.changed for step in steps):
+            check.answer()
+        if not run.stages(steps) or not run.registration(asked, restored=workspace.snapshot() != before):
             say(workspace.put_back(before))
             return Failed(message=run.failed())
         page.publish(params)
@@ -103,11 +106,11 @@ class _Run:
             future.wait()
         return not self._failures
 
-    def registration(self, asked: registry.Question, *, restored: bool) -> bool:
+    def registration(self, asked: workspace.Question, *, restored: bool) -> bool:
         """Register again where the registry is behind what registration.json says; it was `asked` before the run."""
         if self._outcomes.get("register") == "Completed":
             return True
-        found = (registry.Question() if restored else asked).answer()
+        found = (workspace.Question("pipelines.registry") if restored else asked).answer()
         if not registry.is_behind(found, restored=restored):
             return True
         again = self.one("register again", "repro", "--single-item", "--force", "register")

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from maskmill.errors import MaskmillError
 from maskmill.files import write_bytes
 from maskmill.processes import RUN, die_with_parent
 
@@ -43,6 +44,22 @@ def environment() -> dict[str, str]:
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return {**os.environ, "PATH": path, RUN: str(os.getpid())}
+
+
+class Question:
+    """A Python module that is run beside other work, since it imports for seconds."""
+
+    def __init__(self, *command: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def answer(self) -> str:
+        """What it printed. Raises: MaskmillError with what it printed as error."""
+        out, error = self._process.communicate()
+        if self._process.returncode:
+            raise MaskmillError(error.strip().removeprefix("error: "))
+        return out.strip()
 
 
 @contextmanager

@@ -156,22 +156,40 @@ def test_a_lost_registry_is_filled_again(served: Servers):
 
 
 def test_a_stage_that_fails_fails_the_flow_in_its_own_words_and_leaves_the_disk_as_it_was(served: Servers):
-    path, before = served.root / "params.yaml", contents(served.root)
-    kept = path.read_text()
-    served.set(augmentation__crop_px=[4000, 4000], train__seed=4)
+    before, augment = contents(served.root), served.root / "src/maskmill/stages/augment.py"
+    kept = augment.read_text()
+    augment.write_text(
+        kept.replace("def augment(", "def augment(*_, **__):\n    raise OSError('no such lens')\n\n\ndef _(")
+    )
     done = served.run(*FLOW, "--parallel", "2")
-    path.write_text(kept)
+    augment.write_text(kept)
     assert done.returncode == 1
     (run, *_) = served.prefect.runs()
     assert run["state_type"] == "FAILED"
-    assert run["state"]["message"] in done.stderr
-    assert "augment: " in run["state"]["message"]
-    assert "4000" in run["state"]["message"]
+    assert run["state"]["message"].startswith("augment: ")
+    assert f"error: {run['state']['message']}" in done.stderr
     states = served.prefect.tasks(run)
-    assert states["augment"] == "Failed"
-    assert states["train@unet"] == states["report"] == "NotRun"
-    assert states["ingest"] == "Cached"
+    assert [states[name] for name in ("ingest", "augment", "train@unet", "report")] == [
+        "Cached", "Failed", "NotRun", "NotRun",
+    ]  # fmt: skip
     assert contents(served.root) == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"train__stepz": 5}, "params.yaml: train.stepz is not a setting; did you mean 'steps'?"),
+        ({"gate__minimum": {"dice_forground": 0.5}}, "params.yaml: gate.minimum: 'dice_forground' is no metric"),
+    ],
+)
+def test_a_bad_setting_fails_the_flow_before_anything_runs(served: Servers, setting: dict[str, Any], said: str):
+    path = served.root / "params.yaml"
+    kept = path.read_text()
+    served.set(**setting)
+    done = served.run(*FLOW)
+    path.write_text(kept)
+    assert done.returncode in {1, 2}
+    assert f"error: {said}" in done.stderr
 
 
 def test_a_run_from_the_page_goes_through_the_worker_and_a_second_one_waits_for_it(served: Servers):

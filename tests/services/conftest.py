@@ -55,7 +55,7 @@ class Servers(Workspace):
             return False
 
 
-MASKMILL = (sys.executable, "-c", "from maskmill.cli import main; main()")
+MASKMILL = (sys.executable, "-m", "maskmill")
 
 
 def free_port() -> int:

@@ -105,6 +105,12 @@ def tracking_uri(params: Params) -> str:
     return params.tracking.uri if not given or given.rstrip("/") in here else given
 
 
+def mlflow_address(params: Params) -> str:
+    """Where MLflow's pages are: on our server, or on the one that the store is."""
+    uri = tracking_uri(params)
+    return uri.rstrip("/") if is_server(uri) else address(params.services, params.services.mlflow_port)
+
+
 def is_server(uri: str) -> bool:
     """Whether a tracking URI is an MLflow server already, and no database."""
     return uri.startswith(("http://", "https://"))

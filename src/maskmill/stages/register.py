@@ -47,7 +47,9 @@ def _register(
         print(f"register: {line}")
     recorded = {variant: _record(store, paths, data, variant) for variant in variants}
     selection = files.read_json(Path(paths.metrics) / "selection.json")
-    verdict: dict[str, Any] = {"model": tracking.model, "runs": recorded, "version": None, "checks": []}
+    verdict: dict[str, Any] = {
+        "model": tracking.model, "experiment": store.experiment_id, "runs": recorded, "version": None, "checks": [],
+    }  # fmt: skip
     if selection["challenger"] is None:
         verdict |= {"outcome": "refused", "reason": f"no challenger: {selection['reason']}"}
     else:

@@ -14,7 +14,7 @@ from maskmill import config
 from maskmill.guard import Guard, credentials
 from maskmill.tracking import store as stores
 
-_REPORTS = "/reports"
+REPORTS = "/reports"  # the path below which paths.reports is shown
 
 
 def app() -> Guard:
@@ -30,8 +30,8 @@ def app() -> Guard:
     pages = StaticFiles(directory=params.paths.reports, check_dir=False)
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(_REPORTS):
-            await pages({**scope, "root_path": scope.get("root_path", "") + _REPORTS}, receive, send)
+        if scope["type"] == "http" and scope["path"].startswith(REPORTS):
+            await pages({**scope, "root_path": scope.get("root_path", "") + REPORTS}, receive, send)
         else:
             await unguarded(scope, receive, send)
 
