@@ -11,6 +11,7 @@ from maskmill import config
 from maskmill.errors import MaskmillError
 from maskmill.services.environment import prefect_environment
 from maskmill.services.up import ensure
+from pipelines import workspace
 
 _FAILED = 1
 
@@ -21,6 +22,7 @@ def main(
 ) -> None:
     """Bring every stage of dvc.yaml up to date through Prefect; the servers are started where they are not up."""
     params, root = config.load(), Path.cwd()
+    workspace.question("pipelines.registry")  # asked while Prefect is imported
     ensure(params, root)
     os.environ.update(prefect_environment(params, root))  # Prefect reads it when it is imported
     from pipelines import summary

@@ -22,6 +22,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from maskmill import config
+from maskmill.check import check_metrics
 from maskmill.errors import MaskmillError
 from maskmill.processes import watch_parent
 from pipelines import dag, page, registry, summary, workspace
@@ -49,18 +50,16 @@ def training(update_data: bool = True, parallel: Annotated[int, Field(ge=1, le=6
 
 def _train(update_data: bool, parallel: int) -> State[Any]:
     params = config.load()
+    check_metrics(params)  # all else that is wrong fails in its stage
     say = get_run_logger().info
     with workspace.alone(Path(params.paths.state), say), Commands() as commands:
         workspace.mend(say)
-        before, asked = workspace.snapshot(), workspace.Question("pipelines.registry")
-        check, data = workspace.Question("maskmill", "check"), dag.data()
+        before, asked = workspace.snapshot(), workspace.question("pipelines.registry")
+        data = dag.data()
         run = _Run(commands, parallel, params.services.gpu_slots)
         if update_data and not run.bring(data):
             return Failed(message=run.failed())
-        steps = dag.steps()
-        if any(step.changed for step in steps):
-            check.answer()
-        if not run.stages(steps) or not run.registration(asked, restored=workspace.snapshot() != before):
+        if not run.stages(dag.steps()) or not run.registration(asked, restored=workspace.snapshot() != before):
             say(workspace.put_back(before))
             return Failed(message=run.failed())
         page.publish(params)

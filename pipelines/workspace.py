@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -60,6 +61,12 @@ class Question:
         if self._process.returncode:
             raise MaskmillError(error.strip().removeprefix("error: "))
         return out.strip()
+
+
+@cache
+def question(*command: str) -> Question:
+    """The question as this process has first asked it: whoever can, asks early."""
+    return Question(*command)
 
 
 @contextmanager

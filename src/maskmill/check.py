@@ -2,25 +2,29 @@
 
 from typing import Any
 
-import torch
-
-from maskmill import components, losses, models
+from maskmill import components
 from maskmill.config import Data, Params
-from maskmill.data import augmentation
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
-from maskmill.training import hardware
 
 
 def check(params: Params) -> None:
-    """Raises: MaskmillError for a name or value that some stage would refuse later."""
-    data = params.data
+    """Raises: MaskmillError for a name or value that some stage would refuse later, or that none would."""
+    from maskmill import losses
+    from maskmill.data import augmentation
+    from maskmill.training import hardware
+
+    check_metrics(params)
     for variant in params.variants:
-        check_variant(variant, params.models[variant], data)
-    losses.create(params.train.losses, data.ignore_index)
+        check_variant(variant, params.models[variant], params.data)
+    losses.create(params.train.losses, params.data.ignore_index)
     hardware.device(params.train)
-    augmentation.recipe(params.augmentation, data.ignore_index)
-    known = confusion.names(data.classes)
+    augmentation.recipe(params.augmentation, params.data.ignore_index)
+
+
+def check_metrics(params: Params) -> None:
+    """Names of metrics, which cost no time to check. Raises: MaskmillError for one that there is not."""
+    known = confusion.names(params.data.classes)
     wanted = [("evaluation.primary", params.evaluation.primary), *(("gate.minimum", n) for n in params.gate.minimum)]
     for key, name in wanted:
         if name not in known:
@@ -32,6 +36,10 @@ def check(params: Params) -> None:
 
 def check_variant(variant: str, options: dict[str, Any], data: Data) -> None:
     """Make the variant without memory for its weights. Raises: MaskmillError when it cannot be made."""
+    import torch
+
+    from maskmill import models
+
     for option in options.keys() & {"in_channels", "num_classes"}:
         raise MaskmillError(
             f"params.yaml: models.{variant}.{option} follows from the data and cannot be set; delete it"

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -208,14 +209,15 @@ def test_a_run_from_the_page_goes_through_the_worker_and_a_second_one_waits_for_
 def test_a_run_by_its_schedule_goes_through(served: Servers):
     schedules = f"/deployments/{served.prefect.deployment()}/schedules"
     known = {run["id"] for run in served.prefect.runs()}
-    every = {
-        "schedule": {"interval": 3600, "anchor_date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 8))}
-    }
-    (made,) = served.prefect.http.post(schedules, json=[{**every, "active": True}]).json()
+    soon = (datetime.now(UTC) + timedelta(seconds=8)).isoformat()
+    hourly = {"schedule": {"interval": 3600, "anchor_date": soon}, "active": True}
+    (made,) = served.prefect.http.post(schedules, json=[hourly]).json()
+
+    def new() -> list[dict[str, Any]]:
+        return [run for run in served.prefect.runs() if run["id"] not in known and run["state_type"] in OVER]
+
     try:
-        done = eventually(
-            lambda: [r for r in served.prefect.runs() if r["id"] not in known and r["state_type"] in OVER], 120
-        )
+        done = eventually(new, 120)
     finally:
         served.prefect.http.delete(f"{schedules}/{made['id']}")
     assert [(run["state_type"], run["auto_scheduled"]) for run in done] == [("COMPLETED", True)]

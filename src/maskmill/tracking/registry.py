@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from maskmill import config, serving
 from maskmill.errors import MaskmillError
-from maskmill.inference.predict import CARD, WEIGHTS, Card, Predictor, read_card
 from maskmill.tracking import store as stores
 from maskmill.tracking.store import Store
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch and mlflow take seconds to import, and a look at the aliases needs no torch
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models.model import ModelInfo
+
+    from maskmill.inference.predict import Card, Predictor
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256 = "weights_sha256"  # tag of a version; every served row carries the same value
@@ -22,7 +23,7 @@ _ARTIFACT = "model"
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's answers for no such name, number or alias
 
 
-def load(uri: str) -> Predictor:
+def load(uri: str) -> "Predictor":
     """A predictor from a registered version: `models:/NAME@champion` or `models:/NAME/3`.
 
     The store is that of MLFLOW_TRACKING_URI, else of the params.yaml in this folder or the nearest one above.
@@ -70,12 +71,14 @@ def weights(store: Store) -> set[str]:
     return {version.tags[SHA256] for version in versions if SHA256 in version.tags}
 
 
-def predictor(version: "ModelVersion") -> Predictor:
+def predictor(version: "ModelVersion") -> "Predictor":
     """Load a version's weights without running any code or pickle that came with it.
 
     Raises: MaskmillError when the weights' digest is not the version's tag.
     """
     import mlflow
+
+    from maskmill.inference.predict import Predictor
 
     uri = f"models:/{version.name}/{version.version}"
     folder = Path(mlflow.artifacts.download_artifacts(f"{uri}/artifacts/{_ARTIFACT}"))
@@ -88,6 +91,8 @@ def predictor(version: "ModelVersion") -> Predictor:
 
 def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
     """The version of the weights in `folder`: the one registered before, else a new one under run `run_id`."""
+    from maskmill.inference.predict import read_card
+
     card = read_card(folder)
     with store.lock():
         for version in store.client.search_model_versions(f"name = '{store.model}'"):
@@ -105,11 +110,13 @@ def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -
         return store.client.get_model_version(store.model, version.version)
 
 
-def _log_model(folder: Path, card: Card, run_id: str) -> "ModelInfo":
+def _log_model(folder: Path, card: "Card", run_id: str) -> "ModelInfo":
     """Log weights, card, and the code that made them, as a pyfunc model that is code and holds no pickle."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, Schema
+
+    from maskmill.inference.predict import CARD, WEIGHTS
 
     code = Path(serving.__file__).parent
     inputs = Schema([ColSpec("string", "image")])
