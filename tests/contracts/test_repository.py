@@ -75,3 +75,10 @@ def test_the_code_passes(command: str):
         [Path(sys.executable).parent / program, *arguments], cwd=ROOT, text=True, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_fault_in_the_docs_has_the_test_that_it_names():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/faults.md").read_text())
+    assert len(named) > 20
+    for file, test in named:
+        assert f"\ndef {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
