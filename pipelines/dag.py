@@ -32,7 +32,7 @@ class Data:
 
 def steps() -> tuple[Step, ...]:
     """All stages, each after those that it needs, and of equals in the order of dvc.yaml."""
-    with Repo() as repo, repo.lock:
+    with Repo(_wait_for_lock=True) as repo, repo.lock:
         graph = repo.index.graph
         rank = {stage: i for i, stage in enumerate(graph)}
         changed: set[str] = set()

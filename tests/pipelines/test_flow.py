@@ -22,7 +22,7 @@ from tests.services.conftest import Servers
 FLOW = (sys.executable, "-m", "pipelines")
 OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 DIFFERENT = {"run.json", "timing.json", "registration.json", "index.html"}  # run ids and timings
-SLOW = {"variants": ["unet"], "train__steps": 400, "train__val_every_steps": 2, "train__patience": 400}
+SLOW = {"variants": ["unet"], "train__steps": 3000, "train__val_every_steps": 2, "train__patience": 400}
 
 
 class Prefect:
