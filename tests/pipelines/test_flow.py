@@ -38,8 +38,8 @@ class Prefect:
 
     def runs(self) -> list[dict[str, Any]]:
         """All flow runs but those that wait for their hour, newest first."""
-        found = self.post("/flow_runs/filter", sort="START_TIME_DESC", limit=50)
-        return [run for run in found if run["state_type"] != "SCHEDULED"]
+        begun = {"state": {"type": {"not_any_": ["SCHEDULED"]}}}
+        return list(self.post("/flow_runs/filter", flow_runs=begun, sort="START_TIME_DESC", limit=50))
 
     def tasks(self, run: dict[str, Any]) -> dict[str, str]:
         """Name of the state of each task of a run."""
