@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 IMAGE ?=
 ARGS ?=
 
@@ -19,14 +20,14 @@ flow: $(VENV)/.runtime  ## the same through Prefect, with a page of the run; ARG
 	@$(BIN)/python -m pipelines $(ARGS)
 
 test: $(VENV)/.test  ## set up, run all tests
-	@$(BIN)/python -m pytest
+	@$(TESTS)
 
 check: $(VENV)/.test  ## format, lint, types, import contracts, tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest
+	@$(TESTS)
 
 format: $(VENV)/.test  ## format the code and mend what the linter can
 	@$(BIN)/ruff format .
