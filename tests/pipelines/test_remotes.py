@@ -1,10 +1,8 @@
 """Data, models and the run cache on a remote: a second clone goes on where the first stopped, and damage is found."""
 
 import os
-import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,7 +87,8 @@ def tasks(workspace: Servers) -> dict[str, str]:
 
 def test_the_flow_updates_the_data_first_and_pushes_last(first: Servers):
     states = tasks(first)
-    assert states["update data/source.dvc"] == states["push"] == "Completed"
+    assert states["update data/source.dvc"] == "Cached"  # it has just been imported
+    assert states["push"] == "Completed"
     assert states["fetch"] == "Completed"
     assert states["train@unet"] == "Completed"
 
@@ -115,14 +114,14 @@ def test_new_data_at_the_source_is_seen_and_only_what_depends_on_it_runs(first: 
     done = first.run(*FLOW)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (first.root / "data/raw/images/a6.png").exists()
-    assert tasks(first)["train@unet"] == "Completed"
-    first.dvc("checkout", "--quiet")
+    states = tasks(first)
+    assert states["update data/source.dvc"] == states["train@unet"] == "Completed"
 
 
-def test_a_remote_that_is_away_fails_the_flow_only_at_the_push(first: Servers):
+def test_a_remote_that_takes_nothing_fails_the_flow_only_at_the_push(first: Servers):
     config = first.root / ".dvc/config"
     kept = config.read_text()
-    config.write_text(re.sub(r"endpointurl = .*", f"endpointurl = http://127.0.0.1:{free_port()}", kept))
+    config.write_text(kept.replace("s3://kept", "s3://no-such-bucket"))
     done = first.run(*FLOW, "--no-update-data")
     config.write_text(kept)
     assert done.returncode == 1
@@ -148,4 +147,3 @@ def test_a_flipped_byte_on_the_remote_is_found_before_it_is_used(first: Servers,
     assert first.dvc("push").returncode == 0
     assert second.dvc("pull", "--run-cache").returncode == 0, "the whole one is taken again"
     assert ran(second.dvc("repro")) in ([], ["register"], ["register", "report"])
-    assert sys.executable
