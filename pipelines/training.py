@@ -128,6 +128,7 @@ class _Run:
         if not step.changed:
             return Completed(name="Cached", message="nothing that it depends on has changed")
         self._failures[step.name] = "it did not end"
+        get_run_logger().info("ready; waiting for its turn")
         with self._slot(step.slot) if step.slot else self._free:
             return self._dvc(step.name, "repro", "--single-item", step.name)
 
