@@ -1,1 +1,1 @@
-"""What runs when: the only package that knows DVC."""
+"""What runs when: the only package that imports DVC and Prefect"""

@@ -5,13 +5,15 @@ ends runs whose process is gone. The server is that of PREFECT_API_URL.
 """
 
 import asyncio
+import hashlib
 import os
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from prefect.automations import Automation
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -25,10 +27,12 @@ from prefect.states import Crashed
 
 from maskmill import config
 from maskmill.errors import MaskmillError
+from maskmill.files import write_text
 from maskmill.services.environment import POOL
 
 SLOTS = "gpu"
 _ZOMBIES = "maskmill: end flow runs without a heartbeat"
+_DEPLOYED = ("prefect.yaml", "pipelines/training.py")
 _SILENT_S = 60  # two heartbeats of PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30
 _ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
 _BEAT = "prefect.flow-run.heartbeat"
@@ -39,27 +43,30 @@ _OVER = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CAN
 def main() -> int:
     """Exit status 2 when `prefect deploy` refuses prefect.yaml."""
     try:
-        asyncio.run(_prepare(config.load().services.gpu_slots))
-        _deploy()
+        params = config.load()
+        state = Path(params.paths.state)
+        asyncio.run(_prepare(params.services.gpu_slots, state))
+        _deploy(state / "prefect" / "deployed")
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-async def _prepare(slots: int) -> None:
+async def _prepare(slots: int, state: Path) -> None:
     async with get_client() as client:
         with suppress(ObjectAlreadyExists):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
         await client.upsert_global_concurrency_limit_by_name(SLOTS, slots)
         await _end_zombies(client)
-        await close_tasks(client)
+        await _close_runs(client, state)
+        await _close_tasks(client)
 
 
 async def _end_zombies(client: PrefectClient) -> None:
     """A run whose process was killed without a word is Crashed once it has been silent for a minute."""
-    for known in await client.read_automations_by_name(_ZOMBIES):
-        await client.delete_automation(known.id)
+    if await client.read_automations_by_name(_ZOMBIES):
+        return  # made anew, it would have forgotten the runs that it watches
     silent = EventTrigger(
         after={_BEAT},
         expect={_BEAT, *_ENDED},
@@ -73,7 +80,18 @@ async def _end_zombies(client: PrefectClient) -> None:
     await Automation(name=_ZOMBIES, trigger=silent, actions=[crashed]).acreate()
 
 
-async def close_tasks(client: PrefectClient) -> None:
+async def _close_runs(client: PrefectClient, state: Path) -> None:
+    """End the runs of before the machine or the server stopped: none works where nobody holds the lock of runs."""
+    begun = datetime.now(UTC) - timedelta(seconds=_SILENT_S)  # a younger one may be about to take the lock
+    old = FlowRunFilter.model_validate(
+        {"state": {"type": {"any_": [StateType.RUNNING]}}, "start_time": {"before_": begun}}
+    )
+    with suppress(Timeout), FileLock(state / "pipeline.lock", timeout=0):
+        for run in await client.read_flow_runs(flow_run_filter=old):
+            await client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
+
+
+async def _close_tasks(client: PrefectClient) -> None:
     """End the task runs that a killed process has left in a run that is over: the server does not."""
     over = FlowRunFilter.model_validate({"state": {"type": {"any_": _OVER}}})
     going = TaskRunFilter.model_validate({"state": {"type": {"any_": _GOING}}})
@@ -81,8 +99,11 @@ async def close_tasks(client: PrefectClient) -> None:
         await client.set_task_run_state(run.id, Crashed(message="its process is gone"), force=True)
 
 
-def _deploy() -> None:
-    """Hand prefect.yaml to `prefect deploy`."""
+def _deploy(stamp: Path) -> None:
+    """Hand prefect.yaml to `prefect deploy`, where it or the flow has changed: else what the page changed stays."""
+    digest = hashlib.sha256(b"".join(Path(name).read_bytes() for name in _DEPLOYED)).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         env={**os.environ, "MASKMILL_ROOT": str(Path.cwd())},
@@ -92,6 +113,7 @@ def _deploy() -> None:
     )
     if done.returncode:
         raise MaskmillError(f"prefect.yaml: `prefect deploy --all` refused it:\n{done.stdout}{done.stderr}")
+    write_text(stamp, digest)
 
 
 if __name__ == "__main__":

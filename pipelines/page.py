@@ -2,6 +2,9 @@
 
 import re
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
 from uuid import UUID
 
 import httpx
@@ -24,31 +27,43 @@ _EVERY_S = 2.0
 
 
 class Progress:
-    """A bar for a stage that prints `step 52/260`."""
+    """A bar for a stage that prints `step 52/260`.
+
+    Drawn from a thread of its own, where a server that is away delays no stage: while one value is on its way, newer
+    ones are left out.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._bar: UUID | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._drawing: Future[None] | None = None
         self._drawn = 0.0
 
     def line(self, line: str) -> None:
-        """Draw the step of a printed line. A server that is away just now misses it: the stage goes on."""
+        """Draw the step that a printed line tells."""
         found = _STEP.search(line)
         if not found:
             return
         step, last = map(int, found.groups())
-        if time.monotonic() - self._drawn < _EVERY_S and step < last:
+        busy = self._drawing is not None and not self._drawing.done()
+        if step < last and (busy or time.monotonic() - self._drawn < _EVERY_S):
             return
         self._drawn = time.monotonic()
-        try:
+        self._drawing = self._thread.submit(copy_context().run, self._draw, 100 * step / last)
+
+    def close(self) -> None:
+        """Wait for the last value."""
+        self._thread.shutdown()
+
+    def _draw(self, percent: float) -> None:
+        with suppress(httpx.HTTPError):
             if self._bar is None:
-                made = create_progress_artifact(100 * step / last, description=f"{self._name}: steps")
+                made = create_progress_artifact(percent, description=f"{self._name}: steps")
                 assert isinstance(made, UUID)  # here, outside of an event loop
                 self._bar = made
             else:
-                update_progress_artifact(self._bar, progress=100 * step / last)
-        except httpx.HTTPError:
-            self._drawn += 10 * _EVERY_S
+                update_progress_artifact(self._bar, progress=percent)
 
 
 def publish(params: config.Params) -> None:

@@ -58,13 +58,13 @@ class Commands:
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
         self._running: set[Process] = set()
-        self._stopped = False
+        self.stopped = False
         self._ready = self._start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._lock:
-            self._stopped = True
+            self.stopped = True
             for process in {*self._running, self._ready}:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
@@ -73,7 +73,7 @@ class Commands:
         """The exit status of `dvc ARGUMENTS` and what was printed, each line of which is given to `say` at once."""
         output = Output(say)
         with self._lock:
-            if self._stopped:
+            if self.stopped:
                 return -signal.SIGKILL, output
             process, self._ready = self._ready, self._start()
             self._running.add(process)

@@ -6,15 +6,18 @@ DVC says what there is to do and does it; MLflow and the files say what came out
 import os
 import signal
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 from prefect import Task, allow_failure, flow, get_run_logger
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
@@ -30,6 +33,7 @@ from pipelines.repro import Commands
 
 LEASE_S = 60  # a slot whose holder was killed is free again after so long
 _GRACE_S = 8  # to tell the server about the end before this process ends without
+_AWAY_S = 2.0  # between two tries to reach a server that restarts
 _THREADS: Any = ThreadPoolTaskRunner(max_workers=256)  # stages that wait hold one, too
 
 
@@ -60,7 +64,7 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
         if update_data and not run.bring(data):
             return Failed(message=run.failed())
         if not run.stages(dag.steps()) or not run.registration(asked, restored=workspace.snapshot() != before):
-            say(workspace.put_back(before))
+            say(workspace.put_back(before, lambda *checkout: commands.run("--wait-for-lock", *checkout, say=say)[0]))
             return Failed(message=run.failed())
         page.publish(params)
         if data.remote and not run.one("push", "push", "--run-cache"):
@@ -109,7 +113,10 @@ class _Run:
         """Register again where the registry is behind what registration.json says; it was `asked` before the run."""
         if self._outcomes.get("register") == "Completed":
             return True
-        found = (workspace.Question("pipelines.registry") if restored else asked).answer()
+        with suppress(MaskmillError):  # it was asked early, perhaps before MLflow was up or another run had registered
+            if not restored and asked.answer() == "holds":
+                return True
+        found = workspace.Question("pipelines.registry").answer()
         if not registry.is_behind(found, restored=restored):
             return True
         again = self.one("register again", "repro", "--single-item", "--force", "register")
@@ -129,25 +136,40 @@ class _Run:
             return Completed(name="Cached", message="nothing that it depends on has changed")
         self._failures[step.name] = "it did not end"
         get_run_logger().info("ready; waiting for its turn")
-        with self._slot(step.slot) if step.slot else self._free:
-            return self._dvc(step.name, "repro", "--single-item", step.name)
+        try:
+            with self._slot(step.slot) if step.slot else self._free:
+                return self._dvc(step.name, "repro", "--single-item", step.name)
+        except ConcurrencySlotAcquisitionError as error:
+            self._failures[step.name] = f"no slot of {step.slot!r}: {error}; `maskmill up` makes the limit anew"
+            return Failed(message=self._failures[step.name])
 
     @contextmanager
     def _slot(self, name: str) -> Iterator[None]:
-        """A slot of the server's limit `name`, over all its flows; the stage goes on where the server is away."""
-        lasting = concurrency(name, lease_duration=LEASE_S, strict=True, raise_on_lease_renewal_failure=False)
-        with self._gates[name], self._free, lasting:
+        """A slot of the server's limit `name`, over all its flows; a server that is away is waited for."""
+        with self._gates[name], self._free, ExitStack() as held:
+            while True:
+                lasting = concurrency(name, lease_duration=LEASE_S, strict=True, raise_on_lease_renewal_failure=False)
+                try:
+                    held.enter_context(lasting)
+                    break
+                except ConcurrencySlotAcquisitionError as error:
+                    if self._commands.stopped or not isinstance(error.__cause__, httpx.TransportError):
+                        raise
+                    get_run_logger().warning("Prefect's server is away; asking again for a slot of %r", name)
+                    time.sleep(_AWAY_S)
             yield
+            with suppress(httpx.HTTPError):  # the slot is free again when its lease ends
+                held.close()
 
     def _dvc(self, name: str, *arguments: str) -> State[Any]:
-        progress = page.Progress(name)
         say = get_run_logger().info
 
         def line(text: str) -> None:
             say(text)
             progress.line(text)
 
-        code, output = self._commands.run("--wait-for-lock", *arguments, say=line)
+        with closing(page.Progress(name)) as progress:
+            code, output = self._commands.run("--wait-for-lock", *arguments, say=line)
         if code:
             self._failures[name] = output.error or f"dvc {' '.join(arguments)} ended with {code}"
             return Failed(message=self._failures[name])

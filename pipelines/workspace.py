@@ -99,14 +99,14 @@ def snapshot() -> bytes:
     return LOCK.read_bytes() if LOCK.exists() else b""
 
 
-def put_back(lock: bytes) -> str:
+def put_back(lock: bytes, run: Callable[..., int] = dvc) -> str:
     """Bring back dvc.lock and the outs of all stages as they were, and say so; never the user's own data/source.
 
     What ran well before the failure is in DVC's cache of runs: the next run takes it from there.
     """
     if lock:
         write_bytes(LOCK, lock)
-    if dvc("checkout", "--quiet", "--force", "dvc.yaml") == 0:
+    if run("checkout", "--quiet", "--force", "dvc.yaml") == 0:
         return "the pipeline stopped; what stood on disk before is back in place"
     return "the pipeline stopped; `dvc checkout dvc.yaml` says which outs are missing"
 

@@ -43,6 +43,12 @@ def _inside(path: str) -> str:
     return path
 
 
+def _no_password(uri: str) -> str:
+    if uri.startswith("http") and "@" in uri.partition("//")[2].partition("/")[0]:
+        raise ValueError("holds a user or password; give them by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+    return uri
+
+
 Inside = Annotated[str, AfterValidator(_inside)]
 
 
@@ -181,7 +187,7 @@ class Gate(Section):
 class Tracking(Section):
     """Where runs and versions are recorded."""
 
-    uri: str  # an MLflow tracking URI; sqlite paths are relative to the repository
+    uri: Annotated[str, AfterValidator(_no_password)]  # MLflow's; sqlite paths are relative to the repository
     experiment: str
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the registered model's name
 

@@ -51,6 +51,7 @@ class Guard:
     def __init__(self, app: Any, services: Services, auth: str | None, *, limit_body: bool = False) -> None:
         self._app = app
         self._hosts = {*LOOPBACK, services.host, *services.allowed_hosts}
+        self._named = set(services.allowed_hosts)
         self._auth = auth and f"Basic {base64.b64encode(auth.encode()).decode()}".encode()
         self._max_body = services.max_body_mb * _MB if limit_body else None
 
@@ -75,8 +76,8 @@ class Guard:
         if _name(f"//{host}") not in self._hosts:
             return 400, f"Host: got {host!r}; allowed are {self._allowed()} (services.allowed_hosts in params.yaml)"
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if origin and _name(origin) not in self._hosts:
-            return 403, f"Origin: got {origin!r}; allowed are {self._allowed()} (services.allowed_hosts in params.yaml)"
+        if origin and not self._own(origin, host):
+            return 403, f"Origin: got {origin!r}; allowed is {host!r}, and services.allowed_hosts in params.yaml"
         if self._auth and scope["path"] not in _OPEN:
             given = headers.get(b"authorization", b"")
             if not secrets.compare_digest(given, self._auth):
@@ -106,6 +107,10 @@ class Guard:
             return next(messages, None) or await receive()
 
         return again, None
+
+    def _own(self, origin: str, host: str) -> bool:
+        """Whether a page is this very server's, or of a name that was allowed: another port is another page."""
+        return origin.lower().partition("://")[2] == host.lower() or _name(origin) in self._named
 
     def _allowed(self) -> str:
         return ", ".join(sorted(self._hosts))

@@ -19,9 +19,9 @@ def configure(url: str, endpoint: str | None = None) -> None:
     Raises: MaskmillError for a URL that DVC cannot use here, or one that holds a password.
     """
     scheme = urlsplit(url).scheme if "://" in url else ""
-    if urlsplit(url).password or (urlsplit(url).username and scheme != "ssh"):
+    if any(_secret(given) for given in (url, endpoint or "")):
         raise MaskmillError(
-            "remote: the URL holds a user or password, and .dvc/config is in git; leave it out and give it by the "
+            "remote: a URL holds a user, password or query, and .dvc/config is in git; leave it out and give it by the "
             "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or by `dvc remote modify --local`"
         )
     if scheme and scheme not in _PACKAGES:
@@ -40,6 +40,11 @@ def configure(url: str, endpoint: str | None = None) -> None:
     _dvc("remote", "modify", NAME, "verify", "true")
     if endpoint:
         _dvc("remote", "modify", NAME, "endpointurl", endpoint)
+
+
+def _secret(url: str) -> bool:
+    parts = urlsplit(url)
+    return bool(parts.password or parts.query or (parts.username and parts.scheme != "ssh"))
 
 
 def _dvc(*arguments: str) -> None:

@@ -19,7 +19,7 @@ SERVICE = "import subprocess, time; subprocess.Popen(['sleep', '86397'], start_n
 def run_keeper(folder: Path, code: str, settings: str = "pass") -> tuple[subprocess.Popen[bytes], Path]:
     """Start a keeper of `python -c code`; `settings` change its module first."""
     record, log = folder / "x.json", folder / "x.log"
-    spec = {"name": "x", "root": str(folder), "port": None, "settings": "", "record": str(record), "log": str(log),
+    spec = {"name": "x", "root": str(folder), "port": None, "record": str(record), "log": str(log),
             "command": [sys.executable, "-u", "-c", code]}  # fmt: skip
     main = f"import json, sys; from maskmill.services import keeper; {settings}; keeper.main(json.loads(sys.argv[1]))"
     with log.open("ab") as file:

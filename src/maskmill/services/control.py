@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from maskmill.errors import MaskmillError
 from maskmill.services import records
 from maskmill.services.catalogue import WORKER, Service
-from maskmill.services.keeper import GRACE_S, MAX_LOG_BYTES
+from maskmill.services.keeper import GRACE_S, MAX_LOG_BYTES, SETTINGS
 from maskmill.services.records import KEEPER
 
 _TAIL_LINES = 15
@@ -29,13 +29,13 @@ def start(service: Service) -> None:
     if service.log.exists() and service.log.stat().st_size > MAX_LOG_BYTES // 10:
         service.log.replace(service.log.with_suffix(".log.1"))
     spec = {
-        "name": service.name, "root": str(service.root), "port": service.port, "settings": service.settings,
+        "name": service.name, "root": str(service.root), "port": service.port,
         "command": service.command, "record": str(service.record), "log": str(service.log),
     }  # fmt: skip
     with service.log.open("ab") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", KEEPER, json.dumps(spec)],
-            cwd=service.root, env=service.environment, start_new_session=True,
+            cwd=service.root, env=service.environment | {SETTINGS: service.settings}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     while keeper.poll() is None:

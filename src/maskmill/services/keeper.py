@@ -22,6 +22,7 @@ import psutil
 
 from maskmill.services import records
 
+SETTINGS = "MASKMILL_SETTINGS"  # environment: a digest that a password is part of, which a command line would show
 GRACE_S = 8.0  # between being asked to end and being killed
 RESTARTS, WITHIN_S = 5, 300.0  # then it gives up
 MAX_LOG_BYTES = 10_000_000
@@ -49,7 +50,8 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
     """Run the service until somebody stops it, the outer process is gone, or it died too often."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     path, log = Path(spec.pop("record")), Path(spec.pop("log"))
-    record = records.Record(**spec, keeper=outer, pid=0, since=time.time(), restarts=0)
+    settings = os.environ.pop(SETTINGS)
+    record = records.Record(**spec, settings=settings, keeper=outer, pid=0, since=time.time(), restarts=0)
     records.write(path, record)
     deaths: list[float] = []
     try:

@@ -76,7 +76,7 @@ def workspace(process: psutil.Process) -> str | None:
 
 def _keeps(command: list[str]) -> tuple[str, str] | None:
     """The workspace and the service of a keeper's command; None for another command."""
-    if KEEPER not in command:
+    if command[1:3] != ["-m", KEEPER]:
         return None
     spec = json.loads(command[-1])
     return spec["root"], spec["name"]

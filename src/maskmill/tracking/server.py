@@ -6,7 +6,10 @@ python -m uvicorn --factory maskmill.tracking.server:app
 """
 
 import os
+from pathlib import Path
 
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -27,11 +30,12 @@ def app() -> Guard:
     os.environ.update(_environment(params.services, store))
     from mlflow.server.fastapi_app import app as unguarded
 
-    pages = StaticFiles(directory=params.paths.reports, check_dir=False)
+    Path(params.paths.reports).mkdir(parents=True, exist_ok=True)
+    pages = Starlette(routes=[Mount(REPORTS, StaticFiles(directory=params.paths.reports))])
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(REPORTS):
-            await pages({**scope, "root_path": scope.get("root_path", "") + REPORTS}, receive, send)
+            await pages(scope, receive, send)
         else:
             await unguarded(scope, receive, send)
 
