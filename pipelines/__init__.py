@@ -1,1 +1,1 @@
-"""What runs when: the only package that imports DVC and Prefect"""
+"""What runs when: the only package that imports DVC and Prefect."""
