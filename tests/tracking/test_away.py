@@ -102,7 +102,7 @@ def test_a_server_that_comes_after_the_training_began_gets_what_it_missed(
     assert until(lambda: held(asked, training.key) == ("RUNNING", [1, 2, 3, 4]), ARRIVES_S)  # a live curve
     assert training.end() < END_S
     assert until(lambda: held(asked, training.key) == ("FINISHED", [1, 2, 3, 4]), ARRIVES_S)
-    assert until(lambda: not training.spool.exists() and not training.senders(), 5)
+    assert until(lambda: not training.spool.exists() and not training.senders(), ARRIVES_S)
 
 
 def test_a_server_that_hangs_slows_nothing_and_gets_each_metric_once(
