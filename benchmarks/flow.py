@@ -32,7 +32,7 @@ def main() -> None:
                     nothing[name].append(seconds(workspace, *command))
         finally:
             workspace.maskmill("down")
-    print("| median of 3, s | every stage | no stage |\n|---|---|---|")
+    print(f"| median of {ROUNDS}, s | every stage | no stage |\n|---|---|---|")
     for name in COMMANDS:
         print(f"| `{name}` | {statistics.median(whole[name]):.1f} | {statistics.median(nothing[name]):.1f} |")
     more = statistics.median(f - d for d, f in zip(*whole.values(), strict=True))
