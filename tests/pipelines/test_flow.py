@@ -291,7 +291,7 @@ def test_nothing_is_left_of_a_run_that_was_ended(slow: Servers, by: str, whom: s
     else:
         os.kill(started.process.pid if by == "hand" else started.flow().pid, how)
     ended = time.monotonic()
-    assert eventually(lambda: stages_in(slow.root) == [], 10 if whom != "run" else 25), stages_in(slow.root)
+    assert eventually(lambda: stages_in(slow.root) == [], 10), stages_in(slow.root)
     if started.process:
         started.process.communicate(timeout=20)
     assert eventually(lambda: started.state() in OVER, 90 - (time.monotonic() - ended)), started.state()

@@ -1,6 +1,7 @@
 """A keeper and a service that starts children in sessions of their own, as Prefect's worker does."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from maskmill.services import records
+from maskmill.services import keeper, records
 from tests.services.conftest import kill, until
 
 SERVICE = "import subprocess, time; subprocess.Popen(['sleep', '86397'], start_new_session=True); time.sleep(86397)"
@@ -24,8 +25,9 @@ def run_keeper(folder: Path, code: str, settings: str = "pass") -> tuple[subproc
     main = f"import json, sys; from maskmill.services import keeper; {settings}; keeper.main(json.loads(sys.argv[1]))"
     with log.open("ab") as file:
         return subprocess.Popen(
-            [sys.executable, "-c", main, json.dumps(spec)], stdout=file, stderr=file, start_new_session=True
-        ), record
+            [sys.executable, "-c", main, json.dumps(spec)],
+            env=os.environ | {keeper.SETTINGS: ""}, stdout=file, stderr=file, start_new_session=True,
+        ), record  # fmt: skip
 
 
 @pytest.fixture
