@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from prefect.automations import Automation
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -29,6 +29,7 @@ from maskmill import config
 from maskmill.errors import MaskmillError
 from maskmill.files import write_text
 from maskmill.services.environment import POOL
+from pipelines import workspace
 
 SLOTS = "gpu"
 _ZOMBIES = "maskmill: end flow runs without a heartbeat"
@@ -86,7 +87,7 @@ async def _close_runs(client: PrefectClient, state: Path) -> None:
     old = FlowRunFilter.model_validate(
         {"state": {"type": {"any_": [StateType.RUNNING]}}, "start_time": {"before_": begun}}
     )
-    with suppress(Timeout), FileLock(state / "pipeline.lock", timeout=0):
+    with suppress(Timeout), workspace.run_lock(state, timeout_s=0):
         for run in await client.read_flow_runs(flow_run_filter=old):
             await client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
 

@@ -71,7 +71,7 @@ def publish(params: config.Params) -> None:
     create_table_artifact(summary.comparison(params), key="comparison", description="Scores of all variants")
     said = "\n".join(f"- {line}" for line in summary.verdict(params))
     create_markdown_artifact(said, key="gate", description="What the gate decided")
-    mlflow = catalogue.mlflow_address(params)
+    mlflow = catalogue.mlflow_address(params).rstrip("/")
     if not catalogue.is_server(catalogue.tracking_uri(params)):  # it is ours, which shows the reports as well
         create_link_artifact(f"{mlflow}{REPORTS}/index.html", "report", key="report", description="The report")
     verdict = read_json(registry.said_in(params))

@@ -6,6 +6,7 @@ from typing import Any
 from maskmill import config
 from maskmill.evaluation import scores
 from maskmill.files import read_json
+from pipelines import registry
 
 
 def comparison(params: config.Params) -> list[dict[str, str]]:
@@ -25,7 +26,7 @@ def _row(variant: str, primary: str, val: str, test: float, parameters: str) -> 
 
 def verdict(params: config.Params) -> list[str]:
     """What the gate decided, who is champion, and a warning where no variant beats the best rule."""
-    said: dict[str, Any] = read_json(Path(params.paths.metrics) / "registration.json")
+    said: dict[str, Any] = read_json(registry.said_in(params))
     *variants, rule = (float(row["test"]) for row in comparison(params))
     weak = [] if max(variants) > rule else ["warning: no variant is better than the best rule without a network"]
     version = f"{said['model']} version {said['version']}" if said["version"] else said["model"]

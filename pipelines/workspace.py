@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 
 from maskmill.errors import MaskmillError
 from maskmill.files import write_bytes
-from maskmill.processes import RUN, die_with_parent
+from maskmill.processes import RUN, die_with_parent, search_path
 
 Say = Callable[[str], None]
 LOCK = Path("dvc.lock")
@@ -39,12 +39,8 @@ def dvc(*arguments: str) -> int:
 
 
 def environment() -> dict[str, str]:
-    """What DVC and its stages run in.
-
-    Stages are started as `python`: it must be the one that this runs in, also where no environment is activated.
-    """
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path, RUN: str(os.getpid())}
+    """What DVC and its stages run in."""
+    return {**os.environ, "PATH": search_path(), RUN: str(os.getpid())}
 
 
 class Question:
@@ -69,11 +65,16 @@ def question(*command: str) -> Question:
     return Question(*command)
 
 
+def run_lock(state: Path, timeout_s: float = -1) -> FileLock:
+    """What a run holds as long as it works in this repository; taking it waits so long, or for as long as it takes."""
+    return FileLock(state / "pipeline.lock", timeout=timeout_s)
+
+
 @contextmanager
 def alone(state: Path, say: Say) -> Iterator[None]:
     """Wait until no other run works in this repository."""
     state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(state / "pipeline.lock")
+    lock = run_lock(state)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -87,13 +87,14 @@ class Guard:
     async def _read(self, receive: Any, announced: int) -> tuple[Any, tuple[int, str] | None]:
         """The whole body, to be received again; or 413 as soon as it is known to be over the limit."""
         assert self._max_body
-        body, got, more = [], announced, True
+        body, read, got, more = [], 0, announced, True
         while more and got <= self._max_body:
             message = await receive()
             if message["type"] == "http.disconnect":
                 break
             body.append(message.get("body", b""))
-            got = max(announced, sum(map(len, body)))
+            read += len(body[-1])
+            got = max(announced, read)
             more = message.get("more_body", False)
         if got > self._max_body:
             return receive, (

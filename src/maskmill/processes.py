@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _POLL_S = 1.0
@@ -45,6 +46,11 @@ def watch_parent(act: Callable[[], None]) -> None:
         act()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def search_path() -> str:
+    """PATH on which `python` is the one that this runs in, also where no environment is activated: stages start so."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 def _alive(process: int) -> bool:

@@ -3,17 +3,11 @@
 import os
 from pathlib import Path
 
+from maskmill import network
 from maskmill.config import Params, Services
 from maskmill.guard import credentials
 
 POOL = "maskmill"  # the work pool that the deployments of prefect.yaml name
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to call an address that means all of them
-
-
-def address(services: Services, port: int) -> str:
-    """The URL under which this machine reaches a server on `port`."""
-    host = _ANY.get(services.host, services.host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def prefect_environment(params: Params, root: Path) -> dict[str, str]:
@@ -22,7 +16,7 @@ def prefect_environment(params: Params, root: Path) -> dict[str, str]:
     Whatever calls Prefect takes them: `maskmill up`, the worker, and a flow that is started by hand.
     """
     services, state = params.services, root / params.paths.state
-    own = address(services, services.prefect_port)
+    own = network.url(services.host, services.prefect_port)
     auth = credentials(services, state)
     passwords = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
     return {

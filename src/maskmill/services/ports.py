@@ -5,6 +5,7 @@ import socket
 
 import psutil
 
+from maskmill import network
 from maskmill.config import PARAMS, Services
 from maskmill.errors import MaskmillError
 from maskmill.services.catalogue import Service
@@ -41,16 +42,12 @@ def _holder(port: int) -> str:
     """Who listens on the port, and how to free it."""
     unknown = "a process that is not yours; ask its owner to stop it"
     try:
-        listening = [
-            c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port
-        ]
-        pid = next((c.pid for c in listening if c.pid), None)
-        if pid is None:
+        process = next(iter(network.listeners(port)), None)
+        if process is None:
             return unknown
-        process = psutil.Process(pid)
         folder = workspace(process)
         if folder:
             return f"the maskmill workspace in {folder}; run `maskmill down` there"
-        return f"process {pid} ({' '.join(process.cmdline()) or process.name()}); stop it"
+        return f"process {process.pid} ({' '.join(process.cmdline()) or process.name()}); stop it"
     except psutil.Error:
         return unknown

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from maskmill import network
 from maskmill.config import Params
 from maskmill.guard import AUTH
 from maskmill.services import catalogue, control, records
@@ -35,12 +36,10 @@ def status(params: Params, root: Path) -> bool:
 
 def addresses(params: Params, root: Path) -> str:
     """Where to point the browser, and where the password is."""
-    services = catalogue.services(params, root)
-    found = {s.name: s.address for s in services if s.health} | (
-        {"mlflow": catalogue.tracking_uri(params)} if len(services) < 3 else {}
-    )
-    lines = [f"runs, models    {found['mlflow']}", f"flows, schedule {found['prefect']}"]
-    if params.services.auth:
+    given = params.services
+    prefect = network.url(given.host, given.prefect_port)
+    lines = [f"runs, models    {catalogue.mlflow_address(params)}", f"flows, schedule {prefect}"]
+    if given.auth:
         lines.append(f"user:password   in {root / params.paths.state / 'auth'}, or {AUTH} where that is set")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ import psutil
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
-from maskmill import guard
+from maskmill import guard, network
 from maskmill.config import Params
 from maskmill.errors import MaskmillError
 from maskmill.serving import app
@@ -32,7 +32,7 @@ def serve(params: Params, uri: str, port: int) -> None:
     predictor = registry.predictor(version)
     scorer = Scorer(predictor, Limits(services.threads, services.max_rows, services.max_pixels))
     image = min((Path(params.paths.raw) / "images").glob("*.png"), default=Path("IMAGE.png"))
-    address = _address(listening)
+    address = network.url(*listening.getsockname()[:2])
     greeting = (
         f"serving {version.name} version {version.version} ({predictor.card.variant}, weights "
         f"{predictor.card.sha256[:16]}..) at {address}\ntry it in another terminal:\n"
@@ -68,18 +68,10 @@ def _listen(host: str, port: int) -> socket.socket:
 def _holder(port: int) -> str:
     """Which program listens on a port; "" where the system does not say."""
     try:
-        found = {c.pid for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr[1] == port}
-        holders = [f"{' '.join(psutil.Process(pid).cmdline())[:100]} (process {pid})" for pid in found if pid]
+        holders = [f"{' '.join(p.cmdline())[:100]} (process {p.pid})" for p in network.listeners(port)]
     except psutil.Error:
         return ""
     return f", held by {', '.join(holders)}" if holders else ""
-
-
-def _address(listening: socket.socket) -> str:
-    """The URL under which this machine reaches the socket."""
-    host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # an address to call, not to listen on
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _curl(address: str, image: Path, state: Path | None) -> str:

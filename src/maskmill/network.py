@@ -1,0 +1,18 @@
+"""Addresses and ports of this machine."""
+
+import psutil
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to call an address that means all of them
+
+
+def url(host: str, port: int) -> str:
+    """Where this machine reaches a server that listens on `host` and `port`."""
+    host = _ANY.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listeners(port: int) -> list[psutil.Process]:
+    """The processes that listen on a port, as far as the system says. Raises: psutil.Error where it says nothing."""
+    found = psutil.net_connections("tcp")
+    pids = {c.pid for c in found if c.status == psutil.CONN_LISTEN and c.laddr.port == port and c.pid}
+    return [psutil.Process(pid) for pid in sorted(pids)]
