@@ -28,6 +28,7 @@ def data():
         values=None,
         colours={"background": "#000000", "disc": "#0072B2", "square": "#E69F00", "bar": "#CC79A7"},
         in_channels=1,
+        decoding=config.STRICT,
     )
 
 

@@ -25,6 +25,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Byte = Annotated[int, Field(ge=0, le=255)]
+Stored = Annotated[int, Field(ge=0, le=65535)]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Seed = Annotated[int, Field(ge=0)]
 Severity = Literal["critical", "warning", "info"]
 ClassName = Annotated[str, Field(pattern=r"^\w[\w .:-]*$")]  # MLflow takes no other characters in a metric's name
@@ -67,6 +69,36 @@ class Paths(Section):
     state: Inside
 
 
+class Decoding(Section):
+    """How a file becomes pixels, wherever one is read; stored with the model, so that serving reads as training did."""
+
+    exif: Literal["upright", "as_stored", "refuse"]  # a camera's orientation flag, of images and masks alike
+    alpha: Literal["refuse", "drop", "white", "black"]  # drop the channel, or lay the image over that colour
+    cmyk: Literal["refuse", "convert"]
+    colour: Literal["refuse", "luma"]  # colour files where in_channels is 1; luma: ITU-R 601
+    value_range: Annotated[tuple[float, float], Field(strict=False)] | None  # of 16-bit and float files -> 0, 255
+    bands: (
+        Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] | None
+    )  # read of a multi-band TIFF, from 1
+    max_pixels: Positive
+    max_side_px: Positive
+    max_file_mb: Positive  # 10^6 bytes
+    max_ratio: Positive  # bytes of pixels per byte of file, where the pixels take more than 64 MB
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"value_range: got {list(self.value_range)}; needed is [low, high] with low below high")
+        return self
+
+
+# What is read where nothing else is said: 8 bits, upright, no alpha. Also of models that are older than the setting.
+STRICT = Decoding(
+    exif="upright", alpha="refuse", cmyk="refuse", colour="refuse", value_range=None, bands=None,
+    max_pixels=100_000_000, max_side_px=65_535, max_file_mb=1_000, max_ratio=1_000,
+)  # fmt: skip
+
+
 class Data(Section):
     """What the images and masks mean."""
 
@@ -74,9 +106,10 @@ class Data(Section):
     classes: Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=250, strict=False)]  # order = id
     background: str | None  # the class that no foreground score counts
     ignore_index: Byte  # mask value that takes part in nothing
-    values: dict[Byte, str] | None  # stored mask value -> class; null: the stored values are the ids
-    colours: dict[str, Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]]  # class -> colour of overlays
-    in_channels: Literal[1, 3]
+    values: dict[Stored | Colour, str] | None  # value or colour in a mask -> class; null: the stored values are the ids
+    colours: dict[str, Colour]  # class -> colour of overlays
+    in_channels: Annotated[int, Field(ge=1, le=16)]
+    decoding: Decoding
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -93,6 +126,13 @@ class Data(Section):
                 raise ValueError(f"{key}: {sorted(map(str, unknown))} not in data.classes {list(self.classes)}")
         if missing := set(self.classes) - set(self.colours):
             raise ValueError(f"colours: no colour for {sorted(missing)}")
+        if len({type(key) for key in self.values or ()}) > 1:
+            raise ValueError("values: numbers and colours stand beside each other; a mask stores one or the other")
+        if self.decoding.bands is not None and len(self.decoding.bands) != self.in_channels:
+            raise ValueError(
+                f"decoding.bands: {list(self.decoding.bands)} are {len(self.decoding.bands)} bands, in_channels is "
+                f"{self.in_channels}; make them equal"
+            )
         return self
 
     @cached_property
@@ -111,23 +151,44 @@ class Validation(Section):
     """How bad a finding is: `critical` stops the line, `warning` and `info` are told."""
 
     duplicate_images: Severity
+    near_duplicates: Severity  # copies that were saved anew, resized, flipped, turned or cropped
     duplicate_masks: Severity
     empty_masks: Severity
+    orientation: Severity  # an image that its camera's flag turns, and its mask not, or the other way
+    flat_images: Severity
+    min_std: Annotated[float, Field(ge=0, le=255)]  # grey levels; an image with less is flat
+    ignored_masks: Severity
+    max_ignored: Share  # of a mask's pixels; more is hardly a label
+    absent_classes: Severity  # a class that no mask holds
+    search_s: Annotated[float, Field(ge=0)]  # time for the search for near duplicates; what it left out is said
+    expectations: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)]  # Great Expectations' own
 
 
 class Splits(Section):
-    """How groups that data/splits.csv does not name are divided."""
+    """Which pair trains, validates and tests."""
 
-    val: Share  # of the images
+    given: bool  # the split that the source gives, instead of data/splits.csv and new ones
+    val: Share  # of the images, for groups that data/splits.csv does not name
     test: Share
     seed: Seed
+    folds: Annotated[int, Field(ge=2, le=20)] | None  # cross-validation: everything but test in so many folds
+    fold: Annotated[int, Field(ge=0)]  # the fold that validates
+    guard: Annotated[int, Field(ge=0)]  # places of one sequence this near are neighbours, and stay in one split
+    allow_leaks: Annotated[tuple[str, ...], Field(strict=False)]  # groups or pair ids that may leak; scores come twice
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold: {self.fold} is not one of the folds 0..{self.folds - 1}")
+        return self
 
 
 class Augmentation(Section):
     """The recipe of the training images."""
 
     crop_px: Annotated[tuple[Positive, Positive], Field(strict=False)] | None  # height, width; null: whole images
-    transforms: tuple[dict[str, dict[str, Any]], ...] = Field(strict=False)  # albumentations name -> its options
+    preset: Literal["none", "light", "medical", "aerial", "street"]
+    transforms: tuple[dict[str, dict[str, Any]], ...] = Field(strict=False)  # after the preset: name -> options
     preview: Positive  # pairs on the preview sheet
 
 

@@ -16,6 +16,7 @@ def values():
     values["data"] = {
         "title": "discs", "classes": ["background", "disc"], "background": "background", "ignore_index": 255,
         "values": {0: "background", 1: "disc", 7: "ignore"}, "colours": dict(COLOURS), "in_channels": 1,
+        "decoding": values["data"]["decoding"],
     }  # fmt: skip
     return values
 
@@ -77,7 +78,7 @@ def test_a_misspelt_section_is_named_with_the_nearest(values):
         ("splits", "val", 1.5, "less than or equal to 1"),
         ("selection", "tie", -0.1, "greater than or equal to 0"),
         ("gate", "max_drop", 2, "less than or equal to 1"),
-        ("data", "in_channels", 4, "1 or 3"),
+        ("data", "in_channels", 17, "16"),
         ("data", "ignore_index", 300, "less than or equal to 255"),
         ("data", "classes", ["background"], "at least 2"),
         ("validation", "empty_masks", "fatal", "'critical', 'warning' or 'info'"),
@@ -92,8 +93,8 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(values, section, key
     assert said in text
 
 
-@pytest.mark.parametrize("stored", [300, -1])
-def test_a_stored_value_that_no_8_bit_mask_can_hold_is_refused(values, stored):
+@pytest.mark.parametrize("stored", [70000, -1])
+def test_a_stored_value_that_no_mask_can_hold_is_refused(values, stored):
     values["data"]["values"] = {0: "background", stored: "disc"}
     text = refusal(values)
     assert "data" in text

@@ -11,7 +11,7 @@ AFFINE = ({"Affine": {"scale": [0.6, 0.8], "rotate": [-10, 10], "p": 1.0}},)
 
 
 def recipe(transforms=FLIPS, crop_px=None):
-    return augmentation.recipe(Augmentation(crop_px=crop_px, transforms=transforms, preview=1), 255)
+    return augmentation.recipe(Augmentation(crop_px=crop_px, preset="none", transforms=transforms, preview=1), 255)
 
 
 @pytest.fixture

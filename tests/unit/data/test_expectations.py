@@ -8,7 +8,11 @@ from maskmill.data import decode, expectations, manifest
 from maskmill.data.expectations import Finding
 from maskmill.errors import MaskmillError
 
-VALIDATION = Validation(duplicate_images="critical", duplicate_masks="warning", empty_masks="info")
+VALIDATION = Validation(
+    duplicate_images="critical", near_duplicates="warning", duplicate_masks="warning", empty_masks="info",
+    orientation="critical", flat_images="warning", min_std=0.0, ignored_masks="warning", max_ignored=1.0,
+    absent_classes="warning", search_s=60.0, expectations=(),
+)  # fmt: skip
 NAMES = ["images_present", "masks_present", "readable", "sizes_equal", "ids_known", "ids_unique", "images_unique",
          "masks_unique", "masks_filled"]  # fmt: skip
 

@@ -13,7 +13,7 @@ def table(sizes):
 
 
 def shares(seed=0, val=0.2, test=0.2):
-    return Splits(val=val, test=test, seed=seed)
+    return Splits(given=False, val=val, test=test, seed=seed, folds=None, fold=0, guard=2, allow_leaks=())
 
 
 @pytest.fixture

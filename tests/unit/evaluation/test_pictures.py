@@ -47,7 +47,9 @@ def test_a_saved_picture_comes_back(tmp_path):
 @pytest.mark.parametrize(("pairs", "shown"), [(2, 2), (9, 3)])
 def test_the_sheet_has_two_rows_per_pair_and_the_original_first(make_shard, draw_shapes, pairs, shown):
     shard = make_shard(draw_shapes(3))
-    flip = augmentation.recipe(Augmentation(crop_px=None, transforms=({"HorizontalFlip": {"p": 1.0}},), preview=1), 255)
+    flip = augmentation.recipe(
+        Augmentation(crop_px=None, preset="none", transforms=({"HorizontalFlip": {"p": 1.0}},), preview=1), 255
+    )
     sheet = pictures.augmentation_sheet(shard, flip, [*PALETTE, (204, 121, 167)], pairs)
     assert sheet.shape == (2 * shown * 196, 5 * 196, 3)
     original, drawn = sheet[:192, :192], sheet[:192, 196 : 196 + 192]

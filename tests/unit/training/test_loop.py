@@ -26,7 +26,7 @@ class Lab:
     def __init__(self, make_shard, draw_shapes, params, data, folder):
         self.shard, self.val = make_shard(draw_shapes(8)), make_shard(draw_shapes(2, seed=1), "val")
         self.folder, self.data = folder, data
-        self.recipe = augmentation.recipe(Augmentation(crop_px=None, transforms=FLIP, preview=1), 255)
+        self.recipe = augmentation.recipe(Augmentation(crop_px=None, preset="none", transforms=FLIP, preview=1), 255)
         self.settings = params.train.model_copy(
             update={"seed": 0, "steps": 12, "batch_size": 3, "learning_rate": 1e-2, "weight_decay": 0.01,
                     "warmup_steps": 2, "val_every_steps": 2, "patience": 100, "device": "cpu", "precision": "fp32",

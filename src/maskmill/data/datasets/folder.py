@@ -54,7 +54,7 @@ def _table(data: Data) -> np.ndarray | None:
         return None
     table = np.full(256, -1, dtype=np.int16)
     for value, name in data.values.items():
-        table[value] = data.ignore_index if name == IGNORE else data.classes.index(name)
+        table[int(value)] = data.ignore_index if name == IGNORE else data.classes.index(name)
     return table
 
 
