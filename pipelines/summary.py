@@ -9,19 +9,30 @@ from maskmill.files import read_json
 from pipelines import registry
 
 
+_CLEAN = "test, clean part"
+
+
 def comparison(params: config.Params) -> list[dict[str, str]]:
-    """One row per variant, and one for the best rule without a network."""
+    """One row per variant, and one for the best rule without a network; all with the same columns."""
     metrics, primary = Path(params.paths.metrics), params.evaluation.primary
+    rule, best = scores.best(scores.read(metrics / "baselines.json"))
     rows = []
+    leaky = False
     for variant in params.variants:
         val, test = (scores.read(metrics / split / f"{variant}.json") for split in ("val", "test"))
-        rows.append(_row(variant, primary, f"{val[primary]:.4f}", test[primary], f"{int(test['parameters']):,}"))
-    rule, score = scores.best(scores.read(metrics / "baselines.json"))
-    return [*rows, _row(f"(rule: {rule.replace('_', ' ')})", primary, "", score, "")]
+        clean = test.get(scores.clean_name(primary))
+        leaky |= clean is not None
+        parameters = f"{int(test['parameters']):,}"
+        rows.append(_row(variant, primary, f"{val[primary]:.4f}", test[primary], clean, parameters))
+    rows.append(_row(f"(rule: {rule.replace('_', ' ')})", primary, "", best, None, ""))
+    return rows if leaky else [{name: cell for name, cell in row.items() if name != _CLEAN} for row in rows]
 
 
-def _row(variant: str, primary: str, val: str, test: float, parameters: str) -> dict[str, str]:
-    return {"variant": variant, f"{primary} val": val, "test": f"{test:.4f}", "parameters": parameters}
+def _row(
+    variant: str, primary: str, val: str, test: float, clean: float | None, parameters: str
+) -> dict[str, str]:
+    cell = "" if clean is None else f"{clean:.4f}"
+    return {"variant": variant, f"{primary} val": val, "test": f"{test:.4f}", _CLEAN: cell, "parameters": parameters}
 
 
 def verdict(params: config.Params) -> list[str]:
@@ -39,9 +50,10 @@ def text(params: config.Params) -> str:
     """The table, the verdict, and where to look."""
     rows = comparison(params)
     table = [list(rows[0]), *(list(row.values()) for row in rows)]
-    widths = [max(len(row[i]) for row in table) for i in range(4)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
-        (f"  {row[0]:<{widths[0]}}" + "".join(f"  {row[i]:>{widths[i]}}" for i in (1, 2, 3))).rstrip() for row in table
+        (f"  {row[0]:<{widths[0]}}" + "".join(f"  {row[i]:>{widths[i]}}" for i in range(1, len(row)))).rstrip()
+        for row in table
     ]
     said = verdict(params)
     then = "" if said[-1] == "no champion yet" else "; then: make predict IMAGE=x.png"

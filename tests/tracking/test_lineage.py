@@ -40,8 +40,8 @@ def test_outside_a_repository_there_is_no_commit(tmp_path: Path):
 
 
 def test_the_data_are_named_by_dvcs_hash(repository: Path, params: Params):
-    out = {"path": "data/raw", "hash": "md5", "md5": "0123456789abcdef.dir"}
+    out = {"path": "data/prepared/manifest.parquet", "hash": "md5", "md5": "0123456789abcdef"}
     (repository / "dvc.lock").write_text(f"stages: {{ingest: {{outs: [{out}]}}}}\n")
-    assert lineage.data_hash(repository, params.paths) == "0123456789abcdef.dir"
+    assert lineage.data_hash(repository, params.paths) == "0123456789abcdef"
     (repository / "dvc.lock").unlink()
     assert lineage.data_hash(repository, params.paths) == ""

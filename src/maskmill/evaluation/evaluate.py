@@ -13,6 +13,7 @@ from tqdm import tqdm
 from maskmill import files
 from maskmill.data import decode
 from maskmill.data.shards import Shard
+from maskmill.evaluation.scores import clean_name
 from maskmill.inference.predict import Predictor
 from maskmill.metrics.confusion import Confusion
 
@@ -21,7 +22,7 @@ from maskmill.metrics.confusion import Confusion
 class Evaluation:
     """One model on one split."""
 
-    scores: dict[str, float]  # by `metrics.confusion`: over the split, never a mean over images
+    scores: dict[str, float]  # by `metrics.confusion`: over the split, never a mean over images; see `scores.clean_name`
     confusion: np.ndarray  # (K, K) int64, rows truth
     per_image: pd.DataFrame  # id, score: the primary metric of each image alone
     masks: dict[str, np.ndarray]  # id -> (H, W) uint8, the best and worst only
@@ -33,24 +34,32 @@ def evaluate(
 ) -> Evaluation:
     """Predict every image of the split, one at a time as serving does, and count.
 
-    Keeps the `gallery` best and `gallery` worst masks by the image's own primary metric.
+    Keeps the `gallery` best and `gallery` worst masks by the image's own primary metric. Where images of the split leak,
+    the scores come twice: over all images, and over those that nothing ties to the training images.
     """
     card = predictor.card
-    total = Confusion(card.classes, card.ignore_index)
+    total, clean = (Confusion(card.classes, card.ignore_index) for _ in range(2))
     rows: list[tuple[str, float]] = []
     seconds: list[float] = []
-    for name, (image, mask) in zip(shard.ids, tqdm(shard, title, unit="image", disable=None, leave=False), strict=True):
+    bar = tqdm(shard, title, unit="image", disable=None, leave=False)
+    for name, is_clean, (image, mask) in zip(shard.ids, shard.clean, bar, strict=True):
         one = Confusion(card.classes, card.ignore_index)
         start = time.perf_counter()
         predicted = predictor.predict(image)
         seconds.append(time.perf_counter() - start)
         one.update(predicted, mask)
         total.add(one)
+        if is_clean:
+            clean.add(one)
         rows.append((name, one.scores(foreground)[primary]))
     per_image = pd.DataFrame(rows, columns=["id", "score"])
     best, worst = best_and_worst(per_image, gallery)
     masks = {name: predictor.predict(shard[shard.ids.index(name)][0]) for name in (*best, *worst)}
-    return Evaluation(total.scores(foreground), total.matrix, per_image, masks, 1000 * statistics.median(seconds))
+    scores = total.scores(foreground)
+    if not all(shard.clean):
+        scores |= {clean_name(name): score for name, score in clean.scores(foreground).items()}
+        scores[clean_name("images")] = sum(shard.clean)
+    return Evaluation(scores, total.matrix, per_image, masks, 1000 * statistics.median(seconds))
 
 
 def best_and_worst(per_image: pd.DataFrame, count: int) -> tuple[list[str], list[str]]:

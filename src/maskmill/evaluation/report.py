@@ -48,6 +48,7 @@ class Contents:
     notice: str
     manifest: pd.DataFrame
     findings: Sequence[Mapping[str, Any]]
+    leaks: Sequence[Mapping[str, Any]]  # those that params.yaml allows; others stop the line
     train: Shard
     test: Shard
     augmentation: np.ndarray  # (H, W, 3) the preview sheet

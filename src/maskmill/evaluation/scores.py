@@ -17,6 +17,11 @@ def read(path: Path) -> dict[str, float]:
     return {name: math.nan if value is None else value for name, value in files.read_json(path).items()}
 
 
+def clean_name(metric: str) -> str:
+    """What a score is called that counts only images that nothing ties to the training images."""
+    return f"clean/{metric}"
+
+
 def best(scores: Mapping[str, float]) -> tuple[str, float]:
     """The name and value of the best score; NaN loses against any number."""
     return max(scores.items(), key=lambda item: (not math.isnan(item[1]), item[1]))

@@ -23,6 +23,8 @@ def evaluate(paths: Paths, data: Data, evaluation: Evaluation, report: Report, v
         scores = result.scores | {"parameters": predictor.card.parameters}
         score_files.write(Path(paths.metrics) / split / f"{variant}.json", scores)
         print(f"{variant}: {evaluation.primary} {scores[evaluation.primary]:.4f} over {len(shard)} {split} images")
+        if (clean := score_files.clean_name(evaluation.primary)) in scores:
+            print(f"{variant}: {clean} {scores[clean]:.4f} over {sum(shard.clean)} of them that do not leak")
     evaluation_.write_details(folder, result, data.classes)
     timing = {"ms_per_image": round(result.ms_per_image, 2), "images": len(shard)}
     files.write_json(folder / "timing.json", timing)

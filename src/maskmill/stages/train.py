@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -66,7 +67,7 @@ def train(
         files.write_text(out / "history.csv", pd.DataFrame(rows).to_csv(index=False))
         spool.add(row)
 
-    _announce(training, batches(0), variant)
+    _announce(training, batches(0), validation, variant)
     checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, fingerprint)
     known = Facts(fingerprint, variant, params | machine, data_title=data.title, **origin)
     spool = spools.begin(Path(paths.state) / spools.FOLDER, known)
@@ -102,13 +103,14 @@ def _facts(data: Data, options: dict[str, Any], training: Training, variant: str
     }  # fmt: skip
 
 
-def _announce(training: Training, batches: Any, variant: str) -> None:
+def _announce(training: Training, batches: Any, validation: Validation, variant: str) -> None:
     """Say what is about to happen and how long it will take here, from a few steps whose results are dropped."""
     train = training.train
     start = time.perf_counter()
     images, masks = next(iter(batches))
     loading = 0 if train.workers else time.perf_counter() - start
     seconds = (training.seconds_per_step(images, masks) + loading) * train.steps
+    seconds += training.seconds_of_validation(validation) * math.ceil(train.steps / train.val_every_steps)
     height, width = masks.shape[1:]
     about = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
     print(

@@ -25,10 +25,10 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def data_hash(root: Path, paths: config.Paths) -> str:
-    """DVC's hash of data/raw, as dvc.lock has it (`<md5>.dir`); "" where DVC did not make it."""
-    lock = root / "dvc.lock"
+    """DVC's hash of the manifest, as dvc.lock has it: of all pixels, masks and splits; "" where DVC did not make it."""
+    lock, manifest = root / "dvc.lock", f"{paths.prepared}/manifest.parquet"
     stages = config.read_yaml(lock).get("stages", {}) if lock.exists() else {}
     for out in (out for stage in stages.values() for out in stage.get("outs", [])):
-        if out["path"] == paths.raw:
+        if out["path"] == manifest:
             return str(out.get("md5", ""))
     return ""

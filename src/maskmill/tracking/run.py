@@ -132,5 +132,5 @@ def _dataset(title: str, digest: str) -> "Dataset":
     """The data set as MLflow shows it: a name, and DVC's hash as digest."""
     from mlflow.entities import Dataset
 
-    source = json.dumps({"tool": "dvc", "path": "data/raw", "md5": digest})
+    source = json.dumps({"tool": "dvc", "path": "data/prepared/manifest.parquet", "md5": digest})
     return Dataset(name=title, digest=digest or "unversioned", source_type="dvc", source=source)

@@ -127,6 +127,18 @@ class Training:
         self.plain.load_state_dict(before)
         return float(np.median(times[_PROBE_WARM_UP:]))
 
+    def seconds_of_validation(self, validation: Validation) -> float:
+        """Measure one image of the validation, times all of them."""
+        pixels = [height * width for height, width in validation.shard.sizes]
+        middle = int(np.argsort(pixels)[len(pixels) // 2])
+        times = []
+        for _ in range(_PROBE_WARM_UP):
+            start = time.perf_counter()
+            self._predict(validation.shard[middle][0])
+            times.append(time.perf_counter() - start)
+        self.model.train()
+        return times[-1] * sum(pixels) / pixels[middle]
+
     def _forward_backward(self, images: Tensor, masks: Tensor) -> Tensor:
         images, masks = self.fabric.to_device((images, masks))
         x = self.preprocessing.apply(images).contiguous(memory_format=torch.channels_last)
@@ -144,13 +156,8 @@ class Training:
 
     def _validate(self, loss: float, validation: Validation) -> Row:
         confusion = Confusion(validation.classes, validation.ignore_index)
-        self.model.eval()
-        with torch.inference_mode():
-            for image, mask in validation.shard:
-                pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]  # (1, C, H, W)
-                x = self.preprocessing.apply(self.fabric.to_device(pixels))
-                logits = self.model(x.contiguous(memory_format=torch.channels_last))
-                confusion.update(logits.max(1).indices[0].cpu().numpy(), mask)
+        for image, mask in validation.shard:
+            confusion.update(self._predict(image), mask)
         self.model.train()
         score = confusion.scores(validation.foreground)[validation.metric]
         if score > self.best_score:
@@ -160,6 +167,16 @@ class Training:
         row = {"step": self.step, "loss": loss, "learning_rate": rate, f"val_{validation.metric}": score}
         self.history.append(row)
         return row
+
+    def _predict(self, image: np.ndarray) -> np.ndarray:
+        """(H, W, C) uint8 -> (H, W) class ids; leaves the network in evaluation mode."""
+        self.model.eval()
+        with torch.inference_mode():
+            pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]  # (1, C, H, W)
+            x = self.preprocessing.apply(self.fabric.to_device(pixels))
+            logits = self.model(x.contiguous(memory_format=torch.channels_last))
+            ids: np.ndarray = logits.max(1).indices[0].cpu().numpy()
+        return ids
 
     def _guard(self, loss: float, title: str) -> None:
         if not np.isfinite(loss):
