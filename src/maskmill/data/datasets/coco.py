@@ -32,8 +32,8 @@ def coco(
         raise MaskmillError(f"{where}: got {{}}; needed is one line `FILE.json: FOLDER_OF_ITS_IMAGES` at least")
     if data.background is None or data.values is not None:
         raise MaskmillError(
-            f"params.yaml: data.background {data.background!r}, data.values {data.values!r}; COCO leaves pixels without "
-            "an object, and its masks are drawn as ids: name the class of those pixels, and set values: null"
+            f"params.yaml: data.background {data.background!r}, data.values {data.values!r}; COCO leaves pixels "
+            "without an object, and its masks are drawn as ids: name the class of those pixels, and set values: null"
         )
     found = [row for file, images in annotations.items() for row in _images(folder, file, images, data, where)]
     found.sort(key=lambda row: _names.natural(row[1]))

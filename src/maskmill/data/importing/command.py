@@ -37,7 +37,7 @@ def run(folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = Fal
             say(f"kept        what stood in {target} is in {moved}; delete it when nobody needs it")
     _write_settings(plan, paths, say)
     placing.version(target)
-    say(f"versioned   {len(plan.files)} files by DVC, {target}.dvc; commit it with {PARAMS} and {paths.source_config}")
+    say(f"versioned   {len(plan.files)} files by DVC; commit what says so: git add {target.parent} {PARAMS}")
     say("next        make pipeline")
 
 
@@ -81,9 +81,15 @@ def warnings(plan: Plan) -> list[str]:
     ):
         if lacking:
             told.append(f"{len(lacking)} {kind} without {other}: {_first(lacking)}; `make pipeline` will stop there")
-    for group, counts in list(planning.torn(pairs).items())[:_SHOWN]:
-        split = ", ".join(f"{name} {counts[name]}" for name in config.SPLITS if counts[name])
-        told.append(f"the given split tears the group {group}: {split}; `make pipeline` will stop there (splits.given)")
+    if plan.settings["splits.given"] and (torn := planning.torn(pairs)):
+        named = "; ".join(
+            f"{group} ({', '.join(f'{name} {counts[name]}' for name in config.SPLITS if counts[name])})"
+            for group, counts in list(torn.items())[:_SHOWN]
+        )
+        told.append(
+            f"the given split tears {len(torn)} groups: {named}{' ..' if len(torn) > _SHOWN else ''}; `make pipeline` "
+            "will stop there: splits.given: false makes a new split, splits.allow_leaks names what may leak"
+        )
     if plan.contents.broken:
         told.append(f"{len(plan.contents.broken)} files cannot be read: {_first(plan.contents.broken)}")
     for key, named in plan.contents.needs.items():

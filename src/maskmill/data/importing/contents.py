@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -61,14 +60,16 @@ def read(pairs: Sequence[Pair], decoding: Decoding) -> Contents:
         raise MaskmillError(f"no mask could be read:\n{listed}")
     if found.coloured and found.plain and any(isinstance(pair.mask, Path) for pair in pairs):
         raise MaskmillError(
-            f"{len(found.coloured)} masks hold colours ({found.coloured[0]}), {len(found.plain)} hold one value a pixel "
-            f"({found.plain[0]}); bring all to one form"
+            f"{len(found.coloured)} masks hold colours ({found.coloured[0]}), {len(found.plain)} hold one value "
+            f"per pixel ({found.plain[0]}); bring all to one form"
         )
     return found
 
 
 def thumbnail(image: Path, channels: int, decoding: Decoding) -> np.ndarray:
     """The image as 16 x 16 grey levels."""
+    import cv2
+
     pixels = decode.image(image, channels, decoding).mean(axis=2)
     small: np.ndarray = cv2.resize(pixels, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     return small

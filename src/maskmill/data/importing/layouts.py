@@ -16,8 +16,8 @@ _IMAGES = {
     "image", "images", "img", "imgs", "jpegimages", "photos", "frames", "scans", "input", "inputs", "originals", "x",
 }  # fmt: skip
 _MASKS = {
-    "mask", "masks", "label", "labels", "gt", "gts", "groundtruth", "truth", "annot", "annotation", "annotations", "seg",
-    "segmentation", "segmentations", "segmentationclass", "target", "targets", "y",
+    "mask", "masks", "label", "labels", "gt", "gts", "groundtruth", "truth", "annot", "annotation", "annotations",
+    "seg", "segmentation", "segmentations", "segmentationclass", "target", "targets", "y",
 }  # fmt: skip
 _SUFFIX = re.compile(r"[_\-. ](mask|masks|label|labels|lbl|seg|segmentation|gt|annot|annotation|l)$", re.IGNORECASE)
 _ENDING = re.compile(r"[_\-. ][A-Za-z]\w*$")
@@ -41,8 +41,8 @@ def recognise(folder: Path) -> Layout:
     if made := _coco(folder, found) or _table(folder, found) or _folders(folder, found):
         return made
     raise MaskmillError(
-        f"{folder}: no layout that is known. Known are: a folder `images` and a folder `masks` with equal names but for "
-        "the ending, or masks named like their image and `_mask`; either once, or once for train, val and test; a CSV "
+        f"{folder}: no layout that is known. Known are: a folder `images` and a folder `masks` with equal names but "
+        "for the ending, or masks named like their image and `_mask`; either once, or once for train, val and test; a CSV "
         "with the columns image,mask; COCO's JSON. docs/own-data.md shows each"
     )
 
@@ -127,8 +127,8 @@ def _folders(folder: Path, found: Sequence[Path]) -> Layout | None:
     for kind, patterns in (("images", candidates), ("masks", roles["mask"])):
         if len(patterns) > 1:
             raise MaskmillError(
-                f"{folder}: {kind} could be in {', '.join(sorted(patterns))}; keep one and move the others out, or name "
-                f"it in data/source.yaml (docs/own-data.md)"
+                f"{folder}: {kind} could be in {', '.join(sorted(patterns))}; keep one and move the others out, "
+                "or name it in data/source.yaml (docs/own-data.md)"
             )
     if not candidates:
         return None
