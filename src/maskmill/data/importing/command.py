@@ -82,12 +82,12 @@ def warnings(plan: Plan) -> list[str]:
         if lacking:
             told.append(f"{len(lacking)} {kind} without {other}: {_first(lacking)}; `make pipeline` will stop there")
     if plan.settings["splits.given"] and (torn := planning.torn(pairs)):
-        named = "; ".join(
+        each = "; ".join(
             f"{group} ({', '.join(f'{name} {counts[name]}' for name in config.SPLITS if counts[name])})"
             for group, counts in list(torn.items())[:_SHOWN]
         )
         told.append(
-            f"the given split tears {len(torn)} groups: {named}{' ..' if len(torn) > _SHOWN else ''}; `make pipeline` "
+            f"the given split tears {len(torn)} groups: {each}{' ..' if len(torn) > _SHOWN else ''}; `make pipeline` "
             "will stop there: splits.given: false makes a new split, splits.allow_leaks names what may leak"
         )
     if plan.contents.broken:

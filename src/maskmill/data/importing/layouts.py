@@ -42,8 +42,8 @@ def recognise(folder: Path) -> Layout:
         return made
     raise MaskmillError(
         f"{folder}: no layout that is known. Known are: a folder `images` and a folder `masks` with equal names but "
-        "for the ending, or masks named like their image and `_mask`; either once, or once for train, val and test; a CSV "
-        "with the columns image,mask; COCO's JSON. docs/own-data.md shows each"
+        "for the ending, or masks named like their image and `_mask`; either once, or once for train, val and test; a "
+        "CSV with the columns image,mask; COCO's JSON. docs/own-data.md shows each"
     )
 
 
