@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -118,9 +119,15 @@ def _is_list(path: Path) -> bool:
 def _folders(folder: Path, found: Sequence[Path]) -> Layout | None:
     pictures = [path for path in found if path.suffix.lower() in _files.SUFFIXES]
     roles: dict[str, set[str]] = {"image": set(), "mask": set(), "": set()}
-    for parent in {path.parent for path in pictures}:
-        pattern, role = _pattern(parent.relative_to(folder).parts)
-        roles[role].add(pattern)
+    untold = []
+    for parent in {path.parent.relative_to(folder) for path in pictures}:
+        pattern, role = _pattern(parent.parts)
+        if (pattern, role) == (".", ""):
+            untold.append(parent)
+        else:
+            roles[role].add(pattern)
+    if untold:
+        roles[""].add(Path(os.path.commonpath(untold)).as_posix())
     if not roles["mask"]:
         return _one_folder(folder, sorted(roles["image"] | roles[""]), pictures)
     candidates = roles["image"] or roles[""]
@@ -154,8 +161,10 @@ def _pattern(parts: tuple[str, ...]) -> tuple[str, str]:
         else:
             made.append(part)
         words = set(re.findall(r"[a-z]+", rest.lower())) | {re.sub(r"[^a-z]", "", rest.lower())}
-        if not role and words & (_IMAGES | _MASKS):
-            role, end = ("mask" if words & _MASKS else "image"), place
+        if words & _MASKS and role != "mask":  # images/masks holds masks
+            role, end = "mask", place
+        elif words & _IMAGES and not role:
+            role, end = "image", place
     return "/".join(made[:end]) or ".", role
 
 
