@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskmill import config
+from maskmill import config, files
 from maskmill.data import decode
 from tests.pipelines.conftest import Workspace, clone
 
@@ -60,7 +60,7 @@ def test_a_folder_becomes_the_data_in_one_command(workspace: Workspace, tmp_path
     assert is_versioned(workspace)
     for line in (
         "found       images in images, masks in masks: 6 pairs (data/source.yaml)",
-        "class       0 -> wall, 5",
+        "class       0 -> wall, 49.49% of pixels (data.classes, data.values)",
         "background  none: every class counts as foreground (data.background)",
         "images      grey (data.in_channels), 40 x 40, 40 x 41 px; trained on crops of 32 x 32 (augmentation.crop_px)",
         "groups      each image alone: groups, blocks (data/source.yaml)",
@@ -95,6 +95,51 @@ def test_a_given_split_that_tears_a_group_is_told_and_the_void_ignored(workspace
     )
 
 
+def test_coco_is_drawn_when_it_is_ingested(workspace: Workspace, tmp_path: Path):
+    folder = tmp_path / "cars"
+    for place, split in enumerate(("train", "val")):
+        decode.write_png(folder / split / "1.png", np.full((20, 30, 3), 90 + place, np.uint8))
+        square = {"image_id": 1, "category_id": 4, "segmentation": [[2, 2, 12, 2, 12, 8, 2, 8]]}
+        content = {
+            "images": [{"id": 1, "file_name": "1.png", "height": 20, "width": 30}],
+            "categories": [{"id": 4, "name": "car/van"}, {"id": 2, "name": "person"}],
+            "annotations": [square],
+        }
+        files.write_json(folder / f"annotations/instances_{split}.json", content)
+    done = bring(workspace, folder)
+    assert done.returncode == 0, done.stderr
+    data = params(workspace).data
+    assert (data.classes, data.background, data.in_channels) == (("background", "person", "car_van"), "background", 3)
+    assert "split       new, by maskmill: the source gives no test (splits)" in done.stdout
+    assert "warning     2 groups cannot fill train, val and test" in done.stdout
+    listed = workspace.run(sys.executable, "-m", "maskmill.stages", "ingest")
+    assert listed.returncode == 0, listed.stderr
+    mask = decode.mask(workspace.root / "data/raw/masks/train__1.png")
+    assert (mask.shape, int((mask == 2).sum()), int((mask == 0).sum())) == ((20, 30), 60, 540)
+    assert is_versioned(workspace)
+    refused = bring(workspace, folder, "--classes", "a,b")
+    assert "COCO's categories name the classes, and crowds are ignored; leave them out" in refused.stderr
+
+
+def test_a_list_says_groups_and_split_and_a_file_names_the_colours(workspace: Workspace, tmp_path: Path):
+    folder, lines = tmp_path / "listed", ["image,mask,group,split"]
+    codes = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
+    for i, split in enumerate(("train", "val", "test")):
+        decode.write_png(folder / f"x/{i}.png", np.full((8, 8), 40 * i, np.uint8))
+        decode.write_png(folder / f"y/{i}.png", codes[np.arange(64).reshape(8, 8) % 2])
+        lines.append(f"x/{i}.png,y/{i}.png,patient{i},{split}")
+    files.write_text(folder / "list.csv", "\n".join(lines))
+    files.write_text(folder / "class_dict.csv", "name,r,g,b\nbackground,0,0,0\nblood,255,0,0\n")
+    done = bring(workspace, folder)
+    assert done.returncode == 0, done.stderr
+    made = params(workspace)
+    assert made.data.values == {"#000000": "background", "#ff0000": "blood"}
+    assert made.splits.given
+    assert made.augmentation.crop_px is None
+    assert "groups      3 of the list (data/source.yaml)" in done.stdout
+    assert (workspace.root / "data/source/class_dict.csv").exists()
+
+
 def test_other_files_are_put_aside_only_when_told_and_never_lost(workspace: Workspace, tmp_path: Path):
     first = draw(tmp_path / "first", [f"{{}}/{i}" for i in range(3)])
     second = draw(tmp_path / "second", [f"{{}}/{name}" for name in "abc"], first=1)
@@ -127,19 +172,34 @@ def test_files_that_are_there_already_are_only_described(workspace: Workspace):
     assert "kept        data/splits.csv: it names 1 of the 3 groups, whose splits stay" in kept.stdout
 
 
+KILLED = """
+import os, shutil, sys
+from pathlib import Path
+from maskmill import files
+from maskmill.data.importing import command, placing
+
+module, name, calls = {module}, {name!r}, int({calls})
+real = getattr(module, name)
+
+def killed(*args, **options):
+    global calls
+    calls -= 1
+    if not calls:
+        os._exit(9)
+    return real(*args, **options)
+
+setattr(module, name, killed)
+command.run(Path({folder!r}), command.Wishes())
+"""
+
+
 def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace, tmp_path: Path):
     folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)])
-    for step in ("placing.copy", "shutil.copy2", "files.write_text", "placing.version"):
-        code = (
-            "import os, sys; from maskmill.data.importing import command, placing\n"
-            "from maskmill import files; import shutil\n"
-            f"calls = []; real = {step}\n"
-            "def killed(*a, **k): calls.append(1); len(calls) > 1 and os._exit(9); "
-            f"{'os._exit(9)' if 'placing' in step else 'return real(*a, **k)'}\n"
-            f"{step} = killed\n"
-            f"command.run({'__import__("pathlib").Path'}({str(folder)!r}), command.Wishes())\n"
-        )
-        assert workspace.run(sys.executable, "-c", code).returncode == 9, step
+    for module, name, calls in (("shutil", "copy2", 3), ("files", "write_text", 1), ("files", "write_text", 2),
+                                ("files", "write_text", 3), ("placing", "version", 1)):  # fmt: skip
+        code = KILLED.format(module=module, name=name, calls=calls, folder=str(folder))
+        done = workspace.run(sys.executable, "-c", code)
+        assert done.returncode == 9, (module, name, calls, done.stderr)
     done = bring(workspace, folder)
     assert done.returncode == 0, done.stderr
     assert is_versioned(workspace)

@@ -44,7 +44,8 @@ def test_files_stay_where_they_are_and_are_not_opened(paths, data):
 def test_what_is_made_is_drawn_as_png_with_class_ids(paths, data):
     Path("data/source/train.json").write_text(
         '{"images": [{"id": 1, "file_name": "a.jpg", "height": 3, "width": 3}], '
-        '"categories": [{"id": 5, "name": "bar"}],"annotations": [{"image_id": 1, "category_id": 5, "segmentation": {"size": [3, 3], "counts": [3, 3, 3]}}]}'
+        '"categories": [{"id": 5, "name": "bar"}], '
+        '"annotations": [{"image_id": 1, "category_id": 5, "segmentation": {"size": [3, 3], "counts": [3, 3, 3]}}]}'
     )
     Path("data/source/a.jpg").write_bytes(b"not read")
     Path("data/source.yaml").write_text("kind: coco\nannotations: {train.json: .}\n")

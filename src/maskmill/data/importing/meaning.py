@@ -40,6 +40,8 @@ def guess(
     """
     if ignore is not None and ignore not in found:
         raise MaskmillError(f"--ignore: no mask holds {ignore}; they hold {_listed(found)}")
+    if not isinstance(named, Mapping) and len(set(named)) < len(named):
+        raise MaskmillError(f"--classes: {', '.join(named)} names a class twice; each value has its own")
     values = sorted(value for value in found if value != ignore)
     table: dict[Value, str]
     unnamed = IGNORE_INDEX not in named if isinstance(named, Mapping) else len(named) in (0, len(values) - 1)

@@ -54,6 +54,7 @@ def test_a_file_names_values_and_says_what_is_ignored():
         ((0, 1), {"background": "cell"}, "--background: 'cell' is none of the classes class_0, class_1, nor `none`"),
         (tuple(range(0, 100, 2)), {}, "masks hold 50 values, 0, 2, 4"),
         (tuple(range(251)), {}, "251 classes; from 2 to 250 can be learnt"),
+        ((0, 1, 2), {"named": ["a", "a", "b"]}, "--classes: a, a, b names a class twice"),
         ((0,), {}, "1 classes; from 2 to 250 can be learnt"),
         ((0, 5), {"named": {0: "a", 1: "b"}}, "masks hold 5, which the file of class names lacks; add them"),
     ],
