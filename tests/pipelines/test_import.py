@@ -193,6 +193,20 @@ command.run(Path({folder!r}), command.Wishes())
 """
 
 
+def test_data_that_dvc_brings_from_elsewhere_stay_so_until_they_are_replaced(workspace: Workspace, tmp_path: Path):
+    elsewhere = draw(tmp_path / "share", [f"{{}}/{i}" for i in range(3)])
+    assert workspace.run("git", "rm", "--quiet", "-r", "--cached", "data/source").returncode == 0
+    shutil.rmtree(workspace.root / "data/source")
+    assert workspace.dvc("import-url", "--quiet", str(elsewhere), "data/source").returncode == 0
+    done = bring(workspace, "data/source")
+    assert f"versioned   by DVC already, which brings data/source from {elsewhere}" in done.stdout, done.stderr
+    assert workspace.dvc("update", "data/source.dvc").returncode == 0
+    own = bring(workspace, draw(tmp_path / "own", [f"{{}}/{name}" for name in "abc"]), "--replace")
+    assert own.returncode == 0, own.stderr
+    assert "deps" not in (workspace.root / "data/source.dvc").read_text()
+    assert is_versioned(workspace)
+
+
 def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace, tmp_path: Path):
     folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)])
     for module, name, calls in (("shutil", "copy2", 3), ("files", "write_text", 1), ("files", "write_text", 2),

@@ -31,13 +31,17 @@ def run(folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = Fal
         raise MaskmillError(f"{folder}: no such folder; name the one that holds the images and masks")
     plan = planning.make(folder, wishes, params)
     tell(plan, say)
-    if placing.check_free(folder, target, plan.files, replace=replace):
+    if copied := placing.check_free(folder, target, plan.files, replace=replace):
         moved = placing.copy(folder, target, plan.files, Path(paths.state) / "replaced", link=link)
         if moved:
             say(f"kept        what stood in {target} is in {moved}; delete it when nobody needs it")
     _write_settings(plan, paths, say)
-    placing.version(target)
-    say(f"versioned   {len(plan.files)} files by DVC; commit what says so: git add {target.parent} {PARAMS}")
+    elsewhere = placing.follows(target)
+    if elsewhere and not copied:
+        say(f"versioned   by DVC already, which brings {target} from {elsewhere}")
+    else:
+        placing.version(target)
+        say(f"versioned   {len(plan.files)} files by DVC; commit what says so: git add {target.parent} {PARAMS}")
     say("next        make pipeline")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from maskmill import repository
+from maskmill import config, repository
 from maskmill.errors import MaskmillError
 
 _KEEP = ".gitkeep"
@@ -72,8 +72,22 @@ def copy(folder: Path, target: Path, files: Iterable[Path], aside: Path, *, link
     return moved
 
 
+def follows(target: Path) -> str:
+    """The address that DVC brings the folder from (`dvc import-url`); empty where the files are the user's own."""
+    stage = _stage(target)
+    deps = config.read_yaml(stage).get("deps") if stage.exists() else None
+    return str(deps[0]["path"]) if deps else ""
+
+
+def _stage(target: Path) -> Path:
+    return target.with_name(f"{target.name}.dvc")
+
+
 def version(target: Path) -> None:
     """Have DVC keep the folder's present state. Raises: MaskmillError with what DVC said."""
+    if follows(target):  # `dvc add` would keep the address, and the next `dvc update` bring back the other files
+        stage = _stage(target)
+        stage.rename(free(stage.with_name(f"{stage.name}.bak")))
     repository.forget(target / _KEEP)
     (target / _KEEP).unlink(missing_ok=True)
     repository.dvc("add", "--quiet", str(target), what="import: the files are in place, but not versioned")
