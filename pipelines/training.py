@@ -28,6 +28,7 @@ from maskmill import config
 from maskmill.check import check_metrics
 from maskmill.errors import MaskmillError
 from maskmill.processes import watch_parent
+from maskmill.repository import check_inside
 from pipelines import dag, page, registry, summary, workspace
 from pipelines.repro import Commands
 
@@ -54,6 +55,7 @@ def training(update_data: bool = True, parallel: Annotated[int, Field(ge=1, le=6
 
 def _train(update_data: bool, parallel: int) -> State[Any]:
     params = config.load()
+    check_inside(params.paths.versioned)
     check_metrics(params)  # all else that is wrong fails in its stage
     say = get_run_logger().info
     with workspace.alone(Path(params.paths.state), say), Commands() as commands:

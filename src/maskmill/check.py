@@ -6,6 +6,7 @@ from maskmill import components
 from maskmill.config import Data, Params
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
+from maskmill.repository import check_inside
 
 
 def check(params: Params) -> None:
@@ -14,6 +15,7 @@ def check(params: Params) -> None:
     from maskmill.data import augmentation
     from maskmill.training import hardware
 
+    check_inside(params.paths.versioned)
     check_metrics(params)
     for variant in params.variants:
         check_variant(variant, params.models[variant], params.data)

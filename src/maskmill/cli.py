@@ -1,4 +1,4 @@
-"""Predict with the champion, ask the gate, hold params.yaml against the code, start and stop the servers."""
+"""Bring in own data, predict with the champion, ask the gate, check params.yaml, start and stop the servers."""
 
 import sys
 from pathlib import Path
@@ -12,6 +12,8 @@ from maskmill.errors import MaskmillError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 remotes = typer.Typer(no_args_is_help=True, help="Where data, models and the cache of runs are kept.")
 app.add_typer(remotes, name="remote")
+data = typer.Typer(no_args_is_help=True, help="Your own images and masks.")
+app.add_typer(data, name="data")
 _STRICT_REFUSED = 3
 _NOT_ALL_UP = 3
 
@@ -93,6 +95,32 @@ def remote_set(
 
     remote.configure(url, endpoint)
     print(f"remote: {url}, in .dvc/config (commit it); flows pull first and push last; by hand: dvc push --run-cache")
+
+
+@data.command("import")
+def data_import(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Images and masks; data/source if they are there.")],
+    classes: Annotated[str, typer.Option(help="Names in the order of the values in the masks: sky,road,tree.")] = "",
+    background: Annotated[str | None, typer.Option(help="The class that no score counts, or none.")] = None,
+    ignore: Annotated[
+        str | None, typer.Option(help="Value or #rrggbb in the masks that takes part in nothing.")
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Regular expression on the names: '(?P<group>.+)_(?P<order>\\d+)'.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Name of the data in the report.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in the registry.")] = None,
+    link: Annotated[bool, typer.Option("--link", help="Hard links instead of copies.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Put other files in data/source aside.")] = False,
+) -> None:
+    """Recognise images and masks, guess what they mean, write it to params.yaml and data/source.yaml, version them."""
+    from maskmill.data.importing import command
+    from maskmill.data.importing.plan import Wishes
+
+    named = tuple(part.strip() for part in classes.split(",")) if classes else ()
+    value = int(ignore) if ignore is not None and ignore.isdecimal() else ignore and ignore.lower()
+    wishes = Wishes(named, background, value, groups, title, name)
+    command.run(folder, wishes, link=link, replace=replace)
 
 
 @app.command()

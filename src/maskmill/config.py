@@ -68,6 +68,11 @@ class Paths(Section):
     reports: Inside
     state: Inside
 
+    @property
+    def versioned(self) -> dict[str, str]:
+        """What git or DVC writes; `state` may be a link to another disk."""
+        return {key: path for key, path in self.model_dump().items() if key != "state"}
+
 
 class Decoding(Section):
     """How a file becomes pixels, wherever one is read; stored with the model, so that serving reads as training did."""

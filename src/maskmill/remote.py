@@ -1,12 +1,11 @@
 """Where data, models and the cache of runs are kept beside this machine: DVC's default remote."""
 
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from maskmill.errors import MaskmillError
+from maskmill.repository import dvc
 
 NAME = "maskmill"
 _PACKAGES = {"s3": "dvc_s3", "gs": "dvc_gs", "azure": "dvc_azure", "ssh": "dvc_ssh", "https": "dvc_http"}
@@ -36,19 +35,12 @@ def configure(url: str, endpoint: str | None = None) -> None:
     if endpoint and scheme != "s3":
         raise MaskmillError(f"remote: --endpoint is for s3:// remotes, got {url!r}")
     location = url if scheme else str(Path(url).expanduser())
-    _dvc("remote", "add", "--force", "--default", NAME, location)
-    _dvc("remote", "modify", NAME, "verify", "true")
+    dvc("remote", "add", "--force", "--default", NAME, location, what="remote")
+    dvc("remote", "modify", NAME, "verify", "true", what="remote")
     if endpoint:
-        _dvc("remote", "modify", NAME, "endpointurl", endpoint)
+        dvc("remote", "modify", NAME, "endpointurl", endpoint, what="remote")
 
 
 def _secret(url: str) -> bool:
     parts = urlsplit(url)
     return bool(parts.password or parts.query or (parts.username and parts.scheme != "ssh"))
-
-
-def _dvc(*arguments: str) -> None:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MaskmillError(f"remote: `dvc {' '.join(arguments)}` ended with {done.returncode}: {done.stderr.strip()}")

@@ -10,6 +10,7 @@ from maskmill import components, config, stages
 from maskmill.errors import MaskmillError
 from maskmill.files import NO_SPACE
 from maskmill.processes import die_with_parent
+from maskmill.repository import check_inside
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(name: str, variant: str | None = None) -> None:
     stage = components.factory(stages.__name__, name, "stage")
     params = config.load()
+    check_inside(params.paths.versioned)
     if "variant" not in inspect.signature(stage).parameters:
         if variant is not None:
             raise MaskmillError(f"stage {name} runs once, without a variant; got {variant!r}")

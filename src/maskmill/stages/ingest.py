@@ -1,47 +1,56 @@
-"""ingest: bring images and masks from their source to one form, data/raw."""
+"""ingest: list the pairs of the source, and draw those that are no files yet."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from maskmill import config, files
 from maskmill.config import Data, Paths
 from maskmill.data import datasets, decode
-from maskmill.errors import MaskmillError
-
-_SHOWN = 20  # bad files named in the message
+from maskmill.data.datasets import Pair
 
 
 def ingest(paths: Paths, data: Data) -> None:
-    """Write data/raw: images/<id>.png, masks/<id>.png (class ids) and index.csv (id, group, order).
+    """Write data/raw: index.csv, and images/<id>.png, masks/<id>.png for what the source makes.
 
-    Raises: MaskmillError that names every file that cannot be read.
+    A user's files stay where they are, unread: the index names them, relative to the repository's top folder.
+    Raises: MaskmillError that names what is wrong with the source.
     """
     raw, source = Path(paths.raw), Path(paths.source_config)
-    pairs = list(datasets.create(config.read_yaml(source), Path(paths.source), data, source))
-    broken: list[str] = []
-    for pair in tqdm(pairs, "ingest", unit="pair", disable=None):
-        for folder, read in (("images", pair.read_image), ("masks", pair.read_mask)):
-            if read is None:  # reported by validate, with all the others
-                (raw / folder / f"{pair.id}.png").unlink(missing_ok=True)
-                continue
-            try:
-                decode.write_png(raw / folder / f"{pair.id}.png", read())
-            except decode.DecodeError as error:
-                broken.append(str(error))
-    if broken:
-        more = f"\n... and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-        listed = "\n".join(broken[:_SHOWN])
-        raise MaskmillError(f"{len(broken)} of the files in {paths.source} cannot be used:\n{listed}{more}")
-    _drop_strangers(raw, {pair.id for pair in pairs})
-    index = pd.DataFrame([(p.id, p.group, p.order) for p in pairs], columns=["id", "group", "order"])
+    pairs = datasets.create(config.read_yaml(source), Path(paths.source), data, source)
+    rows = [_row(pair, raw) for pair in tqdm(pairs, "ingest", unit="pair", disable=None)]
+    index = pd.DataFrame(rows).sort_values("id", ignore_index=True)
+    _drop_strangers(raw, {*index["image"], *index["mask"]})
     files.write_text(raw / "index.csv", index.to_csv(index=False))
-    print(f"ingest: {len(index)} pairs in {index['group'].nunique()} groups -> {raw}")
+    given = f", split given: {', '.join(sorted(set(index['split']) - {''}))}" if index["split"].any() else ""
+    print(f"ingest: {len(index)} pairs in {index['group'].nunique()} groups{given} -> {raw / 'index.csv'}")
 
 
-def _drop_strangers(raw: Path, ids: set[str]) -> None:
-    """Delete files of pairs that the source no longer has: a stage run by hand finds the folder as it was."""
+def _row(pair: Pair, raw: Path) -> dict[str, object]:
+    return {
+        "id": pair.id,
+        "image": _place(pair.image, raw / "images" / f"{pair.id}.png"),
+        "mask": _place(pair.mask, raw / "masks" / f"{pair.id}.png"),
+        "group": pair.group,
+        "sequence": pair.sequence or pair.group,
+        "order": pair.order,
+        "split": pair.split,
+    }
+
+
+def _place(side: Path | Callable[[], np.ndarray] | None, made: Path) -> str:
+    """Where the file lies; it is written to `made` where there is none. Empty: reported by validate with the others."""
+    if side is None or isinstance(side, Path):
+        return "" if side is None else side.as_posix()
+    decode.write_png(made, side())
+    return made.as_posix()
+
+
+def _drop_strangers(raw: Path, kept: set[str]) -> None:
+    """Delete what is in no pair any more: a stage that is run by hand finds the folder as it was."""
     for path in (path for folder in ("images", "masks") for path in (raw / folder).glob("*.png")):
-        if path.stem not in ids:
+        if path.as_posix() not in kept:
             path.unlink()

@@ -1,72 +1,119 @@
-"""A user's own files: `images/` and `masks/` below data/source, paired by the file name without its ending."""
+"""A user's own files: folders of images and masks below data/source, paired by the file name without its ending."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from maskmill.config import IGNORE, Data
-from maskmill.data import decode
-from maskmill.data.datasets import Pair
+from maskmill.config import Data
+from maskmill.data.datasets import Pair, _files, _names
 from maskmill.errors import MaskmillError
 
+_SPLIT = "{split}"
 
-def folder(*, folder: Path, data: Data, group_until: str | None = None) -> Iterator[Pair]:
-    """Pairs in order of name; `group_until` cuts the group out of the name (`_` makes `0016E5` of `0016E5_00390`).
 
-    Without it every image is its own group. Raises: MaskmillError when a folder is missing or empty, or two files
-    share a name.
+def folder(
+    *,
+    folder: Path,
+    data: Data,
+    images: str = "images",
+    masks: str = "masks",
+    image_suffix: str = "",
+    mask_suffix: str = "",
+    groups: str | None = None,
+    blocks: int | None = None,
+) -> Iterator[Pair]:
+    """Pairs in order of name, of the folders `images` and `masks`; the suffixes are what their names end in besides.
+
+    `{split}` in both stands for train, val and test, which then are the given split; it is found by itself as
+    `{split}/images` and `images/{split}`. `groups` and `blocks`: see `_names.grouped`. Without them every image is its
+    own group. Raises: MaskmillError when a folder is missing or empty, or two files share a name.
     """
-    images, masks = _by_stem(folder / "images"), _by_stem(folder / "masks")
-    table = _table(data)
-    for order, stem in enumerate(sorted(images.keys() | masks.keys())):
-        image, mask = images.get(stem), masks.get(stem)
-        yield Pair(
-            id=stem,
-            group=stem.split(group_until)[0] if group_until else stem,
-            order=order,
-            read_image=partial(decode.image, image, data.in_channels) if image else None,
-            read_mask=partial(_class_ids, mask, table, data) if mask else None,
-        )
+    where = "data/source.yaml: kind.images"
+    images, masks = _layout(folder, images, masks, where)
+    parts = _parts(folder, images, masks, where) if _SPLIT in images else {"": ""}
+    found = [
+        (parts[part], *row) for part in parts for row in _pairs(folder, images, masks, image_suffix, mask_suffix, part)
+    ]
+    found.sort(key=lambda row: _names.natural(row[1]))
+    names = [name for _, name, _, _ in found]
+    if blocks is not None and parts != {"": ""}:
+        raise MaskmillError("data/source.yaml: kind.blocks: the split is given by folders; delete `blocks`")
+    twice = len(set(names)) < len(names)  # train/1.png and test/1.png are two images
+    places = _names.grouped(names, groups, blocks, "data/source.yaml: kind")
+    for (split, name, image, mask), (group, sequence, order) in zip(found, places, strict=True):
+        identity = _names.identity(f"{split}/{name}" if twice else name)
+        own = groups is None and blocks is None
+        yield Pair(identity, image, mask, identity if own else group, order, sequence, split)
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    for path in paths:
-        if path.suffix.lower() not in decode.SUFFIXES or not path.is_file():
-            continue
-        if path.stem in found:
-            raise MaskmillError(f"{found[path.stem]} and {path} have one name; a pair is found by it: rename one")
-        found[path.stem] = path
-    if not found:
+def _layout(folder: Path, images: str, masks: str, where: str) -> tuple[str, str]:
+    """`images` and `masks` with the place of `{split}` in them, where train, val and test are there."""
+    for value in (images, masks):
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise MaskmillError(f"{where}, kind.masks: {value!r} leads out of {folder}; name a folder below it")
+    if (_SPLIT in images) != (_SPLIT in masks):
+        raise MaskmillError(f"{where}: got {images!r} and {masks!r}; {_SPLIT} stands in both or in neither")
+    if _SPLIT in images:
+        return images, masks
+    for pattern in (f"{_SPLIT}/{{0}}", f"{{0}}/{_SPLIT}"):
+        of_images, of_masks = (pattern.replace("{0}", value) for value in (images, masks))
+        if images != "." and _named(folder, of_images):
+            return of_images, of_masks
+    return images, masks
+
+
+def _named(folder: Path, pattern: str) -> dict[str, str]:
+    """Name of a folder that stands for `{split}` in the pattern -> its split, for those that are there."""
+    before, _, after = pattern.partition(_SPLIT)
+    top, _, prefix = before.rpartition("/")
+    after, _, rest = after.partition("/")
+    names: dict[str, str] = {}
+    for path in sorted((folder / top).iterdir()) if (folder / top).is_dir() else []:
+        word = path.name.removeprefix(prefix).removesuffix(after)
+        if path.name == f"{prefix}{word}{after}" and _names.is_split(word) and (path / rest).is_dir():
+            names[word] = _names.split_of(word)
+    return names
+
+
+def _parts(folder: Path, images: str, masks: str, where: str) -> dict[str, str]:
+    parts = _named(folder, images) | _named(folder, masks)
+    if not parts:
         raise MaskmillError(
-            f"{folder}: no image files; put them there ({', '.join(decode.SUFFIXES)}), "
-            "or choose another `kind` in data/source.yaml"
+            f"{where}: {folder / images}: no folder train, val or test there; make one, or drop {_SPLIT}"
         )
-    return found
+    splits = list(parts.values())
+    if twice := [part for part in parts if splits.count(parts[part]) > 1]:
+        raise MaskmillError(f"{where}: {folder}: {', '.join(twice)} are names of one split; put them into one folder")
+    if not images.startswith(_SPLIT):
+        top = folder / images.partition(_SPLIT)[0]
+        for path in _files.by_name(top).values():
+            if path.relative_to(top).parts[0] not in parts:
+                raise MaskmillError(f"{path} stands beside {', '.join(parts)}; move it into one of them")
+    return parts
 
 
-def _table(data: Data) -> np.ndarray | None:
-    """Stored value -> class id as a 256-entry table; -1 where data.values says nothing."""
-    if data.values is None:
-        return None
-    table = np.full(256, -1, dtype=np.int16)
-    for value, name in data.values.items():
-        table[int(value)] = data.ignore_index if name == IGNORE else data.classes.index(name)
-    return table
-
-
-def _class_ids(path: Path, table: np.ndarray | None, data: Data) -> np.ndarray:
-    stored = decode.mask(path)
-    if table is None:
-        return stored
-    ids = table[stored]
-    if unknown := np.unique(stored[ids < 0]).tolist():
-        raise decode.DecodeError(
-            f"{path}: stored values {unknown} have no meaning; data.values in params.yaml "
-            f"knows {sorted(data.values or {})}"
-        )
-    mapped: np.ndarray = ids.astype(np.uint8)
-    return mapped
+def _pairs(
+    folder: Path, images: str, masks: str, image_suffix: str, suffix: str, part: str
+) -> Iterator[tuple[str, Path | None, Path | None]]:
+    """Name, image and mask of every pair of one split, or of all where `part` is empty."""
+    of_images, of_masks = (folder / value.replace(_SPLIT, part) for value in (images, masks))
+    for path in (of_images, of_masks):
+        if path.is_symlink():
+            raise MaskmillError(f"{path}: a folder that is a link; DVC does not version what it leads to: copy it")
+    found = {
+        "images": _files.by_name(of_images, image_suffix, without=of_masks if of_masks != of_images else None),
+        "masks": _files.by_name(of_masks, suffix, without=of_images if of_masks != of_images else None),
+    }
+    if of_images == of_masks:
+        if not suffix:
+            raise MaskmillError(
+                f"data/source.yaml: kind.mask_suffix: {of_images} holds images and masks; say what ends a mask's name"
+            )
+        found["images"] = {n: p for n, p in found["images"].items() if not p.stem.endswith(suffix)}
+    for kind, path in (("images", of_images), ("masks", of_masks)):
+        if not found[kind]:
+            raise MaskmillError(
+                f"{path}: no {kind}; put them there ({', '.join(_files.SUFFIXES)}), or change "
+                f"`{kind}` or `kind` in data/source.yaml"
+            )
+    for name in found["images"].keys() | found["masks"].keys():
+        yield name, found["images"].get(name), found["masks"].get(name)

@@ -26,7 +26,7 @@ _X, _Y = slice(2, 2 + SIZE_PX), slice(21, 21 + SIZE_PX)  # holds the whole brain
 
 
 def icbm152(*, folder: Path, data: Data, slabs: Slabs, seed: Seed) -> Iterator[Pair]:
-    """Slices z of every slab [first, last], one group per slab, in 192 x 192 px.
+    """Slices z of every slab [first, last], one group per slab of one sequence, in 192 x 192 px.
 
     Raises: MaskmillError when data.classes are not this template's, or a slab leaves it.
     """
@@ -44,8 +44,9 @@ def icbm152(*, folder: Path, data: Data, slabs: Slabs, seed: Seed) -> Iterator[P
                 id=f"icbm152_z{z:03d}",
                 group=f"z{first:03d}-{last:03d}",
                 order=z,
-                read_image=partial(_scan, t1[:, :, z], seed=(seed, z)),
-                read_mask=partial(_upright, labels[:, :, z]),
+                image=partial(_scan, t1[:, :, z], seed=(seed, z)),
+                mask=partial(_upright, labels[:, :, z]),
+                sequence="icbm152",
             )
 
 

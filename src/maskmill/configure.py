@@ -1,0 +1,69 @@
+"""Writing into params.yaml: only the named settings change; comments, order and everything else stay."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from maskmill import config, files
+from maskmill.config import PARAMS, Params
+from maskmill.errors import MaskmillError
+
+_WIDE = 120
+
+
+def changed(values: Mapping[str, Any], path: Path = PARAMS) -> tuple[str, Params]:
+    """The text of params.yaml with `values` ("data.title" -> "cells") in it, and what it means; writes nothing.
+
+    Raises: MaskmillError for a key that is not there, or settings that are wrong together.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 10 * _WIDE
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, YAMLError):
+        config.read_yaml(path)  # says it
+        raise
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        section = document
+        for name in sections:
+            section = section.get(name) if isinstance(section, Mapping) else None
+        if not isinstance(section, CommentedMap) or last not in section:
+            raise MaskmillError(f"{path}: {key} is not there; get the file back with `git checkout {path}`")
+        if _plain(section[last]) != value:
+            section[last] = _node(value)
+    buffer = io.StringIO()
+    yaml.dump(document, buffer)
+    return buffer.getvalue(), config.parse(YAML(typ="safe", pure=True).load(buffer.getvalue()), path)
+
+
+def change(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
+    """Write `values` into params.yaml in one step, if they make valid settings."""
+    text, params = changed(values, path)
+    files.write_text(path, text)
+    return params
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _node(value: Any) -> Any:
+    """The value as it is written in this file: lists and tables on one line."""
+    if isinstance(value, Mapping):
+        made: Any = CommentedMap({key: _node(inner) for key, inner in value.items()})
+    elif isinstance(value, list | tuple):
+        made = CommentedSeq([_node(inner) for inner in value])
+    else:
+        return value
+    made.fa.set_flow_style()
+    return made

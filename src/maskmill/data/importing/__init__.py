@@ -1,0 +1,1 @@
+"""A folder of somebody's images and masks becomes this repository's data: recognised, guessed, said, versioned."""

@@ -1,0 +1,148 @@
+"""`maskmill data import DIR`: guess, say, write the settings, bring the files under DVC."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from maskmill import config, files, repository
+from maskmill.config import IGNORE, PARAMS, Paths
+from maskmill.data.importing import placing
+from maskmill.data.importing import plan as planning
+from maskmill.data.importing.plan import Plan, Wishes
+from maskmill.errors import MaskmillError
+
+Say = Callable[[str], None]
+_SHOWN = 5
+_HEAD = "# Where images and masks come from; written by `maskmill data import`, explained in docs/own-data.md.\n"
+
+
+def run(folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = False, say: Say = print) -> None:
+    """Make the images and masks of `folder` this repository's data; nothing is written before all is checked.
+
+    Killed at any moment it can be started again. Raises: MaskmillError for what a user has to mend first.
+    """
+    params = config.load()
+    paths, target = params.paths, Path(params.paths.source)
+    repository.check_inside(paths.versioned)
+    if not folder.is_dir():
+        raise MaskmillError(f"{folder}: no such folder; name the one that holds the images and masks")
+    plan = planning.make(folder, wishes, params)
+    tell(plan, say)
+    if copied := placing.check_free(folder, target, plan.files, replace=replace):
+        moved = placing.copy(folder, target, plan.files, Path(paths.state) / "replaced", link=link)
+        if moved:
+            say(f"kept        what stood in {target} is in {moved}; delete it when nobody needs it")
+    _write_settings(plan, paths, say)
+    elsewhere = placing.follows(target)
+    if elsewhere and not copied:
+        say(f"versioned   by DVC already, which brings {target} from {elsewhere}")
+    else:
+        placing.version(target)
+        say(f"versioned   {len(plan.files)} files by DVC; commit what says so: git add {target.parent} {PARAMS}")
+    say("next        make pipeline")
+
+
+def tell(plan: Plan, say: Say) -> None:
+    """What was found and guessed, a line each, with the setting that changes it."""
+    pairs, settings, found = plan.pairs, plan.settings, plan.contents
+    say(f"found       {plan.layout.told}: {len(pairs)} pairs (data/source.yaml)")
+    splits = {name: sum(pair.split == name for pair in pairs) for name in config.SPLITS}
+    if settings["splits.given"]:
+        say(f"split       given: {', '.join(f'{name} {count}' for name, count in splits.items())} (splits.given)")
+    elif any(splits.values()):
+        lacking = ", ".join(name for name, count in splits.items() if not count)
+        say(f"split       new, by maskmill: the source gives no {lacking} (splits)")
+    total = sum(found.values.values())
+    ids = dict(enumerate(plan.meaning.classes))
+    for value in sorted(found.values, key=str if any(isinstance(v, str) for v in found.values) else None):
+        name = (plan.meaning.values or ids | {settings["data.ignore_index"]: IGNORE}).get(value, "?")
+        say(f"class       {value} -> {name}, {found.values[value] / total:.2%} of pixels (data.classes, data.values)")
+    say(f"background  {plan.meaning.background or 'none: every class counts as foreground'} (data.background)")
+    colour = {1: "grey", 3: "colour"}.get(settings["data.in_channels"], f"{settings['data.in_channels']} bands")
+    sizes = ", ".join(f"{width} x {height}" for height, width in list(found.sizes)[:3])
+    more = f" and {len(found.sizes) - 3} more sizes" if len(found.sizes) > 3 else ""
+    crop = settings["augmentation.crop_px"]
+    trained = f"crops of {crop[1]} x {crop[0]}" if crop else "whole images"
+    say(f"images      {colour} (data.in_channels), {sizes}{more} px; trained on {trained} (augmentation.crop_px)")
+    say(f"groups      {_groups(plan)} (data/source.yaml)")
+    primary = settings["evaluation.primary"]
+    least = settings["gate.minimum"][primary]
+    say(f"model       {settings['tracking.model']} (tracking.model), promoted from {primary} {least} on (gate.minimum)")
+    for line in warnings(plan):
+        say(f"warning     {line}")
+
+
+def warnings(plan: Plan) -> list[str]:
+    """What the user should know before the line runs."""
+    pairs = plan.pairs
+    told = []
+    for kind, other, lacking in (
+        ("images", "a mask", [pair.image for pair in pairs if pair.mask is None]),
+        ("masks", "an image", [pair.mask for pair in pairs if pair.image is None]),
+    ):
+        if lacking:
+            told.append(f"{len(lacking)} {kind} without {other}: {_first(lacking)}; `make pipeline` will stop there")
+    if plan.settings["splits.given"] and (torn := planning.torn(pairs)):
+        each = "; ".join(
+            f"{group} ({', '.join(f'{name} {counts[name]}' for name in config.SPLITS if counts[name])})"
+            for group, counts in list(torn.items())[:_SHOWN]
+        )
+        told.append(
+            f"the given split tears {len(torn)} groups: {each}{' ..' if len(torn) > _SHOWN else ''}; `make pipeline` "
+            "will stop there: splits.given: false makes a new split, splits.allow_leaks names what may leak"
+        )
+    if plan.contents.broken:
+        told.append(f"{len(plan.contents.broken)} files cannot be read: {_first(plan.contents.broken)}")
+    for key, named in plan.contents.needs.items():
+        told.append(f"{len(named)} images need data.decoding.{key} in params.yaml: {_first(named)}")
+    groups = len({pair.group for pair in pairs})
+    if groups < len(config.SPLITS) and not plan.settings["splits.given"]:
+        told.append(f"{groups} groups cannot fill train, val and test; give --groups, or `blocks` in data/source.yaml")
+    return told
+
+
+def _groups(plan: Plan) -> str:
+    count, given = len({pair.group for pair in plan.pairs}), plan.layout.config
+    if "blocks" in given:
+        return f"one stack of alike neighbours, cut into {count} blocks: blocks: {given['blocks']}"
+    if "groups" in given:
+        pair = plan.pairs[0]
+        return f"{count} by name, {pair.id} is of {pair.group}: groups: {given['groups']}"
+    return f"{count} of the list" if "group" in plan.layout.columns else "each image alone: groups, blocks"
+
+
+def _first(named: Sequence[Any]) -> str:
+    return ", ".join(map(str, named[:_SHOWN])) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
+
+
+def _write_settings(plan: Plan, paths: Paths, say: Say) -> None:
+    buffer = io.StringIO()
+    YAML().dump(plan.layout.config, buffer)
+    source, text = Path(paths.source_config), _HEAD + buffer.getvalue()
+    if source.exists() and source.read_text(encoding="utf-8") != text:
+        say(f"kept        {source} of before as {_copied(source)}")
+    files.write_text(source, text)
+    files.write_text(PARAMS, plan.params_yaml)
+    _free_splits({pair.group for pair in plan.pairs}, Path(paths.splits), say)
+
+
+def _copied(path: Path) -> Path:
+    kept = placing.free(path.with_name(f"{path.name}.bak"))
+    files.write_bytes(kept, path.read_bytes())
+    return kept
+
+
+def _free_splits(groups: set[str], path: Path, say: Say) -> None:
+    """Start data/splits.csv anew where it names none of the groups: it is of other data."""
+    from maskmill.data import splits
+
+    named = splits.read(path)
+    if named and not named.keys() & groups:
+        say(f"kept        {path} of before as {_copied(path)}")
+    elif named:
+        say(f"kept        {path}: it names {len(named.keys() & groups)} of the {len(groups)} groups, whose splits stay")
+        return
+    files.write_text(path, "group,split\n")

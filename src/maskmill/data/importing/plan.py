@@ -1,0 +1,178 @@
+"""All that an import will write, guessed and checked before anything is written."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from maskmill import config, configure
+from maskmill.config import SPLITS, Data, Params
+from maskmill.data import datasets, decode
+from maskmill.data.datasets import Pair, coco
+from maskmill.data.importing import contents, grouping, layouts, meaning, palette
+from maskmill.data.importing.contents import Contents
+from maskmill.data.importing.layouts import Layout
+from maskmill.data.importing.meaning import Meaning, Value
+from maskmill.errors import MaskmillError
+
+_WHOLE_PX = 384  # larger images are trained on crops
+_CROP_PX = 256
+_STRIDE_PX = 32
+_WHOLE_NAME = "(?P<group>.*)"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user says instead of having it guessed."""
+
+    classes: tuple[str, ...] = ()
+    background: str | None = None  # a class, or "none"
+    ignore: Value | None = None
+    groups: str | None = None
+    title: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The source, the settings, and what they rest on."""
+
+    layout: Layout
+    pairs: list[Pair]
+    contents: Contents
+    meaning: Meaning
+    settings: dict[str, Any]  # key of params.yaml -> value
+    params_yaml: str
+
+    @property
+    def files(self) -> list[Path]:
+        """All files of the source that are used."""
+        sides = [side for pair in self.pairs for side in (pair.image, pair.mask) if isinstance(side, Path)]
+        return sorted({*sides, *self.layout.files})
+
+
+def make(folder: Path, wishes: Wishes, params: Params) -> Plan:
+    """The plan for the files of `folder`. Raises: MaskmillError for what cannot be used or guessed."""
+    layout = layouts.recognise(folder)
+    data, named = _named(folder, layout, wishes, params.data)
+    if (names_file := meaning.names_file(folder)) and layout.config["kind"] != "coco":
+        layout = replace(layout, files=[*layout.files, names_file])
+    if wishes.groups is not None:
+        layout.config["groups"] = wishes.groups
+    where = Path(params.paths.source_config)
+    pairs = datasets.create(layout.config, folder, data, where)
+    found = contents.read(pairs, data.decoding)
+    meant = (
+        Meaning(list(data.classes), data.background, None)
+        if layout.config["kind"] == "coco"
+        else meaning.guess(found.values, named, wishes.ignore, wishes.background)
+    )
+    settings = _settings(folder, pairs, found, meant, wishes, params)
+    grouped = _group(layout, pairs, settings, folder, data, where)
+    if grouped != layout.config:
+        layout = replace(layout, config=grouped)
+        pairs = datasets.create(grouped, folder, data, where)
+    known = {pair.id for pair in pairs} | {pair.group for pair in pairs}
+    settings["splits.allow_leaks"] = [name for name in params.splits.allow_leaks if name in known]
+    text, _ = configure.changed(settings)
+    return Plan(layout, pairs, found, meant, settings, text)
+
+
+def torn(pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
+    """Groups that stand in several of the given splits -> images in each."""
+    splits: dict[str, Counter[str]] = defaultdict(Counter)
+    for pair in pairs:
+        if pair.split:
+            splits[pair.group][pair.split] += 1
+    return {group: counts for group, counts in splits.items() if len(counts) > 1}
+
+
+def _named(
+    folder: Path, layout: Layout, wishes: Wishes, data: Data
+) -> tuple[Data, Mapping[Value, str] | Sequence[str]]:
+    """Settings to read the source with, and names of classes: the user's, those of a file, COCO's own."""
+    if layout.config["kind"] != "coco":
+        if wishes.classes:
+            return data, wishes.classes
+        file = meaning.names_file(folder)
+        return data, meaning.read_names(file) if file else ()
+    if wishes.classes or wishes.ignore is not None:
+        raise MaskmillError(
+            "--classes, --ignore: COCO's categories name the classes, and crowds are ignored; leave them out"
+        )
+    categories: dict[int | str, str] = {}
+    for path in layout.files:
+        categories |= {entry["id"]: coco.class_name(str(entry["name"])) for entry in coco.read(path)["categories"]}
+    background = "background" if wishes.background in (None, "none") else wishes.background
+    names = [background, *(name for _, name in sorted(categories.items(), key=lambda c: str(c[0]).zfill(9)))]
+    classes = list(dict.fromkeys(names))
+    drawn: dict[str, Any] = {
+        "classes": classes,
+        "background": background,
+        "values": None,
+        "ignore_index": meaning.IGNORE_INDEX,
+    }
+    drawn["colours"] = palette.colours(classes, background)
+    return config.Data.model_validate(data.model_dump() | drawn), ()
+
+
+def _settings(
+    folder: Path, pairs: Sequence[Pair], found: Contents, meant: Meaning, wishes: Wishes, params: Params
+) -> dict[str, Any]:
+    title = wishes.title or folder.resolve().name
+    primary = params.evaluation.primary
+    if "/" in primary and primary.partition("/")[2] not in meant.classes:
+        primary = "dice_foreground"
+    channels = found.in_channels
+    return {
+        "data.title": title,
+        "data.classes": meant.classes,
+        "data.background": meant.background,
+        "data.ignore_index": meaning.IGNORE_INDEX,
+        "data.values": meant.values,
+        "data.colours": palette.colours(meant.classes, meant.background),
+        "data.in_channels": channels,
+        "data.decoding.bands": list(range(1, channels + 1)) if found.multi_band else None,
+        "splits.given": {pair.split for pair in pairs} == set(SPLITS),
+        "augmentation.crop_px": _crop(found),
+        "augmentation.preset": "light",
+        "evaluation.primary": primary,
+        "selection.minimum": 0.0,
+        "gate.minimum": {primary: 0.5},
+        "tracking.model": wishes.name or re.sub(r"[^a-z0-9_.-]+", "-", title.lower()).strip("-.") or "model",
+    }
+
+
+def _crop(found: Contents) -> list[int] | None:
+    """[height, width] of a training crop where images differ in size or are large, else None."""
+    if not found.sizes:
+        return None
+    smallest, largest = min(min(size) for size in found.sizes), max(max(size) for size in found.sizes)
+    if len(found.sizes) == 1 and largest <= _WHOLE_PX:
+        return None
+    side = min(_CROP_PX, smallest // _STRIDE_PX * _STRIDE_PX) or smallest
+    return [side, side]
+
+
+def _group(
+    layout: Layout, pairs: Sequence[Pair], settings: Mapping[str, Any], folder: Path, data: Data, where: Path
+) -> dict[str, Any]:
+    """The source's settings with `groups` or `blocks`, where the names or the images show that they belong together."""
+    given = layout.config
+    if {"groups", "group", "sequence"} & {*given, *layout.columns}:
+        return given
+    names = [pair.group for pair in datasets.create(given | {"groups": _WHOLE_NAME}, folder, data, where)]
+    if pattern := grouping.guess_pattern(names):
+        return given | {"groups": pattern}
+    whole = [pair.image for pair in pairs if isinstance(pair.image, Path)]
+    if any(pair.split for pair in pairs) or len(whole) < len(pairs):
+        return given
+    channels, bands = settings["data.in_channels"], settings["data.decoding.bands"]
+    decoding = data.decoding.model_copy(update={"bands": bands and tuple(bands)})
+    try:
+        stack = grouping.is_stack(names, lambda place: contents.thumbnail(whole[place], channels, decoding))
+    except decode.DecodeError:  # validate names it
+        return given
+    return given | {"blocks": grouping.BLOCKS} if stack else given

@@ -1,0 +1,268 @@
+"""`maskmill data import` in a real repository: what it says, writes and versions, and what it never loses."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskmill import config, files
+from maskmill.data import decode
+from tests.pipelines.conftest import Workspace, clone
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A clone in which nothing has run."""
+    return clone(tmp_path / "repository")
+
+
+def draw(folder: Path, names: list[str], stored: tuple[int, ...] = (0, 255), size: int = 40, first: int = 0) -> Path:
+    """Grey images and masks of the stored values."""
+    rng = np.random.default_rng(first)
+    for i, name in enumerate(names):
+        image, mask = (folder / name.format(kind) for kind in ("images", "masks"))
+        decode.write_png(image.with_suffix(".png"), rng.integers(0, 255, (size + i % 2, size), np.uint8))
+        mask_pixels = np.array(stored, np.uint8)[rng.integers(0, len(stored), (size + i % 2, size))]
+        decode.write_png(mask.with_suffix(".png"), mask_pixels)
+    return folder
+
+
+def bring(workspace: Workspace, folder: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
+    return workspace.run(sys.executable, "-m", "maskmill", "data", "import", str(folder), *options)
+
+
+def params(workspace: Workspace) -> config.Params:
+    return config.load(workspace.root / "params.yaml")
+
+
+def is_versioned(workspace: Workspace) -> bool:
+    return workspace.dvc("status", "data/source.dvc").stdout.strip() == "Data and pipelines are up to date."
+
+
+def test_a_folder_becomes_the_data_in_one_command(workspace: Workspace, tmp_path: Path):
+    folder = draw(tmp_path / "Cell walls", [f"{{}}/{i}" for i in range(6)])
+    (folder / "notes.txt").write_text("of no use")
+    done = bring(workspace, folder, "--classes", "wall,cell", "--link")
+    assert done.returncode == 0, done.stderr
+    made = params(workspace)
+    assert (made.data.title, made.data.classes, made.data.background) == ("Cell walls", ("wall", "cell"), None)
+    assert made.data.values == {0: "wall", 255: "cell"}
+    assert (made.tracking.model, made.gate.minimum, made.selection.minimum) == (
+        "cell-walls", {"dice_foreground": 0.5}, 0.0)  # fmt: skip
+    assert made.augmentation.crop_px == (32, 32)  # they differ in size
+    assert (workspace.root / "data/splits.csv").read_text() == "group,split\n"
+    assert "z060-065" in (workspace.root / "data/splits.csv.bak").read_text()
+    assert "kind: icbm152" in (workspace.root / "data/source.yaml.bak").read_text()
+    assert not (workspace.root / "data/source/notes.txt").exists()
+    assert is_versioned(workspace)
+    for line in (
+        "found       images in images, masks in masks: 6 pairs (data/source.yaml)",
+        "class       0 -> wall, 49.49% of pixels (data.classes, data.values)",
+        "background  none: every class counts as foreground (data.background)",
+        "images      grey (data.in_channels), 40 x 40, 40 x 41 px; trained on crops of 32 x 32 (augmentation.crop_px)",
+        "groups      each image alone: groups, blocks (data/source.yaml)",
+        "versioned   12 files by DVC; commit what says so: git add data params.yaml",
+    ):
+        assert line in done.stdout
+    assert done.stdout.endswith("next        make pipeline\n")
+    listed = workspace.run(sys.executable, "-m", "maskmill.stages", "ingest")
+    assert "ingest: 6 pairs in 6 groups" in listed.stdout, listed.stderr
+    again = bring(workspace, folder, "--classes", "wall,lumen")  # the same files: only the settings change
+    assert again.returncode == 0, again.stderr
+    assert params(workspace).data.classes == ("wall", "lumen")
+    assert not (workspace.root / ".maskmill/replaced").exists()
+
+
+def test_a_given_split_that_tears_a_group_is_told_and_the_void_ignored(workspace: Workspace, tmp_path: Path):
+    frames = {"train": ["s1_01", "s1_02", "s2_01", "s2_02"], "val": ["s1_03"], "test": ["s3_f01", "s3_f02"]}
+    names = [f"{split}/{{}}/{name}" for split, listed in frames.items() for name in listed]
+    folder = draw(tmp_path / "street", names, stored=(0, 1, 2))
+    (folder / "train/masks/s2_02.png").unlink()
+    done = bring(workspace, folder, "--ignore", "2", "--classes", "sky,road", "--background", "sky", "--name", "cars")
+    assert done.returncode == 0, done.stderr
+    made = params(workspace)
+    assert (made.splits.given, made.data.background, made.tracking.model) == (True, "sky", "cars")
+    assert made.data.values == {0: "sky", 1: "road", 2: "ignore"}
+    assert r"3 by name, s1_01 is of s1: groups: (?P<group>.+)[_.-][A-Za-z]*(?P<order>\d+)" in done.stdout
+    assert "split       given: train 4, val 1, test 2 (splits.given)" in done.stdout
+    assert "warning     1 images without a mask: " in done.stdout
+    assert (
+        "warning     the given split tears 1 groups: s1 (train 2, val 1); `make pipeline` will stop there"
+        in done.stdout
+    )
+
+
+def test_coco_is_drawn_when_it_is_ingested(workspace: Workspace, tmp_path: Path):
+    folder = tmp_path / "cars"
+    for place, split in enumerate(("train", "val")):
+        decode.write_png(folder / split / "1.png", np.full((20, 30, 3), 90 + place, np.uint8))
+        square = {"image_id": 1, "category_id": 4, "segmentation": [[2, 2, 12, 2, 12, 8, 2, 8]]}
+        content = {
+            "images": [{"id": 1, "file_name": "1.png", "height": 20, "width": 30}],
+            "categories": [{"id": 4, "name": "car/van"}, {"id": 2, "name": "person"}],
+            "annotations": [square],
+        }
+        files.write_json(folder / f"annotations/instances_{split}.json", content)
+    done = bring(workspace, folder)
+    assert done.returncode == 0, done.stderr
+    data = params(workspace).data
+    assert (data.classes, data.background, data.in_channels) == (("background", "person", "car_van"), "background", 3)
+    assert "split       new, by maskmill: the source gives no test (splits)" in done.stdout
+    assert "warning     2 groups cannot fill train, val and test" in done.stdout
+    listed = workspace.run(sys.executable, "-m", "maskmill.stages", "ingest")
+    assert listed.returncode == 0, listed.stderr
+    mask = decode.mask(workspace.root / "data/raw/masks/train__1.png")
+    assert (mask.shape, int((mask == 2).sum()), int((mask == 0).sum())) == ((20, 30), 60, 540)
+    assert is_versioned(workspace)
+    refused = bring(workspace, folder, "--classes", "a,b")
+    assert "COCO's categories name the classes, and crowds are ignored; leave them out" in refused.stderr
+
+
+def test_a_list_says_groups_and_split_and_a_file_names_the_colours(workspace: Workspace, tmp_path: Path):
+    folder, lines = tmp_path / "listed", ["image,mask,group,split"]
+    codes = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
+    for i, split in enumerate(("train", "val", "test")):
+        decode.write_png(folder / f"x/{i}.png", np.full((8, 8), 40 * i, np.uint8))
+        decode.write_png(folder / f"y/{i}.png", codes[np.arange(64).reshape(8, 8) % 2])
+        lines.append(f"x/{i}.png,y/{i}.png,patient{i},{split}")
+    files.write_text(folder / "list.csv", "\n".join(lines))
+    files.write_text(folder / "class_dict.csv", "name,r,g,b\nbackground,0,0,0\nblood,255,0,0\n")
+    done = bring(workspace, folder)
+    assert done.returncode == 0, done.stderr
+    made = params(workspace)
+    assert made.data.values == {"#000000": "background", "#ff0000": "blood"}
+    assert made.splits.given
+    assert made.augmentation.crop_px is None
+    assert "groups      3 of the list (data/source.yaml)" in done.stdout
+    assert (workspace.root / "data/source/class_dict.csv").exists()
+
+
+def test_other_files_are_put_aside_only_when_told_and_never_lost(workspace: Workspace, tmp_path: Path):
+    first = draw(tmp_path / "first", [f"{{}}/{i}" for i in range(3)])
+    second = draw(tmp_path / "second", [f"{{}}/{name}" for name in "abc"], first=1)
+    assert bring(workspace, first).returncode == 0
+    mine = workspace.root / "data/source/images/mine.png"
+    shutil.copy(first / "images/0.png", mine)
+    settings = (workspace.root / "params.yaml").read_text()
+    done = bring(workspace, second)
+    assert done.returncode == 2
+    assert "error: data/source holds 7 other files (images/0.png, ..); --replace puts them aside" in done.stderr
+    assert (workspace.root / "params.yaml").read_text() == settings
+    done = bring(workspace, second, "--replace")
+    assert "kept        what stood in data/source is in .maskmill/replaced/source; delete it" in done.stdout, (
+        done.stderr
+    )
+    kept = workspace.root / ".maskmill/replaced/source"
+    assert sorted(p.name for p in (kept / "images").iterdir()) == ["0.png", "1.png", "2.png", "mine.png"]
+    assert sorted(p.stem for p in (workspace.root / "data/source/images").iterdir()) == ["a", "b", "c"]
+    assert is_versioned(workspace)
+
+
+def test_files_that_are_there_already_are_only_described(workspace: Workspace):
+    draw(workspace.root / "data/source", [f"{{}}/{i}" for i in range(3)])
+    done = bring(workspace, "data/source", "--groups", "(?P<group>.)", "--title", "Walls")
+    assert done.returncode == 0, done.stderr
+    assert params(workspace).data.title == "Walls"
+    assert is_versioned(workspace)
+    (workspace.root / "data/splits.csv").write_text("group,split\n1,test\n")
+    kept = bring(workspace, "data/source")
+    assert "kept        data/splits.csv: it names 1 of the 3 groups, whose splits stay" in kept.stdout
+
+
+KILLED = """
+import os, shutil, sys
+from pathlib import Path
+from maskmill import files
+from maskmill.data.importing import command, placing
+
+module, name, calls = {module}, {name!r}, int({calls})
+real = getattr(module, name)
+
+def killed(*args, **options):
+    global calls
+    calls -= 1
+    if not calls:
+        os._exit(9)
+    return real(*args, **options)
+
+setattr(module, name, killed)
+command.run(Path({folder!r}), command.Wishes())
+"""
+
+
+def test_data_that_dvc_brings_from_elsewhere_stay_so_until_they_are_replaced(workspace: Workspace, tmp_path: Path):
+    elsewhere = draw(tmp_path / "share", [f"{{}}/{i}" for i in range(3)])
+    assert workspace.run("git", "rm", "--quiet", "-r", "--cached", "data/source").returncode == 0
+    shutil.rmtree(workspace.root / "data/source")
+    assert workspace.dvc("import-url", "--quiet", str(elsewhere), "data/source").returncode == 0
+    done = bring(workspace, "data/source")
+    assert f"versioned   by DVC already, which brings data/source from {elsewhere}" in done.stdout, done.stderr
+    assert workspace.dvc("update", "data/source.dvc").returncode == 0
+    own = bring(workspace, draw(tmp_path / "own", [f"{{}}/{name}" for name in "abc"]), "--replace")
+    assert own.returncode == 0, own.stderr
+    assert "deps" not in (workspace.root / "data/source.dvc").read_text()
+    assert is_versioned(workspace)
+
+
+def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace, tmp_path: Path):
+    folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)])
+    for module, name, calls in (("shutil", "copy2", 3), ("files", "write_text", 1), ("files", "write_text", 2),
+                                ("files", "write_text", 3), ("placing", "version", 1)):  # fmt: skip
+        code = KILLED.format(module=module, name=name, calls=calls, folder=str(folder))
+        done = workspace.run(sys.executable, "-c", code)
+        assert done.returncode == 9, (module, name, calls, done.stderr)
+    done = bring(workspace, folder)
+    assert done.returncode == 0, done.stderr
+    assert is_versioned(workspace)
+    assert not (workspace.root / "data/.source.part").exists()
+    assert params(workspace).data.classes == ("background", "foreground")
+
+
+@pytest.mark.parametrize(
+    ("folder", "options", "said"),
+    [
+        ("nowhere", (), "nowhere: no such folder; name the one that holds the images and masks"),
+        ("data", (), "data and data/source lie in one another; give a folder elsewhere, or data/source itself"),
+        ("cells", ("--classes", "a,b,c"), "--classes names 3 (a, b, c); masks hold 2 values"),
+        ("cells", ("--background", "sky"), "--background: 'sky' is none of the classes background, foreground"),
+        ("cells", ("--ignore", "#00ff00"), "--ignore: no mask holds #00ff00"),
+        ("cells", ("--groups", "x(?P<group>.)"), "does not match '0', '1', '2'"),
+        ("cells", ("--name", "a b"), "tracking.model: got 'a b'"),
+        ("cells", ("--classes", "a,a"), "names a class twice"),
+    ],
+)
+def test_a_refused_import_changes_nothing(refusing: Workspace, folder: str, options: tuple[str, ...], said: str):
+    if folder == "data":
+        draw(refusing.root / "data", [f"{{}}/{i}" for i in range(3)])
+    done = bring(refusing, folder, *options)
+    if folder == "data":
+        for kind in ("images", "masks"):
+            shutil.rmtree(refusing.root / "data" / kind)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    status = refusing.run("git", "status", "--short").stdout
+    assert status == "?? cells/\n"
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A clone beside whose files lies a folder `cells`."""
+    made = clone(tmp_path_factory.mktemp("refusing") / "repository")
+    draw(made.root / "cells", [f"{{}}/{i}" for i in range(3)])
+    return made
+
+
+def test_a_folder_behind_a_link_out_of_the_repository_is_refused_everywhere(workspace: Workspace, tmp_path: Path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(workspace.root / "data", elsewhere)
+    (workspace.root / "data").symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    for command in (("pipelines.local",), ("maskmill.stages", "ingest"), ("maskmill", "data", "import", "x")):
+        done = workspace.run(sys.executable, "-m", *command)
+        assert done.returncode == 2
+        assert f"paths.source: data/source leads to {elsewhere}/source, out of the repository" in done.stderr
+    assert sorted(elsewhere.rglob("*")) == before
