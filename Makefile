@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 IMAGE ?=
+DIR ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format predict serve up down status ui bench clean
+.PHONY: help pipeline flow test check format import predict serve up down status ui bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ check: $(VENV)/.test  ## format, lint, types, import contracts, tests
 format: $(VENV)/.test  ## format the code and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+import: $(VENV)/.runtime  ## DIR=folder: make these images and masks the data (docs/own-data.md); ARGS="--classes a,b"
+	@$(if $(DIR),$(BIN)/maskmill data import "$(DIR)" $(ARGS),echo "error: which folder? make import DIR=path/to/data" >&2; exit 2)
 
 predict: $(VENV)/.runtime  ## IMAGE=x.png: mask and overlay by the champion, into predictions/
 	@$(if $(IMAGE),$(BIN)/maskmill predict "$(IMAGE)",echo "error: which image? make predict IMAGE=x.png" >&2; exit 2)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from maskmill import components
 from maskmill.config import Data
@@ -49,3 +50,9 @@ def create(config: Any, folder: Path, data: Data, where: Path) -> list[Pair]:
     if not listed:
         raise MaskmillError(f"{where}: the source holds no pairs; put files into {folder}, or choose another `kind`")
     return listed
+
+
+def read_index(raw: Path) -> pd.DataFrame:
+    """The pairs as `ingest` listed them: id, image, mask, group, sequence, order, split; a missing file is ""."""
+    texts = dict.fromkeys(("id", "image", "mask", "group", "sequence", "split"), str)
+    return pd.read_csv(raw / "index.csv", dtype=texts, keep_default_na=False)
