@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Palette = Sequence[tuple[int, int, int]]  # RGB of each class id
 
 _ALPHA = 0.45  # opacity of a mask over its image
-_TILE_PX, _GAP_PX, _LABEL_PX, _HEADING_PX = 192, 4, 150, 26
+_TILE_PX, _GAP_PX, _LABEL_PX, _HEADING_PX = 192, 4, 210, 26
 _DRAWS = 4  # of the recipe, beside a pair as it is stored
 _IGNORED, _WRONG, _RIGHT = (128, 128, 128), (213, 94, 0), (235, 235, 235)  # orange: safe for colour-blind readers
 
@@ -109,7 +109,7 @@ def _heading(name: str, columns: Sequence[str]) -> np.ndarray:
 def _text(text: str, width: int, height: int) -> np.ndarray:
     """Black on white, broken where it does not fit; what the font lacks is a question mark."""
     out = np.full((height, width, 3), 255, dtype=np.uint8)
-    characters = max(1, width // 9 - 1)
+    characters = max(1, width // 8 - 1)
     lines = [text[i : i + characters] for i in range(0, len(text), characters)]
     for number, line in enumerate(lines):
         plain = line.encode("ascii", "replace").decode()

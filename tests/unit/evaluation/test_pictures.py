@@ -52,11 +52,11 @@ def test_the_sheet_has_two_rows_per_pair_and_one_per_transform_the_original_firs
     settings = Augmentation(crop_px=None, preset="none", transforms=({"HorizontalFlip": {"p": 1.0}},), preview=1)
     flip, parts = augmentation.recipe(settings, 255), augmentation.parts(settings, 255, always=True)
     sheet = pictures.augmentation_sheet(shard, flip, parts, [*PALETTE, (204, 121, 167)], pairs)
-    assert sheet.shape == (2 * 26 + (2 * shown + 1) * 196, 150 + 5 * 196, 3)
-    original, drawn = sheet[26:218, 150:342], sheet[26:218, 346:538]
+    assert sheet.shape == (2 * 26 + (2 * shown + 1) * 196, 210 + 5 * 196, 3)
+    original, drawn = sheet[26:218, 210:402], sheet[26:218, 406:598]
     assert np.array_equal(original, np.repeat(np.repeat(pictures.rgb(shard[0][0]), 6, axis=0), 6, axis=1))
     assert np.array_equal(drawn, original[:, ::-1])
-    assert (sheet[26:218, :150] < 128).any()  # its name stands beside it
+    assert (sheet[26:218, :210] < 128).any()  # its name stands beside it
 
 
 def test_an_image_of_many_bands_shows_its_first_three_and_one_of_two_bands_its_first():
