@@ -86,7 +86,9 @@ def histogram(values: "pd.Series[float]", high: float) -> list[float]:
 def groups(manifest: pd.DataFrame) -> list[tuple[str, int, str]]:
     """Name, images and splits of the largest groups."""
     where = manifest["split"] if "split" in manifest else pd.Series("", index=manifest.index)
-    by_group = where.groupby(manifest["group"]).agg(["size", lambda part: ", ".join(sorted(set(part) - {""}))])
+    by_group = where.groupby(manifest["group"]).agg(
+        ["size", lambda part: ", ".join(split for split in SPLITS if split in set(part))]
+    )
     by_group.columns = ["size", "splits"]
     largest = by_group.sort_index().sort_values("size", ascending=False, kind="stable").head(_ROWS)
     return [(str(name), int(row["size"]), str(row["splits"])) for name, row in largest.iterrows()]

@@ -84,6 +84,7 @@ class _Pictures:
         self._background = None if data.background is None else data.classes.index(data.background)
         rows = contents.manifest.drop_duplicates("id").set_index("id")
         self._errors = rows["error"].dropna().to_dict()
+        self._splits = rows["split"].to_dict() if "split" in rows else {}
         self.left_out = 0  # tiles for which there was no room
 
     def of(self, finding: Finding) -> list[list[dict[str, str]]]:
@@ -104,11 +105,12 @@ class _Pictures:
         if image is not None and mask is not None and image.shape[:2] == mask.shape:
             shown: np.ndarray | None = pictures.overlay(image, mask, self._data.palette, self._background)
         else:
-            shown = None if mask is None else pictures.colour(mask, self._data.palette)
+            shown = None if mask is None else pictures.colour(mask, self._data.palette)  # alone: they do not fit
         return [*tiles, self._tile(shown, name, "mask")]
 
     def _tile(self, picture: np.ndarray | None, name: str, side: str = "image") -> dict[str, str]:
-        text = name if side == "image" else "its mask"
+        split = self._splits.get(name)
+        text = "its mask" if side == "mask" else f"{name}, {split}" if split else name
         if picture is not None and self._room > 0:
             uri = pictures.photo_uri(pictures.fit(picture, _TILE_PX))
             self._room -= len(uri)
