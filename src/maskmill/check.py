@@ -12,7 +12,7 @@ from maskmill.repository import check_inside
 def check(params: Params) -> None:
     """Raises: MaskmillError for a name or value that some stage would refuse later, or that none would."""
     from maskmill import losses
-    from maskmill.data import augmentation
+    from maskmill.data import augmentation, own_expectations
     from maskmill.training import hardware
 
     check_inside(params.paths.versioned)
@@ -22,6 +22,7 @@ def check(params: Params) -> None:
     losses.create(params.train.losses, params.data.ignore_index)
     hardware.device(params.train)
     augmentation.recipe(params.augmentation, params.data.ignore_index)
+    own_expectations.create(params.validation)
 
 
 def check_metrics(params: Params) -> None:

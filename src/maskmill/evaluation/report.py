@@ -1,20 +1,16 @@
 """The page that people open: one HTML file with everything in it, readable without a network."""
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files as resources
 from typing import Any
 
-import cv2
-import jinja2
 import numpy as np
 import pandas as pd
 
 from maskmill.config import SPLITS, Data
 from maskmill.data.shards import Shard
-from maskmill.evaluation import pictures, scores
+from maskmill.evaluation import page, pictures, scores
 from maskmill.evaluation.evaluate import best_and_worst
 
 # Okabe and Ito's colours, told apart with any colour vision; jfly.uni-koeln.de/color
@@ -61,13 +57,8 @@ class Contents:
 
 def render(contents: Contents) -> str:
     """The page as HTML; the same contents give the same text."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"score": _score, "duration": _duration}
-    template = environment.from_string((resources(__package__) / "report.html.j2").read_text(encoding="utf-8"))
     chosen = contents.selection["challenger"] or contents.selection["variants"][0]["variant"]
-    return template.render(
+    return page.template("report.html.j2").render(
         c=contents,
         lead=next(v for v in contents.variants if v.name == chosen),
         best_baseline=scores.best(contents.baselines),
@@ -150,11 +141,7 @@ def _galleries(contents: Contents, variant: Variant) -> dict[str, list[dict[str,
 
 def _uri(picture: np.ndarray, *, ids: bool = False) -> str:
     """The picture as text, at most 512 px long: a page of full-size photographs would not open."""
-    longest = max(picture.shape[:2])
-    if longest > _TILE_PX:
-        size = (max(1, picture.shape[1] * _TILE_PX // longest), max(1, picture.shape[0] * _TILE_PX // longest))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST if ids else cv2.INTER_AREA)
-    return pictures.data_uri(picture)
+    return pictures.data_uri(pictures.fit(picture, _TILE_PX, ids=ids))
 
 
 def _pair(data: Data, image: np.ndarray, mask: np.ndarray) -> dict[str, str]:
@@ -172,12 +159,3 @@ def _shares(confusion: np.ndarray) -> np.ndarray:
     shares = np.zeros(confusion.shape)
     np.divide(confusion, totals, out=shares, where=totals > 0)
     return shares
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.4f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,22 +1,40 @@
+import json
+
 import numpy as np
 import pytest
 
 from maskmill.config import Augmentation
 from maskmill.data import augmentation
 from maskmill.data.augmentation import Recipe
+from maskmill.data.presets import PRESETS
 from maskmill.errors import MaskmillError
+from tests.conftest import REPOSITORY
 
 FLIPS = ({"HorizontalFlip": {"p": 0.5}}, {"VerticalFlip": {"p": 0.5}})
 AFFINE = ({"Affine": {"scale": [0.6, 0.8], "rotate": [-10, 10], "p": 1.0}},)
 
 
-def recipe(transforms=FLIPS, crop_px=None):
-    return augmentation.recipe(Augmentation(crop_px=crop_px, preset="none", transforms=transforms, preview=1), 255)
+def recipe(transforms=FLIPS, crop_px=None, preset="none"):
+    return augmentation.recipe(Augmentation(crop_px=crop_px, preset=preset, transforms=transforms, preview=1), 255)
+
+
+def saved(made, path):
+    made.save(path)
+    return json.loads(path.read_text())
 
 
 @pytest.fixture
 def pair(draw_shapes):
     return draw_shapes(1, size=32)[0]
+
+
+def aerial():
+    return Augmentation(crop_px=None, preset="aerial", transforms=(), preview=1)
+
+
+def chi_square(counts):
+    expected = counts.sum() / len(counts)
+    return ((counts - expected) ** 2 / expected).sum()
 
 
 def same(a, b):
@@ -38,11 +56,69 @@ def test_another_seed_epoch_or_sample_gives_another_pair(pair, key):
 
 def test_two_flips_fire_independently():
     image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
-    made, fired = recipe(), np.zeros((2, 2))
-    for sample in range(400):
-        corner = int(made(image, image[..., 0], (0, 0, sample))[0][0, 0, 0])
-        fired[corner // 2, corner % 2] += 1  # 1: flipped left-right, 2: up-down, 3: both
-    assert np.all(np.abs(fired / 400 - 0.25) < 0.075), fired  # 3.5 standard deviations
+    made, fired = recipe(), np.zeros(4)
+    for sample in range(800):
+        fired[made(image, image[..., 0], (0, 0, sample))[0][0, 0, 0]] += 1  # 1: left-right, 2: up-down, 3: both
+    assert chi_square(fired) < 16.27, fired  # 3 degrees of freedom, 0.1 %
+
+
+def test_aerial_draws_all_eight_symmetries_of_the_square_alike():
+    image = np.zeros((8, 8, 1), np.uint8)
+    image[0, 1], image[7, 7] = 200, 100
+    made, drawn = augmentation.parts(aerial(), 255, always=True)["params.yaml: augmentation.preset.aerial.D4"], {}
+    for sample in range(800):
+        varied = made(image, image[..., 0], (0, 0, sample))[1].tobytes()
+        drawn[varied] = drawn.get(varied, 0) + 1
+    assert len(drawn) == 8
+    assert chi_square(np.array(list(drawn.values()))) < 24.32, drawn  # 7 degrees of freedom, 0.1 %
+
+
+@pytest.mark.parametrize("preset", ["medical", "street"])
+def test_what_has_an_up_is_never_turned_upside_down(preset):
+    top = np.zeros((64, 64), np.uint8)
+    top[:32] = 1
+    made = recipe((), preset=preset)
+    for sample in range(50):
+        _, mask = made(np.zeros((64, 64, 1), np.uint8), top, (0, 0, sample))
+        assert (mask[:16] == 1).sum() > (mask[-16:] == 1).sum()
+
+
+def test_the_light_preset_is_the_recipe_that_scores_were_published_with(tmp_path):
+    former = ({"HorizontalFlip": {"p": 0.5}}, {"Affine": {"scale": [0.9, 1.1], "rotate": [-10, 10], "p": 0.5}})
+    assert saved(recipe((), preset="light"), tmp_path / "a") == saved(recipe(former), tmp_path / "b")
+
+
+def test_the_crop_comes_first_then_the_preset_then_the_users_transforms(tmp_path):
+    chain = saved(recipe(FLIPS[1:], crop_px=(16, 16), preset="light"), tmp_path / "a")["transform"]["transforms"]
+    names = [step["__class_fullname__"] for step in chain]
+    assert names == ["PadIfNeeded", "RandomCrop", "HorizontalFlip", "Affine", "VerticalFlip"]
+
+
+def test_every_step_of_a_preset_says_why():
+    assert all(step.reason for steps in PRESETS.values() for step in steps)
+    assert set(PRESETS) == {"none", "light", "medical", "aerial", "street"}
+
+
+def test_the_documentation_lists_every_step_of_every_preset():
+    text = (REPOSITORY / "docs" / "settings.md").read_text()
+    for preset, steps in PRESETS.items():
+        for step in steps:
+            options = ", ".join(f"{key} {value}" for key, value in step.options.items() if key != "p")
+            chance = f"{step.options['p']:g}"
+            assert f"| `{preset}` | {step.name} | {options or '–'} | {chance} | {step.reason} |" in text
+
+
+def test_blurring_by_motion_leaves_the_image_where_its_mask_is():
+    image = np.zeros((64, 64, 1), np.uint8)
+    image[:, 32] = 255
+    made = recipe(({"MotionBlur": {"blur_limit": [9, 9], "angle_range": [0, 0], "p": 1.0}},))
+    middles = [np.average(np.arange(64), weights=made(image, image[..., 0], (0, 0, i))[0][32, :, 0]) for i in range(9)]
+    assert np.ptp(middles) == 0
+    with pytest.raises(
+        MaskmillError,
+        match=r"MotionBlur\.allow_shifted: True moves the image away from its mask; allowed is False; del",
+    ):
+        recipe(({"MotionBlur": {"allow_shifted": True}},))
 
 
 def test_image_and_mask_move_together(pair):
@@ -97,8 +173,9 @@ def test_an_unknown_transform_is_named_with_the_nearest():
 
 
 def test_something_of_albumentations_that_is_no_transform_is_refused():
-    with pytest.raises(MaskmillError, match="'Compose' is no transform"):
-        recipe(({"Compose": {}},))
+    for name in ("Compose", "Lambda", "DualTransform", "ToTensorV2"):
+        with pytest.raises(MaskmillError, match=f"'{name}' is no transform"):
+            recipe(({name: {}},))
 
 
 def test_a_misspelt_option_is_an_error_where_albumentations_only_warns():
@@ -112,7 +189,7 @@ def test_a_misspelt_option_is_an_error_where_albumentations_only_warns():
         ("HorizontalFlip", {"p": 1.5}, "p=1.5"),
         ("HorizontalFlip", {"p": "often"}, "p='often'"),
         ("Rotate", {"limit": [1, 2, 3]}, "limit"),
-        ("Resize", {}, "height"),
+        ("Resize", {}, "height: Field required; width: Field required"),
     ],
 )
 def test_a_value_that_albumentations_refuses_is_named(name, options, said):

@@ -31,7 +31,8 @@ def shard(make_shard, draw_shapes):
     return make_shard(draw_shapes(5, size=16))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [1, 2, 8])
 def test_batches_are_the_same_for_any_number_of_workers(shard, workers):
     assert equal(batches(shard), batches(shard, workers=workers))
 

@@ -45,13 +45,37 @@ def test_a_saved_picture_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize(("pairs", "shown"), [(2, 2), (9, 3)])
-def test_the_sheet_has_two_rows_per_pair_and_the_original_first(make_shard, draw_shapes, pairs, shown):
+def test_the_sheet_has_two_rows_per_pair_and_one_per_transform_the_original_first(
+    make_shard, draw_shapes, pairs, shown
+):
     shard = make_shard(draw_shapes(3))
-    flip = augmentation.recipe(
-        Augmentation(crop_px=None, preset="none", transforms=({"HorizontalFlip": {"p": 1.0}},), preview=1), 255
-    )
-    sheet = pictures.augmentation_sheet(shard, flip, [*PALETTE, (204, 121, 167)], pairs)
-    assert sheet.shape == (2 * shown * 196, 5 * 196, 3)
-    original, drawn = sheet[:192, :192], sheet[:192, 196 : 196 + 192]
+    settings = Augmentation(crop_px=None, preset="none", transforms=({"HorizontalFlip": {"p": 1.0}},), preview=1)
+    flip, parts = augmentation.recipe(settings, 255), augmentation.parts(settings, 255, always=True)
+    sheet = pictures.augmentation_sheet(shard, flip, parts, [*PALETTE, (204, 121, 167)], pairs)
+    assert sheet.shape == (2 * 26 + (2 * shown + 1) * 196, 210 + 5 * 196, 3)
+    original, drawn = sheet[26:218, 210:402], sheet[26:218, 406:598]
     assert np.array_equal(original, np.repeat(np.repeat(pictures.rgb(shard[0][0]), 6, axis=0), 6, axis=1))
     assert np.array_equal(drawn, original[:, ::-1])
+    assert (sheet[26:218, :210] < 128).any()  # its name stands beside it
+
+
+def test_an_image_of_many_bands_shows_its_first_three_and_one_of_two_bands_its_first():
+    pixels = np.arange(5, dtype=np.uint8).reshape(1, 1, 5)
+    assert pictures.rgb(pixels).tolist() == [[[0, 1, 2]]]
+    assert pictures.rgb(pixels[..., :2]).tolist() == [[[0, 0, 0]]]
+
+
+def test_a_picture_is_made_smaller_but_never_larger():
+    assert pictures.fit(np.zeros((100, 400, 3), np.uint8), 200).shape == (50, 200, 3)
+    assert pictures.fit(np.zeros((1, 4000, 3), np.uint8), 200).shape == (1, 200, 3)
+    assert pictures.fit(np.zeros((10, 20, 3), np.uint8), 200).shape == (10, 20, 3)
+
+
+def test_a_photograph_in_a_page_is_small_and_nearly_the_picture():
+    rng = np.random.default_rng(0)
+    pixels = np.repeat(np.repeat(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8), 8, axis=0), 8, axis=1)
+    head, content = pictures.photo_uri(pixels).split(",")
+    assert head == "data:image/webp;base64"
+    shown = decode.image(base64.b64decode(content), 3).astype(int)
+    assert np.abs(shown.mean(axis=(0, 1)) - pixels.mean(axis=(0, 1))).max() < 3
+    assert np.abs(shown - pixels).mean() < 20
