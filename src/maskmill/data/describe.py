@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from maskmill.config import IGNORE, Data
-from maskmill.data import decode
+from maskmill.data import decode, duplicates
 from maskmill.data.moments import histogram, moments
 
 Columns = dict[str, Any]
 Described = tuple[Columns, np.ndarray | None]  # and the thumbnail, of an image that could be decoded
 
-THUMBNAIL_PX = 64
-_CODE = ("describe", "decode", "labels", "duplicates", "moments")  # modules that decide what a description says
 _LIBRARIES = ("pillow", "opencv-python-headless", "numpy")
 
 
@@ -38,11 +36,11 @@ def image(path: str, data: Data) -> Described:
     # all channels as one, which OpenCV measures several times as fast
     count, sums, squares = moments(pixels.reshape(len(pixels), -1, 1))
     total, square = int(sums[0]), int(squares[0])
-    small = _thumbnail(pixels)
+    small = duplicates.thumbnail(pixels)
     columns |= {
         "height": pixels.shape[0], "width": pixels.shape[1], "channels": pixels.shape[2],
         "sha256_pixels": digest(pixels), "mean": total / count,
-        "std": max(0, square * count - total**2) ** 0.5 / count, "phash": _phash(small),
+        "std": max(0, square * count - total**2) ** 0.5 / count, "phash": f"{duplicates.phash(small):016x}",
     }  # fmt: skip
     return columns, small
 
@@ -81,8 +79,7 @@ def digest(pixels: np.ndarray) -> str:
 
 def versions(data: Data) -> tuple[str, str]:
     """Digests of what an image's and a mask's description follow from beside the file: settings and code."""
-    room = Path(__file__).parent
-    code = [(room / f"{name}.py").read_text() for name in _CODE if (room / f"{name}.py").exists()]
+    code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
     code += [version(name) for name in _LIBRARIES]
     of_image = [data.decoding.model_dump_json(), str(data.in_channels)]
     of_mask = [data.decoding.model_dump_json(), str(data.classes), str(data.values), str(data.ignore_index)]
@@ -124,17 +121,6 @@ def mask_ids(content: bytes, data: Data, name: str) -> tuple[np.ndarray, dict[st
 
 def _header(content: bytes, data: Data, name: str) -> Columns:
     return {"format": "PNG", "dtype": "uint8", "image_orientation": 1}
-
-
-def _thumbnail(pixels: np.ndarray) -> np.ndarray:
-    import cv2
-
-    small: np.ndarray = cv2.resize(pixels[..., 0], (64, 64), interpolation=cv2.INTER_AREA)
-    return small
-
-
-def _phash(thumbnail: np.ndarray) -> str:
-    return "0" * 16
 
 
 def _regular(path: str, flags: int) -> int:

@@ -14,10 +14,11 @@ from tqdm import tqdm
 from maskmill import files
 from maskmill.config import Data
 from maskmill.data import describe
-from maskmill.data.describe import THUMBNAIL_PX, Described
+from maskmill.data.describe import Described
 from maskmill.data.manifest_cache import Cache, opened
 from maskmill.data.parallel import in_order
 from maskmill.data.stamps import Stamp, settled, stamp
+from maskmill.data.views import THUMBNAIL_PX
 
 _INDEX = ("id", "image", "mask", "group", "sequence", "order", "given_split")
 _COLUMNS = (
