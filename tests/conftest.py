@@ -51,7 +51,9 @@ def make_shard(tmp_path, data):
             rows[split].append(
                 {"id": name, "split": split, "clean": True, **digests} | {k: str(p) for k, p in paths.items()}
             )
-        shards.pack(tmp_path / "shards", pd.DataFrame([row for part in rows.values() for row in part]), data)
+        columns = ["id", "split", "clean", "image", "mask", "sha256_pixels", "sha256_mask"]
+        table = pd.DataFrame([row for part in rows.values() for row in part], columns=columns)
+        shards.pack(tmp_path / "shards", table, data)
         return shards.Shard(tmp_path / "shards", split)
 
     return make

@@ -56,11 +56,12 @@ def mask(path: str, data: Data) -> Described:
     except (decode.DecodeError, OSError) as error:
         return columns | {"error": told(error)}, None
     counts = histogram(ids)
+    pixels = {f"px_{name}": int(counts[i]) for i, name in enumerate(data.classes)}
+    without = sum(unknown.values())
     columns |= {
         "mask_height": ids.shape[0], "mask_width": ids.shape[1], "sha256_mask": digest(ids),
-        "ignored_px": int(counts[data.ignore_index]), "unknown_px": sum(unknown.values()),
-        "unknown_ids": " ".join(unknown),
-        **{f"px_{name}": int(counts[i]) for i, name in enumerate(data.classes)},
+        "ignored_px": ids.size - sum(pixels.values()) - without, "unknown_px": without,
+        "unknown_ids": " ".join(unknown), **pixels,
     }  # fmt: skip
     return columns, None
 

@@ -117,6 +117,13 @@ def test_mean_and_deviation_are_those_of_all_channels_together(source, data):
     assert (row["mean"], row["std"]) == (pytest.approx(colour.mean()), pytest.approx(colour.std()))
 
 
+def test_values_without_a_meaning_are_not_counted_as_ignored(source, data):
+    table = data.model_copy(update={"values": {0: "background", 2: "bar", 255: "ignore"}})
+    row = manifest.build(source.add("a").index, table, None)[0].iloc[0]
+    assert [row[f"px_{name}"] for name in ("background", "disc", "square", "bar")] == [3, 0, 0, 2]
+    assert (row["ignored_px"], row["unknown_px"], row["unknown_ids"]) == (3, 4, "1 7 9")
+
+
 def test_a_missing_half_is_null_and_a_broken_file_is_told(source, data):
     index = source.add("a", "b", "c", "d").index
     index.loc[0, "image"], index.loc[1, "mask"] = "", None
