@@ -9,10 +9,10 @@ DIR ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import predict serve up down status ui bench clean
+.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 pipeline: $(VENV)/.runtime  ## set up, run what has changed (dvc repro), say what came out
 	@$(BIN)/python -m pipelines.local
@@ -57,6 +57,9 @@ ui: $(VENV)/.runtime  ## print the addresses of their pages
 
 bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/benchmarks.md)
 	@$(BIN)/python benchmarks/training_settings.py
+
+bench-data: $(VENV)/.runtime  ## measure reading, packing and versioning of data; ARGS="--data DIR"
+	@$(BIN)/python benchmarks/data.py $(ARGS)
 
 clean:  ## remove caches of tools; never data, predictions, stores, models or checkpoints
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

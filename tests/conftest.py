@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from maskmill import config
-from maskmill.data import decode, shards
+from maskmill.data import decode, describe, shards
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -34,17 +34,26 @@ def data():
 
 @pytest.fixture
 def make_shard(tmp_path, data):
-    """A function that packs (image, mask) arrays, named `names` or p0, p1, .., and gives the shard."""
+    """A function that packs (image, mask) arrays, named `names` or p0, p1, .., and gives the shard of their split.
+
+    A further call replaces the pairs of its split, and leaves the other splits as they are.
+    """
+    rows = {}
 
     def make(pairs, split="train", names=None, data=data):
         names = names or [f"p{i}" for i in range(len(pairs))]
-        rows = []
+        rows[split] = []
         for name, (image, mask) in zip(names, pairs, strict=True):
-            files = {"image": f"images/{split}-{name}.png", "mask": f"masks/{split}-{name}.png"}
-            decode.write_png(tmp_path / "raw" / files["image"], image)
-            decode.write_png(tmp_path / "raw" / files["mask"], mask)
-            rows.append({"id": name, **files, "height": mask.shape[0], "width": mask.shape[1]})
-        shards.pack(tmp_path / "shards", split, pd.DataFrame(rows), tmp_path / "raw", data)
+            paths = {side: tmp_path / "raw" / f"{side}s" / f"{split}-{name}.png" for side in ("image", "mask")}
+            decode.write_png(paths["image"], image)
+            decode.write_png(paths["mask"], mask)
+            digests = {"sha256_pixels": describe.digest(image), "sha256_mask": describe.digest(mask)}
+            rows[split].append(
+                {"id": name, "split": split, "clean": True, **digests} | {k: str(p) for k, p in paths.items()}
+            )
+        columns = ["id", "split", "clean", "image", "mask", "sha256_pixels", "sha256_mask"]
+        table = pd.DataFrame([row for part in rows.values() for row in part], columns=columns)
+        shards.pack(tmp_path / "shards", table, data)
         return shards.Shard(tmp_path / "shards", split)
 
     return make

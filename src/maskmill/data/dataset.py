@@ -57,8 +57,13 @@ def training_batches(
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """Loader of (N, C, H, W) and (N, H, W) uint8 batches for steps `first`..`last`-1; same for any `workers`.
 
-    Raises: MaskmillError when the images, after the recipe's crop, would not have one size.
+    Raises: MaskmillError when there is no image, or the images, after the recipe's crop, would not have one size.
     """
+    if not len(shard):
+        raise MaskmillError(
+            "the split `train` is empty: there is nothing to train on; give it images by `splits` in params.yaml or "
+            "data/splits.csv"
+        )
     pairs = TrainingPairs(shard, recipe, seed)
     # two sizes are enough to tell whether the recipe makes them one
     sizes = {tuple(pairs[0, i][1].shape): shard.ids[i] for i in _one_of_each_size(shard)[:2]}

@@ -1,10 +1,11 @@
 """The table of all pairs, one row each: what validation, splits and everything after it read."""
 
 import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,27 +13,49 @@ from tqdm import tqdm
 
 from maskmill import files
 from maskmill.config import Data
-from maskmill.data import decode
+from maskmill.data import describe
+from maskmill.data.describe import Described
+from maskmill.data.manifest_cache import Cache, opened
+from maskmill.data.parallel import in_order
+from maskmill.data.stamps import Stamp, settled, stamp
+from maskmill.data.views import THUMBNAIL_PX
 
+_INDEX = ("id", "image", "mask", "group", "sequence", "order", "given_split")
 _COLUMNS = (
-    "id", "image", "mask", "group", "order", "height", "width", "channels", "dtype", "sha256_file", "sha256_pixels",
-    "mean", "std", "mask_height", "mask_width", "sha256_mask", "ignored_px", "unknown_px", "unknown_ids",
+    *_INDEX, "format", "height", "width", "channels", "dtype", "image_orientation", "mask_orientation", "bytes",
+    "sha256_file", "sha256_mask_file", "sha256_pixels", "sha256_mask", "phash", "mean", "std", "mask_height",
+    "mask_width", "ignored_px", "unknown_px", "unknown_ids",
 )  # fmt: skip
+_SIDES = ("image", "mask")
 
 
-def build(raw: Path, data: Data) -> pd.DataFrame:
-    """Read every pair below `raw` once and describe it.
+def build(
+    index: pd.DataFrame, data: Data, cache: Path | None, workers: int | None = None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Describe every pair of the index (columns id, image, mask, group, sequence, order, split), sorted by id.
 
-    Columns: id, image, mask (paths below `raw`, None where absent), group, order, height, width, mask_height,
-    mask_width, channels, dtype, sha256_file, sha256_pixels, sha256_mask, mean, std (of the image, 0..255),
-    ignored_px, unknown_px, unknown_ids, px_<class>, error (None where the pair could be read).
+    A file whose description is in the folder `cache`, and which has not changed since, is not read. Columns: id,
+    image, mask (paths, None where absent), group, sequence, order, given_split, format, height, width, channels (as
+    decoded), dtype (in the file), image_orientation, mask_orientation (EXIF, 1..8), bytes, sha256_file,
+    sha256_mask_file, sha256_pixels, sha256_mask, phash (16 hexadecimal digits), mean, std (of the image, 0..255),
+    mask_height, mask_width, ignored_px, unknown_px, unknown_ids, px_<class>, error (None where all could be read).
+    Returns: the table; the images' thumbnails (N, 64, 64) uint8 in its order, zeros where there is none.
     """
-    index = pd.read_csv(raw / "index.csv", dtype={"id": str, "group": str}, keep_default_na=False)
-    with ThreadPoolExecutor() as pool:
-        rows = pool.map(lambda pair: _describe(raw, pair, data), index.to_dict("records"))
-        described = list(tqdm(rows, total=len(index), desc="manifest", unit="pair", disable=None))
-    columns = [*_COLUMNS, *(f"px_{name}" for name in data.classes), "error"]
-    return pd.DataFrame(described, columns=columns).sort_values("id", ignore_index=True)
+    table = _Table(index, data)
+    with opened(cache) as kept:
+        sides = list(table.files(data))
+        changed = [file for file in sides if not _recall(table, file, kept)]
+        if len(changed) < len(sides):
+            print(f"manifest: {len(sides) - len(changed)} of {len(sides)} files have not changed and are not read")
+        results = in_order(lambda file: _describe(file, data), changed, workers=workers)
+        bar = tqdm(results, "manifest", len(changed), unit="file", disable=None)
+        for file, described in zip(changed, bar, strict=True):
+            table.fill(file, described)
+            if kept and file.stamp and describe.was_read(described):
+                kept.put(file.path, file.side, file.version, file.stamp, described)
+        if kept:
+            kept.keep_only({file.path for file in sides})
+    return table.frame(), table.thumbnails
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -53,45 +76,72 @@ def split_digest(table: pd.DataFrame, split: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _describe(raw: Path, pair: dict[str, Any], data: Data) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": pair["id"], "group": pair["group"], "order": pair["order"],
-        "image": f"images/{pair['id']}.png", "mask": f"masks/{pair['id']}.png", "error": None,
-    }  # fmt: skip
-    for side in ("image", "mask"):
-        if not (raw / row[side]).exists():
-            row[side] = None
+class _File(NamedTuple):
+    """One side of the pair that stands in `row`."""
+
+    row: int
+    side: str
+    path: str
+    version: str  # of settings and code
+    stamp: Stamp | None  # None: it is not there, or too fresh for its description to be kept
+
+
+class _Table:
+    """Rows in order of id, filled side by side in any order."""
+
+    def __init__(self, index: pd.DataFrame, data: Data) -> None:
+        self._columns = [*_COLUMNS, *(f"px_{name}" for name in data.classes), "error"]
+        self._place = {name: i for i, name in enumerate(self._columns)}
+        pairs = index.rename(columns={"split": "given_split"}).sort_values("id", kind="stable")
+        empty = [None] * (len(self._columns) - len(_INDEX))
+        self._rows = [[*known, *empty] for known in pairs[list(_INDEX)].itertuples(index=False, name=None)]
+        for row in self._rows:
+            row[1:3] = (path if isinstance(path, str) and path else None for path in row[1:3])
+        self._errors: dict[int, dict[str, str]] = defaultdict(dict)
+        self.thumbnails = np.zeros((len(self._rows), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
+
+    def files(self, data: Data) -> Iterator[_File]:
+        """Every file that is named, and its stamp."""
+        versions = dict(zip(_SIDES, describe.versions(data), strict=True))
+        for i, row in enumerate(self._rows):
+            for side in _SIDES:
+                if path := row[self._place[side]]:
+                    yield _File(i, side, path, versions[side], _stamp(path))
+
+    def fill(self, file: _File, described: Described) -> None:
+        """Enter what a file's description says."""
+        values, small = described
+        for name, value in values.items():
+            if name == "error":
+                self._errors[file.row][file.side] = value
+            else:
+                self._rows[file.row][self._place[name]] = value
+        if small is not None:
+            self.thumbnails[file.row] = small
+
+    def frame(self) -> pd.DataFrame:
+        """The table as it stands."""
+        for i, told in self._errors.items():
+            self._rows[i][-1] = "; ".join(told[side] for side in _SIDES if side in told)
+        return pd.DataFrame(self._rows, columns=self._columns)
+
+
+def _stamp(path: str) -> Stamp | None:
+    now = time.time_ns()
     try:
-        if row["image"]:
-            row |= _describe_image(raw / row["image"], data)
-        if row["mask"]:
-            row |= _describe_mask(raw / row["mask"], data)
-    except decode.DecodeError as error:
-        row["error"] = str(error)
-    return row
+        found = stamp(path)
+    except OSError:
+        return None
+    return found if settled(found, now) else None
 
 
-def _describe_image(path: Path, data: Data) -> dict[str, Any]:
-    pixels = decode.image(path, data.in_channels)
-    return {
-        "height": pixels.shape[0], "width": pixels.shape[1], "channels": pixels.shape[2], "dtype": str(pixels.dtype),
-        "sha256_file": files.sha256(path), "sha256_pixels": _digest(pixels),
-        "mean": float(pixels.mean()), "std": float(pixels.std()),
-    }  # fmt: skip
+def _recall(table: _Table, file: _File, cache: Cache | None) -> bool:
+    """Whether the cache knew the file."""
+    known = cache.get(file.path, file.side, file.version, file.stamp) if cache and file.stamp else None
+    if known:
+        table.fill(file, known)
+    return known is not None
 
 
-def _describe_mask(path: Path, data: Data) -> dict[str, Any]:
-    pixels = decode.mask(path)
-    counts = np.bincount(pixels.ravel(), minlength=256)
-    known = [*range(len(data.classes)), data.ignore_index]
-    unknown = [i for i in np.flatnonzero(counts).tolist() if i not in known]
-    return {
-        "mask_height": pixels.shape[0], "mask_width": pixels.shape[1], "sha256_mask": _digest(pixels),
-        "ignored_px": int(counts[data.ignore_index]), "unknown_px": int(counts[unknown].sum()),
-        "unknown_ids": " ".join(map(str, unknown)),
-        **{f"px_{name}": int(counts[i]) for i, name in enumerate(data.classes)},
-    }  # fmt: skip
-
-
-def _digest(pixels: np.ndarray) -> str:
-    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+def _describe(file: _File, data: Data) -> Described:
+    return describe.image(file.path, data) if file.side == "image" else describe.mask(file.path, data)

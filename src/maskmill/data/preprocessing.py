@@ -1,11 +1,15 @@
 """From stored pixels to network input: one function for training, evaluation and serving, saved with the model."""
 
+from collections.abc import Iterable
 from typing import Self
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
+
+from maskmill.data.moments import moments
+from maskmill.errors import MaskmillError
 
 
 class Preprocessing(BaseModel):
@@ -17,13 +21,22 @@ class Preprocessing(BaseModel):
     std: tuple[float, ...]
 
     @classmethod
-    def fit(cls, images: list[np.ndarray]) -> Self:
-        """Measure (H, W, C) uint8 images: pooled mean and standard deviation over all pixels of each channel."""
-        pixels = sum(image[..., 0].size for image in images)
-        totals = sum(image.sum(axis=(0, 1), dtype=np.float64) for image in images)
-        squares = sum((image.astype(np.float64) ** 2).sum(axis=(0, 1)) for image in images)
-        mean = np.asarray(totals) / pixels
-        std = np.sqrt(np.maximum(np.asarray(squares) / pixels - mean**2, 1.0))  # a constant channel: no division by 0
+    def fit(cls, images: Iterable[np.ndarray]) -> Self:
+        """Measure (H, W, C) uint8 images, one at a time: mean and standard deviation over all pixels of each channel.
+
+        Raises: MaskmillError when there is no image.
+        """
+        pixels, totals, squares = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
+        for image in images:
+            count, total, square = moments(image)
+            pixels, totals, squares = pixels + count, totals + total, squares + square
+        if not pixels:
+            raise MaskmillError(
+                "the split `train` is empty: there is no image to measure; give it images by `splits` in params.yaml "
+                "or data/splits.csv"
+            )
+        mean = totals / pixels
+        std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))  # a constant channel: no division by 0
         return cls(mean=tuple((mean / 255).tolist()), std=tuple((std / 255).tolist()))
 
     def apply(self, images: Tensor) -> Tensor:

@@ -81,6 +81,11 @@ def test_the_order_can_be_gone_through_twice():
     assert len(list(order)) == len(order) == 7
 
 
+def test_an_empty_split_names_the_settings_that_fill_it(make_shard):
+    with pytest.raises(MaskmillError, match=r"`train` is empty.*`splits` in params\.yaml or data/splits\.csv"):
+        batches(make_shard([]))
+
+
 def test_images_of_different_sizes_name_one_of_each_and_the_setting(make_shard, draw_shapes):
     shard = make_shard([*draw_shapes(2, size=16), *draw_shapes(1, size=24)])
     with pytest.raises(MaskmillError) as raised:

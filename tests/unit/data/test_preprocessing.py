@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from maskmill.data.moments import histogram, moments
 from maskmill.data.preprocessing import Preprocessing
+from maskmill.errors import MaskmillError
 
 
 def images(channels, seed=0):
@@ -39,3 +43,35 @@ def test_each_channel_has_its_own_numbers():
 def test_the_saved_numbers_give_the_same_input():
     fitted = Preprocessing.fit(images(3))
     assert Preprocessing.model_validate_json(fitted.model_dump_json()) == fitted
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.integers(1, 16), st.integers(0, 255), st.integers(0, 255), st.integers(0)
+)
+def test_sums_over_pixels_are_exact(height, width, channels, low, high, seed):
+    low, high = sorted((low, high))
+    image = np.random.default_rng(seed).integers(low, high + 1, (height, width, channels), np.uint8)
+    count, sums, squares = moments(image)
+    wide = image.astype(np.int64)
+    assert count == height * width
+    assert sums.tolist() == wide.sum(axis=(0, 1)).tolist()
+    assert squares.tolist() == (wide**2).sum(axis=(0, 1)).tolist()
+
+
+@pytest.mark.parametrize("image", [np.full((5000, 6000, 1), 255, np.uint8), np.tile(np.uint8([0, 255]), (5000, 3000))])
+def test_sums_and_counts_of_large_images_are_exact(image):
+    wide = image.reshape(len(image), -1, 1)
+    _, sums, squares = moments(wide)
+    values = np.bincount(image.ravel(), minlength=256)
+    assert (int(sums[0]), int(squares[0])) == (values[255] * 255, values[255] * 255**2)
+    assert histogram(wide[..., 0]).tolist() == values.tolist()
+
+
+def test_one_image_at_a_time_is_enough():
+    made = images(3)
+    assert Preprocessing.fit(iter(made)) == Preprocessing.fit(made)
+
+
+def test_no_image_is_an_error_that_names_the_settings():
+    with pytest.raises(MaskmillError, match=r"`train` is empty.*`splits` in params\.yaml or data/splits\.csv"):
+        Preprocessing.fit([])

@@ -1,0 +1,257 @@
+"""python benchmarks/data.py [--data DIR] [--files N] [ROW ..]: what reading, remembering, packing and versioning cost.
+
+Prints the tables of docs/benchmarks.md. Images and masks are those of DIR/images and DIR/masks, or generated: smooth
+random pictures of 360 x 480 px. Rows on decoding and reading run in a process of their own that has one core.
+"""
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from maskmill.config import Data
+
+ROOT = Path(__file__).parents[1]
+ROWS = ("manifest", "unchanged", "shards", "dvc")
+HEIGHT, WIDTH, CLASSES = 360, 480, 12
+GENERATED, TINY_PX, ROUNDS = 300, 16, 3
+
+
+def manifest(folder: Path) -> None:
+    """The manifest against the bare decode of the same files, by the faster of Pillow and OpenCV, on one core."""
+    import cv2
+    from PIL import Image
+
+    from maskmill.data.manifest import build
+
+    cv2.setNumThreads(1)
+    index, data = _index(folder)
+    sides = [(Path(path), side == "image") for side in ("image", "mask") for path in index[side]]
+
+    def pillow() -> None:
+        for path, colour in sides:
+            picture = Image.open(io.BytesIO(path.read_bytes()))
+            np.asarray(picture.convert("RGB") if colour else picture)
+
+    def opencv() -> None:
+        for path, colour in sides:
+            flag = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_UNCHANGED
+            cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flag)
+
+    seconds = {"Pillow": _best(pillow), "OpenCV": _best(opencv), "manifest": _best(lambda: build(index, data, None, 1))}
+    bare = min(seconds["Pillow"], seconds["OpenCV"])
+    _table(
+        ["one core", "pairs per second", "of the bare decode"],
+        [(name, f"{len(index) / s:.0f}", f"{bare / s:.2f}") for name, s in seconds.items()],
+    )
+
+
+def unchanged(folder: Path, count: int) -> None:
+    """A second manifest over files that have not changed; half of them images, half masks."""
+    from maskmill.data.manifest import build
+
+    _write_tiny(folder / "tiny", count // 2)
+    index, data = _index(folder / "tiny")
+    rows = []
+    time.sleep(0.2)  # a file that was just written is not remembered
+    for name in ("first", "again", "again"):
+        start = time.perf_counter()
+        build(index, data, folder / "cache")
+        rows.append((name, f"{count:,}", f"{time.perf_counter() - start:.1f}"))
+    _table(["manifest", "files", "s"], rows)
+
+
+def shards(folder: Path) -> None:
+    """An epoch on one core, every image and mask copied out: PNG files, shards, and a bare memmap of the same bytes."""
+    import cv2
+
+    from maskmill.data.manifest import build
+    from maskmill.data.shards import Shard, pack
+
+    cv2.setNumThreads(1)
+    index, data = _index(_as_png(folder, folder / "png"))
+    table, _ = build(index, data, None)
+    start = time.perf_counter()
+    pack(folder / "shards", table.assign(split="train", clean=True), data)
+    packing = time.perf_counter() - start
+    shard = Shard(folder / "shards", "train")
+    order = np.random.default_rng(0).permutation(len(shard))
+    flat = folder / "flat.bin"
+    flat.write_bytes(b"".join(path.read_bytes() for path in sorted((folder / "shards").glob("*.bin"))))
+    size = sum(part.size for part in shard[0])
+
+    def png() -> None:
+        for i in order:
+            for path, flag in ((index["image"][i], cv2.IMREAD_COLOR_RGB), (index["mask"][i], cv2.IMREAD_UNCHANGED)):
+                cv2.imdecode(np.frombuffer(Path(path).read_bytes(), np.uint8), flag)
+
+    def packed() -> None:
+        for i in order:
+            image, mask = shard[i]
+            image.copy(), mask.copy()
+
+    def memmap() -> None:
+        mapped = np.memmap(flat, np.uint8, "r")
+        for i in order:
+            mapped[i * size : (i + 1) * size].copy()
+
+    seconds = {"PNG, OpenCV": _best(png), "shards": _best(packed), "bare memmap": _best(memmap)}
+    _table(
+        ["an epoch on one core", "pairs per second", "times PNG"],
+        [(name, f"{len(index) / s:,.0f}", f"{seconds['PNG, OpenCV'] / s:.1f}") for name, s in seconds.items()],
+    )
+    print(f"packing, all cores: {len(index) / packing:.0f} pairs per second")
+
+
+def dvc(folder: Path, count: int) -> None:
+    """`dvc add` and `dvc status` of so many samples as files and as shards; the cache is on the same disk."""
+    from maskmill.data.manifest import build
+    from maskmill.data.shards import pack
+
+    tiny = _write_tiny(folder / "tiny", count)
+    index, data = _index(tiny)
+    rows = []
+    for form in ("files", "shards"):
+        repository = folder / f"dvc-{form}"
+        repository.mkdir()
+        if form == "files":
+            tiny.rename(repository / "data")
+        else:
+            table, _ = build(index.replace(str(tiny), str(folder / "dvc-files" / "data"), regex=True), data, None)
+            pack(repository / "data", table.assign(split="train", clean=True), data)
+        number = sum(1 for path in (repository / "data").rglob("*") if path.is_file())
+        _dvc(repository, "init", "--no-scm", "-q")
+        _dvc(repository, "config", "core.analytics", "false")
+        times = [_dvc(repository, *command) for command in (("add", "-q", "data"), ("status", "-q"))]
+        rows.append((f"{count:,} samples as {form}", f"{number:,}", *(f"{s:.1f}" for s in times)))
+    _table(["", "files", "`dvc add`, s", "`dvc status`, s"], rows)
+
+
+def _dvc(repository: Path, *command: str) -> float:
+    start = time.perf_counter()
+    environment = os.environ | {"DVC_SITE_CACHE_DIR": str(repository / "site"), "DVC_NO_ANALYTICS": "1"}
+    subprocess.run([sys.executable, "-m", "dvc", *command], cwd=repository, check=True, env=environment)
+    return time.perf_counter() - start
+
+
+def _index(folder: Path) -> tuple[pd.DataFrame, "Data"]:
+    from maskmill import config
+
+    images, masks = (sorted((folder / side).iterdir()) for side in ("images", "masks"))
+    index = pd.DataFrame({"id": [path.stem for path in images], "image": list(map(str, images))})
+    index["mask"] = index["id"].map({path.stem: str(path) for path in masks})
+    index = index.assign(group=index["id"], sequence=index["id"], order=0, split="")
+    names = tuple(f"class{i}" for i in range(CLASSES))
+    values = config.load(ROOT / "params.yaml").data.model_dump() | {
+        "classes": names, "background": None, "colours": dict.fromkeys(names, "#000000"), "in_channels": 3
+    }  # fmt: skip
+    return index, config.Data(**values)
+
+
+def _generate(folder: Path) -> Path:
+    """Pictures that compress about as photographs do: blurred noise at three scales, and a little that is sharp."""
+    from maskmill.data import decode
+
+    rng = np.random.default_rng(0)
+    for i in range(GENERATED):
+        field = sum(_smooth(rng, side, 3) * weight for side, weight in ((4, 60), (24, 30), (96, 12)))
+        noisy = field + rng.normal(128, 2.5, (HEIGHT, WIDTH, 3))
+        decode.write_png(folder / "images" / f"{i:05d}.png", np.clip(noisy, 0, 255).astype(np.uint8))
+        classes = np.clip(_smooth(rng, 8, 1) * 3 + CLASSES / 2, 0, CLASSES - 1).astype(np.uint8)
+        decode.write_png(folder / "masks" / f"{i:05d}.png", classes)
+    return folder
+
+
+def _smooth(rng: np.random.Generator, side: int, channels: int) -> np.ndarray:
+    import cv2
+
+    return cv2.resize(rng.standard_normal((side, side, channels)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+
+
+def _write_tiny(folder: Path, count: int) -> Path:
+    """`count` pairs of small files, each of its own content."""
+    from maskmill.data import decode
+
+    rng = np.random.default_rng(0)
+    for side in ("images", "masks"):
+        (folder / side).mkdir(parents=True)
+        for i in range(count):
+            shape = (TINY_PX, TINY_PX, 3) if side == "images" else (TINY_PX, TINY_PX)
+            pixels = rng.integers(0, 256 if side == "images" else CLASSES, shape, np.uint8)
+            (folder / side / f"{i:06d}.png").write_bytes(decode.png_bytes(pixels))
+    return folder
+
+
+def _as_png(source: Path, folder: Path) -> Path:
+    """The same pictures as PNG files, whatever they were."""
+    from maskmill.data import decode
+
+    for side, read in (("images", lambda path: decode.image(path, 3)), ("masks", decode.mask)):
+        for path in sorted((source / side).iterdir()):
+            decode.write_png(folder / side / f"{path.stem}.png", read(path))
+    return folder
+
+
+def _best(act: Callable[[], object]) -> float:
+    """Seconds of the fastest of a few rounds: what a busy neighbour took does not count."""
+
+    def seconds() -> Iterator[float]:
+        for _ in range(ROUNDS):
+            start = time.perf_counter()
+            act()
+            yield time.perf_counter() - start
+
+    return min(seconds())
+
+
+def _table(head: list[str], rows: list[tuple[str, ...]]) -> None:
+    for row in (head, ["---"] * len(head), *rows):
+        print(f"| {' | '.join(row)} |", flush=True)
+
+
+def _run(row: str, data: Path | None, files: int) -> None:
+    """One table, in a folder that goes away."""
+    with tempfile.TemporaryDirectory(prefix="maskmill-bench-") as name:
+        folder = Path(name)
+        if row in ("manifest", "shards"):
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+            if data:
+                for side in ("images", "masks"):
+                    shutil.copytree(data / side, folder / side)
+            else:
+                _generate(folder)
+            {"manifest": manifest, "shards": shards}[row](folder)
+        else:
+            {"unchanged": unchanged, "dvc": dvc}[row](folder, files)
+
+
+def main() -> None:
+    """Print the tables; every one is made by a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="tables to make; all if not given")
+    parser.add_argument("--data", type=Path, help="a folder with images/ and masks/; generated if not given")
+    parser.add_argument("--files", type=int, default=100_000, help="files, or samples, where the number is the point")
+    parser.add_argument("--one", choices=ROWS, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        _run(given.one, given.data, given.files)
+        return
+    for row in given.rows or ROWS:
+        options = ["--one", row, "--files", str(given.files), *(["--data", str(given.data)] if given.data else [])]
+        print(f"\n`{row}`, {given.data or 'generated'}\n", flush=True)
+        subprocess.run([sys.executable, __file__, *options], check=True)
+
+
+if __name__ == "__main__":
+    main()

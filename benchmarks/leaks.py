@@ -1,0 +1,203 @@
+"""python benchmarks/leaks.py: how many planted copies the search for near duplicates finds, and at what cost.
+
+Copies of 1 % of the images (at least 30) are planted, one kind at a time, in the embedded slices and, where
+MASKMILL_DATA names a folder that holds them, in camvid/ and membrane/. Without a planted copy every pair found is
+counted by where it lies. Then the search by hashes alone over 100,000 made thumbnails. Prints the tables of
+docs/benchmarks.md.
+"""
+
+import argparse
+import hashlib
+import io
+import os
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from maskmill import config
+from maskmill.data import candidates, duplicates, views
+from maskmill.data.datasets import icbm152
+
+ROOT = Path(__file__).parents[1]
+BUDGET_S = 600.0
+Images = dict[str, np.ndarray]
+
+
+def embedded() -> tuple[Images, dict[str, str]]:
+    """The slices of the embedded data set, and the slab of each."""
+    source = config.read_yaml(ROOT / "data" / "source.yaml")
+    data = config.load(ROOT / "params.yaml").data
+    pairs = list(icbm152.icbm152(folder=Path(), data=data, slabs=source["slabs"], seed=source["seed"]))
+    readers = {pair.id: getattr(pair, "read_image", None) or pair.image for pair in pairs}
+    return {name: read() for name, read in readers.items()}, {pair.id: pair.group for pair in pairs}
+
+
+def folder(path: Path, mode: str, group: Callable[[str], str]) -> tuple[Images, dict[str, str]]:
+    """Every image below a folder, and the group that its name says."""
+    found = sorted(p for p in path.rglob("images/*") if p.is_file())
+    pixels = {p.stem: np.atleast_3d(np.asarray(Image.open(p).convert(mode))) for p in found}
+    return pixels, {name: group(name) for name in pixels}
+
+
+def saved(pixels: np.ndarray, kind: str, quality: int) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(buffer, kind, quality=quality)
+    return np.atleast_3d(np.asarray(Image.open(buffer).convert("L" if pixels.shape[2] == 1 else "RGB")))
+
+
+def resized(pixels: np.ndarray, factor: float) -> np.ndarray:
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.atleast_3d(cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=how))
+
+
+def turned(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    """Turned about the middle in a frame of the same size, black outside."""
+    height, width = pixels.shape[:2]
+    move = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    return np.atleast_3d(cv2.warpAffine(pixels, move, (width, height), flags=cv2.INTER_LINEAR))
+
+
+def cropped(pixels: np.ndarray, rng: np.random.Generator, stretch: float) -> np.ndarray:
+    """80 % of the area anywhere; height and width keep shares whose ratio is at most `stretch`."""
+    ratio = np.exp(rng.uniform(-1, 1) * np.log(stretch))
+    shares = np.sqrt(0.8) * np.sqrt([ratio, 1 / ratio])
+    height, width = (round(float(s) * n) for s, n in zip(shares, pixels.shape[:2], strict=True))
+    y, x = rng.integers(pixels.shape[0] - height + 1), rng.integers(pixels.shape[1] - width + 1)
+    return np.ascontiguousarray(pixels[y : y + height, x : x + width])
+
+
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+KINDS: dict[str, Change] = {
+    "exact": lambda p, _: p.copy(),
+    "JPEG, quality 30 to 95": lambda p, rng: saved(p, "JPEG", int(rng.integers(30, 96))),
+    "JPEG, quality 30": lambda p, _: saved(p, "JPEG", 30),
+    "WebP, quality 30 to 95": lambda p, rng: saved(p, "WEBP", int(rng.integers(30, 96))),
+    "resized, 0.25x to 2x": lambda p, rng: resized(p, float(rng.uniform(0.25, 2))),
+    "resized, 0.25x": lambda p, _: resized(p, 0.25),
+    "flipped": lambda p, rng: np.ascontiguousarray(np.flip(p, int(rng.integers(2)))),
+    "turned by 90, 180 or 270 degrees": lambda p, rng: np.ascontiguousarray(np.rot90(p, int(rng.integers(1, 4)))),
+    "turned by any angle": lambda p, rng: turned(p, float(rng.uniform(0, 360))),
+    "turned by up to 5 degrees": lambda p, rng: turned(p, float(rng.uniform(-5, 5))),
+    "brightness and contrast": lambda p, rng: np.uint8((p * rng.uniform(0.6, 1) + rng.uniform(0, 50)).clip(0, 255)),
+    "crop of 80 %": lambda p, rng: cropped(p, rng, 1.0),
+    "crop of 80 %, shares up to 1.25 : 1": lambda p, rng: cropped(p, rng, 1.25),
+    "crop of 80 %, then JPEG, quality 75": lambda p, rng: saved(cropped(p, rng, 1.1), "JPEG", 75),
+    "crop of 80 %, then flipped": lambda p, rng: np.ascontiguousarray(cropped(p, rng, 1.1)[:, ::-1]),
+}
+
+
+def search(images: Images) -> duplicates.Search:
+    """The search as validate runs it, on images in memory."""
+    pixels = list(images.values())
+    rows = {
+        "id": list(images),
+        "height": [p.shape[0] for p in pixels],
+        "width": [p.shape[1] for p in pixels],
+        "sha256_pixels": [hashlib.sha256(str(p.shape).encode() + p.tobytes()).hexdigest() for p in pixels],
+    }
+    thumbnails = np.stack([duplicates.thumbnail(p) for p in pixels])
+    return duplicates.find(pd.DataFrame(rows), thumbnails, pixels.__getitem__, BUDGET_S)
+
+
+def planted(images: Images, change: Change, before: set[tuple[str, str]]) -> tuple[int, int, int, duplicates.Search]:
+    """Copies planted and found, pairs that are neither planted nor of a copy with its original's own near copies."""
+    rng = np.random.default_rng(0)
+    count = min(len(images), max(30, round(0.01 * len(images))))
+    originals = [str(name) for name in rng.choice(sorted(images), count, replace=False)]
+    copies = {f"{name} copy": change(images[name], rng) for name in originals}
+    result = search(images | copies)
+    pairs = set(zip(result.pairs["a"], result.pairs["b"], strict=True))
+    found = sum((name, f"{name} copy") in pairs for name in originals)
+    bare = {(a.removesuffix(" copy"), b.removesuffix(" copy")) for a, b in pairs}
+    false = {pair for pair in bare if pair[0] != pair[1] and tuple(sorted(pair)) not in before}
+    return count, found, len(false), result
+
+
+def detection(name: str, images: Images, group: dict[str, str], kinds: list[str]) -> None:
+    """One table: without copies, then every kind."""
+    plain = search(images)
+    before = set(zip(plain.pairs["a"], plain.pairs["b"], strict=True))
+    across = [(a, b) for a, b in before if group[a] != group[b]]
+    height, width = next(iter(images.values())).shape[:2]
+    print(f"\n{name}: {len(images)} images of {height} x {width} px; nothing planted: {plain.seconds:.1f} s, {len(before)}")
+    print(f"pairs found, {len(across)} of them across groups {across[:5] or ''}\n")
+    print("| planted | copies | found | other pairs | search, s |")
+    print("|---|---|---|---|---|")
+    for kind in kinds:
+        count, found, false, result = planted(images, KINDS[kind], before)
+        print(f"| {kind} | {count} | {100 * found / count:.1f} % | {false} | {result.seconds:.1f} |", flush=True)
+
+
+def made(count: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thumbnails with the spectrum of photographs around 200 scenes; the last `share` are changed copies of others."""
+    rng = np.random.default_rng(0)
+    falloff = 1 / np.maximum(np.hypot(*np.meshgrid(np.fft.fftfreq(64), np.fft.rfftfreq(64), indexing="ij")), 1 / 64)
+
+    def clouds(n: int) -> np.ndarray:
+        noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((n, 64, 64), dtype=np.float32)) * falloff)
+        return (noise / noise.std(axis=(1, 2), keepdims=True)).astype(np.float32)
+
+    scenes, copies = clouds(200), round(share * count)
+    thumbnails = np.empty((count, 64, 64), np.uint8)
+    for first in range(0, count - copies, 1000):
+        n = min(1000, count - copies - first)
+        own = 0.7 * scenes[rng.integers(200, size=n)] + 0.7 * clouds(n)
+        thumbnails[first : first + n] = (128 + 45 * own).clip(0, 255)
+    originals = rng.choice(count - copies, copies, replace=False)
+    turns = rng.integers(8, size=copies)
+    for k, (i, turn) in enumerate(zip(originals.tolist(), turns.tolist(), strict=True)):
+        picture = saved(thumbnails[i][..., None], "JPEG", 40)[..., 0]
+        picture = np.rot90(picture.T if turn > 3 else picture, turn % 4)
+        thumbnails[count - copies + k] = (picture * 0.8 + 20 + rng.normal(0, 3, (64, 64))).clip(0, 255)
+    return thumbnails, originals, np.arange(count - copies, count)
+
+
+def hashes(counts: list[int]) -> None:
+    """The search of whole images in eight orientations, by hashes alone."""
+    print("\n| thumbnails | copies | found | coefficients, s | search, s | likely pairs | memory of the search, MB |")
+    print("|---|---|---|---|---|---|---|")
+    for count in counts:
+        thumbnails, originals, copies = made(count, 0.01)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = time.perf_counter()
+        whole = np.concatenate([views.coefficients(thumbnails[i : i + 256]) for i in range(0, count, 256)])
+        mid = time.perf_counter()
+        every = np.arange(count)
+        found = candidates.Index(whole).search(whole, every, np.zeros_like(every), duplicates.LEAST_COSINE)
+        likely = candidates.best(found, duplicates.PER_IMAGE)
+        end = time.perf_counter()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        pairs = {tuple(sorted(pair)) for pair in zip(likely["a"].tolist(), likely["b"].tolist(), strict=True)}
+        hits = sum((a, b) in pairs for a, b in zip(originals.tolist(), copies.tolist(), strict=True))
+        print(
+            f"| {count:,} | {len(copies)} | {100 * hits / len(copies):.1f} % | {mid - start:.1f} | {end - mid:.1f} | "
+            f"{len(likely)} | {(peak - before) / 1024:.0f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", default=["hashes", "icbm152", "membrane", "camvid"])
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS))
+    asked = parser.parse_args()
+    if "hashes" in asked.only:
+        hashes([25_000, 50_000, 100_000])
+    if "icbm152" in asked.only:
+        detection("icbm152", *embedded(), asked.kinds)
+    data = os.environ.get("MASKMILL_DATA")
+    if data and "membrane" in asked.only:
+        detection("membrane", *folder(Path(data) / "membrane", "L", lambda name: name), asked.kinds)
+    if data and "camvid" in asked.only:
+        detection("camvid", *folder(Path(data) / "camvid", "RGB", lambda name: name.split("_")[0]), asked.kinds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Views of an image, the whole, windows and turned squares, each as 64 numbers that can be compared.
+
+An image is a 64 px thumbnail, a view of it the 8 x 8 lowest coefficients of its discrete cosine transform: mirroring
+and quarter turns only change their signs and order.
+"""
+
+from functools import cache
+
+import cv2
+import numpy as np
+
+THUMBNAIL_PX = 64
+SIDE = 8  # lowest frequencies in each direction
+ORIENTATIONS = 8
+WINDOW_STEP, WINDOW_STEPS = 0.035, 7  # share of a side; a window leaves out at most so many steps in x and y together
+TURN_PX, TURN_STEP_DEGREES = 32, 3
+INNER = 0.7  # side of the square that stays inside an image however it is turned
+
+_FREQUENCY = np.hypot(*np.mgrid[:SIDE, :SIDE]).astype(np.float32)
+LOWEST = np.argsort(_FREQUENCY.ravel(), kind="stable")[1:]  # without the mean
+
+
+def coefficients(patches: np.ndarray) -> np.ndarray:
+    """(N, P, P) grey -> (N, 64) float32, of length 1: 8 x 8 frequencies, each times its height, mean left out."""
+    basis = _basis(patches.shape[-1], 0, patches.shape[-1])
+    return _unit(basis @ (patches.astype(np.float32)) @ basis.T)
+
+
+def windows(thumbnail: np.ndarray) -> np.ndarray:
+    """(64, 64) -> (V, 64) float32: the coefficients of every window of `window_maps`, the whole image first."""
+    basis, chosen = _window_bases()
+    grid = (basis @ (thumbnail.astype(np.float32) - thumbnail.mean()) @ basis.T).reshape(
+        len(basis) // SIDE, SIDE, -1, SIDE
+    )
+    return _unit(grid[chosen[:, 0], :, chosen[:, 1], :])
+
+
+@cache
+def window_maps() -> np.ndarray:
+    """(V, 3, 3): place in a window -> place in its image, both (x, y) in 0..1."""
+    edges, chosen = _edges(), _window_bases()[1]
+    maps = np.zeros((len(chosen), 3, 3))
+    for i, (y, x) in enumerate(chosen):
+        maps[i] = [
+            [edges[x][1] - edges[x][0], 0, edges[x][0]],
+            [0, edges[y][1] - edges[y][0], edges[y][0]],
+            [0, 0, 1],
+        ]
+    return maps
+
+
+def turns(thumbnail: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """(64, 64) -> (T, 64) float32: the coefficients of the square in the middle, for each of `turn_maps`."""
+    return coefficients(np.stack([picture(thumbnail, to_image, TURN_PX) for to_image in maps]))
+
+
+@cache
+def turn_maps(height: int, width: int) -> np.ndarray:
+    """(T, 3, 3): place in the turned square -> place in an image of this size, both 0..1; upright first."""
+    side = INNER * min(height, width)
+    square = np.array([[side, 0, -side / 2], [0, side, -side / 2], [0, 0, 1]])
+    image = np.array([[1 / width, 0, 0.5], [0, 1 / height, 0.5], [0, 0, 1]])
+    angles = np.deg2rad(np.arange(0, 90, TURN_STEP_DEGREES))
+    c, s, o = np.cos(angles), np.sin(angles), np.zeros(len(angles))
+    turned = np.stack([c, -s, o, s, c, o, o, o, o + 1], axis=-1).reshape(-1, 3, 3)
+    maps: np.ndarray = image @ turned @ square
+    return maps
+
+
+@cache
+def orientation_map(orientation: int) -> np.ndarray:
+    """Place in an image in this orientation -> place in the image as it is."""
+    swap, flip_y, flip_x = orientation >> 2 & 1, orientation >> 1 & 1, orientation & 1
+    flip = np.array([[1 - 2 * flip_x, 0, flip_x], [0, 1 - 2 * flip_y, flip_y], [0, 0, 1]])
+    return (np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]) if swap else np.eye(3)) @ flip
+
+
+def picture(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) -> (side, side): what the map shows of an image."""
+    height, width = image.shape
+    inner = np.array([[1 / side, 0, 0.5 / side], [0, 1 / side, 0.5 / side], [0, 0, 1]])
+    outer = np.array([[width, 0, -0.5], [0, height, -0.5], [0, 0, 1]])
+    move = (outer @ to_image @ inner)[:2]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    shown: np.ndarray = cv2.warpAffine(image, move, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return shown
+
+
+def oriented(coefficients: np.ndarray, orientation: int) -> np.ndarray:
+    """(N, 64) of images -> (N, 64) of the same images mirrored and turned."""
+    sign = (-1.0) ** np.arange(SIDE, dtype=np.float32)
+    grid = coefficients.reshape(-1, SIDE, SIDE)
+    if orientation >> 2 & 1:
+        grid = grid.transpose(0, 2, 1)
+    if orientation >> 1 & 1:
+        grid = grid * sign[:, None]
+    if orientation & 1:
+        grid = grid * sign
+    return grid.reshape(-1, SIDE * SIDE)
+
+
+def _unit(grid: np.ndarray) -> np.ndarray:
+    flat = (grid * _FREQUENCY).reshape(-1, SIDE * SIDE)
+    unit: np.ndarray = (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    return unit
+
+
+def _basis(pixels: int, start: float, end: float) -> np.ndarray:
+    """(8, pixels): cosines over the interval [start, end] of a row of pixels, without a share of its mean."""
+    place = np.arange(pixels)
+    low, high = np.clip(start, place, place + 1), np.clip(end, place, place + 1)
+    weight = (high - low) / (end - start)
+    basis = np.cos(np.pi * np.arange(SIDE)[:, None] * ((low + high) / 2 - start) / (end - start)) * weight
+    basis[1:] -= weight * basis[1:].sum(axis=1, keepdims=True)
+    basis[1:] *= np.sqrt(2)
+    return basis.astype(np.float32)
+
+
+@cache
+def _edges() -> list[tuple[float, float, int]]:
+    """Start and end of windows along one side, 0..1, and how many steps they leave out; the whole side first."""
+    return [
+        (left * WINDOW_STEP, 1 - (out - left) * WINDOW_STEP, out)
+        for out in range(WINDOW_STEPS + 1)
+        for left in range(out + 1)
+    ]
+
+
+@cache
+def _window_bases() -> tuple[np.ndarray, np.ndarray]:
+    edges = _edges()
+    basis = np.concatenate([_basis(THUMBNAIL_PX, THUMBNAIL_PX * a, THUMBNAIL_PX * b) for a, b, _ in edges])
+    chosen = [(y, x) for y in range(len(edges)) for x in range(len(edges)) if edges[y][2] + edges[x][2] <= WINDOW_STEPS]
+    return basis, np.array(chosen)
