@@ -8,7 +8,6 @@ from maskmill.evaluation import scores
 from maskmill.files import read_json
 from pipelines import registry
 
-
 _CLEAN = "test, clean part"
 
 
@@ -28,9 +27,7 @@ def comparison(params: config.Params) -> list[dict[str, str]]:
     return rows if leaky else [{name: cell for name, cell in row.items() if name != _CLEAN} for row in rows]
 
 
-def _row(
-    variant: str, primary: str, val: str, test: float, clean: float | None, parameters: str
-) -> dict[str, str]:
+def _row(variant: str, primary: str, val: str, test: float, clean: float | None, parameters: str) -> dict[str, str]:
     cell = "" if clean is None else f"{clean:.4f}"
     return {"variant": variant, f"{primary} val": val, "test": f"{test:.4f}", _CLEAN: cell, "parameters": parameters}
 

@@ -89,7 +89,12 @@ def test_good_data_go_through_and_the_page_shows_them(line):
 
 def test_the_same_data_give_the_same_files(line):
     line.run()
-    outs = ["data/prepared/manifest.parquet", "reports/data.html", "reports/validation.json", "data/prepared/pairs.parquet"]
+    outs = [
+        "data/prepared/manifest.parquet",
+        "reports/data.html",
+        "reports/validation.json",
+        "data/prepared/pairs.parquet",
+    ]
     before = [Path(path).read_bytes() for path in outs]
     line.run()
     assert [Path(path).read_bytes() for path in outs] == before

@@ -111,13 +111,13 @@ def explain(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def stop_on_critical(findings: Sequence[Finding], raw: str) -> None:
+def stop_on_critical(findings: Sequence[Finding]) -> None:
     """Raises: MaskmillError naming every file that breaks a critical expectation."""
     critical = [finding for finding in findings if finding.stops]
     if critical:
         raise MaskmillError(
-            f"the data in {raw} cannot be trained on:\n{explain(critical)}\n"
-            "mend these files in data/source (their meaning: `data`, how bad a finding is: `validation` in params.yaml)"
+            f"the data cannot be trained on:\n{explain(critical)}\n"
+            "mend these files (their meaning: `data`, how bad a finding is: `validation` in params.yaml)"
         )
 
 

@@ -3,9 +3,10 @@
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from maskmill import files
 from maskmill.config import Data
-from maskmill.data import describe
+from maskmill.data import decode, describe, labels
 from maskmill.data.describe import Described
 from maskmill.data.manifest_cache import Cache, opened
 from maskmill.data.parallel import in_order
@@ -74,6 +75,29 @@ def split_digest(table: pd.DataFrame, split: str) -> str:
     rows = table[table["split"] == split].sort_values("id")
     lines: Sequence[str] = (rows["id"] + rows["sha256_pixels"] + rows["sha256_mask"]).tolist()
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def read_image(row: Mapping[str, Any], data: Data) -> np.ndarray:
+    """The image of a row, (H, W, C) uint8. Raises: DecodeError."""
+    return decode.image(Path(row["image"]), data.in_channels, data.decoding)
+
+
+def reader(table: pd.DataFrame, data: Data) -> Callable[[str], tuple[np.ndarray | None, np.ndarray | None]]:
+    """A function that gives a pair by its id: image (H, W, C) and mask (H, W) ids, None for what cannot be read.
+
+    A mask is read also where some of its values have no meaning.
+    """
+    rows = table.drop_duplicates("id").set_index("id")[list(_SIDES)].to_dict("index")
+
+    def read_pair(name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+        image = mask = None
+        with suppress(decode.DecodeError):
+            image = read_image(rows[name], data) if rows[name]["image"] else None
+        with suppress(decode.DecodeError):
+            mask = labels.ids(labels.stored(Path(rows[name]["mask"]), data), data)[0] if rows[name]["mask"] else None
+        return image, mask
+
+    return read_pair
 
 
 class _File(NamedTuple):

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from maskmill import files
 from maskmill.config import Data
-from maskmill.data import describe, shard_files
-from maskmill.data.decode import DecodeError
+from maskmill.data import decode, describe, labels, shard_files
 from maskmill.data.parallel import in_order
 from maskmill.data.shard_files import COLUMNS, INDEX, PLACE, PLACE_NUMBERS, read_index, verify, write_index
 from maskmill.errors import MaskmillError
@@ -187,10 +186,10 @@ def _pixels(folder: Path, sample: _Sample, data: Data) -> tuple[np.ndarray, np.n
     if sample.shard and sample.place:
         return shard_files.views(shard_files.open_shard(folder / sample.shard), sample.place)
     try:
-        image = describe.image_pixels(describe.content(sample.image), data, sample.image)
-        mask, _ = describe.mask_ids(describe.content(sample.mask), data, sample.mask)
-    except (DecodeError, OSError) as error:
-        raise MaskmillError(f"{describe.told(error)}; {_CHANGED}") from None
+        image = decode.image(Path(sample.image), data.in_channels, data.decoding)
+        mask = labels.read(Path(sample.mask), data)
+    except decode.DecodeError as error:
+        raise MaskmillError(f"{error}; {_CHANGED}") from None
     for path, pixels, expected in zip(sample[:2], (image, mask), sample[2:4], strict=True):
         if describe.digest(pixels) != expected:
             raise MaskmillError(f"{path}: its pixels are not those that were validated; {_CHANGED}")

@@ -4,15 +4,19 @@ One offline HTML file, drawn when the expectations stop the line, when a leak do
 the data set, only so many files are read and the page stays below 5 MB.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from maskmill import files
 from maskmill.config import SPLITS, Data
 from maskmill.data.expectations import Finding
+from maskmill.errors import MaskmillError
 from maskmill.evaluation import data_facts, page, pictures
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 Read = Callable[[str], tuple[np.ndarray | None, np.ndarray | None] | None]  # id -> image (H, W, C), mask (H, W) ids
 
+PAGE, PROBLEMS = "data.html", "problems.html"  # in reports/
 _TILE_PX = 256  # longest side of a picture
 _PICTURES_BYTES = 4_000_000  # of text, on the whole page
 _SINGLES, _PAIRS, _LEAKS, _SAMPLES = 6, 4, 12, 12  # pictures per finding, pairs per finding, leaks with pictures
@@ -55,6 +60,21 @@ class Contents:
     leaks: "Sequence[Leak] | None" = None  # None: not looked for yet
     note: str = ""  # what the search for copies left out
     stopped: str = ""  # the error that stopped the line; empty: all is well
+
+
+@contextmanager
+def shown(contents: Contents, reports: Path) -> Iterator[None]:
+    """Have an error that stops the line shown with pictures, in reports/problems.html; without one the page goes.
+
+    It is no out of a stage: `make pipeline` puts those back after an error, and this must stay.
+    """
+    path = reports / PROBLEMS
+    try:
+        yield
+    except MaskmillError as error:
+        files.write_text(path, render(replace(contents, stopped=str(error))))
+        raise MaskmillError(f"{error}\nlook at {path}") from None
+    path.unlink(missing_ok=True)
 
 
 def render(contents: Contents) -> str:

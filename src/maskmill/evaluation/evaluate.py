@@ -22,7 +22,9 @@ from maskmill.metrics.confusion import Confusion
 class Evaluation:
     """One model on one split."""
 
-    scores: dict[str, float]  # by `metrics.confusion`: over the split, never a mean over images; see `scores.clean_name`
+    scores: dict[
+        str, float
+    ]  # by `metrics.confusion`: over the split, never a mean over images; see `scores.clean_name`
     confusion: np.ndarray  # (K, K) int64, rows truth
     per_image: pd.DataFrame  # id, score: the primary metric of each image alone
     masks: dict[str, np.ndarray]  # id -> (H, W) uint8, the best and worst only
@@ -34,8 +36,8 @@ def evaluate(
 ) -> Evaluation:
     """Predict every image of the split, one at a time as serving does, and count.
 
-    Keeps the `gallery` best and `gallery` worst masks by the image's own primary metric. Where images of the split leak,
-    the scores come twice: over all images, and over those that nothing ties to the training images.
+    Keeps the `gallery` best and `gallery` worst masks by the image's own primary metric. Where images of the split
+    leak, the scores come twice: over all images, and over those that nothing ties to the training images.
     """
     card = predictor.card
     total, clean = (Confusion(card.classes, card.ignore_index) for _ in range(2))

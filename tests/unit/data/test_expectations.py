@@ -91,7 +91,7 @@ def test_clean_data_meets_every_expectation(clean):
     findings, _, _ = clean
     assert [(f.name, f.passed, f.files) for f in findings] == [(name, True, []) for name in NAMES]
     assert expectations.explain(findings) == ""
-    expectations.stop_on_critical(findings, "data/raw")
+    expectations.stop_on_critical(findings)
 
 
 def test_checking_leaves_the_manifest_as_it_was(clean):
@@ -151,18 +151,18 @@ def test_the_cameras_flag_matters_only_where_it_turns_images(data, exif, passed)
 
 def test_critical_findings_stop_the_line_with_every_file_in_the_message(faulty):
     with pytest.raises(MaskmillError) as raised:
-        expectations.stop_on_critical(list(faulty.values()), "data/raw")
+        expectations.stop_on_critical(list(faulty.values()))
     text = str(raised.value)
-    assert text.startswith("the data in data/raw cannot be trained on:\n[critical] every mask has an image: ")
+    assert text.startswith("the data cannot be trained on:\n[critical] every mask has an image: ")
     for file in ("no_image", "no_mask", "broken", "sizes", "turned", "ids", "copy2"):
         assert f"/{file}.png" in text
     assert "[warning]" not in text
-    assert "mend these files in data/source" in text
+    assert "mend these files (their meaning" in text
 
 
 def test_a_warning_is_told_and_does_not_stop_the_line(faulty):
     told = [finding for finding in faulty.values() if finding.severity != "critical"]
-    expectations.stop_on_critical(told, "data/raw")
+    expectations.stop_on_critical(told)
     text = expectations.explain(told)
     assert "[warning] no mask with foreground belongs to two images: data/source/masks/" in text
     assert "[info] a mask holds some foreground: data/source/masks/" in text

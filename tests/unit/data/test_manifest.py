@@ -56,13 +56,14 @@ def source(tmp_path):
 @pytest.fixture
 def reads(monkeypatch):
     """The paths that were read, in any order."""
-    seen, read = [], describe.content
+    seen, read = [], decode.content
 
-    def content(path):
-        seen.append(path)
-        return read(path)
+    def content(source, *policy):
+        if not isinstance(source, bytes):
+            seen.append(str(source))
+        return read(source, *policy)
 
-    monkeypatch.setattr(describe, "content", content)
+    monkeypatch.setattr(decode, "content", content)
     return seen
 
 

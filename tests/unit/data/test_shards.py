@@ -69,13 +69,13 @@ def samples(tmp_path, data):
 @pytest.fixture
 def decoded(monkeypatch):
     """The names of the images that are decoded."""
-    names, read = [], describe.image_pixels
+    names, read = [], decode.image
 
-    def image_pixels(content, data, name):
-        names.append(Path(name).stem)
-        return read(content, data, name)
+    def image(source, *policy):
+        names.append(source.stem)
+        return read(source, *policy)
 
-    monkeypatch.setattr(describe, "image_pixels", image_pixels)
+    monkeypatch.setattr(decode, "image", image)
     return names
 
 
@@ -98,7 +98,7 @@ def test_pairs_of_different_sizes_come_back_pixel_for_pixel(make_shard, data, ch
 def test_sixteen_channels_come_back(samples, data, tmp_path, monkeypatch):
     image, mask = pair(6, 5, 0, 16)
     samples.put("a", image[..., 0], mask).pairs["a"] = (image, mask)
-    monkeypatch.setattr(describe, "image_pixels", lambda content, data, name: image)  # no PNG holds so many
+    monkeypatch.setattr(decode, "image", lambda *policy: image)  # no PNG holds so many
     samples.check(samples.pack(tmp_path / "shards"))
     assert shards.Shard(tmp_path / "shards", "train").channels == 16
 
