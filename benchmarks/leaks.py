@@ -10,8 +10,8 @@ import argparse
 import hashlib
 import io
 import os
-import resource
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,26 +158,33 @@ def made(count: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return thumbnails, originals, np.arange(count - copies, count)
 
 
+def propose(whole: np.ndarray) -> np.ndarray:
+    """Likely pairs of whole images, as the search of duplicates makes them."""
+    every = np.arange(len(whole))
+    found = candidates.Index(whole).search(whole, every, np.zeros_like(every), duplicates.LEAST_COSINE)
+    return candidates.best(found, duplicates.PER_IMAGE)
+
+
 def hashes(counts: list[int]) -> None:
     """The search of whole images in eight orientations, by hashes alone."""
     print("\n| thumbnails | copies | found | coefficients, s | search, s | likely pairs | memory of the search, MB |")
     print("|---|---|---|---|---|---|---|")
     for count in counts:
         thumbnails, originals, copies = made(count, 0.01)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.perf_counter()
         whole = np.concatenate([views.coefficients(thumbnails[i : i + 256]) for i in range(0, count, 256)])
         mid = time.perf_counter()
-        every = np.arange(count)
-        found = candidates.Index(whole).search(whole, every, np.zeros_like(every), duplicates.LEAST_COSINE)
-        likely = candidates.best(found, duplicates.PER_IMAGE)
+        likely = propose(whole)
         end = time.perf_counter()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        tracemalloc.start()
+        propose(whole)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
         pairs = {tuple(sorted(pair)) for pair in zip(likely["a"].tolist(), likely["b"].tolist(), strict=True)}
         hits = sum((a, b) in pairs for a, b in zip(originals.tolist(), copies.tolist(), strict=True))
         print(
             f"| {count:,} | {len(copies)} | {100 * hits / len(copies):.1f} % | {mid - start:.1f} | {end - mid:.1f} | "
-            f"{len(likely)} | {(peak - before) / 1024:.0f} |",
+            f"{len(likely)} | {peak / 1e6:.0f} |",
             flush=True,
         )
 

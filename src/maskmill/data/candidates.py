@@ -11,7 +11,7 @@ import numpy as np
 
 from maskmill.data.views import LOWEST, ORIENTATIONS, oriented
 
-PROBES = 6  # weakest signs that a query turns
+PROBES = 4  # weakest signs that a query turns
 CROWDED = 64  # images under one key that a query looks at
 BLOCK = 1 << 20  # entries held at once
 

@@ -10,7 +10,8 @@ import numpy as np
 from maskmill.data.views import picture
 
 SAME_AS_THUMBNAILS = 0.94  # least agreement on 64 px for a closer look
-SAME = 0.9  # least agreement of two copies
+SAME, SAME_EVERYWHERE = 0.91, 0.955  # least agreement of two copies: of fine details, of coarser ones in every block
+SURE_PX, SAME_SMALL = 128, 0.985  # on fewer pixels noise is averaged out and more must agree, by .001 a pixel
 FINE_PX, LEAST_PX = 256, 32
 _ROUNDS_SMALL, _ROUNDS_FINE = 15, 12  # of the alignment
 _FINE, _COARSE = (0.7, 2.5), (1.5, 5.0)  # two blurs, px, whose difference is detail
@@ -34,16 +35,18 @@ def compare(source: np.ndarray, template: np.ndarray, to_source: np.ndarray, to_
 def compare_closely(
     source: np.ndarray, template: np.ndarray, to_source: np.ndarray, to_template: np.ndarray
 ) -> tuple[np.ndarray, float] | None:
-    """The same on more pixels; the map, and the lower of two scores: of fine details over the whole view, and of
-    coarser ones in the worst of 4 x 4 blocks."""
+    """The same on more pixels: the map, and how well the two agree, 0..1; None where they differ."""
     side = max(LEAST_PX, round(len(template) * float(np.hypot(*to_template[:2, 0]))))
     shown = picture(template, to_template, side)
     moved = _align(source, shown, to_source, _ROUNDS_FINE)
     if moved is None:
         moved = to_source
     found = picture(source, moved, side)
-    score = min(_whole(found, shown), _worst(found, shown))
-    return (moved, min(1.0, score)) if score >= SAME else None
+    whole, worst = _whole(found, shown), _worst(found, shown)
+    least = min(SAME_SMALL, SAME + 0.001 * max(0, SURE_PX - side))
+    if whole < least or worst < SAME_EVERYWHERE:
+        return None
+    return moved, min(1.0, whole, worst)
 
 
 def _align(source: np.ndarray, template: np.ndarray, move: np.ndarray, iterations: int) -> np.ndarray | None:

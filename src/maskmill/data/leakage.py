@@ -1,0 +1,186 @@
+"""What stands on both sides of a split: copies, groups, neighbours in a sequence, and masks."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from maskmill.config import SPLITS, Splits
+from maskmill.data.duplicates import components
+from maskmill.errors import MaskmillError
+
+_NOUNS = {"copy": "copies of one image", "group": "one group", "neighbours": "neighbours", "mask": "one mask"}
+_SHOWN = 5  # leaks of a kind, pairs of a leak, and names that a message holds
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something that reaches over splits, so that scores would not tell how a model does on what is new."""
+
+    kind: str  # copy, group, neighbours, mask
+    name: str  # of the group or sequence, or the first id
+    splits: tuple[str, ...]
+    ids: list[str]
+    pairs: Pairs  # ids in two splits; each id of a later split stands in at least one, with one of an earlier split
+    allowed: bool
+    message: str
+
+
+def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]:
+    """Every leak between train, val and test, allowed or not; rows without a split are not looked at.
+
+    Raises: MaskmillError when `splits.allow_leaks` names something that does not leak.
+    """
+    used = table[table["split"].isin(SPLITS)].sort_values("id", ignore_index=True)
+    copy_of = pd.Series(components(used["id"], pairs), dtype=object)
+    found = [
+        *_copies(used, pairs, copy_of),
+        *_groups(used),
+        *_neighbours(used, splits.guard),
+        *_masks(used, copy_of),
+    ]
+    group_of = dict(zip(used["id"], used["group"], strict=True))
+    allowing = [_allowing(leak, group_of, set(splits.allow_leaks)) for leak in found]
+    leaks = [replace(leak, allowed=bool(names)) for leak, names in zip(found, allowing, strict=True)]
+    if idle := sorted(set(splits.allow_leaks).difference(*allowing)):
+        raise MaskmillError(
+            f"params.yaml: splits.allow_leaks: {idle} allow no leak; named there are groups, sequences and ids that "
+            f"leak ({_some(sorted({leak.name for leak in leaks})) or 'nothing does'}); take the others out"
+        )
+    return leaks
+
+
+def clean(table: pd.DataFrame, leaks: Iterable[Leak]) -> "pd.Series[bool]":
+    """False for a val image that a leak ties to train, and a test image that one ties to train or val."""
+    rank = table["split"].map({split: i for i, split in enumerate(SPLITS)}).fillna(-1).astype(int)
+    rank_of = dict(zip(table["id"], rank, strict=True))
+    touched = {max(pair, key=rank_of.__getitem__) for leak in leaks for pair in leak.pairs}
+    return ~table["id"].isin(touched)
+
+
+def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
+    """Raises: MaskmillError that names the leaks which nothing allows, and says how to go on."""
+    forbidden = [leak for leak in leaks if not leak.allowed]
+    if not forbidden:
+        return
+    lines = []
+    for kind, noun in _NOUNS.items():
+        of_kind = [leak for leak in forbidden if leak.kind == kind]
+        lines += [f"- {leak.message}" for leak in of_kind[:_SHOWN]]
+        if len(of_kind) > _SHOWN:
+            lines.append(f"- {noun}: {len(of_kind) - _SHOWN} more")
+    names = sorted({leak.name for leak in forbidden})
+    source = "mend the source's split, or take maskmill's own (splits.given: false in params.yaml)"
+    own = f"put what belongs together into one split in {frozen}, or take its lines out to have it assigned"
+    raise MaskmillError(
+        f"the split leaks, in {len(forbidden)} places: scores on val and test would not tell how a model does on new "
+        "images\n" + "\n".join(lines) + f"\n{source if given else own}; or delete the copies; or allow leaks by name "
+        f"in params.yaml, splits.allow_leaks: [{_some(names)}]: scores are then given over all images and over the "
+        "clean ones"
+    )
+
+
+def _copies(used: pd.DataFrame, pairs: pd.DataFrame, copy_of: pd.Series) -> Iterator[Leak]:
+    split_of = dict(zip(used["id"], used["split"], strict=True))
+    direct: dict[str, Pairs] = {}
+    component = dict(zip(used["id"], copy_of, strict=True))
+    for a, b in zip(pairs["a"], pairs["b"], strict=True):
+        if a in split_of and b in split_of and split_of[a] != split_of[b]:
+            direct.setdefault(component[a], []).append((a, b))
+    for name, rows in _torn(used, copy_of):
+        found = direct.get(name, [])
+        missing = [pair for pair in _across(rows) if not any(max(pair, key=_rank(split_of)) in p for p in found)]
+        yield _leak("copy", f"copies of {name}", name, rows, found + missing)
+
+
+def _groups(used: pd.DataFrame) -> Iterator[Leak]:
+    for name, rows in _torn(used, used["group"]):
+        if name:
+            yield _leak("group", f"group {name}", name, rows, _across(rows))
+
+
+def _neighbours(used: pd.DataFrame, guard: int) -> Iterator[Leak]:
+    for name, rows in _torn(used, used["sequence"]):
+        near = neighbours(rows, guard) if name else []
+        found = [
+            (i, j)
+            for i, j in near
+            if rows["split"][i] != rows["split"][j] and (rows["group"][i] != rows["group"][j] or not rows["group"][i])
+        ]
+        if found:
+            tied = rows.loc[sorted({i for pair in found for i in pair})]
+            what = f"neighbours in sequence {name} (at most {guard} places apart, splits.guard)"
+            yield _leak("neighbours", what, name, tied, [(rows["id"][i], rows["id"][j]) for i, j in found])
+
+
+def neighbours(rows: pd.DataFrame, guard: int) -> list[tuple[int, int]]:
+    """Index pairs of rows of one sequence that are at most `guard` places apart; none where the guard is 0."""
+    if not guard:
+        return []
+    ordered = rows.sort_values(["order", "id"])
+    places, index = ordered["order"].to_numpy(dtype=float), ordered.index.to_numpy()
+    ends = np.searchsorted(places, places + guard, side="right")
+    return [(int(index[i]), int(index[j])) for i, end in enumerate(ends) for j in range(i + 1, end)]
+
+
+def _masks(used: pd.DataFrame, copy_of: pd.Series) -> Iterator[Leak]:
+    """Masks of one value are alike without meaning anything, and copies of an image may share theirs."""
+    counted = [column for column in used.columns if column.startswith("px_") or column == "ignored_px"]
+    several = (used[counted].fillna(0) > 0).sum(axis=1) > 1
+    for _, rows in _torn(used, used["sha256_mask"].where(several)):
+        if copy_of[rows.index].nunique() > 1:
+            name = str(rows["id"].iloc[0])
+            yield _leak("mask", f"the mask of {name} over different images", name, rows, _across(rows))
+
+
+def _torn(used: pd.DataFrame, by: pd.Series) -> Iterator[tuple[str, pd.DataFrame]]:
+    """What `by` calls one, where it reaches over splits."""
+    count = used["split"].groupby(by).nunique()
+    chosen = by[by.isin(count.index[count > 1])]
+    for name, rows in used.loc[chosen.index].groupby(chosen):
+        yield str(name), rows
+
+
+def _across(rows: pd.DataFrame) -> Pairs:
+    """Each id of a later split with the one of the first split that is nearest in order."""
+    present = [split for split in SPLITS if (rows["split"] == split).any()]
+    base = rows[rows["split"] == present[0]].sort_values(["order", "id"])
+    rest = rows[rows["split"] != present[0]]
+    places = base["order"].to_numpy(dtype=float)
+    right = np.clip(np.searchsorted(places, rest["order"].to_numpy(dtype=float)), 0, len(base) - 1)
+    left = np.clip(right - 1, 0, None)
+    wanted = rest["order"].to_numpy(dtype=float)
+    nearest = np.where(np.abs(places[left] - wanted) <= np.abs(places[right] - wanted), left, right)
+    return list(zip(base["id"].to_numpy()[nearest].tolist(), rest["id"].tolist(), strict=True))
+
+
+def _leak(kind: str, what: str, name: str, rows: pd.DataFrame, pairs: Pairs) -> Leak:
+    counts = Counter(rows["split"])
+    splits = tuple(split for split in SPLITS if counts[split])
+    held = ", ".join(f"{counts[split]} in {split}" for split in splits)
+    shown = ", ".join(f"{a} and {b}" for a, b in pairs[:_SHOWN])
+    more = f" and {len(pairs) - _SHOWN} more pairs" if len(pairs) > _SHOWN else ""
+    return Leak(kind, name, splits, rows["id"].tolist(), pairs, False, f"{what}: {held}: {shown}{more}")
+
+
+def _allowing(leak: Leak, group_of: dict[str, str], named: set[str]) -> set[str]:
+    """The names that allow this leak: its own, or for each pair one of an id or its group; none where some pair lacks."""
+    if leak.name in named:
+        return {leak.name}
+    if leak.kind == "group":
+        return set()
+    of_pairs = [{a, b, group_of[a], group_of[b]} & named for a, b in leak.pairs]
+    return set().union(*of_pairs) if all(of_pairs) else set()
+
+
+def _rank(split_of: dict[str, str]):  # type: ignore[no-untyped-def]
+    return lambda id: SPLITS.index(split_of[id])
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
