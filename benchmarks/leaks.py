@@ -21,8 +21,9 @@ import pandas as pd
 from PIL import Image
 
 from maskmill import config
-from maskmill.data import candidates, duplicates, views
+from maskmill.data import duplicates
 from maskmill.data.datasets import icbm152
+from maskmill.data.duplicates import candidates, views
 
 ROOT = Path(__file__).parents[1]
 BUDGET_S = 600.0
@@ -125,7 +126,9 @@ def detection(name: str, images: Images, group: dict[str, str], kinds: list[str]
     before = set(zip(plain.pairs["a"], plain.pairs["b"], strict=True))
     across = [(a, b) for a, b in before if group[a] != group[b]]
     height, width = next(iter(images.values())).shape[:2]
-    print(f"\n{name}: {len(images)} images of {height} x {width} px; nothing planted: {plain.seconds:.1f} s, {len(before)}")
+    print(
+        f"\n{name}: {len(images)} images of {height} x {width} px; nothing planted: {plain.seconds:.1f} s, {len(before)}"
+    )
     print(f"pairs found, {len(across)} of them across groups {across[:5] or ''}\n")
     print("| planted | copies | found | other pairs | search, s |")
     print("|---|---|---|---|---|")

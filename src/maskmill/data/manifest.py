@@ -16,10 +16,10 @@ from maskmill import files
 from maskmill.config import Data
 from maskmill.data import decode, describe, labels
 from maskmill.data.describe import Described
+from maskmill.data.duplicates.views import THUMBNAIL_PX
 from maskmill.data.manifest_cache import Cache, opened
 from maskmill.data.parallel import in_order
 from maskmill.data.stamps import Stamp, settled, stamp
-from maskmill.data.views import THUMBNAIL_PX
 
 _INDEX = ("id", "image", "mask", "group", "sequence", "order", "given_split")
 _COLUMNS = (

@@ -16,8 +16,8 @@ from typing import TypeVar
 import numpy as np
 
 from maskmill.data.describe import Described
+from maskmill.data.duplicates.views import THUMBNAIL_PX
 from maskmill.data.stamps import Stamp
-from maskmill.data.views import THUMBNAIL_PX
 from maskmill.files import DiskFullError
 
 R = TypeVar("R")

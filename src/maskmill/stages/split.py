@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 from maskmill import files
 from maskmill.config import SPLITS, Data, Paths, Splits
 from maskmill.data import duplicates, expectations, leakage, manifest, shards
@@ -19,12 +17,17 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     reports/problems.html then shows the leaks.
     """
     prepared, reports, frozen = Path(paths.prepared), Path(paths.reports), Path(paths.splits)
-    pairs = duplicates.read(prepared / "duplicates.csv")
+    pairs, note = duplicates.read(prepared / "duplicates.json")
     table, new = assignment.assign(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits, data.classes)
     leaks = leakage.find(table, pairs, splits)
     table["clean"] = leakage.clean(table, leaks)
     contents = data_page.Contents(
-        data, table, expectations.read(reports / "validation.json"), manifest.reader(table, data), leaks=leaks
+        data,
+        table,
+        expectations.read(reports / "validation.json"),
+        manifest.reader(table, data),
+        leaks=leaks,
+        note=note,
     )
     with data_page.shown(contents, reports):
         leakage.stop(leaks, splits.given, frozen)

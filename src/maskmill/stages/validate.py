@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from maskmill import files
 from maskmill.config import Data, Paths, Validation
 from maskmill.data import datasets, duplicates, expectations, manifest, own_expectations
 from maskmill.evaluation import data_page
 
 
 def validate(paths: Paths, data: Data, validation: Validation) -> None:
-    """Write data/prepared/pairs.parquet, data/prepared/duplicates.csv and reports/validation.json.
+    """Write data/prepared/pairs.parquet, data/prepared/duplicates.json and reports/validation.json.
 
     Raises: MaskmillError that names every file with a critical finding; reports/problems.html then shows them.
     """
@@ -22,7 +21,7 @@ def validate(paths: Paths, data: Data, validation: Validation) -> None:
     with data_page.shown(contents, reports):
         expectations.stop_on_critical(findings)
     manifest.write(prepared / "pairs.parquet", table)
-    duplicates.write(prepared / "duplicates.csv", search.pairs)
+    duplicates.write(prepared / "duplicates.json", search)
     expectations.write(reports / "validation.json", findings)
     passed = sum(finding.passed for finding in findings)
     print(f"validate: {len(table)} pairs, {passed} of {len(findings)} expectations hold")

@@ -1,7 +1,6 @@
 import os
 import pickle
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

@@ -7,7 +7,7 @@ and they do so everywhere in the picture.
 import cv2
 import numpy as np
 
-from maskmill.data.views import picture
+from maskmill.data.duplicates.views import picture
 
 SAME_AS_THUMBNAILS = 0.94  # least agreement on 64 px for a closer look
 SAME, SAME_EVERYWHERE = 0.91, 0.955  # least agreement of two copies: of fine details, of coarser ones in every block
@@ -20,7 +20,9 @@ _BORDER = 1 / 32  # of a side, which warping blurs
 _FAINT = 0.05  # share of the mean energy below which a block says nothing
 
 
-def compare(source: np.ndarray, template: np.ndarray, to_source: np.ndarray, to_template: np.ndarray) -> np.ndarray | None:
+def compare(
+    source: np.ndarray, template: np.ndarray, to_source: np.ndarray, to_template: np.ndarray
+) -> np.ndarray | None:
     """On thumbnails: the refined map of a view to the source's places, or None where the two differ.
 
     `to_source` and `to_template` say where the view lies in either, (3, 3), places 0..1.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from maskmill.data.views import LOWEST, ORIENTATIONS, oriented
+from maskmill.data.duplicates.views import LOWEST, ORIENTATIONS, oriented
 
 PROBES = 4  # weakest signs that a query turns
 CROWDED = 64  # images under one key that a query looks at
@@ -66,13 +66,6 @@ class Index:
     def _keys(self, coefficients: np.ndarray) -> np.ndarray:
         keys: np.ndarray = (coefficients[:, LOWEST[: self.bits]] > 0) @ (1 << np.arange(self.bits))
         return keys
-
-
-def _parts(sizes: np.ndarray) -> Iterator[slice]:
-    """Runs of `sizes` whose sums stay near BLOCK."""
-    cuts = np.searchsorted(np.cumsum(sizes), np.arange(BLOCK, int(sizes.sum()), BLOCK)).tolist()
-    for first, last in zip([0, *cuts], [*cuts, len(sizes)], strict=True):
-        yield slice(first, last)
 
 
 def _parts(sizes: np.ndarray) -> Iterator[slice]:

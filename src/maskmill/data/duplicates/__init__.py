@@ -6,18 +6,21 @@ images themselves.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from maskmill.data import candidates, registration, views
-from maskmill.data.views import THUMBNAIL_PX
+from maskmill import files
+from maskmill.data.duplicates import candidates, registration, views
+from maskmill.data.duplicates.views import THUMBNAIL_PX
 
+PAIR = ("a", "b", "kind", "score")
 LEAST_COSINE = 0.92  # of the coefficients of two views that are looked at closer
 MIN_CONTRAST = 1.5  # standard deviation of a thumbnail, grey levels; with less it says nothing
 PER_IMAGE = 48  # proposals held against pixels for one image, the most alike first
@@ -31,7 +34,7 @@ Match = tuple[int, int, str, float]  # two rows, what one is of the other, how w
 class Search:
     """What is there twice, and how far was looked."""
 
-    pairs: pd.DataFrame  # a, b (ids, a < b), kind: exact, copy, flipped, turned, crop; score 0..1
+    pairs: pd.DataFrame  # PAIR: a, b (ids, a < b), kind: exact, copy, flipped, turned, crop; score 0..1
     searched: int  # images
     left_out: int  # images that were not looked at, or not in every way
     seconds: float
@@ -68,9 +71,7 @@ def find(manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], n
     found: list[Match] = [(int(told[a]), int(told[b]), kind, score) for a, b, kind, score in near.search()]
     found += [(int(first[i]), i, "exact", 1.0) for i in range(len(rows)) if 0 <= first[i] < i]
     ids = rows["id"].tolist()
-    pairs = pd.DataFrame(
-        [(*sorted((ids[a], ids[b])), kind, score) for a, b, kind, score in found], columns=["a", "b", "kind", "score"]
-    )
+    pairs = pd.DataFrame([(*sorted((ids[a], ids[b])), kind, score) for a, b, kind, score in found], columns=list(PAIR))
     flat = len(unique) - len(told)
     return Search(
         pairs=pairs.sort_values(["a", "b"], ignore_index=True),
@@ -79,6 +80,35 @@ def find(manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], n
         seconds=time.monotonic() - start,
         note="; ".join([f"{flat} images are too flat to be told apart"] * bool(flat) + near.notes),
     )
+
+
+def write(path: Path, search: Search) -> None:
+    """Write the pairs and the note as JSON; the same search gives the same bytes."""
+    files.write_json(path, {"note": search.note, "pairs": search.pairs.to_dict("records")})
+
+
+def read(path: Path) -> tuple[pd.DataFrame, str]:
+    """The pairs and the note that `write` wrote."""
+    found = files.read_json(path)
+    return pd.DataFrame(found["pairs"], columns=list(PAIR)), found["note"]
+
+
+def components(ids: Iterable[str], pairs: pd.DataFrame) -> list[str]:
+    """For each id the first id of all that are tied to it by pairs, directly or by others; itself where nothing is."""
+    parent: dict[str, str] = {name: name for name in ids}
+    order = list(parent)
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for a, b in zip(pairs["a"], pairs["b"], strict=True):
+        if a in parent and b in parent:
+            low, high = sorted((root(a), root(b)))
+            parent[high] = low
+    return [root(name) for name in order]
 
 
 def _first_alike(digests: "pd.Series[str]") -> np.ndarray:
