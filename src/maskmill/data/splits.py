@@ -1,39 +1,51 @@
-"""Which pair is in which split: whole groups only, frozen by data/splits.csv."""
+"""Which pair is in which split: whole groups, copies of one image together, frozen by data/splits.csv."""
 
 import io
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from maskmill.config import SPLITS, Splits
+from maskmill.data import duplicates, leakage, stratify
 from maskmill.errors import MaskmillError
 
+_FOLD = re.compile(r"fold(\d+)")
+_SHOWN = 10
 
-def assign(manifest: pd.DataFrame, frozen: Path, splits: Splits) -> tuple[pd.DataFrame, list[str]]:
-    """Give each pair its split: the one that data/splits.csv names for its group, else a new one.
 
-    New groups come in a seeded order, each to the split that is furthest below its share of the images.
-    Returns: the manifest with a `split` column, and the groups that data/splits.csv did not name.
-    Raises: MaskmillError for a malformed file, an empty split, or an image that stands in two splits.
+def assign(manifest: pd.DataFrame, pairs: pd.DataFrame, frozen: Path, splits: Splits) -> tuple[pd.DataFrame, list[str]]:
+    """Give each pair its `split` and `fold` (-1 where there are no folds).
+
+    The split that the source gives, where `splits.given` says so; else the one that data/splits.csv names for its
+    group, else a new one: copies of one image (`pairs`: columns a, b) stay together, images and classes are divided by
+    the wanted shares. Of neighbours in two of these splits, within `splits.guard` places of a sequence, one is left out
+    (split ""), of train rather than of val, of val rather than of test.
+    Returns: the manifest with these columns, and the groups that data/splits.csv did not name.
+    Raises: MaskmillError for a malformed file, an empty split, or too few groups.
     """
-    chosen = read(frozen)
-    sizes = manifest.groupby("group").size()
-    known = {group: split for group, split in chosen.items() if group in sizes.index}
-    new = np.random.default_rng(splits.seed).permutation(sorted(set(sizes.index) - known.keys())).tolist()
-    share = {"train": 1 - splits.val - splits.test, "val": splits.val, "test": splits.test}
-    held = {split: sum(int(sizes[g]) for g, s in known.items() if s == split) for split in SPLITS}
-    for group in new:
-        split = max(SPLITS, key=lambda s: share[s] * len(manifest) - held[s])
-        known[group] = split
-        held[split] += int(sizes[group])
-    table = manifest.assign(split=manifest["group"].map(known))
-    _check(table, frozen)
+    if splits.given:
+        table, new = _given(manifest), []
+    else:
+        known = read(frozen)
+        table = manifest.assign(fold=-1)
+        new = sorted(set(table["group"]) - known.keys())
+        unit = _units(table, pairs)
+        table["split"] = table["group"].map(_split_of_groups(table, unit, known, frozen, splits))
+        if splits.folds is not None:
+            table["fold"] = _folds(table, unit, known, splits)
+            table["split"] = np.where(
+                table["fold"] < 0, table["split"], np.where(table["fold"] == splits.fold, "val", "train")
+            )
+        table = _guarded(table, splits.guard)
+    _check_filled(table, frozen, splits)
     return table, new
 
 
 def read(path: Path) -> dict[str, str]:
-    """Group -> split, as data/splits.csv has it; nothing where there is no such file.
+    """Group -> train, val, test or foldN, as data/splits.csv has it; nothing where there is no such file.
 
     Raises: MaskmillError for other columns, an unknown split, or a group that stands there twice.
     """
@@ -46,26 +58,145 @@ def read(path: Path) -> dict[str, str]:
         raise MaskmillError(f"{path}: not a table of two columns, group,split: {error}") from None
     if list(table.columns) != ["group", "split"]:
         raise MaskmillError(f"{path}: columns {list(table.columns)}; needed are group,split")
-    if wrong := table[~table["split"].isin(SPLITS)]["group"].tolist():
-        raise MaskmillError(f"{path}: groups {wrong} have no split of {', '.join(SPLITS)}")
+    known = table["split"].isin(SPLITS) | table["split"].str.fullmatch(_FOLD.pattern)
+    if wrong := table[~known]["group"].tolist():
+        raise MaskmillError(f"{path}: groups {wrong} have no split of {', '.join(SPLITS)}, or fold0, fold1, ..")
     if twice := table[table["group"].duplicated()]["group"].tolist():
         raise MaskmillError(f"{path}: groups {twice} stand there twice; a group has one split")
     return dict(zip(table["group"], table["split"], strict=True))
 
 
-def _check(table: pd.DataFrame, frozen: Path) -> None:
-    counts = table["split"].value_counts()
-    for split in SPLITS:
-        if not counts.get(split, 0):
-            raise MaskmillError(
-                f"split {split!r} is empty ({len(table)} images in {table['group'].nunique()} groups); "
-                f"assign a group to it in {frozen}, or change splits.val and splits.test in params.yaml"
-            )
-    shared = table.groupby("sha256_pixels")["split"].nunique()
-    leaks = table[table["sha256_pixels"].isin(shared[shared > 1].index)].sort_values(["sha256_pixels", "id"])
-    if len(leaks):
-        pairs = ", ".join(f"{row.image} ({row.split})" for row in leaks.head(10).itertuples())
+def to_freeze(table: pd.DataFrame, frozen: Path, splits: Splits) -> pd.DataFrame:
+    """group, split: what data/splits.csv would hold to keep this division; also groups that are away at the moment."""
+    known = read(frozen)
+    if not splits.given:
+        placed = table[table["split"] != ""].drop_duplicates("group")
+        names = np.where(placed["fold"] < 0, placed["split"], "fold" + placed["fold"].astype(str))
+        known |= dict(zip(placed["group"], names, strict=True))
+    return pd.DataFrame(sorted(known.items()), columns=["group", "split"])
+
+
+def _given(manifest: pd.DataFrame) -> pd.DataFrame:
+    lacking = manifest[~manifest["given_split"].isin(SPLITS)]["id"].tolist()
+    if lacking:
+        more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
         raise MaskmillError(
-            f"the same image stands in more than one split: {pairs}; delete the copies, or put their groups into one "
-            f"split in {frozen}"
+            f"params.yaml: splits.given is true, and the source gives {len(lacking)} of {len(manifest)} images no split "
+            f"of {', '.join(SPLITS)}: {', '.join(lacking[:_SHOWN])}{more}; put them into one, or set splits.given: false"
         )
+    return manifest.assign(split=manifest["given_split"], fold=-1)
+
+
+def _units(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, str]:
+    """Group -> the first of the groups that copies tie it to: they are assigned as one."""
+    group_of = dict(zip(table["id"], table["group"], strict=True))
+    tied = pairs[pairs["a"].isin(group_of.keys()) & pairs["b"].isin(group_of.keys())]
+    groups = sorted(set(table["group"]))
+    between = pd.DataFrame({"a": tied["a"].map(group_of), "b": tied["b"].map(group_of)})
+    return dict(zip(groups, duplicates.components(groups, between), strict=True))
+
+
+def _split_of_groups(
+    table: pd.DataFrame, unit: Mapping[str, str], known: Mapping[str, str], frozen: Path, splits: Splits
+) -> dict[str, str]:
+    """The split of every group; with folds, only test is final."""
+    decided: dict[str, str] = {}
+    for group, split in known.items():
+        if group not in unit:
+            continue
+        if _FOLD.fullmatch(split) and splits.folds is None:
+            raise MaskmillError(
+                f"{frozen}: group {group} is frozen in {split}, and splits.folds in params.yaml is null; set the number "
+                "of folds there, or give the group one of train, val, test"
+            )
+        decided[group] = split if split in SPLITS else "train"
+    of_unit = {unit[group]: split for group, split in decided.items()}
+    free = sorted({name for name in unit.values() if name not in of_unit})
+    amounts = _amounts(table, table["group"].map(unit))
+    held = np.zeros((len(SPLITS), amounts.shape[1]))
+    for name, split in of_unit.items():
+        held[SPLITS.index(split)] += amounts.loc[name]
+    shares = (1 - splits.val - splits.test, splits.val, splits.test)
+    placed = stratify.divide(amounts.loc[free].to_numpy(), shares, np.random.default_rng(splits.seed), held)
+    of_unit |= {name: SPLITS[part] for name, part in zip(free, placed, strict=True)}
+    return {group: decided.get(group, of_unit[name]) for group, name in unit.items()}
+
+
+def _amounts(table: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
+    """For each value of `by`: its images, and its pixels of each class."""
+    classes = [column for column in table if column.startswith("px_")]
+    return table.assign(images=1)[["images", *classes]].groupby(by.to_numpy()).sum().astype(float)
+
+
+def _folds(table: pd.DataFrame, unit: Mapping[str, str], known: Mapping[str, str], splits: Splits) -> pd.Series:
+    """The fold of each image that is not of test; frozen ones stay."""
+    assert splits.folds is not None
+    frozen = {unit[group]: int(found[1]) for group, split in known.items() if group in unit
+              if (found := _FOLD.fullmatch(split))}  # fmt: skip
+    if too_high := sorted(name for name, fold in frozen.items() if fold >= splits.folds):
+        raise MaskmillError(
+            f"data/splits.csv: groups {too_high} are frozen in a fold above fold{splits.folds - 1}; set splits.folds in "
+            "params.yaml higher, or take these lines out"
+        )
+    names = table["group"].map(unit)
+    rest = table[(table["split"] != "test") | names.isin(frozen.keys())]
+    units = names[rest.index]
+    if units.nunique() < splits.folds:
+        raise MaskmillError(
+            f"params.yaml: splits.folds: {splits.folds} folds of {units.nunique()} groups; at most as many folds as "
+            "groups that do not test"
+        )
+    fold_of = frozen if frozen else _stratified(rest, units, splits)
+    for name in sorted(set(units) - fold_of.keys()):  # new beside frozen ones: to the smallest fold
+        sizes = units.map(fold_of).value_counts().reindex(range(splits.folds), fill_value=0)
+        fold_of[name] = int(sizes.idxmin())
+    return names.map(fold_of).where(table.index.isin(rest.index)).fillna(-1).astype(int)
+
+
+def _stratified(rest: pd.DataFrame, units: pd.Series, splits: Splits) -> dict[str, int]:
+    """Unit -> fold, so that the rarest class that an image holds is spread over the folds."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    pixels = rest[[column for column in rest if column.startswith("px_")]].to_numpy(float)
+    by_rarity = np.argsort(pixels.sum(axis=0), kind="stable")
+    held = pixels[:, by_rarity] > 0
+    rarest = by_rarity[held.argmax(axis=1)] if pixels.shape[1] else np.zeros(len(rest), int)
+    kinds, counts = np.unique(rarest, return_counts=True)
+    few = np.isin(rarest, kinds[counts < (splits.folds or 0)])  # cannot be in every fold
+    rarest = np.where(few, kinds[counts.argmax()], rarest)
+    folds = StratifiedGroupKFold(splits.folds, shuffle=True, random_state=splits.seed)
+    fold_of: dict[str, int] = {}
+    for fold, (_, held_out) in enumerate(folds.split(rest, rarest, units)):
+        fold_of |= dict.fromkeys(units.iloc[held_out], fold)
+    return fold_of
+
+
+def _guarded(table: pd.DataFrame, guard: int) -> pd.DataFrame:
+    """Without the neighbours of another split, of which those that train go first."""
+    left_out = set()
+    for _, rows in table[table["sequence"] != ""].groupby("sequence"):
+        if rows["split"].nunique() > 1:
+            for pair in leakage.neighbours(rows, guard):
+                one, other = sorted(pair, key=lambda i: SPLITS.index(rows["split"][i]))
+                if rows["split"][one] != rows["split"][other]:
+                    left_out.add(one)
+    gone = table.index.isin(left_out)
+    return table.assign(split=table["split"].mask(gone, ""), fold=table["fold"].mask(gone, -1))
+
+
+def _check_filled(table: pd.DataFrame, frozen: Path, splits: Splits) -> None:
+    counts, groups = table["split"].value_counts(), table["group"].nunique()
+    for split in SPLITS:
+        if counts.get(split, 0):
+            continue
+        said = f"split {split!r} is empty ({len(table)} images in {groups} groups); "
+        if splits.given:
+            said += "the source gives it no image: add some, or set splits.given: false in params.yaml"
+        elif groups < len(SPLITS):
+            said += (
+                f"at least {len(SPLITS)} groups are needed: say what a group is in data/source.yaml (`groups`; `blocks: 5` "
+                "cuts a stack), or add images"
+            )
+        else:
+            said += f"assign a group to it in {frozen}, or change splits.val and splits.test in params.yaml"
+        raise MaskmillError(said)
