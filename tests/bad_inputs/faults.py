@@ -153,14 +153,14 @@ add("PNG animation", "2 pages", lambda rng: build.animated(grey(rng), "PNG"))
 
 
 @fault(_BROKEN)
-def PNG_rows_missing(rng: Rng) -> bytes:  # noqa: N802
+def PNG_rows_missing(rng: Rng) -> bytes:
     pixels = grey(rng)
     rows = zlib.decompress(build.png_rows(pixels))
     return build.png(pixels.shape[1], len(pixels), 8, 0, zlib.compress(rows[: int(rng.integers(1, len(rows)))]))
 
 
 @fault(_BROKEN)
-def PNG_palette_rows_missing(rng: Rng) -> bytes:  # noqa: N802
+def PNG_palette_rows_missing(rng: Rng) -> bytes:
     pixels = grey(rng) % 4
     rows = zlib.decompress(build.png_rows(pixels))
     colours = build.chunk(b"PLTE", bytes(range(12)))
@@ -168,42 +168,67 @@ def PNG_palette_rows_missing(rng: Rng) -> bytes:  # noqa: N802
 
 
 @fault(_BROKEN)
-def PNG_checksum_of_pixels(rng: Rng) -> bytes:  # noqa: N802
+def PNG_checksum_of_pixels(rng: Rng) -> bytes:
     pixels = grey(rng)
     stream = build.png_rows(pixels)
     return build.png(pixels.shape[1], len(pixels), 8, 0, stream[:-1] + bytes([stream[-1] ^ 1]))
 
 
 @fault("only IHDR")
-def PNG_two_headers(rng: Rng) -> bytes:  # noqa: N802
+def PNG_two_headers(rng: Rng) -> bytes:
     content = build.encoded(grey(rng))
     return content[:33] + build.chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 0, 0, 0, 0)) + content[33:]
 
 
 @fault("not in its palette", channels=3)
-def PNG_palette_too_short(rng: Rng) -> bytes:  # noqa: N802
+def PNG_palette_too_short(rng: Rng) -> bytes:
     pixels = np.full((8, 8), rng.integers(3, 200), np.uint8)
     return build.png(8, 8, 8, 3, build.png_rows(pixels), build.chunk(b"PLTE", bytes(9)))
 
+
+def _wide(rng: Rng) -> np.ndarray:
+    return rng.integers(0, 65536, (20, 30), np.uint16)
+
+
+_RANGE = {"value_range": (0.0, 65535.0)}
+add("16-bit PNG rows missing", _BROKEN, lambda rng: build.png(30, 21, 16, 0, build.png_rows(_wide(rng))), policy=_RANGE)
+add(
+    "16-bit PNG stream cut",
+    _BROKEN,
+    lambda rng: build.png(30, 20, 16, 0, build.png_rows(_wide(rng))[:-9]),
+    policy=_RANGE,
+)
+add(
+    "16-bit PNG filter",
+    "filter",
+    lambda rng: build.png(30, 20, 16, 0, zlib.compress(b"\x07" + bytes(1219))),
+    policy=_RANGE,
+)
+add("PNG filter", _BROKEN, lambda rng: build.png(30, 20, 8, 0, zlib.compress(b"\x07" + bytes(619))))
+add("PNG of an unknown interlacing", "interlacing", lambda rng: build.png_method(int(rng.integers(2, 256))))
 
 # --- bombs
 add("bomb of 20000 x 20000", "max_pixels", lambda rng: build.png(20000, 20000, 8, 0, zlib.compress(bytes(99))))
 add("bomb of 2^31 px a side", "max_side_px", lambda rng: build.png(2**31 - 1, 2**31 - 1, 8, 2, zlib.compress(b"")))
 add("bomb of a thousand to one", "max_ratio", lambda rng: build.png(9999, 9999, 8, 0, zlib.compress(bytes(9999))))
-add("bomb as TIFF", "max_pixels", lambda rng: build.with_tag(build.with_tag(build.tiff(grey(rng)), 256, 60000), 257, 60000))
+add(
+    "bomb as TIFF",
+    "max_pixels",
+    lambda rng: build.with_tag(build.with_tag(build.tiff(grey(rng)), 256, 60000), 257, 60000),
+)
 add("bomb as GIF", "max_pixels", lambda rng: b"GIF89a\xff\xff\xff\xff" + build.encoded(grey(rng), "GIF")[10:])
 add("bomb as WebP", "max_pixels", lambda rng: b"RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f\xff\xff\xff\x0f" + bytes(13))
 
 
 @fault("max_pixels")
-def bomb_as_JPEG(rng: Rng) -> bytes:  # noqa: N802
+def bomb_as_JPEG(rng: Rng) -> bytes:
     content = bytearray(build.encoded(grey(rng), "JPEG"))
     struct.pack_into(">HH", content, content.index(b"\xff\xc0") + 5, 60000, 60000)
     return bytes(content)
 
 
 @fault("cut off")
-def TIFF_of_huge_tiles(rng: Rng) -> bytes:  # noqa: N802
+def TIFF_of_huge_tiles(rng: Rng) -> bytes:
     return build.with_tag(build.tiff(grey(rng), tile=(16, 16)), 322, 65520)
 
 
@@ -240,14 +265,14 @@ add("half a progressive JPEG with an end", _BROKEN, lambda rng: _half(rng, progr
 
 
 @fault(_BROKEN, channels=3)
-def JPEG_with_zeros_for_its_end(rng: Rng) -> bytes:  # noqa: N802
+def JPEG_with_zeros_for_its_end(rng: Rng) -> bytes:
     content = build.encoded(_NOISE(rng), "JPEG")
     kept = int(rng.integers(len(content) // 2, len(content) - 2))
     return content[:kept].ljust(len(content), b"\0")
 
 
 @fault(_BROKEN, channels=3)
-def progressive_JPEG_of_missing_scans(rng: Rng) -> bytes:  # noqa: N802
+def progressive_JPEG_of_missing_scans(rng: Rng) -> bytes:
     content = build.encoded(_NOISE(rng), "JPEG", progressive=True)
     return content[: content.rindex(b"\xff\xda")] + _EOI
 
@@ -299,6 +324,12 @@ def _float(rng: Rng, value: float) -> bytes:
     return build.tiff(pixels)
 
 
+def _short_gif(rng: Rng) -> bytes:
+    content = build.encoded(rng.integers(0, 256, (60, 60), np.uint8), "GIF")
+    start = content.index(b",", 13 + 768) + 11  # first part of the frame's data; each holds up to 255 bytes
+    return content[: start + 256] + b"\0;"
+
+
 # --- damaged BMP, WebP, GIF
 add("BMP cut", _BROKEN, lambda rng: _cut(build.encoded(grey(rng), "BMP"), rng, 20))
 add("BMP compressed", "compression 1", lambda rng: (c := build.encoded(grey(rng), "BMP"))[:30] + b"\1\0\0\0" + c[34:])
@@ -309,11 +340,11 @@ add("WebP animation", "2 pages", lambda rng: build.animated(rgb(rng), "WEBP"), c
 add("GIF cut", _BROKEN, lambda rng: _cut(build.encoded(grey(rng), "GIF"), rng, 10))
 add("GIF without end", _BROKEN, lambda rng: build.encoded(grey(rng), "GIF")[:-1])
 add("GIF of half a frame", "covers", lambda rng: _larger_gif(build.encoded(grey(rng), "GIF")))
-add("GIF data that end early", _BROKEN, lambda rng: _short_gif(rng))
+add("GIF data that end early", _BROKEN, _short_gif)
 
 
 @fault(_BROKEN, channels=3)
-def WebP_cut_with_a_fitting_length(rng: Rng) -> bytes:  # noqa: N802
+def WebP_cut_with_a_fitting_length(rng: Rng) -> bytes:
     content = bytearray(_cut(build.encoded(_NOISE(rng), "WEBP", lossless=bool(rng.integers(2))), rng, 100))
     struct.pack_into("<I", content, 4, len(content) - 8)
     struct.pack_into("<I", content, 16, len(content) - 20)
@@ -323,12 +354,6 @@ def WebP_cut_with_a_fitting_length(rng: Rng) -> bytes:  # noqa: N802
 def _larger_gif(content: bytes) -> bytes:
     width, height = struct.unpack_from("<HH", content, 6)
     return content[:6] + struct.pack("<HH", width + 1, height + 1) + content[10:]
-
-
-def _short_gif(rng: Rng) -> bytes:
-    content = build.encoded(rng.integers(0, 256, (60, 60), np.uint8), "GIF")
-    start = content.index(b",", 13 + 768) + 11  # first part of the frame's data; each holds up to 255 bytes
-    return content[: start + 256] + b"\0;"
 
 
 # --- good files that the policy does not take
@@ -346,27 +371,48 @@ add("colours for one channel", "data.in_channels is 1", lambda rng: build.encode
 add("palette of colours for one channel", "data.in_channels is 1",
     lambda rng: build.encoded(Image.fromarray(rgb(rng)).quantize(9)))  # fmt: skip
 add("turned by EXIF", "orientation is 6", lambda rng: build.turned(grey(rng), 6), policy={"exif": "refuse"})
-add("turned by EXIF, JPEG", "orientation is 3", lambda rng: build.turned(grey(rng), 3, "JPEG"), policy={"exif": "refuse"})
+add(
+    "turned by EXIF, JPEG",
+    "orientation is 3",
+    lambda rng: build.turned(grey(rng), 3, "JPEG"),
+    policy={"exif": "refuse"},
+)
 
 # --- masks
 add("JPEG mask", "changes ids", lambda rng: build.encoded(grey(rng), "JPEG"), how="mask")
 add("lossy WebP mask", "changes ids", lambda rng: build.encoded(rgb(rng), "WEBP", quality=90), how="mask")
-add("transparent colour mask", "transparent pixels", lambda rng: build.encoded(rng.integers(0, 255, (9, 9, 4), np.uint8)),
-    how="mask")  # fmt: skip
+add("GIF mask", "number the colours anew", lambda rng: build.encoded(grey(rng), "GIF"), how="mask")
+add("transparent colour mask", "transparent pixels", how="mask",
+    make=lambda rng: build.encoded(rng.integers(0, 255, (9, 9, 4), np.uint8)))  # fmt: skip
 add("mask of floats", "whole number", lambda rng: build.tiff(grey(rng).astype(np.float32)), how="mask")
-add("mask of 16-bit colours", "whole number", lambda rng: build.png16(rng.integers(0, 9, (9, 9, 3), np.uint16)), how="mask")
+add(
+    "mask of 16-bit colours",
+    "whole number",
+    lambda rng: build.png16(rng.integers(0, 9, (9, 9, 3), np.uint16)),
+    how="mask",
+)
 add("pickle in an array", _BROKEN, lambda rng: build.npy(np.array([[print]], object), allow_pickle=True), how="mask")
 add("array of three dimensions", "2-D", lambda rng: build.npy(rgb(rng)), how="mask")
 add("array of floats", "whole numbers", lambda rng: build.npy(rng.random((9, 9))), how="mask")
 add("array cut", "cut off", lambda rng: _cut(build.npy(grey(rng)), rng, 130), how="mask")
-add("array with code for a header", _BROKEN, lambda rng: b"\x93NUMPY\1\0\x20\0" + b"__import__('os').abort()".ljust(32), how="mask")
-add("array bomb", "max_", lambda rng: build.npy(np.zeros((1, 1), np.uint8)).replace(b"(1, 1)", b"(99999, 99999)")[:200], how="mask")
+add(
+    "array with code for a header",
+    _BROKEN,
+    lambda rng: b"\x93NUMPY\1\0\x20\0" + b"__import__('os').abort()".ljust(32),
+    how="mask",
+)
+add(
+    "array bomb",
+    "max_",
+    lambda rng: build.npy(np.zeros((1, 1), np.uint8)).replace(b"(1, 1)", b"(99999, 99999)")[:200],
+    how="mask",
+)
 add("negative ids", "the value -", lambda rng: build.npy(-1 - grey(rng).astype(np.int32)), how="mask")
 add("ids beyond 16 bits", "the value ", lambda rng: build.npy(grey(rng).astype(np.int64) + 65536), how="mask")
 add("ids of no class", "values without a meaning: 7 ",
     lambda rng: build.encoded(np.full((9, 9), 7, np.uint8)), how="labels")  # fmt: skip
 add("anti-aliased edge", "values without a meaning: ", values={0: "cell", 255: "membrane"}, how="labels",
-    make=lambda rng: build.encoded(np.asarray(Image.fromarray(np.tile(np.uint8([0, 255]), (9, 5))).resize((31, 31)))))  # fmt: skip
+    make=lambda rng: build.encoded(Image.fromarray(np.tile(np.uint8([0, 255]), (9, 5))).resize((31, 31))))  # fmt: skip
 add("colours for numbers", "a mask of colours", lambda rng: build.encoded(rgb(rng)), how="labels")
 add("unknown colours", "values without a meaning: #010203",
     lambda rng: build.encoded(np.full((9, 9, 3), (1, 2, 3), np.uint8)), how="labels",
@@ -392,6 +438,12 @@ def _place(name: str, said: str) -> Callable[[Callable[[Path], None]], None]:
     return register
 
 
+def _inside_file(rng: Rng, folder: Path) -> Path:
+    path = _path(rng, folder, "file")
+    path.write_bytes(build.encoded(grey(rng)))
+    return path / "image.png"
+
+
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as made:
         here = Path.cwd()
@@ -410,7 +462,7 @@ _place("device", "a device")(lambda path: path.symlink_to("/dev/zero"))
 _place("link in a circle", "cannot be read")(lambda path: path.symlink_to(path.name))
 _place("link to nothing", "no such file")(lambda path: path.symlink_to("nothing"))
 _place("2 GB file", "max_file_mb")(lambda path: _sparse(path, 2 * 10**9))
-add("file as a folder", "cannot be read", lambda rng, folder: _inside_file(rng, folder), on_disk=True)
+add("file as a folder", "cannot be read", _inside_file, on_disk=True)
 add("NUL in a name", "cannot be read", lambda rng, folder: folder / "a\0b.png", on_disk=True)
 add("name of 300 bytes", "cannot be read", lambda rng, folder: folder / ("n" * 300), on_disk=True)
 
@@ -418,12 +470,6 @@ add("name of 300 bytes", "cannot be read", lambda rng, folder: folder / ("n" * 3
 def _sparse(path: Path, size: int) -> None:
     with path.open("wb") as file:
         file.truncate(size)
-
-
-def _inside_file(rng: Rng, folder: Path) -> Path:
-    path = _path(rng, folder, "file")
-    path.write_bytes(build.encoded(grey(rng)))
-    return path / "image.png"
 
 
 # --- odd and good
@@ -446,4 +492,9 @@ for _what, _name in _NAMES.items():
     add(_what, READ, _named, on_disk=True)
     add(f"{_what}, of garbage", _NO_IMAGE, _named_garbage, on_disk=True)
 for _form in ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF"):
-    add(f"{_form} with more behind it", READ, lambda rng, form=_form: build.encoded(grey(rng), form) + rng.bytes(99), channels=3)
+    add(
+        f"{_form} with more behind it",
+        READ,
+        lambda rng, form=_form: build.encoded(grey(rng), form) + rng.bytes(99),
+        channels=3,
+    )

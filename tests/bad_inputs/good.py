@@ -50,8 +50,10 @@ def _values(rng: Rng, size: tuple[int, ...]) -> np.ndarray:
     return np.full(size, rng.integers(256), np.uint8)
 
 
-def _lossless(rng: Rng, pixels: np.ndarray) -> bytes:
-    form = ["PNG", "TIFF", "BMP", "WEBP" if pixels.ndim == 3 else "GIF", "tiff"][rng.integers(5)]
+def _lossless(rng: Rng, pixels: np.ndarray, *, ids: bool = False) -> bytes:
+    form = ["PNG", "TIFF", "BMP", "tiff", "WEBP" if pixels.ndim == 3 else "GIF"][rng.integers(4 if ids else 5)]
+    if form == "PNG" and rng.random() < 0.3:
+        return build.interlaced(pixels)
     if form == "tiff":
         return build.tiff(pixels, **_TIFF[rng.integers(len(_TIFF))])
     return build.encoded(pixels, form, **({"lossless": True, "exact": True} if form == "WEBP" else {}))
@@ -105,7 +107,8 @@ def wide(rng: Rng, size: tuple[int, int]) -> Good:
     pixels = rng.integers(0, 65536, (*size, channels)).astype(np.uint16)
     low, high = sorted(rng.choice(65536, 2, replace=False).tolist())
     stored = pixels[..., 0] if channels == 1 else pixels
-    content = build.png16(stored) if rng.random() < 0.5 else build.tiff(stored, **_TIFF[rng.integers(len(_TIFF))])
+    makers = [build.png16, build.interlaced, lambda stored: build.tiff(stored, **_TIFF[rng.integers(len(_TIFF))])]
+    content = makers[rng.integers(3)](stored)
     return Good(content, scaled(pixels, low, high), pixels.shape, channels, _policy(value_range=(low, high)))
 
 
@@ -142,7 +145,7 @@ def alpha(rng: Rng, size: tuple[int, int]) -> Good:
 
 def scaled(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     """The same linear map, written another way."""
-    return np.clip(np.round((pixels.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+    return np.clip(np.round((pixels.astype(np.float64) - low) * 255 / (high - low)), 0, 255).astype(np.uint8)
 
 
 def mask(rng: Rng, size: tuple[int, int]) -> Good:
@@ -161,9 +164,9 @@ def mask(rng: Rng, size: tuple[int, int]) -> Good:
         wide = content[8:90].find(b"u1") < 0
         pixels = pixels.astype(np.uint16) if wide else pixels
     elif kind == 3:
-        content = _lossless(rng, pixels)
+        content = _lossless(rng, pixels, ids=True)
     else:
         pixels = rng.integers(0, 256, (*size, 3), np.uint8)
         stored = np.dstack([pixels, np.full(size, 255, np.uint8)]) if rng.random() < 0.3 else pixels
-        content = build.encoded(stored, ["PNG", "TIFF", "WEBP"][rng.integers(3)], **{"lossless": True})
+        content = build.encoded(stored, ["PNG", "TIFF", "WEBP"][rng.integers(3)], lossless=True)
     return Good(content, pixels, pixels.shape)

@@ -56,10 +56,15 @@ def exif_refused(header: Header, decoding: Decoding) -> str:
     )
 
 
-def mask_refused(header: Header) -> str:
-    """Why no mask can be of this kind; "" where one can."""
+def mask_refused(header: Header, *, by_colour: bool) -> str:
+    """Why no mask can be of this kind, read by its colours or its stored values; "" where one can."""
     if header.lossy:
         return f"a mask as lossy {header.format}, which changes ids; allowed are lossless files; export it as PNG"
+    if header.format == "GIF" and not by_colour:
+        return (
+            "a mask as GIF, whose writers number the colours anew; allowed are the other formats, or colours in "
+            "data.values of params.yaml; export it as PNG"
+        )
     colours = header.colour == "rgb" and not header.palette
     if header.colour in ("cmyk", "bands") or header.dtype.startswith("float") or (colours and header.dtype != "uint8"):
         return (
