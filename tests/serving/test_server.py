@@ -42,7 +42,9 @@ def test_a_wrong_body_is_400_and_the_server_lives_on(clients, body, said):
 def test_an_image_over_the_limit_is_refused(clients):
     answer = post(clients["unet"], encode(picture(500, 401)))
     assert answer.status_code == 400
-    assert answer.json()["error"] == "row 0: 401 x 500 px; at most 200,000 px are read; scale it down"
+    assert answer.json()["error"] == (
+        "row 0: 401 x 500 px; at most 200,000 px are read (params.yaml: services.max_pixels); scale it down"
+    )
     assert masks(post(clients["unet"], encode(picture(500, 400))))[0].shape == (500, 400)
 
 

@@ -64,13 +64,13 @@ def mask(
     """A mask's stored values, palette indices included; with `palette_colours` a palette's colours instead.
 
     Returns: (H, W) uint8 or uint16; (H, W, 3) uint8 of a colour mask.
-    Raises: DecodeError as `header` does, and for a lossy file, CMYK, bands, transparency, or values that are no whole
-        numbers from 0 to 65535.
+    Raises: DecodeError as `header` does, and for a lossy file, a GIF read by its values, CMYK, bands, transparency, or
+        values that are no whole numbers from 0 to 65535.
     """
     name = _named(source, name)
     data = content(source, decoding, name)
     found, module = _header(data, decoding, name, None, formats.OF_MASKS)
-    if reason := policy.mask_refused(found) or policy.exif_refused(found, decoding):
+    if reason := policy.mask_refused(found, by_colour=palette_colours) or policy.exif_refused(found, decoding):
         raise DecodeError(f"{name}: {reason}")
     stored, colours = _samples(data, found, module, name)
     if palette_colours and colours is not None:

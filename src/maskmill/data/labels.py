@@ -25,7 +25,7 @@ def read(path: Path, data: Data) -> np.ndarray:
 
 
 def stored(source: Path | bytes, data: Data, name: str = "") -> np.ndarray:
-    """A mask's values as `ids` takes them: colours, of a palette or grey file too, where `data.values` names colours."""
+    """A mask's values as `ids` takes them: colours, of a palette or grey file too, where the table is of them."""
     values = decode.mask(source, data.decoding, name, palette_colours=of_colours(data))
     return np.repeat(values[..., None], 3, axis=2) if of_colours(data) and values.ndim == 2 else values
 
@@ -96,8 +96,8 @@ def _tables(data: Data, size: int) -> tuple[np.ndarray, np.ndarray]:
 def _of_colours(stored: np.ndarray, data: Data, name: str) -> tuple[np.ndarray, dict[str, int]]:
     if stored.ndim == 2 or stored.dtype != np.uint8:
         raise DecodeError(
-            f"{name}: {stored.dtype} values of shape {stored.shape}; data.values in params.yaml names colours, for which "
-            "(H, W, 3) uint8 is allowed; give numbers there"
+            f"{name}: {stored.dtype} values of shape {stored.shape}; data.values in params.yaml names colours, for "
+            "which (H, W, 3) uint8 is allowed; give numbers there"
         )
     packed = stored[..., 0].astype(np.uint32) << 16
     packed |= stored[..., 1].astype(np.uint32) << 8

@@ -88,7 +88,7 @@ def _eight_bits(values: np.ndarray, bits: int, decoding: Decoding) -> np.ndarray
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Linear from low..high to 0..255, rounded to even, clipped."""
-    scaled: np.ndarray = np.rint((values - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+    scaled: np.ndarray = np.rint((values - low) * 255 / (high - low)).clip(0, 255).astype(np.uint8)
     return scaled
 
 

@@ -42,7 +42,8 @@ def names_bands(header: Header, decoding: Decoding) -> bool:
 
 def colour_refused(header: Header) -> str:
     """What is said of colours where one channel is wanted."""
-    return f"{_kind(header)}; data.in_channels is 1; allowed are grey files, or data.in_channels: 3, or {WHERE}.colour: luma"
+    ways = f"grey files, or data.in_channels: 3, or {WHERE}.colour: luma"
+    return f"{_kind(header)}; data.in_channels is 1; allowed are {ways}"
 
 
 def exif_refused(header: Header, decoding: Decoding) -> str:
@@ -55,10 +56,15 @@ def exif_refused(header: Header, decoding: Decoding) -> str:
     )
 
 
-def mask_refused(header: Header) -> str:
-    """Why no mask can be of this kind; "" where one can."""
+def mask_refused(header: Header, *, by_colour: bool) -> str:
+    """Why no mask can be of this kind, read by its colours or its stored values; "" where one can."""
     if header.lossy:
         return f"a mask as lossy {header.format}, which changes ids; allowed are lossless files; export it as PNG"
+    if header.format == "GIF" and not by_colour:
+        return (
+            "a mask as GIF, whose writers number the colours anew; allowed are the other formats, or colours in "
+            "data.values of params.yaml; export it as PNG"
+        )
     colours = header.colour == "rgb" and not header.palette
     if header.colour in ("cmyk", "bands") or header.dtype.startswith("float") or (colours and header.dtype != "uint8"):
         return (
@@ -81,8 +87,8 @@ def _colours_refused(header: Header, channels: int, decoding: Decoding) -> str:
     kind, luma = _kind(header), channels == 3 or decoding.colour == "luma"
     refused = {
         f"{kind}; name the bands to read, e.g. [1, 2, 3]: {WHERE}.bands": header.colour == "bands",
-        f"{kind}; data.in_channels is {channels}, for which TIFFs of several bands are read; change data.in_channels in "
-        "params.yaml to 1 or 3": channels not in (1, 3),
+        f"{kind}; data.in_channels is {channels}, for which TIFFs of several bands are read; change it in params.yaml "
+        "to 1 or 3": channels not in (1, 3),
         f"{kind}; alpha is refused; allowed are drop, white and black: {WHERE}.alpha":
             header.alpha and decoding.alpha == "refuse",
         f"{kind}, which its colours are weighted by; allowed are white and black: {WHERE}.alpha":

@@ -96,7 +96,7 @@ WRONG = {
     "an array of pixels": (records([[0, 1], [2, 3]]), "row 0: column image: got a value of type list; allowed is"),
     "too many rows": (records(*[IMAGE] * 4), "got 4 rows; at most 3 are answered in one request (services.max_rows "),
     "no image in any row": (records("AAAA", "!"), "row 0: not an image by its first bytes; read are PNG"),
-    "pixels of NaN": (records(tiff_with_nan()), "row 0: an image of mode F; data.in_channels is 1, for which"),
+    "pixels of NaN": (records(tiff_with_nan()), "row 0: a grey image of float32; allowed are 8 bits, or"),
 }
 
 
@@ -119,7 +119,9 @@ def test_the_errors_of_all_rows_are_told(client):
 def test_an_image_is_refused_by_its_header_before_its_pixels_are_read(client):
     header_only = decode.png_bytes(np.zeros((41, 10), np.uint8))[:60]
     answer = client.post("/invocations", json=records(base64.b64encode(header_only).decode()))
-    assert answer.json()["error"] == "row 0: 10 x 41 px; at most 400 px are read; scale it down"
+    assert answer.json()["error"] == (
+        "row 0: 10 x 41 px; at most 400 px are read (params.yaml: services.max_pixels); scale it down"
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_the_example_is_answered(served):
         ("é", "row 1: column image is not base64"),
         ("", "row 1: not an image by its first bytes"),
         (text(b"no image"), "row 1: not an image by its first bytes"),
-        (text(decode.png_bytes(np.zeros((4, 4, 3), np.uint8))), "row 1: an image of mode RGB"),
+        (text(decode.png_bytes(np.zeros((4, 4, 3), np.uint8))), "row 1: an RGB image of uint8; data.in_channels is 1"),
         (text(decode.png_bytes(np.zeros((64, 64), np.uint8))[:-30]), "row 1: broken or unreadable"),
         (None, "row 1: column image: got a value of type"),
         (3, "row 1: column image: got a value of type int; allowed is a base64 string"),
@@ -78,7 +78,9 @@ def test_limits_come_from_the_environment(make, monkeypatch):
     monkeypatch.setenv("MASKMILL_MAX_ROWS", "2")
     monkeypatch.setenv("MASKMILL_MAX_PIXELS", "15")
     limited = make()
-    assert limited([GOOD])["error"][0] == "row 0: 4 x 4 px; at most 15 px are read; scale it down"
+    assert limited([GOOD])["error"][0] == (
+        "row 0: 4 x 4 px; at most 15 px are read (params.yaml: services.max_pixels); scale it down"
+    )
     assert (
         limited([GOOD] * 3)["error"].tolist()
         == [

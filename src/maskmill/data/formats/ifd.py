@@ -2,12 +2,10 @@
 
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 from maskmill.data.formats.header import DamageError
 
-_TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q",
-          18: "Q"}  # fmt: skip
+_TYPES = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}  # whole numbers; no other tag is needed
 _ORIENTATION = 274
 _MAX_PAGES = 10_000
 
@@ -29,19 +27,16 @@ class Page:
     order: str  # "<" or ">"
     tags: dict[int, Tag]
 
-    def values(self, number: int, default: Any = ()) -> tuple[Any, ...]:
+    def values(self, number: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """All values of a tag."""
         tag = self.tags.get(number)
         if tag is None:
-            return tuple(default)
+            return default
         return struct.unpack_from(f"{self.order}{tag.count}{tag.kind}", self.content, tag.at)
 
     def value(self, number: int, default: int) -> int:
-        """The first value of a tag, as a whole number."""
-        found = self.values(number) or (default,)
-        if not isinstance(found[0], int):
-            raise DamageError(f"tag {number} is no whole number")
-        return found[0]
+        """The first value of a tag."""
+        return (self.values(number) or (default,))[0]
 
 
 def pages(content: bytes) -> list[Page]:

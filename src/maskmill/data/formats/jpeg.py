@@ -50,17 +50,12 @@ def header(content: bytes, limits: Limits) -> Header:
 def samples(content: bytes, header: Header) -> Samples:
     """Grey, RGB or CMYK values."""
     data, end = content[: header.pixels_at], content[header.pixels_at : header.pixels_at + 2]
-    cmyk = header.colour == "cmyk"
-    if cmyk or (header.scans == 1 and header.width * header.height <= _LARGE_PX):
-        pixels = _pillow(data + (end if header.scans > 1 else _AHEAD))
-        if header.scans > 1 and not np.array_equal(pixels, _pillow(data + _FILLER + end)):
-            raise DamageError("cut off: the data end before the pixels do")
-        return pixels, None
-    import imagecodecs
-
-    filled: int = zlib.crc32(memoryview(imagecodecs.jpeg8_decode(data + _FILLER + end)))
-    pixels: np.ndarray = imagecodecs.jpeg8_decode(data + end)
-    if zlib.crc32(memoryview(pixels)) != filled:
+    if header.scans == 1 and header.width * header.height <= _LARGE_PX:
+        return _pillow(data + _AHEAD), None
+    decoder = _pillow if header.colour == "cmyk" else _libjpeg
+    filled = zlib.crc32(decoder(data + _FILLER + end).data)
+    pixels = decoder(data + end)
+    if zlib.crc32(pixels.data) != filled:
         raise DamageError("cut off: the data end before the pixels do")
     return pixels, None
 
@@ -91,6 +86,14 @@ def _pillow(content: bytes) -> np.ndarray:
     picture = JpegImageFile(io.BytesIO(content))  # not Image.open, whose own limit of pixels is one for all programs
     picture.load()
     return np.asarray(picture)
+
+
+def _libjpeg(content: bytes) -> np.ndarray:
+    """As by Pillow, without its second copy."""
+    import imagecodecs
+
+    pixels: np.ndarray = imagecodecs.jpeg8_decode(content)
+    return pixels
 
 
 class _Scans:

@@ -1,4 +1,8 @@
-"""PNG, by libpng: it refuses missing rows and wrong checksums, and keeps 16 bits, both of which Pillow does not."""
+"""PNG, by libspng and, where that does not read them, libpng: both keep 16 bits and refuse missing rows, unlike Pillow.
+
+imagecodecs gives back one reference to None too many whenever its libpng fails, which ends a long-lived Python 3.11 in
+time: so libpng gets only files whose data have been unpacked and counted before.
+"""
 
 import struct
 import zlib
@@ -12,7 +16,10 @@ from maskmill.data.formats.header import DamageError, Header, Limits, Samples
 
 _KINDS = {0: (1, "grey", False), 2: (3, "rgb", False), 3: (1, "rgb", False), 4: (2, "grey", True), 6: (4, "rgb", True)}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 3: (1, 2, 4, 8)}
-_START = 8
+_GREY, _RGB, _GREY_ALPHA = 0, 2, 4
+_START, _KIND_AT, _INTERLACE_AT = 8, 25, 28
+_INTERLACED = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_FILTERS = 4
 
 
 def header(content: bytes, limits: Limits) -> Header:
@@ -42,13 +49,39 @@ def samples(content: bytes, header: Header) -> Samples:
     """The stored values: of a palette its indices, of fewer than 8 bits 0, 1, .."""
     import imagecodecs
 
-    colours = None
+    colours, kind = None, content[_KIND_AT]
     if header.palette:
         content, colours = _as_grey(content)
-    pixels: np.ndarray = imagecodecs.png_decode(content)
+    pixels: np.ndarray
+    if kind == _GREY_ALPHA or header.bits == 16 or (header.alpha and kind in (_GREY, _RGB)):
+        _check_rows(content, header)
+        pixels = imagecodecs.png_decode(content)
+    else:
+        pixels = imagecodecs.spng_decode(content)
     if header.bits < 8:
-        pixels //= 255 // (2**header.bits - 1)  # libpng spreads them over 0..255
+        pixels //= 255 // (2**header.bits - 1)  # they come spread over 0..255
     return pixels, colours
+
+
+def _check_rows(content: bytes, header: Header) -> None:
+    """Raises: DamageError unless the data are one zlib stream of all rows, each with a filter that exists."""
+    bands, _, _ = _KINDS[content[_KIND_AT]]
+    passes = _INTERLACED if content[_INTERLACE_AT] else ((0, 0, 1, 1),)
+    rows = []  # count and bytes, in each pass
+    for x, y, step_x, step_y in passes:
+        width, height = -(-(header.width - x) // step_x), -(-(header.height - y) // step_y)
+        rows.append((height, 1 + -(-width * bands * header.bits // 8)) if width > 0 else (0, 0))
+    total = sum(height * size for height, size in rows)
+    stream = zlib.decompressobj()
+    raw = stream.decompress(b"".join(body for name, body in _chunks(content) if name == b"IDAT"), total)
+    if len(raw) < total:
+        raise DamageError(f"cut off: {len(raw):,} of {total:,} bytes of rows")
+    stream.decompress(stream.unconsumed_tail, 1)  # reads and checks the checksum behind the last row
+    at = 0
+    for height, size in rows:
+        if size and max(raw[at : at + height * size : size], default=0) > _FILTERS:
+            raise DamageError("a row has a filter that does not exist")
+        at += height * size
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -67,7 +100,9 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _described(body: memoryview) -> Header:
-    width, height, bits, kind, _, _, _ = struct.unpack(">IIBBBBB", body)
+    width, height, bits, kind, *methods = struct.unpack(">IIBBBBB", body)
+    if methods not in ([0, 0, 0], [0, 0, 1]):
+        raise DamageError(f"methods {methods} of compression, filter and interlacing do not exist")
     if kind not in _KINDS or bits not in _DEPTHS.get(kind, (8, 16)):
         raise DamageError(f"colour type {kind} of {bits} bits does not exist")
     bands, colour, alpha = _KINDS[kind]
