@@ -20,8 +20,8 @@ def histogram(ids: np.ndarray) -> np.ndarray:
     """How often each value stands in (H, W) uint8: (256,) int64. In strips, as OpenCV counts in float32."""
     import cv2
 
+    total = np.zeros(256, np.int64)
     rows = max(1, 2**24 // max(1, ids.shape[1]))
-    strips = [ids[start : start + rows] for start in range(0, len(ids), rows)]
-    counts = [cv2.calcHist([strip], [0], None, [256], [0, 256]).ravel().astype(np.int64) for strip in strips]
-    total: np.ndarray = np.sum(counts, axis=0)
+    for start in range(0, len(ids), rows):
+        total += cv2.calcHist([ids[start : start + rows]], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     return total
