@@ -360,3 +360,10 @@ def test_the_digest_of_a_split_follows_its_pixels_alone(source, data):
         changed = table.copy()
         changed.loc[0, column] = "0" * 64
         assert manifest.split_digest(changed, "test") != digest
+
+
+def test_a_file_of_the_same_moment_is_not_taken_for_settled():
+    now, second = 1_000_000_000_000, 1_000_000_000
+    assert stamps.settled((1, now - second, now - second, 1), now)
+    assert not stamps.settled((1, now - second, now, 1), now)  # as a clock of 10 ms steps would give it
+    assert not stamps.settled((1, now + second, now - second, 1), now)
