@@ -42,7 +42,7 @@ def predict(
     uri = model or f"models:/{config.load().tracking.model}@champion"
     predictor = maskmill.load(uri)
     card = predictor.card
-    pixels = decode.image(image, card.in_channels)
+    pixels = decode.image(image, card.in_channels, card.decoding)
     mask = predictor.predict(pixels)
     colours = [tuple(bytes.fromhex(card.colours[name][1:])) for name in card.classes]
     background = None if card.background is None else card.classes.index(card.background)

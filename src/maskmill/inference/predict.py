@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from maskmill import files, models
+from maskmill.config import STRICT, Decoding
 from maskmill.data import decode
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.errors import MaskmillError
@@ -30,6 +31,7 @@ class Card(BaseModel):
     ignore_index: int
     colours: dict[str, str]
     in_channels: int
+    decoding: Decoding = STRICT  # how files became pixels in training; cards of before the setting hold none
     preprocessing: Preprocessing
     precision: str  # fp32 or bf16: what it was trained, evaluated and is served in
     parameters: int
@@ -101,7 +103,7 @@ class Predictor:
     def _check(self, image: np.ndarray | Path | str) -> np.ndarray:
         channels = self.card.in_channels
         if isinstance(image, Path | str):
-            return decode.image(Path(image), channels)
+            return decode.image(Path(image), channels, self.card.decoding)
         pixels = image[..., None] if image.ndim == 2 else image
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != channels or 0 in pixels.shape:
             raise MaskmillError(

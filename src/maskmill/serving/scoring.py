@@ -86,7 +86,7 @@ class Scorer:
             content = base64.b64decode(encoded, validate=True)
         except ValueError:  # another character, or a cut off end
             raise MaskmillError(f"{name}: column image is not base64; send the bytes of an image file so") from None
-        return decode.image(content, self._card.in_channels, name, self.limits.max_pixels)
+        return decode.image(content, self._card.in_channels, self._card.decoding, name, self.limits.max_pixels)
 
 
 def text(image: object, name: str) -> str:
