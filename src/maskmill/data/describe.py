@@ -3,18 +3,15 @@
 `image_pixels` and `mask_ids` are also how shards read, so that what was described is what is trained on.
 """
 
-import errno
 import hashlib
-import os
-import stat
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maskmill.config import IGNORE, Data
-from maskmill.data import decode, duplicates
+from maskmill.config import Data
+from maskmill.data import decode, duplicates, labels
 from maskmill.data.moments import histogram, moments
 
 Columns = dict[str, Any]
@@ -27,12 +24,13 @@ def image(path: str, data: Data) -> Described:
     """The columns of an image, and its thumbnail; where it cannot be decoded, `error` and what is known."""
     columns: Columns = {}
     try:
-        raw = content(path)
+        raw = content(path, data)
         columns |= {"bytes": len(raw), "sha256_file": hashlib.sha256(raw).hexdigest()}
-        columns |= _header(raw, data, path)
+        found = decode.header(raw, data.decoding, path)
+        columns |= {"format": found.format, "dtype": found.dtype, "image_orientation": found.orientation}
         pixels = image_pixels(raw, data, path)
-    except (decode.DecodeError, OSError) as error:
-        return columns | {"error": told(error)}, None
+    except decode.DecodeError as error:
+        return columns | {"error": str(error)}, None
     # all channels as one, which OpenCV measures several times as fast
     count, sums, squares = moments(pixels.reshape(len(pixels), -1, 1))
     total, square = int(sums[0]), int(squares[0])
@@ -49,12 +47,12 @@ def mask(path: str, data: Data) -> Described:
     """The columns of a mask; where it cannot be decoded, `error` and what is known."""
     columns: Columns = {}
     try:
-        raw = content(path)
+        raw = content(path, data)
         columns["sha256_mask_file"] = hashlib.sha256(raw).hexdigest()
-        columns["mask_orientation"] = _header(raw, data, path)["image_orientation"]
+        columns["mask_orientation"] = decode.header(raw, data.decoding, path).orientation
         ids, unknown = mask_ids(raw, data, path)
-    except (decode.DecodeError, OSError) as error:
-        return columns | {"error": told(error)}, None
+    except decode.DecodeError as error:
+        return columns | {"error": str(error)}, None
     counts = histogram(ids)
     pixels = {f"px_{name}": int(counts[i]) for i, name in enumerate(data.classes)}
     without = sum(unknown.values())
@@ -88,45 +86,16 @@ def versions(data: Data) -> tuple[str, str]:
     return image, mask
 
 
-def content(path: str) -> bytes:
-    """The bytes of a file. Raises: OSError, also for what is no file: reading a pipe would wait for ever."""
-    with open(path, "rb", opener=_regular) as file:
-        return file.read()
-
-
-def told(error: Exception) -> str:
-    """What is said of a file that cannot be read or decoded; its name comes first."""
-    if not isinstance(error, OSError):
-        return str(error)
-    return f"{error.filename}: {'no such file' if isinstance(error, FileNotFoundError) else error.strerror}"
-
-
 def image_pixels(content: bytes, data: Data, name: str) -> np.ndarray:
     """(H, W, in_channels) uint8. Raises: DecodeError."""
-    return decode.image(content, data.in_channels, name)
+    return decode.image(content, data.in_channels, data.decoding, name)
 
 
 def mask_ids(content: bytes, data: Data, name: str) -> tuple[np.ndarray, dict[str, int]]:
     """(H, W) uint8 ids, and the stored values without a meaning with their pixels. Raises: DecodeError."""
-    stored = decode.mask(content, name)
-    counts = histogram(stored)
-    if data.values is None:
-        known = [*range(len(data.classes)), data.ignore_index]
-        return stored, {str(i): int(counts[i]) for i in np.flatnonzero(counts).tolist() if i not in known}
-    table, known = np.full(256, data.ignore_index, np.uint8), []
-    for value, name_ in data.values.items():
-        table[int(value)] = data.ignore_index if name_ == IGNORE else data.classes.index(name_)
-        known.append(int(value))
-    return table[stored], {str(i): int(counts[i]) for i in np.flatnonzero(counts).tolist() if i not in known}
+    return labels.ids(labels.stored(content, data, name), data, name)
 
 
-def _header(content: bytes, data: Data, name: str) -> Columns:
-    return {"format": "PNG", "dtype": "uint8", "image_orientation": 1}
-
-
-def _regular(path: str, flags: int) -> int:
-    handle = os.open(path, flags | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "not a file", path)
-    return handle
+def content(path: str, data: Data) -> bytes:
+    """The bytes of a file. Raises: DecodeError, also for more bytes than `data.decoding` allows."""
+    return decode.content(Path(path), data.decoding, path)

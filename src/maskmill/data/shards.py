@@ -187,10 +187,10 @@ def _pixels(folder: Path, sample: _Sample, data: Data) -> tuple[np.ndarray, np.n
     if sample.shard and sample.place:
         return shard_files.views(shard_files.open_shard(folder / sample.shard), sample.place)
     try:
-        image = describe.image_pixels(describe.content(sample.image), data, sample.image)
-        mask, _ = describe.mask_ids(describe.content(sample.mask), data, sample.mask)
-    except (DecodeError, OSError) as error:
-        raise MaskmillError(f"{describe.told(error)}; {_CHANGED}") from None
+        image = describe.image_pixels(describe.content(sample.image, data), data, sample.image)
+        mask, _ = describe.mask_ids(describe.content(sample.mask, data), data, sample.mask)
+    except DecodeError as error:
+        raise MaskmillError(f"{error}; {_CHANGED}") from None
     for path, pixels, expected in zip(sample[:2], (image, mask), sample[2:4], strict=True):
         if describe.digest(pixels) != expected:
             raise MaskmillError(f"{path}: its pixels are not those that were validated; {_CHANGED}")

@@ -58,9 +58,9 @@ def reads(monkeypatch):
     """The paths that were read, in any order."""
     seen, read = [], describe.content
 
-    def content(path):
+    def content(path, data):
         seen.append(path)
-        return read(path)
+        return read(path, data)
 
     monkeypatch.setattr(describe, "content", content)
     return seen
@@ -147,7 +147,9 @@ def test_a_folder_or_a_pipe_in_place_of_a_file_is_told_and_does_not_hang(source,
         source.path("image", name).unlink()
         make(source.path("image", name))
     errors = manifest.build(source.index, data, None)[0]["error"]
-    assert [error.rpartition(": ")[2] for error in errors] == ["not a file", "not a file"]
+    for error, name, kind in zip(errors, "ab", ("folder", "pipe"), strict=True):
+        assert f"{source.path('image', name)}: no regular file but a" in error
+        assert kind in error
 
 
 def test_names_that_look_like_numbers_or_nothing_stay_text(source, data):
