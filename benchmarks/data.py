@@ -1,12 +1,13 @@
 """python benchmarks/data.py [--data DIR] [--files N] [ROW ..]: what reading, remembering, packing and versioning cost.
 
 Prints the tables of docs/benchmarks.md. Images and masks are those of DIR/images and DIR/masks, or generated: smooth
-random pictures of 360 x 480 px. Rows on decoding and reading run in a process of their own that has one core.
+random pictures of 360 x 480 px. Every table is made by a process of its own; those of one core by one that has one.
 """
 
 import argparse
 import io
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def unchanged(folder: Path, count: int) -> None:
         build(index, data, folder / "cache")
         rows.append((name, f"{count:,}", f"{time.perf_counter() - start:.1f}"))
     _table(["manifest", "files", "s"], rows)
+    print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB of memory")
 
 
 def shards(folder: Path) -> None:
@@ -111,7 +113,7 @@ def shards(folder: Path) -> None:
         ["an epoch on one core", "pairs per second", "times PNG"],
         [(name, f"{len(index) / s:,.0f}", f"{seconds['PNG, OpenCV'] / s:.1f}") for name, s in seconds.items()],
     )
-    print(f"packing, all cores: {len(index) / packing:.0f} pairs per second")
+    print(f"packing, one core: {len(index) / packing:.0f} pairs per second")
 
 
 def dvc(folder: Path, count: int) -> None:
@@ -204,13 +206,13 @@ def _as_png(source: Path, folder: Path) -> Path:
 
 
 def _best(act: Callable[[], object]) -> float:
-    """Seconds of the fastest of a few rounds: what a busy neighbour took does not count."""
+    """Processor seconds of the fastest of a few rounds: what a busy neighbour takes does not count."""
 
     def seconds() -> Iterator[float]:
         for _ in range(ROUNDS):
-            start = time.perf_counter()
+            start = time.process_time()
             act()
-            yield time.perf_counter() - start
+            yield time.process_time() - start
 
     return min(seconds())
 

@@ -28,6 +28,7 @@ _COLUMNS = (
     "mask_width", "ignored_px", "unknown_px", "unknown_ids",
 )  # fmt: skip
 _SIDES = ("image", "mask")
+_BATCH = 8  # files that a thread takes at once: to hand over each costs a tenth of a millisecond
 
 
 def build(
@@ -48,12 +49,16 @@ def build(
         changed = [file for file in sides if not _recall(table, file, kept)]
         if len(changed) < len(sides):
             print(f"manifest: {len(sides) - len(changed)} of {len(sides)} files have not changed and are not read")
-        results = in_order(lambda file: _describe(file, data), changed, workers=workers)
-        bar = tqdm(results, "manifest", len(changed), unit="file", disable=None)
-        for file, described in zip(changed, bar, strict=True):
-            table.fill(file, described)
-            if kept and file.stamp and describe.was_read(described):
-                kept.put(file.path, file.side, file.version, file.stamp, described)
+        batches = [changed[start : start + _BATCH] for start in range(0, len(changed), _BATCH)]
+        results = in_order(lambda batch: [_describe(file, data) for file in batch], batches, workers=workers)
+        bar = tqdm(total=len(changed), desc="manifest", unit="file", disable=None)
+        for batch, found in zip(batches, results, strict=True):
+            for file, described in zip(batch, found, strict=True):
+                table.fill(file, described)
+                if kept and file.stamp and describe.was_read(described):
+                    kept.put(file.path, file.side, file.version, file.stamp, described)
+            bar.update(len(batch))
+        bar.close()
         if kept:
             kept.keep_only({file.path for file in sides})
     return table.frame(), table.thumbnails

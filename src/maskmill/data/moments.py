@@ -1,5 +1,6 @@
 """Exact sums over the pixels of an image, from which means and deviations follow without rounding."""
 
+import cv2
 import numpy as np
 
 
@@ -8,8 +9,6 @@ def moments(pixels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
 
     OpenCV measures in one pass; its doubles are near enough to the integers that they stand for to be rounded to them.
     """
-    import cv2  # here, since the decoder sets limits that OpenCV reads when it is imported
-
     count = pixels.shape[0] * pixels.shape[1]
     mean, deviation = (part[:, 0] for part in cv2.meanStdDev(pixels))
     sums, squares = mean * count, (deviation**2 + mean**2) * count
@@ -18,10 +17,8 @@ def moments(pixels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
 
 def histogram(ids: np.ndarray) -> np.ndarray:
     """How often each value stands in (H, W) uint8: (256,) int64. In strips, as OpenCV counts in float32."""
-    import cv2
-
+    total = np.zeros(256, np.int64)
     rows = max(1, 2**24 // max(1, ids.shape[1]))
-    strips = [ids[start : start + rows] for start in range(0, len(ids), rows)]
-    counts = [cv2.calcHist([strip], [0], None, [256], [0, 256]).ravel().astype(np.int64) for strip in strips]
-    total: np.ndarray = np.sum(counts, axis=0)
+    for start in range(0, len(ids), rows):
+        total += cv2.calcHist([ids[start : start + rows]], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     return total

@@ -148,7 +148,9 @@ def test_a_folder_or_a_pipe_in_place_of_a_file_is_told_and_does_not_hang(source,
         source.path("image", name).unlink()
         make(source.path("image", name))
     errors = manifest.build(source.index, data, None)[0]["error"]
-    assert [error.rpartition(": ")[2] for error in errors] == ["not a file", "not a file"]
+    for error, name, kind in zip(errors, "ab", ("folder", "pipe"), strict=True):
+        assert f"{source.path('image', name)}: no regular file but a" in error
+        assert kind in error
 
 
 def test_names_that_look_like_numbers_or_nothing_stay_text(source, data):
@@ -361,3 +363,10 @@ def test_the_digest_of_a_split_follows_its_pixels_alone(source, data):
         changed = table.copy()
         changed.loc[0, column] = "0" * 64
         assert manifest.split_digest(changed, "test") != digest
+
+
+def test_a_file_of_the_same_moment_is_not_taken_for_settled():
+    now, second = 1_000_000_000_000, 1_000_000_000
+    assert stamps.settled((1, now - second, now - second, 1), now)
+    assert not stamps.settled((1, now - second, now, 1), now)  # as a clock of 10 ms steps would give it
+    assert not stamps.settled((1, now + second, now - second, 1), now)
