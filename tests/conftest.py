@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from maskmill import config
-from maskmill.data import decode, describe, shards
+from maskmill.data import decode, describe, packing, shards
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -53,7 +53,7 @@ def make_shard(tmp_path, data):
             )
         columns = ["id", "split", "clean", "image", "mask", "sha256_pixels", "sha256_mask"]
         table = pd.DataFrame([row for part in rows.values() for row in part], columns=columns)
-        shards.pack(tmp_path / "shards", table, data)
+        packing.pack(tmp_path / "shards", table, data)
         return shards.Shard(tmp_path / "shards", split)
 
     return make

@@ -85,6 +85,14 @@ def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 wher
         raise typer.Exit(_STRICT_REFUSED)
 
 
+@data.command("verify")
+def data_verify() -> None:
+    """Read every file and shard again and hold it against what the models were made from."""
+    from maskmill.data.verify import verify
+
+    verify(Path(config.load().paths.prepared))
+
+
 @remotes.command("set")
 def remote_set(
     url: Annotated[str, typer.Argument(help="A folder, or s3://BUCKET/PATH, gs://.., azure://.., ssh://..")],

@@ -101,7 +101,7 @@ def content(source: Path | bytes, decoding: Decoding = STRICT, name: str = "") -
                 f"({policy.WHERE}.max_file_mb)"
             )
         with source.open("rb") as file:
-            return file.read(limit + 1)[: status.st_size]
+            return file.read(status.st_size)
     except FileNotFoundError:
         raise DecodeError(f"{name}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

@@ -14,7 +14,17 @@ from maskmill.data.moments import histogram, moments
 Columns = dict[str, Any]
 Described = tuple[Columns, np.ndarray | None]  # and the thumbnail, of an image that could be decoded
 
-_LIBRARIES = ("pillow", "opencv-python-headless", "numpy")
+_CODE = (
+    "decode.py",
+    "describe.py",
+    "labels.py",
+    "moments.py",
+    "pixels.py",
+    "policy.py",
+    "duplicates/*.py",
+    "formats/*.py",
+)
+_LIBRARIES = ("pillow", "imagecodecs", "opencv-python-headless", "numpy")
 
 
 def image(path: str, data: Data) -> Described:
@@ -75,7 +85,9 @@ def digest(pixels: np.ndarray) -> str:
 
 def versions(data: Data) -> tuple[str, str]:
     """Digests of what an image's and a mask's description follow from beside the file: settings and code."""
-    code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))]
+    folder = Path(__file__).parent
+    parts = [path for name in _CODE for path in sorted(folder.glob(name))]
+    code = [path.read_text(encoding="utf-8") for path in parts]
     code += [version(name) for name in _LIBRARIES]
     of_image = [data.decoding.model_dump_json(), str(data.in_channels)]
     of_mask = [data.decoding.model_dump_json(), str(data.classes), str(data.values), str(data.ignore_index)]

@@ -81,8 +81,9 @@ def _given(manifest: pd.DataFrame) -> pd.DataFrame:
     if lacking:
         more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
         raise MaskmillError(
-            f"params.yaml: splits.given is true, and the source gives {len(lacking)} of {len(manifest)} images no split "
-            f"of {', '.join(SPLITS)}: {', '.join(lacking[:_SHOWN])}{more}; put them into one, or set splits.given: false"
+            f"params.yaml: splits.given is true, and the source gives {len(lacking)} of {len(manifest)} images no "
+            f"split of {', '.join(SPLITS)}: {', '.join(lacking[:_SHOWN])}{more}; put them into one, or set "
+            "splits.given: false"
         )
     return manifest.assign(split=manifest["given_split"], fold=-1)
 
@@ -106,8 +107,8 @@ def _split_of_groups(
             continue
         if _FOLD.fullmatch(split) and splits.folds is None:
             raise MaskmillError(
-                f"{frozen}: group {group} is frozen in {split}, and splits.folds in params.yaml is null; set the number "
-                "of folds there, or give the group one of train, val, test"
+                f"{frozen}: group {group} is frozen in {split}, and splits.folds in params.yaml is null; set the "
+                "number of folds there, or give the group one of train, val, test"
             )
         decided[group] = split if split in SPLITS else "train"
     of_unit = {unit[group]: split for group, split in decided.items()}
@@ -135,8 +136,8 @@ def _folds(table: pd.DataFrame, unit: Mapping[str, str], known: Mapping[str, str
               if (found := _FOLD.fullmatch(split))}  # fmt: skip
     if too_high := sorted(name for name, fold in frozen.items() if fold >= splits.folds):
         raise MaskmillError(
-            f"data/splits.csv: groups {too_high} are frozen in a fold above fold{splits.folds - 1}; set splits.folds in "
-            "params.yaml higher, or take these lines out"
+            f"data/splits.csv: groups {too_high} are frozen in a fold above fold{splits.folds - 1}; set splits.folds "
+            "in params.yaml higher, or take these lines out"
         )
     names = table["group"].map(unit)
     rest = table[(table["split"] != "test") | names.isin(frozen.keys())]
@@ -194,8 +195,8 @@ def _check_filled(table: pd.DataFrame, frozen: Path, splits: Splits) -> None:
             said += "the source gives it no image: add some, or set splits.given: false in params.yaml"
         elif groups < len(SPLITS):
             said += (
-                f"at least {len(SPLITS)} groups are needed: say what a group is in data/source.yaml (`groups`; `blocks: 5` "
-                "cuts a stack), or add images"
+                f"at least {len(SPLITS)} groups are needed: say what a group is in data/source.yaml (`groups`; "
+                "`blocks: 5` cuts a stack), or add images"
             )
         else:
             said += f"assign a group to it in {frozen}, or change splits.val and splits.test in params.yaml"

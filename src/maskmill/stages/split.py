@@ -5,7 +5,7 @@ from pathlib import Path
 
 from maskmill import files
 from maskmill.config import SPLITS, Data, Paths, Splits
-from maskmill.data import duplicates, expectations, leakage, manifest, shards
+from maskmill.data import duplicates, expectations, leakage, manifest, packing
 from maskmill.data import splits as assignment
 from maskmill.evaluation import data_page
 
@@ -31,7 +31,7 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     )
     with data_page.shown(contents, reports):
         leakage.stop(leaks, splits.given, frozen)
-    shards.pack(prepared / "shards", table, data, cache=Path(paths.state) / "verified")
+    packing.pack(prepared / "shards", table, data, cache=Path(paths.state) / "verified")
     files.write_text(prepared / "splits.csv", assignment.to_freeze(table, frozen, splits).to_csv(index=False))
     manifest.write(prepared / "manifest.parquet", table)
     files.write_json(reports / "leakage.json", [asdict(leak) for leak in leaks])

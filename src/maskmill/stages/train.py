@@ -22,7 +22,7 @@ from maskmill.data import manifest
 from maskmill.data.augmentation import Recipe
 from maskmill.data.dataset import training_batches
 from maskmill.data.preprocessing import Preprocessing
-from maskmill.data.shards import Shard
+from maskmill.data.shards import Shard, verify
 from maskmill.inference import predict
 from maskmill.tracking import lineage, live
 from maskmill.tracking import spool as spools
@@ -31,7 +31,10 @@ from maskmill.training import hardware
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Row, Training, Validation
 
-_CODE = ("data", "losses", "metrics", "models", "training")  # rooms whose code decides the weights
+_CODE = (  # what decides the weights, beside the pixels, whose digests are taken
+    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py", "losses", "metrics",
+    "models", "training",
+)  # fmt: skip
 _NO_EFFECT = ("data.title", "data.colours", "train.workers", "train.checkpoint_every_s")  # on the weights
 _KEPT = 3  # checkpoint folders per variant, newest first
 
@@ -44,6 +47,7 @@ def train(
     Raises: MaskmillError when images cannot form a batch, or the loss is no number.
     """
     prepared, out = Path(paths.prepared), Path(paths.models) / variant
+    verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
     training = _make(data, models[variant], train, variant, shards["train"])
@@ -123,7 +127,8 @@ def _announce(training: Training, batches: Any, validation: Validation, variant:
 def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> str:
     """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
     table = manifest.read(prepared / "manifest.parquet")
-    code = sorted(p for room in _CODE for p in (Path(maskmill.__file__).parent / room).rglob("*.py"))
+    root = Path(maskmill.__file__).parent
+    code = sorted(p for part in _CODE for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py")))
     params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from maskmill.data import decode, describe, shard_files, shards
+from maskmill.data import decode, describe, packing, shard_files, shards
 from maskmill.errors import MaskmillError
 
 
@@ -46,7 +46,7 @@ class Samples:
         return pd.DataFrame(rows, columns=columns)
 
     def pack(self, folder, **options):
-        shards.pack(folder, self.manifest, self.data, **options)
+        packing.pack(folder, self.manifest, self.data, **options)
         return folder
 
     def check(self, folder):
@@ -160,7 +160,7 @@ def test_what_is_added_and_taken_away_again_leaves_the_folder_as_it_was(samples,
     samples.drop("q").pack(tmp_path / "shards")
     assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == before
     gone = samples.manifest.query("id != 'p0'")
-    shards.pack(tmp_path / "shards", gone, samples.data)
+    packing.pack(tmp_path / "shards", gone, samples.data)
     samples.pack(tmp_path / "shards")
     assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == before
 
@@ -238,7 +238,7 @@ def test_a_file_that_changed_after_it_was_validated_is_named(samples, tmp_path, 
     manifest = samples.manifest
     decode.write_png(tmp_path / "source" / f"{side}s" / "a.png", np.full((4, 4), 3, np.uint8))
     with pytest.raises(MaskmillError) as raised:
-        shards.pack(tmp_path / "shards", manifest, samples.data)
+        packing.pack(tmp_path / "shards", manifest, samples.data)
     assert f"source/{side}s/a.png: its pixels are not those that were validated" in str(raised.value)
     assert "run the line again, `make pipeline`" in str(raised.value)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskmill.data import decode, manifest, shards, verify
+from maskmill.data import decode, manifest, packing, verify
 from maskmill.errors import MaskmillError
 
 
@@ -21,7 +21,7 @@ def prepared(tmp_path, data):
     rows[3]["mask"] = ""
     table, _ = manifest.build(pd.DataFrame(rows), data, None)
     table = table.assign(split=["train", "train", "val", ""], clean=True)
-    shards.pack(tmp_path / "shards", table, data)
+    packing.pack(tmp_path / "shards", table, data)
     manifest.write(tmp_path / "manifest.parquet", table)
     return tmp_path
 
