@@ -25,7 +25,7 @@ def report(paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Eval
         primary=evaluation.primary,
         notice=source.get("notice", ""),
         manifest=manifest.read(prepared / "manifest.parquet"),
-        findings=files.read_json(reports / "validation.json")["findings"],
+        findings=files.read_json(reports / "validation.json"),
         leaks=files.read_json(reports / "leakage.json"),
         train=train,
         test=test,
