@@ -26,7 +26,7 @@ class Leak:
     name: str  # of the group or sequence, or the first id
     splits: tuple[str, ...]
     ids: list[str]
-    pairs: Pairs  # ids in two splits; each id of a later split stands in at least one, with one of an earlier split
+    pairs: Pairs  # (earlier, later) of two splits; whatever is tied to an earlier split is `later` in at least one
     allowed: bool
     message: str
 
@@ -36,8 +36,10 @@ def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]
 
     Raises: MaskmillError when `splits.allow_leaks` names something that does not leak.
     """
-    used = table[table["split"].isin(SPLITS)].sort_values("id", ignore_index=True)
-    copy_of = pd.Series(components(used["id"], pairs), dtype=object)
+    every = table.sort_values("id", ignore_index=True)
+    first = pd.Series(components(every["id"], pairs), dtype=object)  # copies may be tied by one that has no split
+    in_split = every["split"].isin(SPLITS)
+    used, copy_of = every[in_split].reset_index(drop=True), first[in_split].reset_index(drop=True)
     found = [
         *_copies(used, pairs, copy_of),
         *_groups(used),
@@ -49,18 +51,15 @@ def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]
     leaks = [replace(leak, allowed=bool(names)) for leak, names in zip(found, allowing, strict=True)]
     if idle := sorted(set(splits.allow_leaks).difference(*allowing)):
         raise MaskmillError(
-            f"params.yaml: splits.allow_leaks: {idle} allow no leak; named there are groups, sequences and ids that "
-            f"leak ({_some(sorted({leak.name for leak in leaks})) or 'nothing does'}); take the others out"
+            f"params.yaml: splits.allow_leaks: {idle} allow no leak; named there are groups, sequences and ids "
+            f"that leak ({_some(sorted({leak.name for leak in leaks})) or 'nothing does'}); take the others out"
         )
     return leaks
 
 
 def clean(table: pd.DataFrame, leaks: Iterable[Leak]) -> "pd.Series[bool]":
     """False for a val image that a leak ties to train, and a test image that one ties to train or val."""
-    rank = table["split"].map({split: i for i, split in enumerate(SPLITS)}).fillna(-1).astype(int)
-    rank_of = dict(zip(table["id"], rank, strict=True))
-    touched = {max(pair, key=rank_of.__getitem__) for leak in leaks for pair in leak.pairs}
-    return ~table["id"].isin(touched)
+    return ~table["id"].isin({later for leak in leaks for _, later in leak.pairs})
 
 
 def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
@@ -75,27 +74,34 @@ def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
         if len(of_kind) > _SHOWN:
             lines.append(f"- {noun}: {len(of_kind) - _SHOWN} more")
     names = sorted({leak.name for leak in forbidden})
+    touched = {later for leak in forbidden for _, later in leak.pairs}
     source = "mend the source's split, or take maskmill's own (splits.given: false in params.yaml)"
     own = f"put what belongs together into one split in {frozen}, or take its lines out to have it assigned"
     raise MaskmillError(
-        f"the split leaks, in {len(forbidden)} places: scores on val and test would not tell how a model does on new "
-        "images\n" + "\n".join(lines) + f"\n{source if given else own}; or delete the copies; or allow leaks by name "
-        f"in params.yaml, splits.allow_leaks: [{_some(names)}]: scores are then given over all images and over the "
-        "clean ones"
+        f"the split leaks: {len(touched)} images of val and test are tied to a split before theirs, so that scores "
+        "would not tell how a model does on new ones\n"
+        + "\n".join(lines)
+        + f"\n{source if given else own}; or delete the copies; or allow leaks by name in params.yaml, "
+        f"splits.allow_leaks: [{_some(names)}]: scores are then given over all images and over the clean ones"
     )
 
 
 def _copies(used: pd.DataFrame, pairs: pd.DataFrame, copy_of: pd.Series) -> Iterator[Leak]:
     split_of = dict(zip(used["id"], used["split"], strict=True))
+    name_of = dict(zip(used["id"], copy_of, strict=True))
     direct: dict[str, Pairs] = {}
-    component = dict(zip(used["id"], copy_of, strict=True))
     for a, b in zip(pairs["a"], pairs["b"], strict=True):
         if a in split_of and b in split_of and split_of[a] != split_of[b]:
-            direct.setdefault(component[a], []).append((a, b))
+            direct.setdefault(name_of[a], []).append((a, b) if _earlier(split_of[a], split_of[b]) else (b, a))
     for name, rows in _torn(used, copy_of):
         found = direct.get(name, [])
-        missing = [pair for pair in _across(rows) if not any(max(pair, key=_rank(split_of)) in p for p in found)]
-        yield _leak("copy", f"copies of {name}", name, rows, found + missing)
+        reached = {later for _, later in found}
+        found = found + [pair for pair in _across(rows) if pair[1] not in reached]
+        yield _leak("copy", f"copies of {name}", name, rows, found)
+
+
+def _earlier(a: str, b: str) -> bool:
+    return SPLITS.index(a) < SPLITS.index(b)
 
 
 def _groups(used: pd.DataFrame) -> Iterator[Leak]:
@@ -107,15 +113,16 @@ def _groups(used: pd.DataFrame) -> Iterator[Leak]:
 def _neighbours(used: pd.DataFrame, guard: int) -> Iterator[Leak]:
     for name, rows in _torn(used, used["sequence"]):
         near = neighbours(rows, guard) if name else []
-        found = [
-            (i, j)
+        split, group, ids = rows["split"], rows["group"], rows["id"]
+        torn = [
+            (i, j) if _earlier(split[i], split[j]) else (j, i)
             for i, j in near
-            if rows["split"][i] != rows["split"][j] and (rows["group"][i] != rows["group"][j] or not rows["group"][i])
+            if split[i] != split[j] and (group[i] != group[j] or not group[i])
         ]
-        if found:
-            tied = rows.loc[sorted({i for pair in found for i in pair})]
-            what = f"neighbours in sequence {name} (at most {guard} places apart, splits.guard)"
-            yield _leak("neighbours", what, name, tied, [(rows["id"][i], rows["id"][j]) for i, j in found])
+        if torn:
+            tied = rows.loc[sorted({i for pair in torn for i in pair})]
+            what = f"neighbours in sequence {name}, at most {guard} places apart (splits.guard)"
+            yield _leak("neighbours", what, name, tied, [(ids[i], ids[j]) for i, j in torn])
 
 
 def neighbours(rows: pd.DataFrame, guard: int) -> list[tuple[int, int]]:
@@ -169,17 +176,11 @@ def _leak(kind: str, what: str, name: str, rows: pd.DataFrame, pairs: Pairs) -> 
 
 
 def _allowing(leak: Leak, group_of: dict[str, str], named: set[str]) -> set[str]:
-    """The names that allow this leak: its own, or for each pair one of an id or its group; none where some pair lacks."""
-    if leak.name in named:
-        return {leak.name}
+    """The names that allow this leak: its own, or of each pair an id or its group; none where a pair lacks one."""
     if leak.kind == "group":
-        return set()
+        return {leak.name} & named
     of_pairs = [{a, b, group_of[a], group_of[b]} & named for a, b in leak.pairs]
-    return set().union(*of_pairs) if all(of_pairs) else set()
-
-
-def _rank(split_of: dict[str, str]):  # type: ignore[no-untyped-def]
-    return lambda id: SPLITS.index(split_of[id])
+    return {leak.name}.intersection(named).union(*of_pairs) if leak.name in named or all(of_pairs) else set()
 
 
 def _some(names: Sequence[str]) -> str:
