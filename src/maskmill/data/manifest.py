@@ -92,14 +92,14 @@ def reader(table: pd.DataFrame, data: Data) -> Callable[[str], tuple[np.ndarray 
 
     A mask is read also where some of its values have no meaning.
     """
-    rows = table.drop_duplicates("id").set_index("id")[list(_SIDES)].to_dict("index")
+    sides = table.drop_duplicates("id").set_index("id")[list(_SIDES)].fillna("").to_dict("index")
 
     def read_pair(name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
         image = mask = None
         with suppress(decode.DecodeError):
-            image = read_image(rows[name], data) if rows[name]["image"] else None
+            image = read_image(sides[name], data) if sides[name]["image"] else None
         with suppress(decode.DecodeError):
-            mask = labels.ids(labels.stored(Path(rows[name]["mask"]), data), data)[0] if rows[name]["mask"] else None
+            mask = labels.ids(labels.stored(Path(sides[name]["mask"]), data), data)[0] if sides[name]["mask"] else None
         return image, mask
 
     return read_pair
