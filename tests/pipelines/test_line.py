@@ -270,7 +270,7 @@ def test_a_failed_run_leaves_the_users_own_dvc_files_alone(workspace: Workspace)
     done = workspace.pipeline()
     kind.write_text(icbm)
     assert done.returncode != 0
-    assert "data/source/images: no image files; put them there" in done.stderr
+    assert "data/source/images: no images; put them there" in done.stderr
     assert (other / "new").read_text() == "not in any cache"
 
 
