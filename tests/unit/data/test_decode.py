@@ -164,6 +164,12 @@ def test_a_limit_is_named_with_its_setting(limit, said):
     assert refused(encoded(GREY), **limit) == f"scan: {said}"
 
 
+@pytest.mark.parametrize("side", [11_000, 30_000])
+def test_too_many_pixels_are_refused_by_the_header_alone(side):
+    bomb = build.png(side, side, 8, 0, b"")[:33]  # nothing but the header
+    assert refused(bomb).startswith(f"scan: {side} x {side} px; at most 100,000,000 px are read")
+
+
 def test_a_server_may_have_a_lower_limit_than_the_data():
     with pytest.raises(DecodeError, match=r"row 3: .*at most 99 px are read \(params\.yaml: services\.max_pixels\)"):
         decode.image(encoded(GREY), 1, name="row 3", max_pixels=99)
