@@ -6,6 +6,7 @@ damaged at random: bits, numbers, parts left out, doubled or put into another fi
 
 import struct
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from maskmill.data import decode  # noqa: E402
 from tests.bad_inputs import good  # noqa: E402
 
 LIMIT_S = 5.0
+KEPT = Path(tempfile.gettempdir()) / "maskmill-fuzz-input"
 # Each file may go any way through the decoder; the limits keep a case small.
 LENIENT = STRICT.model_copy(
     update={"alpha": "white", "cmyk": "convert", "colour": "luma", "value_range": (0, 4095), "max_pixels": 1_000_000}
@@ -90,17 +92,17 @@ def whole(content: bytes) -> bytes:
 
 
 def mutate(seconds: float, seed: int = 0) -> int:
-    """Run damaged seeds for so long; the file of a fault is kept. Returns: how many were run."""
+    """Run damaged seeds for so long; the file of a fault is kept at KEPT. Returns: how many were run."""
     rng = np.random.default_rng(seed)
     seeds = [file.content for pair in islice(good.pairs(seed), 300) for file in pair]
     end, count = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         one, other = rng.integers(len(seeds), size=2)
         content = damaged(seeds[one], seeds[other], rng)
-        Path("fuzz-input").write_bytes(content)  # a crash of the process leaves it behind
+        KEPT.write_bytes(content)  # a crash of the process leaves it behind
         TestOneInput(content)
         count += 1
-    Path("fuzz-input").unlink()
+    KEPT.unlink()
     return count
 
 

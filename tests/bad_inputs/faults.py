@@ -243,6 +243,8 @@ add("progressive JPEG cut", _BROKEN,
 add("JPEG of 12 bits", "12 bits", lambda rng: _jpeg_byte(rng, 4, 12))
 add("JPEG of no height", "at least one pixel", lambda rng: _jpeg_byte(_jpeg_byte(rng, 5, 0), 6, 0))
 add("JPEG of arithmetic codes", "SOF9", lambda rng: _jpeg_byte(rng, 1, 0xC9))
+add("JPEG scan of no header", "header of a scan", lambda rng: build.encoded(grey(rng), "JPEG").split(b"\xff\xda")[0]
+    + b"\xff\xda\0\3\1" + _EOI)  # fmt: skip
 add("JPEG without scan", _BROKEN, lambda rng: build.encoded(grey(rng), "JPEG").split(b"\xff\xda")[0] + _EOI)
 add("CMYK", "CMYK is refused", lambda rng: build.encoded(Image.fromarray(rgb(rng)).convert("CMYK"), "JPEG"), channels=3)
 

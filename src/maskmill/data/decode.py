@@ -148,7 +148,7 @@ def _header(
         found: Header = module.header(data, limits)
     except DecodeError:
         raise
-    except (DamageError, struct.error, IndexError, OverflowError) as error:
+    except (ValueError, struct.error, IndexError, OverflowError) as error:  # numbers that are not there
         reason = str(error) if isinstance(error, DamageError) else "cut off in its header"
         raise DecodeError(f"{name}: broken or unreadable: {reason}; put the whole file there") from None
     if found.pages > 1 and kind != "GIF":

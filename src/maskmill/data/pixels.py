@@ -30,12 +30,12 @@ def image(
     if alpha is not None and decoding.alpha != "drop":
         pixels = _over(pixels, alpha, 255 if decoding.alpha == "white" else 0, header.premultiplied)
     if header.colour == "cmyk":
-        pixels = np.asarray(Image.fromarray(pixels, "CMYK").convert("RGB"))
+        pixels = _converted(pixels, "CMYK", "RGB")
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     if channels == 1 and pixels.ndim == 3:
         if decoding.colour == "refuse":
             raise DamageError(policy.colour_refused(header))
-        pixels = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))  # ITU-R 601
+        pixels = _converted(pixels, "RGB", "L")  # ITU-R 601
     if pixels.ndim == 2:
         pixels = pixels[..., None] if channels == 1 else np.repeat(pixels[..., None], channels, axis=2)
     return upright(pixels, header, decoding)
@@ -90,6 +90,15 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Linear from low..high to 0..255, rounded to even, clipped."""
     scaled: np.ndarray = np.rint((values - low) * 255 / (high - low)).clip(0, 255).astype(np.uint8)
     return scaled
+
+
+def _converted(pixels: np.ndarray, mode: str, wanted: str) -> np.ndarray:
+    """By Pillow, from one of its modes to another."""
+    out = np.empty(pixels.shape[:2] + ((3,) if wanted == "RGB" else ()), np.uint8)
+    for rows in _blocks(pixels):
+        size = (pixels.shape[1], len(pixels[rows]))
+        out[rows] = np.asarray(Image.frombytes(mode, size, pixels[rows].tobytes()).convert(wanted))
+    return out
 
 
 def _over(pixels: np.ndarray, alpha: np.ndarray, ground: int, premultiplied: bool) -> np.ndarray:

@@ -1,4 +1,5 @@
 import io
+import struct
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from maskmill.config import STRICT
-from maskmill.data import decode
+from maskmill.data import decode, pixels
 from maskmill.data.decode import DecodeError
 from maskmill.data.formats import jpeg
 from tests.bad_inputs import build, good
@@ -163,6 +164,12 @@ def test_a_limit_is_named_with_its_setting(limit, said):
     assert refused(encoded(GREY), **limit) == f"scan: {said}"
 
 
+@pytest.mark.parametrize("side", [11_000, 30_000])
+def test_too_many_pixels_are_refused_by_the_header_alone(side):
+    bomb = build.png(side, side, 8, 0, b"")[:33]  # nothing but the header
+    assert refused(bomb).startswith(f"scan: {side} x {side} px; at most 100,000,000 px are read")
+
+
 def test_a_server_may_have_a_lower_limit_than_the_data():
     with pytest.raises(DecodeError, match=r"row 3: .*at most 99 px are read \(params\.yaml: services\.max_pixels\)"):
         decode.image(encoded(GREY), 1, name="row 3", max_pixels=99)
@@ -256,6 +263,27 @@ def test_a_file_that_needs_more_pixels_than_pillow_allows_is_read_where_the_sett
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     for form in ("PNG", "JPEG", "TIFF", "BMP", "GIF"):
         assert decode.image(encoded(GREY, form), 1).shape == (40, 48, 1)
+
+
+@pytest.mark.parametrize(("bits", "mode"), [(1, "1"), (8, "L"), (8, "P"), (24, "RGB"), (32, "RGBA")])
+@pytest.mark.parametrize("top_down", [False, True])
+def test_a_bmp_of_any_kind_is_read_as_pillow_reads_it(bits, mode, top_down):
+    content = bytearray(encoded(Image.fromarray(COLOUR[:, :45]).convert(mode), "BMP"))
+    assert content[28] == bits
+    if top_down:
+        struct.pack_into("<i", content, 22, -40)
+    wanted = np.asarray(build.opened(bytes(content)).convert("RGB"))
+    assert np.array_equal(decode.image(bytes(content), 3, policy_of(alpha="drop")), wanted)
+
+
+def test_an_image_of_many_blocks_of_rows_is_worked_on_as_a_whole(monkeypatch):
+    contents = [encoded(COLOUR), encoded(np.dstack([COLOUR, GREY]))]
+    policy = policy_of(colour="luma", alpha="white")
+    whole = [decode.image(content, 1, policy) for content in contents]
+    monkeypatch.setattr(pixels, "_BLOCK_PX", 500)
+    for content, wanted in zip(contents, whole, strict=True):
+        assert np.array_equal(decode.image(content, 1, policy), wanted)
+    assert np.array_equal(whole[0][..., 0], np.asarray(Image.fromarray(COLOUR).convert("L")))
 
 
 def test_a_stack_of_pages_is_refused_with_their_number_but_an_overview_is_no_page(tmp_path):

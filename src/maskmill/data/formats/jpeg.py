@@ -104,6 +104,8 @@ class _Scans:
         self._missing: dict[int, np.ndarray] = {}  # component -> bits still missing in each of its 64 coefficients
 
     def add(self, body: bytes) -> None:
+        if not body or len(body) != 4 + 2 * body[0]:
+            raise DamageError("the header of a scan has another length than it needs")
         self.count += 1
         first, last, approximation = body[-3:]
         for component in body[1 : 1 + 2 * body[0] : 2]:
