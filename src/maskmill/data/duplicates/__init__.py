@@ -7,7 +7,7 @@ images themselves.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,12 +19,14 @@ import pandas as pd
 from maskmill import files
 from maskmill.data.duplicates import candidates, registration, views
 from maskmill.data.duplicates.views import THUMBNAIL_PX
+from maskmill.data.parallel import in_order
 
 PAIR = ("a", "b", "kind", "score")
 LEAST_COSINE = 0.92  # of the coefficients of two views that are looked at closer
 MIN_CONTRAST = 1.5  # standard deviation of a thumbnail, grey levels; with less it says nothing
 PER_IMAGE = 48  # proposals held against pixels for one image, the most alike first
-_AT_ONCE, _KEPT = 64, 1024  # images or proposals between two looks at the clock; images in memory
+_AT_ONCE, _KEPT = 64, 1024  # images between two looks at the clock; small images in memory
+_LONGER = "more time: validation.search_s in params.yaml"
 _CROP, _SHEAR = 0.93, 0.03  # less of the area is a crop; more off the axes is a turn
 
 Match = tuple[int, int, str, float]  # two rows, what one is of the other, how well they agree
@@ -59,7 +61,8 @@ def find(manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], n
     """Every pair of rows that shows one picture; the same pairs each time, as long as `budget_s` suffices.
 
     `thumbnails` and `read(i)`, (H, W, C) uint8, are in the order of the rows. Equal images are paired with the first of
-    them, not each with each.
+    them, not each with each; rows without sha256_pixels, which could not be read, are left out. Time that runs out is
+    said in the note.
     """
     start = time.monotonic()
     by_id = np.argsort(manifest["id"].to_numpy(dtype=str), kind="stable")
@@ -71,14 +74,15 @@ def find(manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], n
     found: list[Match] = [(int(told[a]), int(told[b]), kind, score) for a, b, kind, score in near.search()]
     found += [(int(first[i]), i, "exact", 1.0) for i in range(len(rows)) if 0 <= first[i] < i]
     ids = rows["id"].tolist()
-    pairs = pd.DataFrame([(*sorted((ids[a], ids[b])), kind, score) for a, b, kind, score in found], columns=list(PAIR))
+    named = [(*sorted((ids[a], ids[b])), kind, score) for a, b, kind, score in found if ids[a] != ids[b]]
+    pairs = pd.DataFrame(named, columns=list(PAIR))
     flat = len(unique) - len(told)
     return Search(
         pairs=pairs.sort_values(["a", "b"], ignore_index=True),
         searched=int((first >= 0).sum()) - flat,
         left_out=flat + len(near.left_out),
         seconds=time.monotonic() - start,
-        note="; ".join([f"{flat} images are too flat to be told apart"] * bool(flat) + near.notes),
+        note="; ".join([f"images too flat to be compared: {flat}"] * bool(flat) + near.notes),
     )
 
 
@@ -134,16 +138,17 @@ class _Near:
         """Propose pairs, in half of the time at most, and verify them in the rest."""
         proposals = self._propose()
         found: dict[tuple[int, int], Match] = {}
-        with ThreadPoolExecutor() as pool:
-            for done in range(0, len(proposals), _AT_ONCE):
-                if time.monotonic() > self.deadline:
+        with closing(in_order(self._verify, proposals)) as matches:
+            for done, match in enumerate(matches, start=1):
+                if match is not None and (match[:2] not in found or match[3] > found[match[:2]][3]):
+                    found[match[:2]] = match
+                if done < len(proposals) and time.monotonic() > self.deadline:
                     late = proposals[done:]
                     self.left_out |= set(late["a"].tolist()) | set(late["b"].tolist())
-                    self.notes.append(f"time was up before {len(late)} of {len(proposals)} likely pairs were compared")
+                    self.notes.append(
+                        f"time was up before {len(late)} of {len(proposals)} likely pairs were compared ({_LONGER})"
+                    )
                     break
-                for match in pool.map(self._verify, proposals[done : done + _AT_ONCE]):
-                    if match is not None and (match[:2] not in found or match[3] > found[match[:2]][3]):
-                        found[match[:2]] = match
         return sorted(found.values())
 
     def _propose(self) -> np.ndarray:
@@ -159,12 +164,15 @@ class _Near:
         for part in _parts(count):
             if time.monotonic() > until:
                 self.left_out |= set(range(part.start, count))
-                self.notes.append(f"time was up before {count - part.start} of {count} images were looked for as crops")
+                self.notes.append(
+                    f"time was up before {count - part.start} of {count} images were looked for as crops and turns "
+                    f"of others ({_LONGER})"
+                )
                 break
             images = range(part.start, part.stop)
-            cut.append(_search(by_whole, images, [views.windows(self.thumbnails[i]) for i in images]))
-            turned.append(_search(by_inner, images, [self._turned(i, slice(1, None)) for i in images]))
-            turned[-1]["view"] += 1 + len(views.window_maps())
+            cut.append(_search(by_whole, images, [views.windows(self.thumbnails[i]) for i in images], 0))
+            squares = [self._turned(i, slice(1, None)) for i in images]
+            turned.append(_search(by_inner, images, squares, len(views.window_maps()) + 1))
         likely = [candidates.best(np.concatenate(found), PER_IMAGE) for found in (cut, turned) if found]
         proposals = np.concatenate(likely)
         return proposals[np.argsort(-proposals["cosine"], kind="stable")]
@@ -193,10 +201,12 @@ class _Near:
         return min(a, b), max(a, b), _kind(moved @ np.linalg.inv(to_b)), score
 
 
-def _search(index: candidates.Index, images: range, shown: list[np.ndarray]) -> np.ndarray:
+def _search(index: candidates.Index, images: range, shown: list[np.ndarray], first: int) -> np.ndarray:
+    """Likely pairs of so many images at once, whose views are numbered from `first` on."""
     counts = [len(views_of_one) for views_of_one in shown]
-    view = np.concatenate([np.arange(count) for count in counts])
-    return index.search(np.concatenate(shown), np.repeat(images, counts), view, LEAST_COSINE)
+    view = first + np.concatenate([np.arange(count) for count in counts])
+    found = index.search(np.concatenate(shown), np.repeat(images, counts), view, LEAST_COSINE)
+    return candidates.best(found, PER_IMAGE)
 
 
 def _parts(count: int) -> Iterator[slice]:
@@ -222,4 +232,4 @@ def _grey(pixels: np.ndarray, side: int) -> np.ndarray:
         return np.asarray(small)
     if small.shape[2] == 3:
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-    return np.rint(small.mean(axis=2)).astype(np.uint8)
+    return np.asarray(np.rint(small.mean(axis=2)), np.uint8)

@@ -28,11 +28,9 @@ def coefficients(patches: np.ndarray) -> np.ndarray:
 
 def windows(thumbnail: np.ndarray) -> np.ndarray:
     """(64, 64) -> (V, 64) float32: the coefficients of every window of `window_maps`, the whole image first."""
-    basis, chosen = _window_bases()
-    grid = (basis @ (thumbnail.astype(np.float32) - thumbnail.mean()) @ basis.T).reshape(
-        len(basis) // SIDE, SIDE, -1, SIDE
-    )
-    return _unit(grid[chosen[:, 0], :, chosen[:, 1], :])
+    bases, chosen = _window_bases()
+    rows = bases @ (thumbnail.astype(np.float32) - thumbnail.mean())  # (E, 8, 64)
+    return _unit(rows[chosen[:, 0]] @ bases[chosen[:, 1]].transpose(0, 2, 1))
 
 
 @cache
@@ -63,8 +61,7 @@ def turn_maps(height: int, width: int) -> np.ndarray:
     angles = np.deg2rad(np.arange(0, 90, TURN_STEP_DEGREES))
     c, s, o = np.cos(angles), np.sin(angles), np.zeros(len(angles))
     turned = np.stack([c, -s, o, s, c, o, o, o, o + 1], axis=-1).reshape(-1, 3, 3)
-    maps: np.ndarray = image @ turned @ square
-    return maps
+    return np.asarray(image @ turned @ square)
 
 
 @cache
@@ -82,8 +79,7 @@ def picture(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
     outer = np.array([[width, 0, -0.5], [0, height, -0.5], [0, 0, 1]])
     move = (outer @ to_image @ inner)[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    shown: np.ndarray = cv2.warpAffine(image, move, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return shown
+    return np.asarray(cv2.warpAffine(image, move, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT))
 
 
 def oriented(coefficients: np.ndarray, orientation: int) -> np.ndarray:
@@ -101,8 +97,7 @@ def oriented(coefficients: np.ndarray, orientation: int) -> np.ndarray:
 
 def _unit(grid: np.ndarray) -> np.ndarray:
     flat = (grid * _FREQUENCY).reshape(-1, SIDE * SIDE)
-    unit: np.ndarray = (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
-    return unit
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
 
 
 def _basis(pixels: int, start: float, end: float) -> np.ndarray:
@@ -128,7 +123,8 @@ def _edges() -> list[tuple[float, float, int]]:
 
 @cache
 def _window_bases() -> tuple[np.ndarray, np.ndarray]:
+    """(E, 8, 64): the cosines of each of `_edges`; (V, 2): those of a window in y and x."""
     edges = _edges()
-    basis = np.concatenate([_basis(THUMBNAIL_PX, THUMBNAIL_PX * a, THUMBNAIL_PX * b) for a, b, _ in edges])
+    bases = np.stack([_basis(THUMBNAIL_PX, THUMBNAIL_PX * a, THUMBNAIL_PX * b) for a, b, _ in edges])
     chosen = [(y, x) for y in range(len(edges)) for x in range(len(edges)) if edges[y][2] + edges[x][2] <= WINDOW_STEPS]
-    return basis, np.array(chosen)
+    return bases, np.array(chosen)
