@@ -23,7 +23,7 @@ from PIL import Image
 from maskmill import config
 from maskmill.data import duplicates
 from maskmill.data.datasets import icbm152
-from maskmill.data.duplicates import candidates, views
+from maskmill.data.duplicates import candidates, near, views
 
 ROOT = Path(__file__).parents[1]
 BUDGET_S = 600.0
@@ -170,8 +170,8 @@ def made(count: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def propose(whole: np.ndarray) -> np.ndarray:
     """Likely pairs of whole images, as the search of duplicates makes them."""
     every = np.arange(len(whole))
-    found = candidates.Index(whole).search(whole, every, np.zeros_like(every), duplicates.LEAST_COSINE)
-    return candidates.best(found, duplicates.PER_IMAGE)
+    found = candidates.Index(whole).search(whole, every, np.zeros_like(every), near.LEAST_COSINE)
+    return candidates.best(found, near.PER_IMAGE)
 
 
 def hashes(counts: list[int]) -> None:

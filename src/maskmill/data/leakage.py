@@ -26,7 +26,7 @@ class Leak:
     name: str  # of the group or sequence, or the first id
     splits: tuple[str, ...]
     ids: list[str]
-    pairs: Pairs  # ids in two splits; each id of a later split stands in at least one, with one of an earlier split
+    pairs: Pairs  # the earlier split's id first; each id of a later split stands in one at least, as the second
     allowed: bool
     message: str
 
@@ -45,9 +45,10 @@ def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]
         *_masks(used, copy_of),
     ]
     group_of = dict(zip(used["id"], used["group"], strict=True))
-    allowing = [_allowing(leak, group_of, set(splits.allow_leaks)) for leak in found]
-    leaks = [replace(leak, allowed=bool(names)) for leak, names in zip(found, allowing, strict=True)]
-    if idle := sorted(set(splits.allow_leaks).difference(*allowing)):
+    named = set(splits.allow_leaks)
+    allowing = [_allowing(leak, group_of, named) for leak in found]
+    leaks = [replace(leak, allowed=all(names)) for leak, names in zip(found, allowing, strict=True)]
+    if idle := sorted(named.difference(*(name for names in allowing for name in names))):
         raise MaskmillError(
             f"params.yaml: splits.allow_leaks: {idle} allow no leak; named there are groups, sequences and ids that "
             f"leak ({_some(sorted({leak.name for leak in leaks})) or 'nothing does'}); take the others out"
@@ -57,10 +58,7 @@ def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]
 
 def clean(table: pd.DataFrame, leaks: Iterable[Leak]) -> "pd.Series[bool]":
     """False for a val image that a leak ties to train, and a test image that one ties to train or val."""
-    rank = table["split"].map({split: i for i, split in enumerate(SPLITS)}).fillna(-1).astype(int)
-    rank_of = dict(zip(table["id"], rank, strict=True))
-    touched = {max(pair, key=rank_of.__getitem__) for leak in leaks for pair in leak.pairs}
-    return ~table["id"].isin(touched)
+    return ~table["id"].isin({later for leak in leaks for _, later in leak.pairs})
 
 
 def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
@@ -78,8 +76,10 @@ def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
     source = "mend the source's split, or take maskmill's own (splits.given: false in params.yaml)"
     own = f"put what belongs together into one split in {frozen}, or take its lines out to have it assigned"
     raise MaskmillError(
-        f"the split leaks, in {len(forbidden)} places: scores on val and test would not tell how a model does on new "
-        "images\n" + "\n".join(lines) + f"\n{source if given else own}; or delete the copies; or allow leaks by name "
+        f"the split leaks ({len(forbidden)} not allowed): scores on val and test would not tell how a model does on "
+        "new images\n"
+        + "\n".join(lines)
+        + f"\n{source if given else own}; or delete the copies; or allow leaks by name "
         f"in params.yaml, splits.allow_leaks: [{_some(names)}]: scores are then given over all images and over the "
         "clean ones"
     )
@@ -87,15 +87,16 @@ def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
 
 def _copies(used: pd.DataFrame, pairs: pd.DataFrame, copy_of: pd.Series) -> Iterator[Leak]:
     split_of = dict(zip(used["id"], used["split"], strict=True))
+    first_of = dict(zip(used["id"], copy_of, strict=True))
     direct: dict[str, Pairs] = {}
-    component = dict(zip(used["id"], copy_of, strict=True))
     for a, b in zip(pairs["a"], pairs["b"], strict=True):
         if a in split_of and b in split_of and split_of[a] != split_of[b]:
-            direct.setdefault(component[a], []).append((a, b))
+            direct.setdefault(first_of[a], []).append(_in_order(a, b, split_of))
     for name, rows in _torn(used, copy_of):
         found = direct.get(name, [])
-        missing = [pair for pair in _across(rows) if not any(max(pair, key=_rank(split_of)) in p for p in found)]
-        yield _leak("copy", f"copies of {name}", name, rows, found + missing)
+        shown = {later for _, later in found}
+        across = [(earlier, later) for earlier, later in _across(rows) if later not in shown]  # copies of a copy
+        yield _leak("copy", f"copies of {name}", name, rows, found + across)
 
 
 def _groups(used: pd.DataFrame) -> Iterator[Leak]:
@@ -115,7 +116,9 @@ def _neighbours(used: pd.DataFrame, guard: int) -> Iterator[Leak]:
         if found:
             tied = rows.loc[sorted({i for pair in found for i in pair})]
             what = f"neighbours in sequence {name} (at most {guard} places apart, splits.guard)"
-            yield _leak("neighbours", what, name, tied, [(rows["id"][i], rows["id"][j]) for i, j in found])
+            split_of = dict(zip(tied["id"], tied["split"], strict=True))
+            ids = [_in_order(rows["id"][i], rows["id"][j], split_of) for i, j in found]
+            yield _leak("neighbours", what, name, tied, ids)
 
 
 def neighbours(rows: pd.DataFrame, guard: int) -> list[tuple[int, int]]:
@@ -168,18 +171,15 @@ def _leak(kind: str, what: str, name: str, rows: pd.DataFrame, pairs: Pairs) -> 
     return Leak(kind, name, splits, rows["id"].tolist(), pairs, False, f"{what}: {held}: {shown}{more}")
 
 
-def _allowing(leak: Leak, group_of: dict[str, str], named: set[str]) -> set[str]:
-    """The names that allow this leak: its own, or for each pair one of an id or its group; none where some pair lacks."""
-    if leak.name in named:
-        return {leak.name}
-    if leak.kind == "group":
-        return set()
-    of_pairs = [{a, b, group_of[a], group_of[b]} & named for a, b in leak.pairs]
-    return set().union(*of_pairs) if all(of_pairs) else set()
+def _allowing(leak: Leak, group_of: dict[str, str], named: set[str]) -> list[set[str]]:
+    """Names that allow this leak: its own, or for each of its pairs those of its ids and their groups."""
+    if leak.name in named or leak.kind == "group":
+        return [{leak.name} & named]
+    return [{a, b, group_of[a], group_of[b]} & named for a, b in leak.pairs]
 
 
-def _rank(split_of: dict[str, str]):  # type: ignore[no-untyped-def]
-    return lambda id: SPLITS.index(split_of[id])
+def _in_order(a: str, b: str, split_of: dict[str, str]) -> tuple[str, str]:
+    return (a, b) if SPLITS.index(split_of[a]) < SPLITS.index(split_of[b]) else (b, a)
 
 
 def _some(names: Sequence[str]) -> str:

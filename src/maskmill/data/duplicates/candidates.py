@@ -81,8 +81,8 @@ def best(found: np.ndarray, per_image: int) -> np.ndarray:
     low, high = np.minimum(found["a"], found["b"]).astype(np.int64), np.maximum(found["a"], found["b"])
     _, first = np.unique(low << 32 | high, return_index=True)
     found = found[np.sort(first)]
-    rank = np.maximum(_rank(found["a"]), _rank(found["b"]))
-    return found[rank < per_image]
+    chosen: np.ndarray = found[np.maximum(_rank(found["a"]), _rank(found["b"])) < per_image]
+    return chosen
 
 
 def _rank(images: np.ndarray) -> np.ndarray:

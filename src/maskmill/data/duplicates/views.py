@@ -20,6 +20,17 @@ _FREQUENCY = np.hypot(*np.mgrid[:SIDE, :SIDE]).astype(np.float32)
 LOWEST = np.argsort(_FREQUENCY.ravel(), kind="stable")[1:]  # without the mean
 
 
+def grey(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(H, W, C) uint8 -> (side, side) uint8: the mean of each area, as luma (ITU-R 601) where there are 3 channels."""
+    shrinks = min(pixels.shape[:2]) >= side
+    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if small.ndim == 2:
+        return np.asarray(small)
+    if small.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+    return np.asarray(np.rint(small.mean(axis=2)), np.uint8)
+
+
 def coefficients(patches: np.ndarray) -> np.ndarray:
     """(N, P, P) grey -> (N, 64) float32, of length 1: 8 x 8 frequencies, each times its height, mean left out."""
     basis = _basis(patches.shape[-1], 0, patches.shape[-1])
@@ -69,7 +80,9 @@ def orientation_map(orientation: int) -> np.ndarray:
     """Place in an image in this orientation -> place in the image as it is."""
     swap, flip_y, flip_x = orientation >> 2 & 1, orientation >> 1 & 1, orientation & 1
     flip = np.array([[1 - 2 * flip_x, 0, flip_x], [0, 1 - 2 * flip_y, flip_y], [0, 0, 1]])
-    return (np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]) if swap else np.eye(3)) @ flip
+    swapped = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]) if swap else np.eye(3)
+    turned: np.ndarray = swapped @ flip
+    return turned
 
 
 def picture(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
@@ -108,7 +121,7 @@ def _basis(pixels: int, start: float, end: float) -> np.ndarray:
     basis = np.cos(np.pi * np.arange(SIDE)[:, None] * ((low + high) / 2 - start) / (end - start)) * weight
     basis[1:] -= weight * basis[1:].sum(axis=1, keepdims=True)
     basis[1:] *= np.sqrt(2)
-    return basis.astype(np.float32)
+    return np.asarray(basis, np.float32)
 
 
 @cache
