@@ -133,12 +133,14 @@ def detection(name: str, images: Images, group: dict[str, str], kinds: list[str]
     height, width = next(iter(images.values())).shape[:2]
     print(f"\n{name}: {len(images)} images of {height} x {width} px. Nothing planted: {seconds:.1f} s;", end=" ")
     print(f"{len(before)} pairs found, {len(across)} of them across groups {sorted(across)[:5] or ''}\n")
-    print("| planted | copies | found | other pairs | search, s |")
-    print("|---|---|---|---|---|")
+    print("| planted | copies | found | other pairs | of them across groups | search, s |")
+    print("|---|---|---|---|---|---|")
     others: set[str] = set()
     for kind in kinds:
         count, found, false, seconds = planted(images, KINDS[kind], least, before)
-        print(f"| {kind} | {count} | {100 * found / count:.1f} % | {len(false)} | {seconds:.1f} |", flush=True)
+        torn = sum(group[a.removesuffix(" copy")] != group[b.removesuffix(" copy")] for a, b in false)
+        share = 100 * found / count
+        print(f"| {kind} | {count} | {share:.1f} % | {len(false)} | {torn} | {seconds:.1f} |", flush=True)
         others |= {f"- {kind}: {a}, {b}" for a, b in false}
     print("\n" + "\n".join(["Other pairs:", *sorted(others)] if others else ["No other pairs."]))
 
