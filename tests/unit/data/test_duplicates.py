@@ -121,9 +121,9 @@ def noise(seed):
 
 def test_neighbours_with_their_own_noise_are_no_copies():
     shared = cv2.GaussianBlur(clouds(0), (0, 0), 2)
-    frames = {f"{i}": as_image(shared + 0.3 * noise(i)) for i in range(8)}
+    frames = {f"{i}": as_image(shared + 0.25 * noise(i)) for i in range(8)}
     flat = [frame.ravel().astype(float) for frame in frames.values()]
-    assert min(np.corrcoef(flat)[0]) > 0.9, "the frames are meant to be alike"
+    assert min(np.corrcoef(flat)[0]) > 0.85, "the frames are meant to be alike"
     assert found(find(frames)) == []
 
 
