@@ -33,10 +33,10 @@ class Index:
     def search(self, queries: np.ndarray, owner: np.ndarray, view: np.ndarray, least: float) -> np.ndarray:
         """Pairs (FOUND) of a query's owner and another image whose coefficients agree at least so well (cosine)."""
         found = [np.zeros(0, FOUND)]
-        for rows, entries in self._probe(queries):
-            orientation, image = np.divmod(entries, len(self.coefficients))
-            other = owner[rows] != image
-            rows, orientation, image = rows[other], orientation[other], image[other]
+        for probing, entries in self._probe(queries):
+            other = owner[probing] != entries % len(self.coefficients)
+            rows, entry = probing[other], entries[other]
+            orientation, image = np.divmod(entry, len(self.coefficients))
             cosine = np.empty(len(rows), np.float32)
             for o in range(ORIENTATIONS):
                 mine = orientation == o
@@ -64,8 +64,7 @@ class Index:
                 yield np.repeat(rows[part], size), self.entries[np.repeat(starts[part], size) + offset]
 
     def _keys(self, coefficients: np.ndarray) -> np.ndarray:
-        keys: np.ndarray = (coefficients[:, LOWEST[: self.bits]] > 0) @ (1 << np.arange(self.bits))
-        return keys
+        return np.asarray((coefficients[:, LOWEST[: self.bits]] > 0) @ (1 << np.arange(self.bits)))
 
 
 def _parts(sizes: np.ndarray) -> Iterator[slice]:
@@ -82,8 +81,8 @@ def best(found: np.ndarray, per_image: int) -> np.ndarray:
     low, high = np.minimum(found["a"], found["b"]).astype(np.int64), np.maximum(found["a"], found["b"])
     _, first = np.unique(low << 32 | high, return_index=True)
     found = found[np.sort(first)]
-    rank = np.maximum(_rank(found["a"]), _rank(found["b"]))
-    return found[rank < per_image]
+    chosen: np.ndarray = found[np.maximum(_rank(found["a"]), _rank(found["b"])) < per_image]
+    return chosen
 
 
 def _rank(images: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def _align(source: np.ndarray, template: np.ndarray, move: np.ndarray, iteration
         _, warp = cv2.findTransformECC(template, source, start, cv2.MOTION_AFFINE, criteria, None, 3)
     except cv2.error:  # its way to say that the two do not converge: they are no copies
         return None
-    moved: np.ndarray = np.linalg.inv(to_source) @ np.vstack([warp, [0, 0, 1]]) @ to_template
+    moved = np.asarray(np.linalg.inv(to_source) @ np.vstack([warp, [0, 0, 1]]) @ to_template)
     return moved if np.isfinite(moved).all() else None
 
 

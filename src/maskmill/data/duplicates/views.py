@@ -20,6 +20,17 @@ _FREQUENCY = np.hypot(*np.mgrid[:SIDE, :SIDE]).astype(np.float32)
 LOWEST = np.argsort(_FREQUENCY.ravel(), kind="stable")[1:]  # without the mean
 
 
+def grey(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(H, W, C) uint8 -> (side, side) uint8: the mean of each area, as luma (ITU-R 601) where there are 3 channels."""
+    shrinks = min(pixels.shape[:2]) >= side
+    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if small.ndim == 2:
+        return np.asarray(small)
+    if small.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+    return np.asarray(np.rint(small.mean(axis=2)), np.uint8)
+
+
 def coefficients(patches: np.ndarray) -> np.ndarray:
     """(N, P, P) grey -> (N, 64) float32, of length 1: 8 x 8 frequencies, each times its height, mean left out."""
     basis = _basis(patches.shape[-1], 0, patches.shape[-1])
@@ -28,11 +39,9 @@ def coefficients(patches: np.ndarray) -> np.ndarray:
 
 def windows(thumbnail: np.ndarray) -> np.ndarray:
     """(64, 64) -> (V, 64) float32: the coefficients of every window of `window_maps`, the whole image first."""
-    basis, chosen = _window_bases()
-    grid = (basis @ (thumbnail.astype(np.float32) - thumbnail.mean()) @ basis.T).reshape(
-        len(basis) // SIDE, SIDE, -1, SIDE
-    )
-    return _unit(grid[chosen[:, 0], :, chosen[:, 1], :])
+    bases, chosen = _window_bases()
+    rows = bases @ (thumbnail.astype(np.float32) - thumbnail.mean())  # (E, 8, 64)
+    return _unit(rows[chosen[:, 0]] @ bases[chosen[:, 1]].transpose(0, 2, 1))
 
 
 @cache
@@ -63,8 +72,7 @@ def turn_maps(height: int, width: int) -> np.ndarray:
     angles = np.deg2rad(np.arange(0, 90, TURN_STEP_DEGREES))
     c, s, o = np.cos(angles), np.sin(angles), np.zeros(len(angles))
     turned = np.stack([c, -s, o, s, c, o, o, o, o + 1], axis=-1).reshape(-1, 3, 3)
-    maps: np.ndarray = image @ turned @ square
-    return maps
+    return np.asarray(image @ turned @ square)
 
 
 @cache
@@ -72,7 +80,9 @@ def orientation_map(orientation: int) -> np.ndarray:
     """Place in an image in this orientation -> place in the image as it is."""
     swap, flip_y, flip_x = orientation >> 2 & 1, orientation >> 1 & 1, orientation & 1
     flip = np.array([[1 - 2 * flip_x, 0, flip_x], [0, 1 - 2 * flip_y, flip_y], [0, 0, 1]])
-    return (np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]) if swap else np.eye(3)) @ flip
+    swapped = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]) if swap else np.eye(3)
+    turned: np.ndarray = swapped @ flip
+    return turned
 
 
 def picture(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
@@ -82,8 +92,7 @@ def picture(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
     outer = np.array([[width, 0, -0.5], [0, height, -0.5], [0, 0, 1]])
     move = (outer @ to_image @ inner)[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    shown: np.ndarray = cv2.warpAffine(image, move, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return shown
+    return np.asarray(cv2.warpAffine(image, move, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT))
 
 
 def oriented(coefficients: np.ndarray, orientation: int) -> np.ndarray:
@@ -101,8 +110,7 @@ def oriented(coefficients: np.ndarray, orientation: int) -> np.ndarray:
 
 def _unit(grid: np.ndarray) -> np.ndarray:
     flat = (grid * _FREQUENCY).reshape(-1, SIDE * SIDE)
-    unit: np.ndarray = (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
-    return unit
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
 
 
 def _basis(pixels: int, start: float, end: float) -> np.ndarray:
@@ -113,7 +121,7 @@ def _basis(pixels: int, start: float, end: float) -> np.ndarray:
     basis = np.cos(np.pi * np.arange(SIDE)[:, None] * ((low + high) / 2 - start) / (end - start)) * weight
     basis[1:] -= weight * basis[1:].sum(axis=1, keepdims=True)
     basis[1:] *= np.sqrt(2)
-    return basis.astype(np.float32)
+    return np.asarray(basis, np.float32)
 
 
 @cache
@@ -128,7 +136,8 @@ def _edges() -> list[tuple[float, float, int]]:
 
 @cache
 def _window_bases() -> tuple[np.ndarray, np.ndarray]:
+    """(E, 8, 64): the cosines of each of `_edges`; (V, 2): those of a window in y and x."""
     edges = _edges()
-    basis = np.concatenate([_basis(THUMBNAIL_PX, THUMBNAIL_PX * a, THUMBNAIL_PX * b) for a, b, _ in edges])
+    bases = np.stack([_basis(THUMBNAIL_PX, THUMBNAIL_PX * a, THUMBNAIL_PX * b) for a, b, _ in edges])
     chosen = [(y, x) for y in range(len(edges)) for x in range(len(edges)) if edges[y][2] + edges[x][2] <= WINDOW_STEPS]
-    return basis, np.array(chosen)
+    return bases, np.array(chosen)
