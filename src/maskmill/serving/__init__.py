@@ -8,7 +8,7 @@ import numpy as np
 
 from maskmill.data import decode
 
-_NEEDED = ("mlflow", "torch", "numpy", "pandas", "pillow", "safetensors", "pydantic")
+_NEEDED = ("mlflow", "torch", "numpy", "pandas", "pillow", "imagecodecs", "safetensors", "pydantic", "ruamel.yaml")
 _EXAMPLE_PX = 64
 
 

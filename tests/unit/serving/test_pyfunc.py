@@ -113,3 +113,7 @@ def test_requirements_pin_releases_that_an_index_has():
     pinned = dict(line.split("==") for line in serving.requirements())
     assert pinned["torch"] == torch.__version__.split("+")[0]
     assert all("+" not in version for version in pinned.values())
+
+
+def test_requirements_name_what_the_decoder_and_the_card_import():
+    assert {"imagecodecs", "pillow", "ruamel.yaml"} <= {line.split("==")[0] for line in serving.requirements()}
