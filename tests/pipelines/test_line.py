@@ -243,8 +243,12 @@ def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: W
     Image.new("L", (40, 40), 7).save(source / "masks/good.png")
     Image.new("L", (40, 40)).save(source / "images/alone.png")
     done = workspace.pipeline()
-    assert "an image and its mask have one size: data/source/images/cut.png is 40 x 41 px, its mask 40 x 40" in done.stderr
-    assert "a mask holds the ids 0..3 or ignore_index 255 only: data/source/masks/good.png has 7 (1600 px)" in done.stderr
+    assert (
+        "an image and its mask have one size: data/source/images/cut.png is 40 x 41 px, its mask 40 x 40" in done.stderr
+    )
+    assert (
+        "a mask holds the ids 0..3 or ignore_index 255 only: data/source/masks/good.png has 7 (1600 px)" in done.stderr
+    )
     assert "every image has a mask: data/source/images/alone.png" in done.stderr
     assert "look at reports/problems.html" in done.stderr
     assert "data/source/images/alone.png" in (workspace.root / "reports/problems.html").read_text()

@@ -95,7 +95,7 @@ def content(source: Path | bytes, decoding: Decoding = STRICT, name: str = "") -
         status = source.stat()
         if not stat.S_ISREG(status.st_mode):
             raise DecodeError(f"{name}: no regular file but a {_kind(status.st_mode)}; put an image file there")
-        if status.st_size > (limit := decoding.max_file_mb * 1_000_000):
+        if status.st_size > decoding.max_file_mb * 1_000_000:
             raise DecodeError(
                 f"{name}: {status.st_size / 1e6:,.0f} MB; at most {decoding.max_file_mb:,} MB are read "
                 f"({policy.WHERE}.max_file_mb)"

@@ -12,6 +12,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from maskmill import guard, network
 from maskmill.config import Params
+from maskmill.data import datasets
 from maskmill.errors import MaskmillError
 from maskmill.serving import app
 from maskmill.serving.scoring import Limits, Scorer
@@ -31,7 +32,7 @@ def serve(params: Params, uri: str, port: int) -> None:
     version = registry.resolve(uri)
     predictor = registry.predictor(version)
     scorer = Scorer(predictor, Limits(services.threads, services.max_rows, services.max_pixels))
-    image = min((Path(params.paths.raw) / "images").glob("*.png"), default=Path("IMAGE.png"))
+    image = _example(Path(params.paths.raw))
     address = network.url(*listening.getsockname()[:2])
     greeting = (
         f"serving {version.name} version {version.version} ({predictor.card.variant}, weights "
@@ -50,6 +51,12 @@ def serve(params: Params, uri: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises the signal once more when it has ended in good order
     server.run(sockets=[listening])
+
+
+def _example(raw: Path) -> Path:
+    """An image of the data for the line to try; a word where there are none here."""
+    listed = datasets.read_index(raw)["image"].tolist() if (raw / datasets.INDEX).exists() else []
+    return next((Path(path) for path in listed if path), Path("IMAGE.png"))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -24,7 +24,7 @@ def ingest(paths: Paths, data: Data) -> None:
     rows = [_row(pair, raw) for pair in tqdm(pairs, "ingest", unit="pair", disable=None)]
     index = pd.DataFrame(rows).sort_values("id", ignore_index=True)
     _drop_strangers(raw, {*index["image"], *index["mask"]})
-    files.write_text(raw / "index.csv", index.to_csv(index=False))
+    files.write_text(raw / datasets.INDEX, index.to_csv(index=False))
     given = f", split given: {', '.join(sorted(set(index['split']) - {''}))}" if index["split"].any() else ""
     print(f"ingest: {len(index)} pairs in {index['group'].nunique()} groups{given} -> {raw / 'index.csv'}")
 

@@ -135,7 +135,7 @@ def _log_model(folder: Path, card: "Card", run_id: str) -> "ModelInfo":
             artifacts={_ARTIFACT: str(staged)},
             code_paths=[str(package)],
             signature=ModelSignature(inputs, outputs),
-            input_example=serving.input_example(card.in_channels),
+            input_example=serving.input_example(card.in_channels) if card.in_channels in (1, 3) else None,
             pip_requirements=serving.requirements(),
         )
 

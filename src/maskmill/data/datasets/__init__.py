@@ -13,6 +13,7 @@ from maskmill.config import Data
 from maskmill.data.datasets import _names
 from maskmill.errors import MaskmillError
 
+INDEX = "index.csv"  # in data/raw
 Side = Path | Callable[[], np.ndarray] | None  # a user's file; what makes the pixels; not there
 
 
@@ -55,4 +56,4 @@ def create(config: Any, folder: Path, data: Data, where: Path) -> list[Pair]:
 def read_index(raw: Path) -> pd.DataFrame:
     """The pairs as `ingest` listed them: id, image, mask, group, sequence, order, split; a missing file is ""."""
     texts = dict.fromkeys(("id", "image", "mask", "group", "sequence", "split"), str)
-    return pd.read_csv(raw / "index.csv", dtype=texts, keep_default_na=False)
+    return pd.read_csv(raw / INDEX, dtype=texts, keep_default_na=False)
