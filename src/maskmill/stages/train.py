@@ -101,8 +101,8 @@ def _facts(data: Data, options: dict[str, Any], training: Training, variant: str
     """What model.json says beside the weights' digest."""
     return {
         "variant": variant, "options": options, "classes": data.classes, "background": data.background,
-        "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels, "decoding": data.decoding,
-        "preprocessing": training.preprocessing, "precision": training.precision,
+        "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels,
+        "decoding": data.decoding, "preprocessing": training.preprocessing, "precision": training.precision,
         "parameters": networks.parameters(training.plain), "best_step": best_step,
     }  # fmt: skip
 
