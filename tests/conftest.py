@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -47,7 +48,7 @@ def make_shard(tmp_path, data):
             paths = {side: tmp_path / "raw" / f"{side}s" / f"{split}-{name}.png" for side in ("image", "mask")}
             decode.write_png(paths["image"], image)
             decode.write_png(paths["mask"], mask)
-            digests = {"sha256_pixels": describe.digest(image), "sha256_mask": describe.digest(mask)}
+            digests = {"sha256_pixels": describe.digest(np.atleast_3d(image)), "sha256_mask": describe.digest(mask)}
             rows[split].append(
                 {"id": name, "split": split, "clean": True, **digests} | {k: str(p) for k, p in paths.items()}
             )

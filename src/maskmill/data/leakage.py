@@ -47,9 +47,10 @@ def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]
         *_masks(used, copy_of),
     ]
     group_of = dict(zip(used["id"], used["group"], strict=True))
-    allowing = [_allowing(leak, group_of, set(splits.allow_leaks)) for leak in found]
-    leaks = [replace(leak, allowed=bool(names)) for leak, names in zip(found, allowing, strict=True)]
-    if idle := sorted(set(splits.allow_leaks).difference(*allowing)):
+    named = set(splits.allow_leaks)
+    allowing = [_allowing(leak, group_of, named) for leak in found]
+    leaks = [replace(leak, allowed=all(names)) for leak, names in zip(found, allowing, strict=True)]
+    if idle := sorted(named.difference(*(names for of_leak in allowing for names in of_leak))):
         raise MaskmillError(
             f"params.yaml: splits.allow_leaks: {idle} allow no leak; named there are groups, sequences and ids "
             f"that leak ({_some(sorted({leak.name for leak in leaks})) or 'nothing does'}); take the others out"
@@ -175,12 +176,10 @@ def _leak(kind: str, what: str, name: str, rows: pd.DataFrame, pairs: Pairs) -> 
     return Leak(kind, name, splits, rows["id"].tolist(), pairs, False, f"{what}: {held}: {shown}{more}")
 
 
-def _allowing(leak: Leak, group_of: dict[str, str], named: set[str]) -> set[str]:
-    """The names that allow this leak: its own, or of each pair an id or its group; none where a pair lacks one."""
-    if leak.kind == "group":
-        return {leak.name} & named
-    of_pairs = [{a, b, group_of[a], group_of[b]} & named for a, b in leak.pairs]
-    return {leak.name}.intersection(named).union(*of_pairs) if leak.name in named or all(of_pairs) else set()
+def _allowing(leak: Leak, group_of: dict[str, str], named: set[str]) -> list[set[str]]:
+    """Names that allow the leak: its own, or for each of its pairs those of the two ids and their groups."""
+    of_pairs = [{a, b, group_of[a], group_of[b], leak.name} & named for a, b in leak.pairs]
+    return [{leak.name} & named] if leak.kind == "group" or not of_pairs else of_pairs
 
 
 def _some(names: Sequence[str]) -> str:

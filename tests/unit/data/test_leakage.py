@@ -179,3 +179,9 @@ def test_exactly_what_is_tied_to_an_earlier_split_is_not_clean(data):
     split_of = dict(zip(rows["id"], rows["split"], strict=True))
     assert all(RANK[split_of[a]] < RANK[split_of[b]] for leak in leaks for a, b in leak.pairs)
     assert leaks == leakage.find(rows, pairs(*ties), settings(guard=1))
+
+
+def test_every_pair_of_a_leak_must_be_allowed():
+    frame, copies = table(("a", "train"), ("b", "test"), ("c", "test")), pairs(("a", "b"), ("a", "c"))
+    assert [leak.allowed for leak in leakage.find(frame, copies, settings("b"))] == [False]
+    assert [leak.allowed for leak in leakage.find(frame, copies, settings("b", "c"))] == [True]
