@@ -66,7 +66,7 @@ def mask(path: str, data: Data) -> Described:
     columns |= {
         "mask_height": ids.shape[0], "mask_width": ids.shape[1], "sha256_mask": digest(ids),
         "ignored_px": ids.size - sum(pixels.values()) - without, "unknown_px": without,
-        "unknown_ids": " ".join(unknown), **pixels,
+        "unknown_ids": labels.listed(unknown), **pixels,
     }  # fmt: skip
     return columns, None
 

@@ -9,7 +9,7 @@ from maskmill.config import IGNORE, Data
 from maskmill.data import decode
 from maskmill.data.decode import DecodeError
 
-_SHOWN = 5
+_SHOWN = 8
 
 
 def read(path: Path, data: Data) -> np.ndarray:
@@ -60,6 +60,14 @@ def ids(stored: np.ndarray, data: Data, name: str = "mask") -> tuple[np.ndarray,
         found, rest = table[stored], stored[~known[stored]]
     values, counts = np.unique(rest, return_counts=True)
     return found, {str(value): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def listed(unknown: Mapping[str, int]) -> str:
+    """Values without a meaning in one short line: photographs as masks would have a million."""
+    if len(unknown) <= _SHOWN:
+        return " ".join(unknown)
+    commonest = sorted(unknown, key=lambda value: -unknown[value])[:_SHOWN]
+    return f"{' '.join(commonest)} and {len(unknown) - _SHOWN:,} more"
 
 
 def explained(unknown: Mapping[str, int], data: Data) -> str:

@@ -1,6 +1,8 @@
-"""Exact sums over the pixels of an image, from which means and deviations follow without rounding."""
+"""Exact sums over the pixels of an image, from which means and deviations follow without rounding.
 
-import cv2
+OpenCV is imported where it is used: a served model needs none.
+"""
+
 import numpy as np
 
 
@@ -9,6 +11,8 @@ def moments(pixels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
 
     OpenCV measures in one pass; its doubles are near enough to the integers that they stand for to be rounded to them.
     """
+    import cv2
+
     count = pixels.shape[0] * pixels.shape[1]
     mean, deviation = (part[:, 0] for part in cv2.meanStdDev(pixels))
     sums, squares = mean * count, (deviation**2 + mean**2) * count
@@ -17,6 +21,8 @@ def moments(pixels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
 
 def histogram(ids: np.ndarray) -> np.ndarray:
     """How often each value stands in (H, W) uint8: (256,) int64. In strips, as OpenCV counts in float32."""
+    import cv2
+
     total = np.zeros(256, np.int64)
     rows = max(1, 2**24 // max(1, ids.shape[1]))
     for start in range(0, len(ids), rows):

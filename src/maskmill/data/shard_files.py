@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 from tqdm import tqdm
 
 from maskmill import files
@@ -102,7 +103,8 @@ def damaged(folder: Path, names: list[str], cache: Path | None) -> list[str]:
         kept = {
             str((folder / name).resolve()): list(stamps[name]) for name in sorted(right) if settled(stamps[name], now)
         }
-        files.write_json(memory, kept)
+        with FileLock(memory.with_suffix(".lock")):  # trainings that start together
+            files.write_json(memory, kept)
     return [name for name in names if name not in right]
 
 

@@ -16,22 +16,24 @@ _FOLD = re.compile(r"fold(\d+)")
 _SHOWN = 10
 
 
-def assign(manifest: pd.DataFrame, pairs: pd.DataFrame, frozen: Path, splits: Splits) -> tuple[pd.DataFrame, list[str]]:
+def assign(
+    manifest: pd.DataFrame, pairs: pd.DataFrame, frozen: Path, splits: Splits
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give each pair its `split` and `fold` (-1 where there are no folds).
 
     The split that the source gives, where `splits.given` says so; else the one that data/splits.csv names for its
     group, else a new one: copies of one image (`pairs`: columns a, b) stay together, images and classes are divided by
     the wanted shares. Of neighbours in two of these splits, within `splits.guard` places of a sequence, one is left out
     (split ""), of train rather than of val, of val rather than of test.
-    Returns: the manifest with these columns, and the groups that data/splits.csv did not name.
+    Returns: the manifest with these columns, and for every group what data/splits.csv would call its split; nothing
+    where the source gives it.
     Raises: MaskmillError for a malformed file, an empty split, or too few groups.
     """
     if splits.given:
-        table, new = _given(manifest), []
+        table, names = _given(manifest), {}
     else:
         known = read(frozen)
         table = manifest.assign(fold=-1)
-        new = sorted(set(table["group"]) - known.keys())
         unit = _units(table, pairs)
         table["split"] = table["group"].map(_split_of_groups(table, unit, known, frozen, splits))
         if splits.folds is not None:
@@ -39,9 +41,11 @@ def assign(manifest: pd.DataFrame, pairs: pd.DataFrame, frozen: Path, splits: Sp
             table["split"] = np.where(
                 table["fold"] < 0, table["split"], np.where(table["fold"] == splits.fold, "val", "train")
             )
+        called = np.where(table["fold"] < 0, table["split"], "fold" + table["fold"].astype(str))
+        names = dict(zip(table["group"], called, strict=True))
         table = _guarded(table, splits.guard)
     _check_filled(table, frozen, splits)
-    return table, new
+    return table, names
 
 
 def read(path: Path) -> dict[str, str]:
@@ -66,14 +70,9 @@ def read(path: Path) -> dict[str, str]:
     return dict(zip(table["group"], table["split"], strict=True))
 
 
-def to_freeze(table: pd.DataFrame, frozen: Path, splits: Splits) -> pd.DataFrame:
+def to_freeze(names: Mapping[str, str], frozen: Path) -> pd.DataFrame:
     """group, split: what data/splits.csv would hold to keep this division; also groups that are away at the moment."""
-    known = read(frozen)
-    if not splits.given:
-        placed = table[table["split"] != ""].drop_duplicates("group")
-        names = np.where(placed["fold"] < 0, placed["split"], "fold" + placed["fold"].astype(str))
-        known |= dict(zip(placed["group"], names, strict=True))
-    return pd.DataFrame(sorted(known.items()), columns=["group", "split"])
+    return pd.DataFrame(sorted({**read(frozen), **names}.items()), columns=["group", "split"])
 
 
 def _given(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -132,26 +131,26 @@ def _amounts(table: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
 def _folds(table: pd.DataFrame, unit: Mapping[str, str], known: Mapping[str, str], splits: Splits) -> pd.Series:
     """The fold of each image that is not of test; frozen ones stay."""
     assert splits.folds is not None
-    frozen = {unit[group]: int(found[1]) for group, split in known.items() if group in unit
+    frozen = {group: int(found[1]) for group, split in known.items() if group in unit
               if (found := _FOLD.fullmatch(split))}  # fmt: skip
-    if too_high := sorted(name for name, fold in frozen.items() if fold >= splits.folds):
+    if too_high := sorted(group for group, fold in frozen.items() if fold >= splits.folds):
         raise MaskmillError(
             f"data/splits.csv: groups {too_high} are frozen in a fold above fold{splits.folds - 1}; set splits.folds "
             "in params.yaml higher, or take these lines out"
         )
-    names = table["group"].map(unit)
-    rest = table[(table["split"] != "test") | names.isin(frozen.keys())]
-    units = names[rest.index]
+    rest = table[table["split"] != "test"]
+    units = rest["group"].map(unit)
     if units.nunique() < splits.folds:
         raise MaskmillError(
             f"params.yaml: splits.folds: {splits.folds} folds of {units.nunique()} groups; at most as many folds as "
             "groups that do not test"
         )
-    fold_of = frozen if frozen else _stratified(rest, units, splits)
+    fold_of = {unit[group]: fold for group, fold in frozen.items()} or _stratified(rest, units, splits)
     for name in sorted(set(units) - fold_of.keys()):  # new beside frozen ones: to the smallest fold
         sizes = units.map(fold_of).value_counts().reindex(range(splits.folds), fill_value=0)
         fold_of[name] = int(sizes.idxmin())
-    return names.map(fold_of).where(table.index.isin(rest.index)).fillna(-1).astype(int)
+    folds = rest["group"].map(frozen).fillna(units.map(fold_of))  # what is frozen stays, also where copies tie it
+    return folds.reindex(table.index).fillna(-1).astype(int)
 
 
 def _stratified(rest: pd.DataFrame, units: pd.Series, splits: Splits) -> dict[str, int]:

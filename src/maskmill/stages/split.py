@@ -18,7 +18,7 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     """
     prepared, reports, frozen = Path(paths.prepared), Path(paths.reports), Path(paths.splits)
     pairs, note = duplicates.read(prepared / "duplicates.json")
-    table, new = assignment.assign(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
+    table, names = assignment.assign(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
     leaks = leakage.find(table, pairs, splits)
     table["clean"] = leakage.clean(table, leaks)
     contents = data_page.Contents(
@@ -32,12 +32,12 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     with data_page.shown(contents, reports):
         leakage.stop(leaks, splits.given, frozen)
     packing.pack(prepared / "shards", table, data, cache=Path(paths.state) / "verified")
-    files.write_text(prepared / "splits.csv", assignment.to_freeze(table, frozen, splits).to_csv(index=False))
+    files.write_text(prepared / "splits.csv", assignment.to_freeze(names, frozen).to_csv(index=False))
     manifest.write(prepared / "manifest.parquet", table)
     files.write_json(reports / "leakage.json", [asdict(leak) for leak in leaks])
     files.write_text(reports / data_page.PAGE, data_page.render(contents))
     print("split: " + ", ".join(f"{name} {(table['split'] == name).sum()}" for name in SPLITS))
     if left_out := int((table["split"] == "").sum()):
         print(f"split: {left_out} images are left out, as neighbours of another split (splits.guard)")
-    if new:
+    if new := names.keys() - assignment.read(frozen).keys():
         print(f"split: {len(new)} groups were not in {frozen}; freeze: cp {prepared}/splits.csv {frozen}")

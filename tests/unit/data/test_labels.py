@@ -83,7 +83,7 @@ def test_a_file_with_unknown_values_is_named_with_the_first_of_them_and_the_way_
     with pytest.raises(DecodeError) as raised:
         labels.read(tmp_path / "m.png", table({0: "disc", 255: "bar"}))
     assert str(raised.value) == (
-        f"{tmp_path}/m.png: values without a meaning: 9 (2 px), 4 (1 px), 5 (1 px), 6 (1 px), 7 (1 px), and 1 more; "
+        f"{tmp_path}/m.png: values without a meaning: 9 (2 px), 4 (1 px), 5 (1 px), 6 (1 px), 7 (1 px), 8 (1 px); "
         "allowed are 0, 255; add them to data.values in params.yaml (value: class, or value: ignore), or mend the mask"
     )
 

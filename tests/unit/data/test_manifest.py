@@ -7,10 +7,12 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from maskmill.data import decode, describe, duplicates, manifest, stamps
+from maskmill.data.preprocessing import Preprocessing
 
 COLUMNS = {
     "id", "image", "mask", "group", "sequence", "order", "given_split", "format", "height", "width", "channels",
@@ -370,3 +372,18 @@ def test_a_file_of_the_same_moment_is_not_taken_for_settled():
     assert stamps.settled((1, now - second, now - second, 1), now)
     assert not stamps.settled((1, now - second, now, 1), now)  # as a clock of 10 ms steps would give it
     assert not stamps.settled((1, now + second, now - second, 1), now)
+
+
+def test_an_image_of_many_bands_is_described(source, data):
+    bands = np.random.default_rng(0).integers(0, 256, (70, 90, 5), np.uint8)
+    source.add("a", mask=np.zeros((70, 90), np.uint8))
+    path = source.path("image", "a")
+    tifffile.imwrite(path, bands, photometric="minisblack", planarconfig="contig")
+    decoding = data.decoding.model_copy(update={"bands": (5, 4, 3, 2, 1)})
+    of_bands = data.model_copy(update={"in_channels": 5, "decoding": decoding})
+    table, thumbnails = manifest.build(source.index, of_bands, None)
+    assert table.loc[0, ["channels", "format", "error"]].tolist() == [5, "TIFF", None]
+    assert table.loc[0, "mean"] == pytest.approx(bands.mean())
+    assert table.loc[0, "std"] == pytest.approx(bands.std())
+    assert thumbnails[0].std() > 0
+    assert Preprocessing.fit([bands]).std == pytest.approx(bands.std(axis=(0, 1)) / 255)

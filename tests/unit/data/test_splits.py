@@ -27,7 +27,15 @@ NO_COPIES = pd.DataFrame(columns=["a", "b"])
 
 
 def assign(manifest, frozen, settings, copies=NO_COPIES):
-    return splits.assign(manifest, copies, frozen, settings)
+    """The table, and the groups that the frozen file does not name."""
+    assigned, names = splits.assign(manifest, copies, frozen, settings)
+    return assigned, sorted(names.keys() - splits.read(frozen).keys())
+
+
+def freeze(manifest, frozen, settings):
+    """The text that would keep this division."""
+    _, names = splits.assign(manifest, NO_COPIES, frozen, settings)
+    return splits.to_freeze(names, frozen).to_csv(index=False)
 
 
 @pytest.fixture
@@ -213,7 +221,7 @@ def test_each_fold_validates_once_and_test_is_in_none(tmp_path):
 
 def test_frozen_folds_stay_when_groups_come(frozen, tmp_path):
     first, _ = folds(4, 0, tmp_path / "none.csv")
-    path = frozen(splits.to_freeze(first, tmp_path / "none.csv", shares(folds=4)).to_csv(index=False))
+    path = frozen(freeze(table({f"g{i}": 2 for i in range(20)}), tmp_path / "none.csv", shares(folds=4)))
     more, new = folds(4, 0, path, table({f"g{i}": 2 for i in range(24)}))
     assert sorted(new) == ["g20", "g21", "g22", "g23"]
     before, after = (dict(zip(t["group"], t["fold"], strict=True)) for t in (first, more))
@@ -240,3 +248,20 @@ def test_a_rare_class_is_spread_over_the_folds(tmp_path):
 def test_folds_that_cannot_be_say_why(frozen, text, settings, said):
     with pytest.raises(MaskmillError, match=re.escape(said)):
         assign(table({f"g{i}": 2 for i in range(20)}), frozen(text), settings)
+
+
+def test_with_folds_a_frozen_test_group_stays_and_its_copy_does_not_move_it(frozen):
+    path = frozen("group,split\ng0,test\ng5,fold2\n")
+    copies = pd.DataFrame({"a": ["g00"], "b": ["g50"]})
+    assigned, _ = assign(table({f"g{i}": 2 for i in range(20)}), path, shares(folds=4, fold=2), copies)
+    assert by_group(assigned)["g0"] == "test"  # the leakage gate tells of the copy
+    assert by_group(assigned)["g5"] == "val"
+
+
+def test_a_frozen_division_comes_out_again_though_the_guard_left_groups_out(frozen, tmp_path):
+    manifest = table({f"g{i:02d}": 1 for i in range(60)}).assign(sequence="video", order=range(60))
+    first, _ = assign(manifest, tmp_path / "none.csv", shares(guard=2))
+    assert (first["split"] == "").any()
+    again, new = assign(manifest, frozen(freeze(manifest, tmp_path / "none.csv", shares(guard=2))), shares(guard=2))
+    assert again["split"].tolist() == first["split"].tolist()
+    assert new == []

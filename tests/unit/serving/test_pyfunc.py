@@ -1,4 +1,6 @@
 import base64
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -117,3 +119,14 @@ def test_requirements_pin_releases_that_an_index_has():
 
 def test_requirements_name_what_the_decoder_and_the_card_import():
     assert {"imagecodecs", "pillow", "ruamel.yaml"} <= {line.split("==")[0] for line in serving.requirements()}
+
+
+def test_a_served_model_needs_no_library_beside_its_requirements():
+    code = (
+        "import sys\n"
+        "for name in ('cv2', 'pyarrow', 'sklearn', 'great_expectations', 'albumentations', 'dvc'):\n"
+        "    sys.modules[name] = None\n"
+        "import maskmill.inference.predict, maskmill.serving.scoring\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

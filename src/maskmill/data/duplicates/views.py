@@ -22,13 +22,12 @@ LOWEST = np.argsort(_FREQUENCY.ravel(), kind="stable")[1:]  # without the mean
 
 def grey(pixels: np.ndarray, side: int) -> np.ndarray:
     """(H, W, C) uint8 -> (side, side) uint8: the mean of each area, as luma (ITU-R 601) where there are 3 channels."""
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    elif pixels.ndim == 3 and pixels.shape[2] > 1:  # OpenCV resizes at most four
+        pixels = np.rint(pixels.mean(axis=2, dtype=np.float32)).astype(np.uint8)
     shrinks = min(pixels.shape[:2]) >= side
-    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    if small.ndim == 2:
-        return np.asarray(small)
-    if small.shape[2] == 3:
-        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-    return np.asarray(np.rint(small.mean(axis=2)), np.uint8)
+    return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
 
 
 def coefficients(patches: np.ndarray) -> np.ndarray:
