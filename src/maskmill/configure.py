@@ -21,22 +21,10 @@ def changed(values: Mapping[str, Any], path: Path = PARAMS) -> tuple[str, Params
 
     Raises: MaskmillError for a key that is not there, or settings that are wrong together.
     """
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 10 * _WIDE
-    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, YAMLError):
-        config.read_yaml(path)  # says it
-        raise
+    yaml = _yaml()
+    document = _load(yaml, path)
     for key, value in values.items():
-        *sections, last = key.split(".")
-        section = document
-        for name in sections:
-            section = section.get(name) if isinstance(section, Mapping) else None
-        if not isinstance(section, CommentedMap) or last not in section:
-            raise MaskmillError(f"{path}: {key} is not there; get the file back with `git checkout {path}`")
+        section, last = _place(document, key, path)
         if _plain(section[last]) != value:
             section[last] = _node(value)
     buffer = io.StringIO()
@@ -49,6 +37,52 @@ def change(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
     text, params = changed(values, path)
     files.write_text(path, text)
     return params
+
+
+def differences(values: Mapping[str, Any], path: Path = PARAMS) -> list[str]:
+    """The settings that `values` change, a line each: "data.title: cells -> walls"."""
+    document = _load(_yaml(), path)
+    told = []
+    for key, value in values.items():
+        section, last = _place(document, key, path)
+        if (before := _plain(section[last])) != value:
+            told.append(f"{key}: {_line(before)} -> {_line(value)}")
+    return told
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 10 * _WIDE
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
+    return yaml
+
+
+def _load(yaml: YAML, path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, YAMLError):
+        config.read_yaml(path)  # says it
+        raise
+
+
+def _place(document: Any, key: str, path: Path) -> tuple[CommentedMap, str]:
+    """The table that a setting stands in, and its name there."""
+    *sections, last = key.split(".")
+    section = document
+    for name in sections:
+        section = section.get(name) if isinstance(section, Mapping) else None
+    if not isinstance(section, CommentedMap) or last not in section:
+        raise MaskmillError(f"{path}: {key} is not there; get the file back with `git checkout {path}`")
+    return section, last
+
+
+def _line(value: Any) -> str:
+    """The value as params.yaml would have it, in one line."""
+    yaml, buffer = _yaml(), io.StringIO()
+    yaml.width = 1_000_000
+    yaml.dump({"value": _node(value)}, buffer)
+    return buffer.getvalue().removeprefix("value:").strip()
 
 
 def _plain(value: Any) -> Any:

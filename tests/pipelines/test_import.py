@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskmill import config, files
+from maskmill import config, configure, files
 from maskmill.data import decode
 from tests.pipelines.conftest import Workspace, clone
 
@@ -73,7 +73,49 @@ def test_a_folder_becomes_the_data_in_one_command(workspace: Workspace, tmp_path
     again = bring(workspace, folder, "--classes", "wall,lumen")  # the same files: only the settings change
     assert again.returncode == 0, again.stderr
     assert params(workspace).data.classes == ("wall", "lumen")
+    assert "changed     data.classes: [wall, cell] -> [wall, lumen]\n" in again.stdout
+    assert "icbm152" in (workspace.root / "params.yaml.bak").read_text()
+    assert "cell-walls" in (workspace.root / "params.yaml.bak2").read_text()
     assert not (workspace.root / ".maskmill/replaced").exists()
+
+
+HAND_MADE = {
+    "data.title": "Lesions",
+    "data.classes": ["background", "lesion"],
+    "data.values": {0: "background", 255: "lesion"},
+    "data.colours": {"background": "#000000", "lesion": "#FF00FF"},
+    "augmentation.preset": "medical",
+    "augmentation.crop_px": [512, 512],
+    "selection.minimum": 0.6,
+    "gate.minimum": {"dice_foreground": 0.93},
+}
+
+
+def test_the_same_data_leave_settings_made_by_hand_alone_and_others_leave_a_copy(workspace: Workspace, tmp_path: Path):
+    folder, file = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)]), workspace.root / "params.yaml"
+    assert bring(workspace, folder).returncode == 0
+    assert (workspace.root / "params.yaml.bak").exists()
+    made = configure.change(HAND_MADE, file)
+    text = file.read_text()
+    again = bring(workspace, folder)
+    assert again.returncode == 0, again.stderr
+    assert file.read_text() == text
+    assert "as before   source and stored values: in params.yaml, names and colours of classes, crops, " in again.stdout
+    assert "changed" not in again.stdout
+    assert (
+        "warning     3 images are padded to a crop of 512 x 512 px (augmentation.crop_px), far larger" in again.stdout
+    )
+    named = bring(workspace, folder, "--title", "Spots", "--background", "none")
+    assert "changed     data.title: Lesions -> Spots\nchanged     data.background: background -> null" in named.stdout
+    wanted = made.data.model_copy(update={"title": "Spots", "background": None})
+    assert params(workspace) == made.model_copy(update={"data": wanted})
+    assert (workspace.root / "params.yaml.bak2").read_text() == text
+    others = draw(tmp_path / "roads", [f"{{}}/{name}" for name in "abc"], first=7)
+    replaced = bring(workspace, others, "--replace")
+    assert "as before" not in replaced.stdout
+    assert "changed     gate.minimum: {dice_foreground: 0.93} -> {dice_foreground: 0.5}" in replaced.stdout
+    assert (params(workspace).data.title, params(workspace).tracking.model) == ("roads", "roads")
+    assert not workspace.run("git", "status", "--short", "--", "*.bak*").stdout
 
 
 def test_a_given_split_that_tears_a_group_is_told_and_the_void_ignored(workspace: Workspace, tmp_path: Path):
@@ -210,7 +252,7 @@ def test_data_that_dvc_brings_from_elsewhere_stay_so_until_they_are_replaced(wor
 def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace, tmp_path: Path):
     folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)])
     for module, name, calls in (("shutil", "copy2", 3), ("files", "write_text", 1), ("files", "write_text", 2),
-                                ("files", "write_text", 3), ("placing", "version", 1)):  # fmt: skip
+                                ("files", "write_text", 2), ("placing", "version", 1)):  # fmt: skip
         code = KILLED.format(module=module, name=name, calls=calls, folder=str(folder))
         done = workspace.run(sys.executable, "-c", code)
         assert done.returncode == 9, (module, name, calls, done.stderr)
@@ -232,12 +274,18 @@ def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace
         ("cells", ("--groups", "x(?P<group>.)"), "does not match '0', '1', '2'"),
         ("cells", ("--name", "a b"), "tracking.model: got 'a b'"),
         ("cells", ("--classes", "a,a"), "names a class twice"),
+        ("splits", (), "data/splits.csv: columns ['who', 'where']; needed are group,split"),
     ],
 )
 def test_a_refused_import_changes_nothing(refusing: Workspace, folder: str, options: tuple[str, ...], said: str):
     if folder == "data":
         draw(refusing.root / "data", [f"{{}}/{i}" for i in range(3)])
-    done = bring(refusing, folder, *options)
+    frozen = refusing.root / "data/splits.csv"
+    text = frozen.read_text()
+    if folder == "splits":
+        frozen.write_text("who,where\n")
+    done = bring(refusing, "cells" if folder == "splits" else folder, *options)
+    frozen.write_text(text)
     if folder == "data":
         for kind in ("images", "masks"):
             shutil.rmtree(refusing.root / "data" / kind)

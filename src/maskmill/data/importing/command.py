@@ -1,7 +1,7 @@
 """`maskmill data import DIR`: guess, say, write the settings, bring the files under DVC."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from maskmill import config, files, repository
 from maskmill.config import IGNORE, PARAMS, Paths
+from maskmill.data import splits
 from maskmill.data.importing import placing
 from maskmill.data.importing import plan as planning
 from maskmill.data.importing.plan import Plan, Wishes
@@ -29,13 +30,13 @@ def run(folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = Fal
     repository.check_inside(paths.versioned)
     if not folder.is_dir():
         raise MaskmillError(f"{folder}: no such folder; name the one that holds the images and masks")
-    plan = planning.make(folder, wishes, params)
+    plan, frozen = planning.make(folder, wishes, params), splits.read(Path(paths.splits))
     tell(plan, say)
     if copied := placing.check_free(folder, target, plan.files, replace=replace):
         moved = placing.copy(folder, target, plan.files, Path(paths.state) / "replaced", link=link)
         if moved:
             say(f"kept        what stood in {target} is in {moved}; delete it when nobody needs it")
-    _write_settings(plan, paths, say)
+    _write_settings(plan, frozen, paths, say)
     elsewhere = placing.follows(target)
     if elsewhere and not copied:
         say(f"versioned   by DVC already, which brings {target} from {elsewhere}")
@@ -49,11 +50,11 @@ def tell(plan: Plan, say: Say) -> None:
     """What was found and guessed, a line each, with the setting that changes it."""
     pairs, settings, found = plan.pairs, plan.settings, plan.contents
     say(f"found       {plan.layout.told}: {len(pairs)} pairs (data/source.yaml)")
-    splits = {name: sum(pair.split == name for pair in pairs) for name in config.SPLITS}
+    given = {name: sum(pair.split == name for pair in pairs) for name in config.SPLITS}
     if settings["splits.given"]:
-        say(f"split       given: {', '.join(f'{name} {count}' for name, count in splits.items())} (splits.given)")
-    elif any(splits.values()):
-        lacking = ", ".join(name for name, count in splits.items() if not count)
+        say(f"split       given: {', '.join(f'{name} {count}' for name, count in given.items())} (splits.given)")
+    elif any(given.values()):
+        lacking = ", ".join(name for name, count in given.items() if not count)
         say(f"split       new, by maskmill: the source gives no {lacking} (splits)")
     total = sum(found.values.values())
     ids = dict(enumerate(plan.meaning.classes))
@@ -68,9 +69,13 @@ def tell(plan: Plan, say: Say) -> None:
     trained = f"crops of {crop[1]} x {crop[0]}" if crop else "whole images"
     say(f"images      {colour} (data.in_channels), {sizes}{more} px; trained on {trained} (augmentation.crop_px)")
     say(f"groups      {_groups(plan)} (data/source.yaml)")
-    primary = settings["evaluation.primary"]
-    least = settings["gate.minimum"][primary]
-    say(f"model       {settings['tracking.model']} (tracking.model), promoted from {primary} {least} on (gate.minimum)")
+    least = ", ".join(f"{metric} {value}" for metric, value in settings["gate.minimum"].items()) or "any score"
+    say(f"model       {settings['tracking.model']} (tracking.model), promoted from {least} on (gate.minimum)")
+    if plan.again:
+        say(
+            f"as before   source and stored values: in {PARAMS}, names and colours of classes, crops, gate, selection "
+            "and model stay, but for what an option asked for"
+        )
     for line in warnings(plan):
         say(f"warning     {line}")
 
@@ -96,12 +101,23 @@ def warnings(plan: Plan) -> list[str]:
         )
     if plan.contents.broken:
         told.append(f"{len(plan.contents.broken)} files cannot be read: {_first(plan.contents.broken)}")
-    for key, named in plan.contents.needs.items():
-        told.append(f"{len(named)} images need data.decoding.{key} in params.yaml: {_first(named)}")
+    for reason, named in plan.contents.refused(plan.settings["data.in_channels"], plan.decoding).items():
+        told.append(f"{len(named)} images will be refused: {_first(named)}: {reason}")
+    told += _of_crops(plan)
     groups = len({pair.group for pair in pairs})
     if groups < len(config.SPLITS) and not plan.settings["splits.given"]:
         told.append(f"{groups} groups cannot fill train, val and test; give --groups, or `blocks` in data/source.yaml")
     return told
+
+
+def _of_crops(plan: Plan) -> list[str]:
+    crop, found = plan.settings["augmentation.crop_px"], plan.contents
+    if crop is None:
+        several = f"images have {len(found.sizes)} sizes and augmentation.crop_px is null: set [height, width] there"
+        return [several] if len(found.sizes) > 1 else []
+    small = found.smaller(min(crop) / 2)
+    wide = f"{crop[1]} x {crop[0]} px (augmentation.crop_px)"
+    return [f"{len(small)} images are padded to a crop of {wide}, far larger: {_first(small)}"] if small else []
 
 
 def _groups(plan: Plan) -> str:
@@ -118,15 +134,23 @@ def _first(named: Sequence[Any]) -> str:
     return ", ".join(map(str, named[:_SHOWN])) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
 
 
-def _write_settings(plan: Plan, paths: Paths, say: Say) -> None:
+def _write_settings(plan: Plan, frozen: Mapping[str, str], paths: Paths, say: Say) -> None:
     buffer = io.StringIO()
     YAML().dump(plan.layout.config, buffer)
-    source, text = Path(paths.source_config), _HEAD + buffer.getvalue()
-    if source.exists() and source.read_text(encoding="utf-8") != text:
-        say(f"kept        {source} of before as {_copied(source)}")
-    files.write_text(source, text)
-    files.write_text(PARAMS, plan.params_yaml)
-    _free_splits({pair.group for pair in plan.pairs}, Path(paths.splits), say)
+    if plan.changes:
+        _write(PARAMS, plan.params_yaml, say)
+    for change in plan.changes:
+        say(f"changed     {change}")
+    # after params.yaml: the next import takes those settings for this source's own once the source is written
+    _write(Path(paths.source_config), _HEAD + buffer.getvalue(), say)
+    _free_splits(frozen, {pair.group for pair in plan.pairs}, Path(paths.splits), say)
+
+
+def _write(path: Path, text: str, say: Say) -> None:
+    """Write it, and keep what stood there before where that was another text."""
+    if path.exists() and path.read_bytes() != text.encode():
+        say(f"kept        {path} of before as {_copied(path)}")
+    files.write_text(path, text)
 
 
 def _copied(path: Path) -> Path:
@@ -135,14 +159,11 @@ def _copied(path: Path) -> Path:
     return kept
 
 
-def _free_splits(groups: set[str], path: Path, say: Say) -> None:
+def _free_splits(frozen: Mapping[str, str], groups: set[str], path: Path, say: Say) -> None:
     """Start data/splits.csv anew where it names none of the groups: it is of other data."""
-    from maskmill.data import splits
-
-    named = splits.read(path)
-    if named and not named.keys() & groups:
-        say(f"kept        {path} of before as {_copied(path)}")
-    elif named:
-        say(f"kept        {path}: it names {len(named.keys() & groups)} of the {len(groups)} groups, whose splits stay")
-        return
-    files.write_text(path, "group,split\n")
+    if frozen.keys() & groups:
+        say(
+            f"kept        {path}: it names {len(frozen.keys() & groups)} of the {len(groups)} groups, whose splits stay"
+        )
+    else:
+        _write(path, "group,split\n", say)

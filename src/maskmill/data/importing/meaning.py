@@ -65,7 +65,7 @@ def guess(
             f"masks hold {_listed(values)}: {len(classes)} classes; from 2 to {MAX_CLASSES} can be learnt. Are they "
             "masks, saved without loss? --classes A,B names the classes in order of their values"
         )
-    return Meaning(classes, _background(classes, background), None if _is_plain(table, classes) else table)
+    return Meaning(classes, choose_background(classes, background), None if _is_plain(table, classes) else table)
 
 
 def _by_order(
@@ -108,7 +108,11 @@ def _is_plain(table: Mapping[Value, str], classes: list[str]) -> bool:
     return ids == dict(enumerate(classes)) and ignored in ([], [IGNORE_INDEX])
 
 
-def _background(classes: Sequence[str], wanted: str | None) -> str | None:
+def choose_background(classes: Sequence[str], wanted: str | None) -> str | None:
+    """The class that no foreground score counts: the wanted one ("none" for none), or one that is called so.
+
+    Raises: MaskmillError where the wanted one is no class.
+    """
     if wanted == "none":
         return None
     if wanted is None:

@@ -1,6 +1,7 @@
 """All that an import will write, guessed and checked before anything is written."""
 
 import re
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from maskmill import config, configure
-from maskmill.config import SPLITS, Data, Params
+from maskmill.config import SPLITS, Data, Decoding, Params
 from maskmill.data import datasets, decode
 from maskmill.data.datasets import Pair, coco
-from maskmill.data.importing import contents, grouping, layouts, meaning, palette
+from maskmill.data.importing import contents, grouping, kept, layouts, meaning, palette
 from maskmill.data.importing.contents import Contents
 from maskmill.data.importing.layouts import Layout
 from maskmill.data.importing.meaning import Meaning, Value
@@ -44,7 +45,10 @@ class Plan:
     contents: Contents
     meaning: Meaning
     settings: dict[str, Any]  # key of params.yaml -> value
+    decoding: Decoding  # as the settings will have it
     params_yaml: str
+    changes: list[str]  # of params.yaml
+    again: bool  # the data are those of the import before, whose settings stay
 
     @property
     def files(self) -> list[Path]:
@@ -56,7 +60,8 @@ class Plan:
 def make(folder: Path, wishes: Wishes, params: Params) -> Plan:
     """The plan for the files of `folder`. Raises: MaskmillError for what cannot be used or guessed."""
     layout = layouts.recognise(folder)
-    data, named = _named(folder, layout, wishes, params.data)
+    before = kept.is_source(layout.config, folder, params)
+    data, named = _named(folder, layout, wishes, params.data, before)
     if (names_file := meaning.names_file(folder)) and layout.config["kind"] != "coco":
         layout = replace(layout, files=[*layout.files, names_file])
     if wishes.groups is not None:
@@ -64,20 +69,23 @@ def make(folder: Path, wishes: Wishes, params: Params) -> Plan:
     where = Path(params.paths.source_config)
     pairs = datasets.create(layout.config, folder, data, where)
     found = contents.read(pairs, data.decoding)
-    meant = (
-        Meaning(list(data.classes), data.background, None)
-        if layout.config["kind"] == "coco"
-        else meaning.guess(found.values, named, wishes.ignore, wishes.background)
-    )
+    if layout.config["kind"] == "coco":
+        meant, again = Meaning(list(data.classes), data.background, None), before and data == params.data
+    else:
+        meant, again = _meaning(folder, found, named, wishes, params, before)
     settings = _settings(folder, pairs, found, meant, wishes, params)
-    grouped = _group(layout, pairs, settings, folder, data, where)
+    if again:
+        asked = [key for key, wish in (("data.title", wishes.title), ("tracking.model", wishes.name)) if wish]
+        settings = kept.settings(params, found, meant, settings, asked)
+    decoding = kept.decoding_of(params, settings)
+    grouped = _group(layout, pairs, settings["data.in_channels"], folder, data, decoding, where)
     if grouped != layout.config:
         layout = replace(layout, config=grouped)
         pairs = datasets.create(grouped, folder, data, where)
     known = {pair.id for pair in pairs} | {pair.group for pair in pairs}
     settings["splits.allow_leaks"] = [name for name in params.splits.allow_leaks if name in known]
     text, _ = configure.changed(settings)
-    return Plan(layout, pairs, found, meant, settings, text)
+    return Plan(layout, pairs, found, meant, settings, decoding, text, configure.differences(settings), again)
 
 
 def torn(pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
@@ -90,7 +98,7 @@ def torn(pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
 
 
 def _named(
-    folder: Path, layout: Layout, wishes: Wishes, data: Data
+    folder: Path, layout: Layout, wishes: Wishes, data: Data, before: bool
 ) -> tuple[Data, Mapping[Value, str] | Sequence[str]]:
     """Settings to read the source with, and names of classes: the user's, those of a file, COCO's own."""
     if layout.config["kind"] != "coco":
@@ -105,6 +113,9 @@ def _named(
     categories: dict[int | str, str] = {}
     for path in layout.files:
         categories |= {entry["id"]: coco.class_name(str(entry["name"])) for entry in coco.read(path)["categories"]}
+    drawn_already = {*categories.values(), data.background} == set(data.classes) and data.values is None
+    if before and drawn_already and wishes.background in (None, "none", data.background):
+        return data, ()
     background = "background" if wishes.background in (None, "none") else wishes.background
     names = [background, *(name for _, name in sorted(categories.items(), key=lambda c: str(c[0]).zfill(9)))]
     classes = list(dict.fromkeys(names))
@@ -118,6 +129,33 @@ def _named(
     return config.Data.model_validate(data.model_dump() | drawn), ()
 
 
+def _meaning(
+    folder: Path,
+    found: Contents,
+    named: Mapping[Value, str] | Sequence[str],
+    wishes: Wishes,
+    params: Params,
+    before: bool,
+) -> tuple[Meaning, bool]:
+    """What the stored values mean, and whether they are those of the import before, whose names then stay."""
+    names_file = meaning.names_file(folder)
+    asked = (
+        bool(wishes.classes)
+        or wishes.ignore is not None
+        or kept.names_are_asked(params.data, names_file, folder, Path(params.paths.source))
+    )
+    if before and not asked and (stays := kept.meaning_of(params.data, found.values, wishes.background)):
+        return stays, True
+    guessed = meaning.guess(found.values, named, wishes.ignore, wishes.background)
+    if not before or not (stays := kept.renamed(params.data, guessed, None)):
+        return guessed, False
+    if not asked:
+        return kept.renamed(params.data, guessed, wishes.background) or guessed, True
+    if guessed.classes == stays.classes and wishes.background is None:
+        return replace(guessed, background=stays.background), True
+    return guessed, True
+
+
 def _settings(
     folder: Path, pairs: Sequence[Pair], found: Contents, meant: Meaning, wishes: Wishes, params: Params
 ) -> dict[str, Any]:
@@ -125,7 +163,6 @@ def _settings(
     primary = params.evaluation.primary
     if "/" in primary and primary.partition("/")[2] not in meant.classes:
         primary = "dice_foreground"
-    channels = found.in_channels
     return {
         "data.title": title,
         "data.classes": meant.classes,
@@ -133,8 +170,8 @@ def _settings(
         "data.ignore_index": meaning.IGNORE_INDEX,
         "data.values": meant.values,
         "data.colours": palette.colours(meant.classes, meant.background),
-        "data.in_channels": channels,
-        "data.decoding.bands": list(range(1, channels + 1)) if found.multi_band else None,
+        "data.in_channels": found.in_channels,
+        "data.decoding.bands": found.bands,
         "splits.given": {pair.split for pair in pairs} == set(SPLITS),
         "augmentation.crop_px": _crop(found),
         "augmentation.preset": "light",
@@ -146,18 +183,19 @@ def _settings(
 
 
 def _crop(found: Contents) -> list[int] | None:
-    """[height, width] of a training crop where images differ in size or are large, else None."""
-    if not found.sizes:
+    """[height, width] of a training crop where images differ in size or are large, else None.
+
+    It fits into half of the images at least; the recipe pads smaller ones.
+    """
+    if not found.sizes or (len(found.sizes) == 1 and max(next(iter(found.sizes))) <= _WHOLE_PX):
         return None
-    smallest, largest = min(min(size) for size in found.sizes), max(max(size) for size in found.sizes)
-    if len(found.sizes) == 1 and largest <= _WHOLE_PX:
-        return None
-    side = min(_CROP_PX, smallest // _STRIDE_PX * _STRIDE_PX) or smallest
+    middle = int(statistics.median_low(min(size) for size in found.sizes.elements()))
+    side = max(_STRIDE_PX, min(_CROP_PX, middle // _STRIDE_PX * _STRIDE_PX))
     return [side, side]
 
 
 def _group(
-    layout: Layout, pairs: Sequence[Pair], settings: Mapping[str, Any], folder: Path, data: Data, where: Path
+    layout: Layout, pairs: Sequence[Pair], channels: int, folder: Path, data: Data, decoding: Decoding, where: Path
 ) -> dict[str, Any]:
     """The source's settings with `groups` or `blocks`, where the names or the images show that they belong together."""
     given = layout.config
@@ -169,8 +207,6 @@ def _group(
     whole = [pair.image for pair in pairs if isinstance(pair.image, Path)]
     if any(pair.split for pair in pairs) or len(whole) < len(pairs):
         return given
-    channels, bands = settings["data.in_channels"], settings["data.decoding.bands"]
-    decoding = data.decoding.model_copy(update={"bands": bands and tuple(bands)})
     try:
         stack = grouping.is_stack(names, lambda place: contents.thumbnail(whole[place], channels, decoding))
     except decode.DecodeError:  # validate names it
