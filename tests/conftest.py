@@ -1,5 +1,6 @@
 """What all tests share: the settings of this repository, and settings and shards that no edit of params.yaml moves."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from maskmill import config
 from maskmill.data import decode, describe, packing, shards
 
 REPOSITORY = Path(__file__).parents[1]
+# A shell that starts the tests in the background has SIGINT ignored, and what the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -100,9 +100,10 @@ def test_a_second_clone_goes_on_where_the_first_stopped(first: Servers, tmp_path
         assert done.returncode == 0, done.stdout + done.stderr
         states = tasks(second)
         assert "unet: step" not in done.stderr + done.stdout
-        assert {states[name] for name in ("ingest", "validate", "split", "augment", "train@unet", "evaluate@unet")} <= {
+        assert {states[name] for name in ("ingest", "validate", "augment", "train@unet", "evaluate@unet")} <= {
             "Restored", "Cached",
         }  # fmt: skip
+        assert states["split"] == "Completed"  # what it adds to, DVC's cache of runs does not hold: it packs anew
         assert states["register again"] == "Completed"  # its registry was empty
         assert (second.root / "models/unet/model.safetensors").exists()
     finally:
@@ -113,7 +114,7 @@ def test_new_data_at_the_source_is_seen_and_only_what_depends_on_it_runs(first: 
     add_pair(first.elsewhere, 6)
     done = first.run(*FLOW)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (first.root / "data/raw/images/a6.png").exists()
+    assert "data/source/images/a6.png" in (first.root / "data/raw/index.csv").read_text()
     states = tasks(first)
     assert states["update data/source.dvc"] == states["train@unet"] == "Completed"
 
