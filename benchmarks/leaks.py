@@ -171,9 +171,8 @@ def made(count: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def propose(whole: np.ndarray) -> np.ndarray:
     """Likely pairs of whole images, as the search of duplicates makes them."""
-    every = np.arange(len(whole))
-    found = candidates.Index(whole).search(whole, every, np.zeros_like(every), near.LEAST_COSINE)
-    return candidates.best(found, near.PER_IMAGE)
+    found, _ = candidates.of_whole(whole, near.LEAST_COSINE, near.PER_IMAGE)
+    return candidates.best(found, near.PER_IMAGE)[0]
 
 
 def hashes(counts: list[int]) -> None:

@@ -113,27 +113,39 @@ def _groups(used: pd.DataFrame) -> Iterator[Leak]:
 
 def _neighbours(used: pd.DataFrame, guard: int) -> Iterator[Leak]:
     for name, rows in _torn(used, used["sequence"]):
-        near = neighbours(rows, guard) if name else []
-        split, group, ids = rows["split"], rows["group"], rows["id"]
-        torn = [
-            (i, j) if _earlier(split[i], split[j]) else (j, i)
-            for i, j in near
-            if split[i] != split[j] and (group[i] != group[j] or not group[i])
-        ]
+        ids = rows["id"]
+        torn = neighbours(rows, guard) if name else []
         if torn:
             tied = rows.loc[sorted({i for pair in torn for i in pair})]
             what = f"neighbours in sequence {name}, at most {guard} places apart (splits.guard)"
             yield _leak("neighbours", what, name, tied, [(ids[i], ids[j]) for i, j in torn])
 
 
-def neighbours(rows: pd.DataFrame, guard: int) -> list[tuple[int, int]]:
-    """Index pairs of rows of one sequence that are at most `guard` places apart; none where the guard is 0."""
+def neighbours(rows: pd.DataFrame, guard: int, within_groups: bool = False) -> list[tuple[int, int]]:
+    """Index pairs (earlier split, later split) of rows of one sequence at most `guard` places apart.
+
+    None where the guard is 0, none within a group unless asked for. Every row that has such a neighbour in another
+    split is paired with the nearest one there before it and after it, so that there are no more pairs than that.
+    """
     if not guard:
         return []
     ordered = rows.sort_values(["order", "id"])
-    places, index = ordered["order"].to_numpy(dtype=float), ordered.index.to_numpy()
-    ends = np.searchsorted(places, places + guard, side="right")
-    return [(int(index[i]), int(index[j])) for i, end in enumerate(ends) for j in range(i + 1, end)]
+    index, places = ordered.index.to_numpy(), ordered["order"].to_numpy(dtype=float)
+    splits, groups = ordered["split"].to_numpy(dtype=str), ordered["group"].to_numpy(dtype=str)
+    pairs: set[tuple[int, int]] = set()
+    for ascending in (True, False):
+        last: dict[str, list[int]] = {}  # of each split the last row, and the last of another group than that
+        for at in range(len(index)) if ascending else range(len(index) - 1, -1, -1):
+            for split in SPLITS:
+                other = next(
+                    (k for k in last.get(split, ()) if within_groups or not groups[at] or groups[k] != groups[at]), None
+                )
+                if split != splits[at] and other is not None and abs(places[at] - places[other]) <= guard:
+                    first, second = (other, at) if _earlier(split, splits[at]) else (at, other)
+                    pairs.add((first, second))
+            known = last.get(splits[at], [])
+            last[splits[at]] = [at, *[k for k in known if groups[k] != groups[at]][:1]]
+    return [(int(index[a]), int(index[b])) for a, b in sorted(pairs, key=sorted)]
 
 
 def _masks(used: pd.DataFrame, copy_of: pd.Series) -> Iterator[Leak]:

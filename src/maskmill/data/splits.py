@@ -176,10 +176,7 @@ def _guarded(table: pd.DataFrame, guard: int) -> pd.DataFrame:
     left_out = set()
     for _, rows in table[table["sequence"] != ""].groupby("sequence"):
         if rows["split"].nunique() > 1:
-            for pair in leakage.neighbours(rows, guard):
-                one, other = sorted(pair, key=lambda i: SPLITS.index(rows["split"][i]))
-                if rows["split"][one] != rows["split"][other]:
-                    left_out.add(one)
+            left_out |= {earlier for earlier, _ in leakage.neighbours(rows, guard, within_groups=True)}
     gone = table.index.isin(left_out)
     return table.assign(split=table["split"].mask(gone, ""), fold=table["fold"].mask(gone, -1))
 

@@ -28,6 +28,7 @@ PAGE, PROBLEMS = "data.html", "problems.html"  # in reports/
 _TILE_PX = 256  # longest side of a picture
 _PICTURES_BYTES = 4_000_000  # of text, on the whole page
 _SINGLES, _PAIRS, _LEAKS, _SAMPLES = 6, 4, 12, 12  # pictures per finding, pairs per finding, leaks with pictures
+_LEAKS_NAMED = 200  # on the page; reports/leakage.json names all
 _FILES = 100  # named per finding; reports/validation.json names all
 _ORDER = {"critical": 0, "warning": 1, "info": 2}
 _ADVICE = {
@@ -87,7 +88,8 @@ def render(contents: Contents) -> str:
         c=contents,
         facts=data_facts,
         told=[(finding, _ADVICE.get(finding.name, ""), drawn.of(finding)) for finding in told],
-        leaks=[(leak, drawn.leak(leak) if place < _LEAKS else []) for place, leak in enumerate(leaks)],
+        leaks=[(leak, drawn.leak(leak) if place < _LEAKS else []) for place, leak in enumerate(leaks[:_LEAKS_NAMED])],
+        leaks_found=len(leaks),
         open_leaks=sum(not leak.allowed for leak in leaks),
         samples=samples,
         files=_FILES,

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from maskmill.config import STRICT
 from maskmill.data import decode, pixels
 from maskmill.data.decode import DecodeError
-from maskmill.data.formats import jpeg
+from maskmill.data.formats import jpeg, tiff
 from tests.bad_inputs import build, good
 from tests.bad_inputs.build import encoded
 
@@ -348,3 +348,26 @@ def test_any_good_pair_comes_back_as_it_was_written(seed):
         np.testing.assert_array_equal(pixels, file.pixels)
         found = decode.header(file.content, file.decoding)
         assert (found.height, found.width) == file.shape[:2]
+
+
+def tiled(shape, side, **options):
+    return build.tiff(np.zeros(shape, np.uint16), tile=(side, side), compression="zlib", **options)
+
+
+def test_a_tiff_tile_much_larger_than_its_image_is_damage():
+    with pytest.raises(DecodeError) as raised:
+        decode.header(tiled((16, 16), 2048), STRICT)
+    assert (
+        "broken or unreadable: tiles of 2048 x 2048 px in an image of 16 x 16 px; a side larger than the image's may "
+        "have 1024 px" in str(raised.value)
+    )
+    assert decode.header(tiled((100, 100), 256), STRICT).width == 100, "as writers of one tile size do"
+
+
+@pytest.mark.parametrize(("planar", "pixel_bytes"), [("contig", 6), ("separate", 2)])
+def test_the_limits_are_held_against_the_bytes_of_a_tiff_tile(planar, pixel_bytes):
+    shape = (16, 16, 3) if planar == "contig" else (3, 16, 16)
+    asked = []
+    content = tiled(shape, 512, photometric="rgb", planarconfig=planar)
+    tiff.header(content, lambda *numbers: asked.append(numbers))
+    assert asked == [(16, 16, 6), (512, 512, pixel_bytes)]

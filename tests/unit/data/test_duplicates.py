@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from maskmill.data import duplicates
+from maskmill.data.duplicates import candidates, views
 
 HEIGHT, WIDTH = 144, 192
 BUDGET_S = 300.0
@@ -134,6 +135,48 @@ def test_a_small_thing_that_moved_makes_another_frame():
         frame[60:84, 30 * i + 20 : 30 * i + 44] = 0.8 * clouds(70)[60:84, 20:44] - 1
         frames[f"{i}"] = as_image(frame)
     assert found(find(frames)) == []
+
+
+def alike(count, copied):
+    """Frames of a still camera: one smooth scene, each with a texture of its own; some are there twice."""
+    shared = cv2.GaussianBlur(clouds(0, 128, 128), (0, 0), 8)
+    rng = np.random.default_rng(0)
+    frames = {f"{i:03d}": as_image(shared + 0.3 * rng.standard_normal((128, 128))) for i in range(count)}
+    return frames | {f"{name} copy": saved(frames[name], "JPEG", quality=85) for name in list(frames)[::copied]}
+
+
+def test_copies_are_found_among_many_look_alikes_and_what_was_not_compared_is_said():
+    images = alike(120, copied=30)
+    search = find(images)
+    assert found(search) == [(name.split()[0], name, "copy") for name in images if "copy" in name]
+    assert search.left_out == 124
+    assert search.note == (
+        "124 of 124 images look like many others, whole or in part, of which at most the 48 most alike were compared"
+    )
+
+
+@pytest.mark.parametrize("few", [0, 10_000], ids=["by tables", "each with each"])
+def test_copies_among_look_alikes_are_proposed_and_who_has_more_is_named(few, monkeypatch):
+    monkeypatch.setattr(candidates, "FEW", few)
+    monkeypatch.setattr(candidates, "PART", 100)
+    images = alike(300, copied=30)
+    thumbnails = np.stack([duplicates.thumbnail(pixels) for pixels in images.values()])
+    pairs, cut = candidates.of_whole(views.coefficients(thumbnails), 0.92, 3)
+    named = list(images)
+    proposed = {tuple(sorted((named[a], named[b]))) for a, b in zip(pairs["a"], pairs["b"], strict=True)}
+    assert {(name.split()[0], name) for name in images if "copy" in name} <= proposed
+    assert len(pairs) <= 3 * len(images)
+    assert len(cut) > 290
+
+
+def test_a_crowded_key_is_told():
+    one = np.random.default_rng(0).standard_normal((1, 64)).astype(np.float32)
+    same = np.repeat(one / np.linalg.norm(one), candidates.CROWDED + 1, axis=0)
+    found, crowded = candidates.Index(same).search(same[:2], np.arange(2), np.zeros(2, int), 0.92)
+    assert crowded.tolist() == [0, 1]
+    assert set(found["b"].tolist()) < set(range(len(same)))
+    few = candidates.Index(same[:-1]).search(same[:2], np.arange(2), np.zeros(2, int), 0.92)
+    assert few[1].tolist() == []
 
 
 def test_a_mirror_symmetric_picture_is_no_copy_of_its_like():

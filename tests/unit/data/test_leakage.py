@@ -129,6 +129,37 @@ def test_neighbours_in_two_groups_of_a_sequence_leak():
     assert leakage.find(rows, NO_PAIRS, settings(guard=1)) == leakage.find(rows, NO_PAIRS, settings(guard=0)) == []
 
 
+@given(st.data())
+def test_neighbours_reach_the_rows_that_every_pair_would_reach(data):
+    count = data.draw(st.integers(1, 12))
+    rows = pd.DataFrame({
+        "id": [f"p{i:02d}" for i in range(count)],
+        "split": [data.draw(st.sampled_from(["train", "val", "test"])) for _ in range(count)],
+        "group": [data.draw(st.sampled_from(["", "g", "h"])) for _ in range(count)],
+        "order": [data.draw(st.integers(0, 8)) for _ in range(count)],
+    })  # fmt: skip
+    for within in (True, False):
+        near = [
+            (a, b)
+            for a, b in product(rows.itertuples(), repeat=2)
+            if RANK[a.split] < RANK[b.split] and abs(a.order - b.order) <= 2
+            and (within or not a.group or a.group != b.group)
+        ]  # fmt: skip
+        found = leakage.neighbours(rows, 2, within_groups=within)
+        assert {a for a, _ in found} == {a.Index for a, _ in near}
+        assert {b for _, b in found} == {b.Index for _, b in near}
+        assert set(found) <= {(a.Index, b.Index) for a, b in near}
+
+
+def test_frames_that_all_stand_at_one_place_give_few_pairs():
+    rows = pd.DataFrame({
+        "id": [f"p{i}" for i in range(6000)], "split": ["train", "val", "test"] * 2000, "group": "", "order": 1,
+    })  # fmt: skip
+    found = leakage.neighbours(rows, 2)
+    assert len(found) <= 4 * len(rows)
+    assert {i for pair in found for i in pair} == set(rows.index)
+
+
 def test_images_of_no_group_are_no_group_but_may_be_neighbours():
     none = {"group": "", "sequence": "s"}
     rows = table(("a", "train", none), ("b", "val", none), ("c", "train", none | {"sequence": "t"}))

@@ -160,6 +160,17 @@ def test_a_large_data_set_makes_a_page_below_five_megabytes_and_reads_few_files(
     assert "and 99,900 more" in page
 
 
+def test_of_many_leaks_the_first_are_shown_and_the_others_counted(table, data, read):
+    leaks = [leak(allowed=True)] * 19_000 + [leak()] * 1000
+    page = data_page.render(Contents(data, table, [], read, leaks=leaks))
+    shown = part(page, "leaks")
+    assert shown.count('<div class="leak">') == shown.count("stops the line") == 200
+    assert "<p>19,800 more in reports/leakage.json.</p>" in shown
+    assert "<b>20,000</b><span>leaks over splits, 19,000 of them allowed</span>" in page
+    assert len(page) < 1_000_000
+    assert "more in reports" not in data_page.render(Contents(data, table, [], read, leaks=[leak()] * 200))
+
+
 def test_a_picture_that_does_not_fit_is_left_out_and_counted(table, data, read, monkeypatch):
     monkeypatch.setattr(data_page, "_PICTURES_BYTES", 3000)
     page = data_page.render(Contents(data, table, [finding()], read))

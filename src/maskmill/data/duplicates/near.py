@@ -56,8 +56,9 @@ class Near:
         whole = np.concatenate([views.coefficients(self.thumbnails[part]) for part in _parts(count)])
         inner = np.concatenate([self._turned(i, slice(1)) for i in range(count)])
         by_whole, by_inner = candidates.Index(whole), candidates.Index(inner)
-        cut = [by_whole.search(whole, np.arange(count), np.zeros(count, int), LEAST_COSINE)]
-        turned = []
+        found, crowded = candidates.of_whole(whole, LEAST_COSINE, PER_IMAGE)
+        cut, partly = [found], set(crowded.tolist())
+        turned: list[np.ndarray] = []
         for part in _parts(count):
             if time.monotonic() > until:
                 self.left_out |= set(range(part.start, count))
@@ -67,12 +68,28 @@ class Near:
                 )
                 break
             images = range(part.start, part.stop)
-            cut.append(_search(by_whole, images, [views.windows(self.thumbnails[i]) for i in images], 0))
             squares = [self._turned(i, slice(1, None)) for i in images]
-            turned.append(_search(by_inner, images, squares, len(views.window_maps()) + 1))
-        likely = [candidates.best(np.concatenate(found), PER_IMAGE) for found in (cut, turned) if found]
+            for into, index, shown, first in (
+                (cut, by_whole, [views.windows(self.thumbnails[i]) for i in images], 0),
+                (turned, by_inner, squares, len(views.window_maps()) + 1),
+            ):
+                found, crowded = _search(index, images, shown, first)
+                into.append(found)
+                partly |= set(crowded.tolist())
+        likely, crowded = zip(
+            *(candidates.best(np.concatenate(of), PER_IMAGE) for of in (cut, turned) if of), strict=True
+        )
         proposals = np.concatenate(likely)
+        self._tell_partly(partly.union(*(images.tolist() for images in crowded)))
         return proposals[np.argsort(-proposals["cosine"], kind="stable")]
+
+    def _tell_partly(self, images: set[int]) -> None:
+        self.left_out |= images
+        if images:
+            self.notes.append(
+                f"{len(images)} of {len(self.thumbnails)} images look like many others, whole or in part, of which at "
+                f"most the {PER_IMAGE} most alike were compared"
+            )
 
     def _turned(self, i: int, angles: slice) -> np.ndarray:
         return views.turns(self.thumbnails[i], views.turn_maps(*self.sizes[i])[angles])
@@ -98,12 +115,15 @@ class Near:
         return min(a, b), max(a, b), _kind(moved @ np.linalg.inv(to_b)), score
 
 
-def _search(index: candidates.Index, images: range, shown: list[np.ndarray], first: int) -> np.ndarray:
-    """Likely pairs of so many images at once, whose views are numbered from `first` on."""
+def _search(
+    index: candidates.Index, images: range, shown: list[np.ndarray], first: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Likely pairs of so many images at once, whose views are numbered from `first` on; images with more of them."""
     counts = [len(views_of_one) for views_of_one in shown]
     view = first + np.concatenate([np.arange(count) for count in counts])
-    found = index.search(np.concatenate(shown), np.repeat(images, counts), view, LEAST_COSINE)
-    return candidates.best(found, PER_IMAGE)
+    found, crowded = index.search(np.concatenate(shown), np.repeat(images, counts), view, LEAST_COSINE)
+    chosen, cut = candidates.best(found, PER_IMAGE)
+    return chosen, np.union1d(crowded, cut)
 
 
 def _parts(count: int) -> Iterator[slice]:

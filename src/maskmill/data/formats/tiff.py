@@ -18,6 +18,7 @@ _WHITE_IS_0, _RGB, _PALETTE, _YCBCR = 0, 2, 3, 6
 _COLOURS = {0: (1, "grey"), 1: (1, "grey"), 2: (3, "rgb"), 3: (1, "rgb"), 5: (4, "cmyk"), 6: (3, "rgb")}
 _KINDS = {1: "uint", 2: "int", 3: "float"}
 _DEPTHS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32, 64), 2: (8, 16, 32, 64), 3: (16, 32, 64)}
+_TILE_PX = 1024  # writers of one tile size use up to this in small images, too
 _OVERVIEW = 1 | 4  # subfile types of a GeoTIFF's smaller copies and transparency masks, which are no pages of their own
 
 
@@ -57,7 +58,7 @@ def header(content: bytes, limits: Limits) -> Header:
     width, height = pages[0].value(256, 0), pages[0].value(257, 0)
     limits(width, height, max(1, pages[0].value(277, 1) * pages[0].value(258, 1) // 8))
     layout = _layout(pages[0])
-    limits(*layout.segment, 1)
+    limits(*layout.segment, max(1, (1 if layout.apart else layout.bands) * layout.bits // 8))
     needed = math.prod(layout.grid) * (layout.bands if layout.apart else 1)
     if len(layout.places) < needed or any(not n or at + n > len(content) for at, n in layout.places[:needed]):
         raise DamageError("cut off: strips or tiles are missing")
@@ -96,6 +97,11 @@ def _layout(page: ifd.Page) -> Layout:
     segment = (page.value(322, 0), page.value(323, 0)) if tiled else (width, min(height, page.value(278, height)))
     if min(segment) < 1 or (tiled and (segment[0] % 16 or segment[1] % 16)):
         raise DamageError(f"strips or tiles of {segment[0]} x {segment[1]} px do not exist")
+    if any(side > max(_TILE_PX, image + -image % 16) for side, image in zip(segment, (width, height), strict=True)):
+        raise DamageError(
+            f"tiles of {segment[0]} x {segment[1]} px in an image of {width} x {height} px; a side larger than the "
+            f"image's may have {_TILE_PX} px"
+        )
     places = tuple(zip(page.values(324 if tiled else 273), page.values(325 if tiled else 279), strict=False))
     layout = Layout(
         width, height, page.value(277, 1), page.value(258, 1), page.value(339, 1), page.value(262, -1),
