@@ -227,7 +227,7 @@ def bomb_as_JPEG(rng: Rng) -> bytes:
     return bytes(content)
 
 
-@fault("cut off")
+@fault("may have 1024 px")
 def TIFF_of_huge_tiles(rng: Rng) -> bytes:
     return build.with_tag(build.tiff(grey(rng), tile=(16, 16)), 322, 65520)
 
