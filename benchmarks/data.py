@@ -79,7 +79,8 @@ def shards(folder: Path) -> None:
     import cv2
 
     from maskmill.data.manifest import build
-    from maskmill.data.shards import Shard, pack
+    from maskmill.data.packing import pack
+    from maskmill.data.shards import Shard
 
     cv2.setNumThreads(1)
     index, data = _index(_as_png(folder, folder / "png"))
