@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pairs import CLASSES, as_png, generate, write_tiny
 
 if TYPE_CHECKING:
     from maskmill.config import Data
 
 ROOT = Path(__file__).parents[1]
 ROWS = ("manifest", "unchanged", "shards", "dvc")
-HEIGHT, WIDTH, CLASSES = 360, 480, 12
-GENERATED, TINY_PX, ROUNDS = 300, 16, 3
+ROUNDS = 3
 
 
 def manifest(folder: Path) -> None:
@@ -62,7 +62,7 @@ def unchanged(folder: Path, count: int) -> None:
     """A second manifest over files that have not changed; half of them images, half masks."""
     from maskmill.data.manifest import build
 
-    _write_tiny(folder / "tiny", count // 2)
+    write_tiny(folder / "tiny", count // 2)
     index, data = _index(folder / "tiny")
     rows = []
     time.sleep(0.2)  # a file that was just written is not remembered
@@ -83,7 +83,7 @@ def shards(folder: Path) -> None:
     from maskmill.data.shards import Shard
 
     cv2.setNumThreads(1)
-    index, data = _index(_as_png(folder, folder / "png"))
+    index, data = _index(as_png(folder, folder / "png"))
     table, _ = build(index, data, None)
     start = time.perf_counter()
     pack(folder / "shards", table.assign(split="train", clean=True), data)
@@ -120,9 +120,9 @@ def shards(folder: Path) -> None:
 def dvc(folder: Path, count: int) -> None:
     """`dvc add` and `dvc status` of so many samples as files and as shards; the cache is on the same disk."""
     from maskmill.data.manifest import build
-    from maskmill.data.shards import pack
+    from maskmill.data.packing import pack
 
-    tiny = _write_tiny(folder / "tiny", count)
+    tiny = write_tiny(folder / "tiny", count)
     index, data = _index(tiny)
     rows = []
     for form in ("files", "shards"):
@@ -162,50 +162,6 @@ def _index(folder: Path) -> tuple[pd.DataFrame, "Data"]:
     return index, config.Data(**values)
 
 
-def _generate(folder: Path) -> Path:
-    """Pictures that compress about as photographs do: blurred noise at three scales, and a little that is sharp."""
-    from maskmill.data import decode
-
-    rng = np.random.default_rng(0)
-    for i in range(GENERATED):
-        field = sum(_smooth(rng, side, 3) * weight for side, weight in ((4, 60), (24, 30), (96, 12)))
-        noisy = field + rng.normal(128, 2.5, (HEIGHT, WIDTH, 3))
-        decode.write_png(folder / "images" / f"{i:05d}.png", np.clip(noisy, 0, 255).astype(np.uint8))
-        classes = np.clip(_smooth(rng, 8, 1) * 3 + CLASSES / 2, 0, CLASSES - 1).astype(np.uint8)
-        decode.write_png(folder / "masks" / f"{i:05d}.png", classes)
-    return folder
-
-
-def _smooth(rng: np.random.Generator, side: int, channels: int) -> np.ndarray:
-    import cv2
-
-    return cv2.resize(rng.standard_normal((side, side, channels)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-
-
-def _write_tiny(folder: Path, count: int) -> Path:
-    """`count` pairs of small files, each of its own content."""
-    from maskmill.data import decode
-
-    rng = np.random.default_rng(0)
-    for side in ("images", "masks"):
-        (folder / side).mkdir(parents=True)
-        for i in range(count):
-            shape = (TINY_PX, TINY_PX, 3) if side == "images" else (TINY_PX, TINY_PX)
-            pixels = rng.integers(0, 256 if side == "images" else CLASSES, shape, np.uint8)
-            (folder / side / f"{i:06d}.png").write_bytes(decode.png_bytes(pixels))
-    return folder
-
-
-def _as_png(source: Path, folder: Path) -> Path:
-    """The same pictures as PNG files, whatever they were."""
-    from maskmill.data import decode
-
-    for side, read in (("images", lambda path: decode.image(path, 3)), ("masks", decode.mask)):
-        for path in sorted((source / side).iterdir()):
-            decode.write_png(folder / side / f"{path.stem}.png", read(path))
-    return folder
-
-
 def _best(act: Callable[[], object]) -> float:
     """Processor seconds of the fastest of a few rounds: what a busy neighbour takes does not count."""
 
@@ -233,7 +189,7 @@ def _run(row: str, data: Path | None, files: int) -> None:
                 for side in ("images", "masks"):
                     shutil.copytree(data / side, folder / side)
             else:
-                _generate(folder)
+                generate(folder)
             {"manifest": manifest, "shards": shards}[row](folder)
         else:
             {"unchanged": unchanged, "dvc": dvc}[row](folder, files)

@@ -171,7 +171,7 @@ def made(count: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def propose(whole: np.ndarray) -> np.ndarray:
     """Likely pairs of whole images, as the search of duplicates makes them."""
-    found, _ = candidates.of_whole(whole, near.LEAST_COSINE, near.PER_IMAGE)
+    found, _ = candidates.of_whole(candidates.Index(whole), near.LEAST_COSINE, near.PER_IMAGE)
     return candidates.best(found, near.PER_IMAGE)[0]
 
 

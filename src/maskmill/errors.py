@@ -1,5 +1,13 @@
-"""The one exception for mistakes that a user can mend."""
+"""The one exception for mistakes that a user can mend, and how its message names many things."""
+
+from collections.abc import Sequence
 
 
 class MaskmillError(ValueError):
     """A user's mistake: says what was wrong, what was got, what is allowed, and where to change it."""
+
+
+def few_of(names: Sequence[object], most: int, separator: str = ", ") -> str:
+    """The first `most` names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(map(str, names[:most])) + more

@@ -15,7 +15,7 @@ import pandas as pd
 from maskmill import files
 from maskmill.config import Data, Validation
 from maskmill.data import own_expectations
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 if TYPE_CHECKING:
     from maskmill.data.duplicates import Search
@@ -105,9 +105,8 @@ def explain(findings: Sequence[Finding]) -> str:
     lines = []
     for finding in findings:
         if not finding.passed:
-            more = f" and {len(finding.files) - _SHOWN} more" if len(finding.files) > _SHOWN else ""
-            named = "; ".join(finding.files[:_SHOWN])
-            lines.append(f"[{finding.severity}] {finding.meaning}: {named}{more}")
+            named = few_of(finding.files, _SHOWN, "; ")
+            lines.append(f"[{finding.severity}] {finding.meaning}: {named}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from maskmill.config import SPLITS, Splits
 from maskmill.data.duplicates import components
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 _NOUNS = {"copy": "copies of one image", "group": "one group", "neighbours": "neighbours", "mask": "one mask"}
 _SHOWN = 5  # leaks of a kind, pairs of a leak, and names that a message holds
@@ -53,7 +53,8 @@ def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]
     if idle := sorted(named.difference(*(names for of_leak in allowing for names in of_leak))):
         raise MaskmillError(
             f"params.yaml: splits.allow_leaks: {idle} allow no leak; named there are groups, sequences and ids "
-            f"that leak ({_some(sorted({leak.name for leak in leaks})) or 'nothing does'}); take the others out"
+            f"that leak ({few_of(sorted({leak.name for leak in leaks}), _SHOWN) or 'nothing does'}); take the others "
+            "out"
         )
     return leaks
 
@@ -83,7 +84,7 @@ def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
         "would not tell how a model does on new ones\n"
         + "\n".join(lines)
         + f"\n{source if given else own}; or delete the copies; or allow leaks by name in params.yaml, "
-        f"splits.allow_leaks: [{_some(names)}]: scores are then given over all images and over the clean ones"
+        f"splits.allow_leaks: [{few_of(names, _SHOWN)}]: scores are then given over all images and over the clean ones"
     )
 
 
@@ -192,7 +193,3 @@ def _allowing(leak: Leak, group_of: dict[str, str], named: set[str]) -> list[set
     """Names that allow the leak: its own, or for each of its pairs those of the two ids and their groups."""
     of_pairs = [{a, b, group_of[a], group_of[b], leak.name} & named for a, b in leak.pairs]
     return [{leak.name} & named] if leak.kind == "group" or not of_pairs else of_pairs
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from maskmill.config import SPLITS, Splits
 from maskmill.data import duplicates, leakage, stratify
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 _FOLD = re.compile(r"fold(\d+)")
 _SHOWN = 10
@@ -78,10 +78,9 @@ def to_freeze(names: Mapping[str, str], frozen: Path) -> pd.DataFrame:
 def _given(manifest: pd.DataFrame) -> pd.DataFrame:
     lacking = manifest[~manifest["given_split"].isin(SPLITS)]["id"].tolist()
     if lacking:
-        more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
         raise MaskmillError(
             f"params.yaml: splits.given is true, and the source gives {len(lacking)} of {len(manifest)} images no "
-            f"split of {', '.join(SPLITS)}: {', '.join(lacking[:_SHOWN])}{more}; put them into one, or set "
+            f"split of {', '.join(SPLITS)}: {few_of(lacking, _SHOWN)}; put them into one, or set "
             "splits.given: false"
         )
     return manifest.assign(split=manifest["given_split"], fold=-1)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from maskmill import files
 from maskmill.data import manifest, shards
 from maskmill.data.parallel import in_order
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 _SHOWN = 20  # files named in the message
 
@@ -68,7 +68,9 @@ def _compare(recorded: list[_Recorded], workers: int | None) -> tuple[list[str],
     out = "get them back (files under DVC: `dvc checkout`, `dvc pull`), or `make pipeline` takes the data as it is now"
     kinds = (("are missing", missing), ("have changed since `validate` read them", changed))
     return [
-        f"{len(found)} of {len(recorded)} files {kind}: {_named(found)}; {out}" for kind, found in kinds if found
+        f"{len(found)} of {len(recorded)} files {kind}: {few_of(found, _SHOWN)}; {out}"
+        for kind, found in kinds
+        if found
     ], read
 
 
@@ -79,8 +81,3 @@ def _digest(file: _Recorded) -> tuple[str | None, int]:
         return files.sha256(path), path.stat().st_size
     except OSError:
         return None, 0
-
-
-def _named(paths: list[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more

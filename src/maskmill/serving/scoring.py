@@ -1,7 +1,6 @@
 """From images in base64 to rows of answers: what each server of a model does, with one set of limits."""
 
 import base64
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from maskmill.data import decode
 from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Predictor
+from maskmill.processes import cores
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Scorer:
             )
         # PyTorch keeps the number of threads per thread: each worker sets its own.
         self._pool = ThreadPoolExecutor(
-            max(1, _cores() // limits.threads), "scoring", torch.set_num_threads, (limits.threads,)
+            max(1, cores() // limits.threads), "scoring", torch.set_num_threads, (limits.threads,)
         )
 
     def submit(self, images: Sequence[object]) -> "Future[list[Row]]":
@@ -95,7 +95,3 @@ def text(image: object, name: str) -> str:
         return image
     kind = "null" if image is None else type(image).__name__
     raise MaskmillError(f"{name}: column image: got a value of type {kind}; allowed is a base64 string")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

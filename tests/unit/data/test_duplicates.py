@@ -161,7 +161,7 @@ def test_copies_among_look_alikes_are_proposed_and_who_has_more_is_named(few, mo
     monkeypatch.setattr(candidates, "PART", 100)
     images = alike(300, copied=30)
     thumbnails = np.stack([duplicates.thumbnail(pixels) for pixels in images.values()])
-    pairs, cut = candidates.of_whole(views.coefficients(thumbnails), 0.92, 3)
+    pairs, cut = candidates.of_whole(candidates.Index(views.coefficients(thumbnails)), 0.92, 3)
     named = list(images)
     proposed = {tuple(sorted((named[a], named[b]))) for a, b in zip(pairs["a"], pairs["b"], strict=True)}
     assert {(name.split()[0], name) for name in images if "copy" in name} <= proposed

@@ -9,7 +9,7 @@ from pathlib import Path
 from maskmill.data import decode
 from maskmill.errors import MaskmillError
 
-SUFFIXES = (*dict.fromkeys((*decode.SUFFIXES, ".gif", ".npy")),)
+SUFFIXES = (*decode.SUFFIXES, ".npy")
 
 
 def regular(folder: Path, without: Path | None = None) -> Iterator[Path]:

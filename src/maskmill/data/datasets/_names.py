@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 _UNFIT = {"Cc": "a control character", "Cs": "bytes that are not UTF-8", "Zl": "a line separator", "Zp": "a separator"}
 _MAX_BYTES = 200  # of an id: a file system's 255 less what endings and temporary names add
@@ -90,9 +90,8 @@ def grouped(names: Sequence[str], groups: str | None, blocks: int | None, where:
     pattern = compiled(groups, where)
     matches = [pattern.match(name) for name in names]
     if wrong := [name for name, match in zip(names, matches, strict=True) if not match or not match["group"]]:
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise MaskmillError(
-            f"{where}: groups: {groups!r} does not match {', '.join(map(repr, wrong[:_SHOWN]))}{more}; widen the "
+            f"{where}: groups: {groups!r} does not match {few_of([repr(name) for name in wrong], _SHOWN)}; widen the "
             "expression, or rename the files"
         )
     return [

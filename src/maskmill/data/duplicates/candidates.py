@@ -90,13 +90,13 @@ def _parts(sizes: np.ndarray) -> Iterator[slice]:
         yield slice(first, last)
 
 
-def of_whole(coefficients: np.ndarray, least: float, per_image: int) -> tuple[np.ndarray, np.ndarray]:
+def of_whole(index: Index, least: float, per_image: int) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (FOUND) of whole images, and the images for which not all others, or not all alike ones, were looked at."""
-    count = len(coefficients)
+    coefficients, count = index.coefficients, len(index.coefficients)
     if count <= FEW:
         return _each_with_each(coefficients, least, per_image)
     middle = coefficients.mean(axis=0, keepdims=True)
-    tables = [Index(coefficients), Index(coefficients, middle, MORE_PROBES)]
+    tables = [index, Index(coefficients, middle, MORE_PROBES)]
     found, cut = [], []
     for images in (np.arange(a, b) for a, b in pairwise([*range(0, count, PART), count])):
         view = np.zeros_like(images)

@@ -56,7 +56,7 @@ class Near:
         whole = np.concatenate([views.coefficients(self.thumbnails[part]) for part in _parts(count)])
         inner = np.concatenate([self._turned(i, slice(1)) for i in range(count)])
         by_whole, by_inner = candidates.Index(whole), candidates.Index(inner)
-        found, crowded = candidates.of_whole(whole, LEAST_COSINE, PER_IMAGE)
+        found, crowded = candidates.of_whole(by_whole, LEAST_COSINE, PER_IMAGE)
         cut, partly = [found], set(crowded.tolist())
         turned: list[np.ndarray] = []
         for part in _parts(count):

@@ -1,9 +1,8 @@
 """`maskmill data import DIR`: guess, say, write the settings, bring the files under DVC."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -13,7 +12,7 @@ from maskmill.data import splits
 from maskmill.data.importing import placing
 from maskmill.data.importing import plan as planning
 from maskmill.data.importing.plan import Plan, Wishes
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 Say = Callable[[str], None]
 _SHOWN = 5
@@ -89,7 +88,9 @@ def warnings(plan: Plan) -> list[str]:
         ("masks", "an image", [pair.mask for pair in pairs if pair.image is None]),
     ):
         if lacking:
-            told.append(f"{len(lacking)} {kind} without {other}: {_first(lacking)}; `make pipeline` will stop there")
+            told.append(
+                f"{len(lacking)} {kind} without {other}: {few_of(lacking, _SHOWN)}; `make pipeline` will stop there"
+            )
     if plan.settings["splits.given"] and (torn := planning.torn(pairs)):
         each = "; ".join(
             f"{group} ({', '.join(f'{name} {counts[name]}' for name in config.SPLITS if counts[name])})"
@@ -100,9 +101,9 @@ def warnings(plan: Plan) -> list[str]:
             "will stop there: splits.given: false makes a new split, splits.allow_leaks names what may leak"
         )
     if plan.contents.broken:
-        told.append(f"{len(plan.contents.broken)} files cannot be read: {_first(plan.contents.broken)}")
+        told.append(f"{len(plan.contents.broken)} files cannot be read: {few_of(plan.contents.broken, _SHOWN)}")
     for reason, named in plan.contents.refused(plan.settings["data.in_channels"], plan.decoding).items():
-        told.append(f"{len(named)} images will be refused: {_first(named)}: {reason}")
+        told.append(f"{len(named)} images will be refused: {few_of(named, _SHOWN)}: {reason}")
     told += _of_crops(plan)
     groups = len({pair.group for pair in pairs})
     if groups < len(config.SPLITS) and not plan.settings["splits.given"]:
@@ -117,7 +118,7 @@ def _of_crops(plan: Plan) -> list[str]:
         return [several] if len(found.sizes) > 1 else []
     small = found.smaller(min(crop) / 2)
     wide = f"{crop[1]} x {crop[0]} px (augmentation.crop_px)"
-    return [f"{len(small)} images are padded to a crop of {wide}, far larger: {_first(small)}"] if small else []
+    return [f"{len(small)} images are padded to a crop of {wide}, far larger: {few_of(small, _SHOWN)}"] if small else []
 
 
 def _groups(plan: Plan) -> str:
@@ -128,10 +129,6 @@ def _groups(plan: Plan) -> str:
         pair = plan.pairs[0]
         return f"{count} by name, {pair.id} is of {pair.group}: groups: {given['groups']}"
     return f"{count} of the list" if "group" in plan.layout.columns else "each image alone: groups, blocks"
-
-
-def _first(named: Sequence[Any]) -> str:
-    return ", ".join(map(str, named[:_SHOWN])) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
 
 
 def _write_settings(plan: Plan, frozen: Mapping[str, str], paths: Paths, say: Say) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskmill.config import IGNORE
 from maskmill.data.datasets.coco import class_name
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 IGNORE_INDEX = 255
 MAX_CLASSES = 250
@@ -125,7 +125,7 @@ def choose_background(classes: Sequence[str], wanted: str | None) -> str | None:
 def _listed(found: Mapping[Value, int] | Sequence[Value]) -> str:
     total = sum(found.values()) if isinstance(found, Mapping) else 0
     parts = [f"{v} ({found[v] / total:.2%})" if isinstance(found, Mapping) and total else f"{v}" for v in sorted(found)]
-    return ", ".join(parts[:20]) + (f" and {len(parts) - 20} more" if len(parts) > 20 else "")
+    return few_of(parts, 20)
 
 
 def names_file(folder: Path) -> Path | None:
