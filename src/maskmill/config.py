@@ -100,7 +100,7 @@ class Decoding(Section):
 # What is read where nothing else is said: 8 bits, upright, no alpha. Also of models that are older than the setting.
 STRICT = Decoding(
     exif="upright", alpha="refuse", cmyk="refuse", colour="refuse", value_range=None, bands=None,
-    max_pixels=100_000_000, max_side_px=65_535, max_file_mb=1_000, max_ratio=1_000,
+    max_pixels=100_000_000, max_side_px=65_535, max_file_mb=1_000, max_ratio=10_000,
 )  # fmt: skip
 
 

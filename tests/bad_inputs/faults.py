@@ -210,7 +210,7 @@ add("PNG of an unknown interlacing", "interlacing", lambda rng: build.png_method
 # --- bombs
 add("bomb of 20000 x 20000", "max_pixels", lambda rng: build.png(20000, 20000, 8, 0, zlib.compress(bytes(99))))
 add("bomb of 2^31 px a side", "max_side_px", lambda rng: build.png(2**31 - 1, 2**31 - 1, 8, 2, zlib.compress(b"")))
-add("bomb of a thousand to one", "max_ratio", lambda rng: build.png(9999, 9999, 8, 0, zlib.compress(bytes(9999))))
+add("bomb of a million to one", "max_ratio", lambda rng: build.png(9999, 9999, 8, 0, zlib.compress(bytes(9999))))
 add(
     "bomb as TIFF",
     "max_pixels",

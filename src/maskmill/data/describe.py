@@ -9,7 +9,7 @@ import numpy as np
 
 from maskmill.config import Data
 from maskmill.data import decode, duplicates, labels
-from maskmill.data.moments import histogram, moments
+from maskmill.data.moments import moments
 
 Columns = dict[str, Any]
 Described = tuple[Columns, np.ndarray | None]  # and the thumbnail, of an image that could be decoded
@@ -57,10 +57,9 @@ def mask(path: str, data: Data) -> Described:
         raw = decode.content(Path(path), data.decoding)
         columns["sha256_mask_file"] = hashlib.sha256(raw).hexdigest()
         columns["mask_orientation"] = decode.header(raw, data.decoding, path).orientation
-        ids, unknown = labels.ids(labels.stored(raw, data, path), data, path)
+        ids, counts, unknown = labels.ids(labels.stored(raw, data, path), data, path)
     except decode.DecodeError as error:
         return columns | {"error": str(error)}, None
-    counts = histogram(ids)
     pixels = {f"px_{name}": int(counts[i]) for i, name in enumerate(data.classes)}
     without = sum(unknown.values())
     columns |= {

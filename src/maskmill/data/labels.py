@@ -1,15 +1,25 @@
 """What a mask's stored values mean: ids of classes, by the table `data.values`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from maskmill.config import IGNORE, Data
 from maskmill.data import decode
 from maskmill.data.decode import DecodeError
+from maskmill.data.moments import histogram
 
 _SHOWN = 8
+
+
+class Ids(NamedTuple):
+    """What a mask says, and what of it has no meaning."""
+
+    pixels: np.ndarray  # (H, W) uint8 ids
+    counts: np.ndarray  # (256,) int64, pixels of each id
+    unknown: dict[str, int]  # stored value or colour without a meaning -> its pixels
 
 
 def read(path: Path, data: Data) -> np.ndarray:
@@ -18,10 +28,10 @@ def read(path: Path, data: Data) -> np.ndarray:
     Raises: DecodeError for a file that `decode.mask` refuses, and values that have no meaning.
     """
     name = decode.escaped(str(path))
-    found, unknown = ids(stored(path, data), data, name)
-    if unknown:
-        raise DecodeError(f"{name}: {explained(unknown, data)}")
-    return found
+    found = ids(stored(path, data), data, name)
+    if found.unknown:
+        raise DecodeError(f"{name}: {explained(found.unknown, data)}")
+    return found.pixels
 
 
 def stored(source: Path | bytes, data: Data, name: str = "") -> np.ndarray:
@@ -35,8 +45,8 @@ def of_colours(data: Data) -> bool:
     return any(isinstance(key, str) for key in data.values or ())
 
 
-def ids(stored: np.ndarray, data: Data, name: str = "mask") -> tuple[np.ndarray, dict[str, int]]:
-    """(H, W) uint8 ids, and {stored value or colour: pixels} of what has no meaning.
+def ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
+    """The ids of a mask's stored values.
 
     With a table, and above 255, what has no meaning is `ignore_index` in the ids; without one it stays as it is.
 
@@ -51,15 +61,11 @@ def ids(stored: np.ndarray, data: Data, name: str = "mask") -> tuple[np.ndarray,
                 'e.g. {"#000000": background, "#ff0000": tumour}'
             )
         stored = np.ascontiguousarray(stored[..., 0])
-    table, known = _tables(data, 256 if stored.dtype == np.uint8 else 65536)
-    if stored.dtype == np.uint8:  # bytes.translate: ten times as fast as indexing
-        raw = stored.tobytes()
-        found = np.frombuffer(bytearray(raw.translate(table.tobytes())), np.uint8).reshape(stored.shape)
-        rest = np.frombuffer(raw.translate(None, np.flatnonzero(known).astype(np.uint8).tobytes()), np.uint8)
-    else:
-        found, rest = table[stored], stored[~known[stored]]
-    values, counts = np.unique(rest, return_counts=True)
-    return found, {str(value): int(count) for value, count in zip(values, counts, strict=True)}
+    if stored.dtype == np.uint8:
+        return _of_bytes(stored, data)
+    table, known = _tables(data, 65536)
+    found = table[stored]
+    return Ids(found, histogram(found), _counted(stored[~known[stored]], str))
 
 
 def listed(unknown: Mapping[str, int]) -> str:
@@ -101,7 +107,18 @@ def _tables(data: Data, size: int) -> tuple[np.ndarray, np.ndarray]:
     return table, known
 
 
-def _of_colours(stored: np.ndarray, data: Data, name: str) -> tuple[np.ndarray, dict[str, int]]:
+def _of_bytes(stored: np.ndarray, data: Data) -> Ids:
+    """By one histogram, and bytes.translate, which is ten times as fast as indexing."""
+    table, known = _tables(data, 256)
+    counts = histogram(stored)
+    unknown = {str(value): int(counts[value]) for value in np.flatnonzero(np.where(known, 0, counts))}
+    if data.values is None:
+        return Ids(stored, counts, unknown)
+    found = np.frombuffer(bytearray(stored.tobytes().translate(table.tobytes())), np.uint8).reshape(stored.shape)
+    return Ids(found, np.bincount(table, counts, minlength=256).astype(np.int64), unknown)
+
+
+def _of_colours(stored: np.ndarray, data: Data, name: str) -> Ids:
     if stored.ndim == 2 or stored.dtype != np.uint8:
         raise DecodeError(
             f"{name}: {stored.dtype} values of shape {stored.shape}; data.values in params.yaml names colours, for "
@@ -114,9 +131,13 @@ def _of_colours(stored: np.ndarray, data: Data, name: str) -> tuple[np.ndarray, 
     for colour, label in (data.values or {}).items():
         table[int(str(colour)[1:], 16)] = 1 + _id(label, data)
     found = table[packed]
-    values, counts = np.unique(packed[found == 0], return_counts=True)
     out = np.where(found == 0, data.ignore_index, found - 1).astype(np.uint8)
-    return out, {f"#{value:06x}": int(count) for value, count in zip(values, counts, strict=True)}
+    return Ids(out, histogram(out), _counted(packed[found == 0], "#{:06x}".format))
+
+
+def _counted(values: np.ndarray, name: Callable[[int], str]) -> dict[str, int]:
+    found, counts = np.unique(values, return_counts=True)
+    return {name(value): count for value, count in zip(found.tolist(), counts.tolist(), strict=True)}
 
 
 def _id(label: str, data: Data) -> int:

@@ -99,7 +99,7 @@ def reader(table: pd.DataFrame, data: Data) -> Callable[[str], tuple[np.ndarray 
         with suppress(decode.DecodeError):
             image = read_image(sides[name], data) if sides[name]["image"] else None
         with suppress(decode.DecodeError):
-            mask = labels.ids(labels.stored(Path(sides[name]["mask"]), data), data)[0] if sides[name]["mask"] else None
+            mask = labels.ids(labels.stored(Path(side), data), data).pixels if (side := sides[name]["mask"]) else None
         return image, mask
 
     return read_pair

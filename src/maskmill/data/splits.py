@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,16 @@ _FOLD = re.compile(r"fold(\d+)")
 _SHOWN = 10
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """What data/splits.csv says; nothing where there is no such file."""
+
+    path: Path
+    split_of: Mapping[str, str]  # group -> train, val, test or foldN
+
+
 def assign(
-    manifest: pd.DataFrame, pairs: pd.DataFrame, frozen: Path, splits: Splits
+    manifest: pd.DataFrame, pairs: pd.DataFrame, frozen: Frozen, splits: Splits
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give each pair its `split` and `fold` (-1 where there are no folds).
 
@@ -32,12 +41,11 @@ def assign(
     if splits.given:
         table, names = _given(manifest), {}
     else:
-        known = read(frozen)
         table = manifest.assign(fold=-1)
         unit = _units(table, pairs)
-        table["split"] = table["group"].map(_split_of_groups(table, unit, known, frozen, splits))
+        table["split"] = table["group"].map(_split_of_groups(table, unit, frozen, splits))
         if splits.folds is not None:
-            table["fold"] = _folds(table, unit, known, splits)
+            table["fold"] = _folds(table, unit, frozen, splits)
             table["split"] = np.where(
                 table["fold"] < 0, table["split"], np.where(table["fold"] == splits.fold, "val", "train")
             )
@@ -48,16 +56,19 @@ def assign(
     return table, names
 
 
-def read(path: Path) -> dict[str, str]:
-    """Group -> train, val, test or foldN, as data/splits.csv has it; nothing where there is no such file.
+def read(path: Path) -> Frozen:
+    """What data/splits.csv at `path` freezes.
 
-    Raises: MaskmillError for other columns, an unknown split, or a group that stands there twice.
+    Raises: MaskmillError for another encoding than UTF-8, other columns, an unknown split, or a group that stands there
+        twice.
     """
     try:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
         table = pd.read_csv(io.StringIO("\n".join(lines)), dtype=str, keep_default_na=False)
     except (FileNotFoundError, pd.errors.EmptyDataError):
-        return {}
+        return Frozen(path, {})
+    except UnicodeDecodeError as error:
+        raise MaskmillError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except pd.errors.ParserError as error:
         raise MaskmillError(f"{path}: not a table of two columns, group,split: {error}") from None
     if list(table.columns) != ["group", "split"]:
@@ -67,12 +78,12 @@ def read(path: Path) -> dict[str, str]:
         raise MaskmillError(f"{path}: groups {wrong} have no split of {', '.join(SPLITS)}, or fold0, fold1, ..")
     if twice := table[table["group"].duplicated()]["group"].tolist():
         raise MaskmillError(f"{path}: groups {twice} stand there twice; a group has one split")
-    return dict(zip(table["group"], table["split"], strict=True))
+    return Frozen(path, dict(zip(table["group"], table["split"], strict=True)))
 
 
-def to_freeze(names: Mapping[str, str], frozen: Path) -> pd.DataFrame:
+def to_freeze(names: Mapping[str, str], frozen: Frozen) -> pd.DataFrame:
     """group, split: what data/splits.csv would hold to keep this division; also groups that are away at the moment."""
-    return pd.DataFrame(sorted({**read(frozen), **names}.items()), columns=["group", "split"])
+    return pd.DataFrame(sorted({**frozen.split_of, **names}.items()), columns=["group", "split"])
 
 
 def _given(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -95,17 +106,15 @@ def _units(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, str]:
     return dict(zip(groups, duplicates.components(groups, between), strict=True))
 
 
-def _split_of_groups(
-    table: pd.DataFrame, unit: Mapping[str, str], known: Mapping[str, str], frozen: Path, splits: Splits
-) -> dict[str, str]:
+def _split_of_groups(table: pd.DataFrame, unit: Mapping[str, str], frozen: Frozen, splits: Splits) -> dict[str, str]:
     """The split of every group; with folds, only test is final."""
     decided: dict[str, str] = {}
-    for group, split in known.items():
+    for group, split in frozen.split_of.items():
         if group not in unit:
             continue
         if _FOLD.fullmatch(split) and splits.folds is None:
             raise MaskmillError(
-                f"{frozen}: group {group} is frozen in {split}, and splits.folds in params.yaml is null; set the "
+                f"{frozen.path}: group {group} is frozen in {split}, and splits.folds in params.yaml is null; set the "
                 "number of folds there, or give the group one of train, val, test"
             )
         decided[group] = split if split in SPLITS else "train"
@@ -127,14 +136,14 @@ def _amounts(table: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
     return table.assign(images=1)[["images", *classes]].groupby(by.to_numpy()).sum().astype(float)
 
 
-def _folds(table: pd.DataFrame, unit: Mapping[str, str], known: Mapping[str, str], splits: Splits) -> pd.Series:
+def _folds(table: pd.DataFrame, unit: Mapping[str, str], frozen: Frozen, splits: Splits) -> pd.Series:
     """The fold of each image that is not of test; frozen ones stay."""
     assert splits.folds is not None
-    frozen = {group: int(found[1]) for group, split in known.items() if group in unit
-              if (found := _FOLD.fullmatch(split))}  # fmt: skip
-    if too_high := sorted(group for group, fold in frozen.items() if fold >= splits.folds):
+    held = {group: int(found[1]) for group, split in frozen.split_of.items() if group in unit
+            if (found := _FOLD.fullmatch(split))}  # fmt: skip
+    if too_high := sorted(group for group, fold in held.items() if fold >= splits.folds):
         raise MaskmillError(
-            f"data/splits.csv: groups {too_high} are frozen in a fold above fold{splits.folds - 1}; set splits.folds "
+            f"{frozen.path}: groups {too_high} are frozen in a fold above fold{splits.folds - 1}; set splits.folds "
             "in params.yaml higher, or take these lines out"
         )
     rest = table[table["split"] != "test"]
@@ -144,11 +153,11 @@ def _folds(table: pd.DataFrame, unit: Mapping[str, str], known: Mapping[str, str
             f"params.yaml: splits.folds: {splits.folds} folds of {units.nunique()} groups; at most as many folds as "
             "groups that do not test"
         )
-    fold_of = {unit[group]: fold for group, fold in frozen.items()} or _stratified(rest, units, splits)
+    fold_of = {unit[group]: fold for group, fold in held.items()} or _stratified(rest, units, splits)
     for name in sorted(set(units) - fold_of.keys()):  # new beside frozen ones: to the smallest fold
         sizes = units.map(fold_of).value_counts().reindex(range(splits.folds), fill_value=0)
         fold_of[name] = int(sizes.idxmin())
-    folds = rest["group"].map(frozen).fillna(units.map(fold_of))  # what is frozen stays, also where copies tie it
+    folds = rest["group"].map(held).fillna(units.map(fold_of))  # what is frozen stays, also where copies tie it
     return folds.reindex(table.index).fillna(-1).astype(int)
 
 
@@ -180,7 +189,7 @@ def _guarded(table: pd.DataFrame, guard: int) -> pd.DataFrame:
     return table.assign(split=table["split"].mask(gone, ""), fold=table["fold"].mask(gone, -1))
 
 
-def _check_filled(table: pd.DataFrame, frozen: Path, splits: Splits) -> None:
+def _check_filled(table: pd.DataFrame, frozen: Frozen, splits: Splits) -> None:
     counts, groups = table["split"].value_counts(), table["group"].nunique()
     for split in SPLITS:
         if counts.get(split, 0):
@@ -194,5 +203,5 @@ def _check_filled(table: pd.DataFrame, frozen: Path, splits: Splits) -> None:
                 "`blocks: 5` cuts a stack), or add images"
             )
         else:
-            said += f"assign a group to it in {frozen}, or change splits.val and splits.test in params.yaml"
+            said += f"assign a group to it in {frozen.path}, or change splits.val and splits.test in params.yaml"
         raise MaskmillError(said)

@@ -16,7 +16,8 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     Raises: MaskmillError when images of one split stand in another in any guise, or a split is empty;
     reports/problems.html then shows the leaks.
     """
-    prepared, reports, frozen = Path(paths.prepared), Path(paths.reports), Path(paths.splits)
+    prepared, reports = Path(paths.prepared), Path(paths.reports)
+    frozen = assignment.read(Path(paths.splits))
     pairs, note = duplicates.read(prepared / "duplicates.json")
     table, names = assignment.assign(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
     leaks = leakage.find(table, pairs, splits)
@@ -30,7 +31,7 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
         note=note,
     )
     with data_page.shown(contents, reports):
-        leakage.stop(leaks, splits.given, frozen)
+        leakage.stop(leaks, splits.given, frozen.path)
     packing.pack(prepared / "shards", table, data, cache=Path(paths.state) / "verified")
     files.write_text(prepared / "splits.csv", assignment.to_freeze(names, frozen).to_csv(index=False))
     manifest.write(prepared / "manifest.parquet", table)
@@ -39,5 +40,5 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     print("split: " + ", ".join(f"{name} {(table['split'] == name).sum()}" for name in SPLITS))
     if left_out := int((table["split"] == "").sum()):
         print(f"split: {left_out} images are left out, as neighbours of another split (splits.guard)")
-    if new := names.keys() - assignment.read(frozen).keys():
-        print(f"split: {len(new)} groups were not in {frozen}; freeze: cp {prepared}/splits.csv {frozen}")
+    if new := names.keys() - frozen.split_of.keys():
+        print(f"split: {len(new)} groups were not in {frozen.path}; freeze: cp {prepared}/splits.csv {frozen.path}")

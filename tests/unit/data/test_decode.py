@@ -2,6 +2,7 @@ import io
 import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -168,6 +169,14 @@ def test_a_limit_is_named_with_its_setting(limit, said):
 def test_too_many_pixels_are_refused_by_the_header_alone(side):
     bomb = build.png(side, side, 8, 0, b"")[:33]  # nothing but the header
     assert refused(bomb).startswith(f"scan: {side} x {side} px; at most 100,000,000 px are read")
+
+
+def test_an_empty_mask_of_a_satellite_scene_is_no_bomb():
+    side = 9_000
+    rows = zlib.compress(bytes(side * (1 + side // 8)), 9)
+    empty = build.png(side, side, 1, 0, rows)
+    assert side**2 / len(empty) > 7_000
+    assert decode.header(empty, STRICT).width == side
 
 
 def test_a_server_may_have_a_lower_limit_than_the_data():

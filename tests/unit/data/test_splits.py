@@ -28,21 +28,23 @@ NO_COPIES = pd.DataFrame(columns=["a", "b"])
 
 def assign(manifest, frozen, settings, copies=NO_COPIES):
     """The table, and the groups that the frozen file does not name."""
-    assigned, names = splits.assign(manifest, copies, frozen, settings)
-    return assigned, sorted(names.keys() - splits.read(frozen).keys())
+    known = splits.read(frozen)
+    assigned, names = splits.assign(manifest, copies, known, settings)
+    return assigned, sorted(names.keys() - known.split_of.keys())
 
 
 def freeze(manifest, frozen, settings):
     """The text that would keep this division."""
-    _, names = splits.assign(manifest, NO_COPIES, frozen, settings)
-    return splits.to_freeze(names, frozen).to_csv(index=False)
+    known = splits.read(frozen)
+    _, names = splits.assign(manifest, NO_COPIES, known, settings)
+    return splits.to_freeze(names, known).to_csv(index=False)
 
 
 @pytest.fixture
 def frozen(tmp_path):
     def write(text):
         path = tmp_path / "splits.csv"
-        path.write_text(text)
+        path.write_bytes(text.encode(errors="surrogateescape"))
         return path
 
     return write
@@ -90,8 +92,9 @@ def test_more_data_moves_no_frozen_group(frozen, tmp_path):
         ("group,split\na,train\nb,\n", "groups ['b'] have no split of train, val, test, or fold0, fold1, .."),
         ("group,split\na,train\na,val\n", "groups ['a'] stand there twice; a group has one split"),
         ("group,split\na,train\nb,val,why\n", ""),
+        ("group,split\na,train\n\udce9,val\n", "not UTF-8 at byte 20; save it as UTF-8"),
     ],
-    ids=["columns", "split name", "no split", "twice", "a cell too many"],
+    ids=["columns", "split name", "no split", "twice", "a cell too many", "encoding"],
 )
 def test_a_malformed_file_is_named_with_what_is_wrong(frozen, text, said):
     path = frozen(text)

@@ -26,6 +26,8 @@ def grey(pixels: np.ndarray, side: int) -> np.ndarray:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     elif pixels.ndim == 3 and pixels.shape[2] > 1:  # OpenCV resizes at most four
         pixels = np.rint(pixels.mean(axis=2, dtype=np.float32)).astype(np.uint8)
+    while min(pixels.shape[:2]) >= 4 * side and not (pixels.shape[0] % 2 or pixels.shape[1] % 2):
+        pixels = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # far faster than other shares
     shrinks = min(pixels.shape[:2]) >= side
     return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
 

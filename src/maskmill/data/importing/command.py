@@ -29,7 +29,7 @@ def run(folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = Fal
     repository.check_inside(paths.versioned)
     if not folder.is_dir():
         raise MaskmillError(f"{folder}: no such folder; name the one that holds the images and masks")
-    plan, frozen = planning.make(folder, wishes, params), splits.read(Path(paths.splits))
+    plan, frozen = planning.make(folder, wishes, params), splits.read(Path(paths.splits)).split_of
     tell(plan, say)
     if copied := placing.check_free(folder, target, plan.files, replace=replace):
         moved = placing.copy(folder, target, plan.files, Path(paths.state) / "replaced", link=link)
