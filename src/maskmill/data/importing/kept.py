@@ -13,7 +13,8 @@ from maskmill.data.importing.contents import Contents
 from maskmill.data.importing.meaning import Meaning, Value
 from maskmill.errors import MaskmillError
 
-_TOLD_APART = ("groups", "blocks", "notice")  # in data/source.yaml, and of no effect on what is kept
+_GROUPING = ("groups", "blocks")  # in data/source.yaml: frozen, since data/splits.csv names the groups they make
+_TOLD_APART = (*_GROUPING, "notice")  # of no effect on whether the data are those of before
 _GUESSED_NAME = re.compile(r"class_\d+|background|foreground")
 
 
@@ -28,6 +29,11 @@ def is_source(layout: Mapping[str, Any], folder: Path, params: Params) -> bool:
         return False
     there = placing.present(target)
     return not there or any(_is_same(path, folder / path.relative_to(target)) for path in there)
+
+
+def grouping(source_config: Path) -> dict[str, Any]:
+    """How data/source.yaml groups the images: guessed by the import before, or changed since."""
+    return {key: value for key, value in config.read_yaml(source_config).items() if key in _GROUPING}
 
 
 def meaning_of(data: Data, found: Iterable[Value], background: str | None) -> Meaning | None:

@@ -78,7 +78,10 @@ def make(folder: Path, wishes: Wishes, params: Params) -> Plan:
         asked = [key for key, wish in (("data.title", wishes.title), ("tracking.model", wishes.name)) if wish]
         settings = kept.settings(params, found, meant, settings, asked)
     decoding = kept.decoding_of(params, settings)
-    grouped = _group(layout, pairs, settings["data.in_channels"], folder, data, decoding, where)
+    if before and wishes.groups is None:
+        grouped = layout.config | kept.grouping(where)
+    else:
+        grouped = _group(layout, pairs, settings["data.in_channels"], folder, data, decoding, where)
     if grouped != layout.config:
         layout = replace(layout, config=grouped)
         pairs = datasets.create(grouped, folder, data, where)

@@ -149,6 +149,15 @@ def test_other_stored_values_or_another_layout_are_guessed_anew():
     assert not make().again
 
 
+def test_groups_that_were_changed_by_hand_stay_unless_others_are_asked_for():
+    draw([40, 48, 50])
+    settle(make())
+    with Path("data/source.yaml").open("a") as file:
+        file.write("\ngroups: '(?P<group>.).*'\n")
+    assert make().layout.config["groups"] == "(?P<group>.).*"
+    assert make(groups="(?P<group>.*)").layout.config["groups"] == "(?P<group>.*)"
+
+
 def test_images_of_several_sizes_are_told_where_the_kept_settings_train_on_whole_images():
     draw([40, 40, 40])
     settle(make())
