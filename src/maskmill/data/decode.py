@@ -125,6 +125,8 @@ def png_bytes(pixels: np.ndarray) -> bytes:
 
 def escaped(name: str) -> str:
     """A file's name in one line: control characters, and bytes that are no text, are written as escapes."""
+    if name.isprintable():
+        return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 

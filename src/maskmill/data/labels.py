@@ -108,14 +108,15 @@ def _tables(data: Data, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _of_bytes(stored: np.ndarray, data: Data) -> Ids:
-    """By one histogram, and bytes.translate, which is ten times as fast as indexing."""
+    """By one histogram, and OpenCV's look-up, which is many times as fast as indexing."""
+    import cv2
+
     table, known = _tables(data, 256)
     counts = histogram(stored)
     unknown = {str(value): int(counts[value]) for value in np.flatnonzero(np.where(known, 0, counts))}
     if data.values is None:
         return Ids(stored, counts, unknown)
-    found = np.frombuffer(bytearray(stored.tobytes().translate(table.tobytes())), np.uint8).reshape(stored.shape)
-    return Ids(found, np.bincount(table, counts, minlength=256).astype(np.int64), unknown)
+    return Ids(cv2.LUT(stored, table), np.bincount(table, counts, minlength=256).astype(np.int64), unknown)
 
 
 def _of_colours(stored: np.ndarray, data: Data, name: str) -> Ids:

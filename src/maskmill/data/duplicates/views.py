@@ -114,6 +114,7 @@ def _unit(grid: np.ndarray) -> np.ndarray:
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
 
 
+@cache
 def _basis(pixels: int, start: float, end: float) -> np.ndarray:
     """(8, pixels): cosines over the interval [start, end] of a row of pixels, without a share of its mean."""
     place = np.arange(pixels)
