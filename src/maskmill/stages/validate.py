@@ -25,6 +25,7 @@ def validate(paths: Paths, data: Data, validation: Validation) -> None:
     expectations.write(reports / "validation.json", findings)
     passed = sum(finding.passed for finding in findings)
     print(f"validate: {len(table)} pairs, {passed} of {len(findings)} expectations hold")
-    for told in (expectations.explain(findings), search.note):
-        if told:
-            print(told)
+    if told := expectations.explain(findings):
+        print(told)
+    if search.note:
+        print(f"validate: search for copies: {search.note}")

@@ -151,7 +151,8 @@ def test_copies_are_found_among_many_look_alikes_and_what_was_not_compared_is_sa
     assert found(search) == [(name.split()[0], name, "copy") for name in images if "copy" in name]
     assert search.left_out == 124
     assert search.note == (
-        "124 of 124 images look like many others, whole or in part, of which at most the 48 most alike were compared"
+        "124 of 124 images have many that are alike, as slices of a stack and frames of a film do; each was compared "
+        "with the 48 most alike, not with all"
     )
 
 

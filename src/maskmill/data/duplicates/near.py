@@ -87,8 +87,8 @@ class Near:
         self.left_out |= images
         if images:
             self.notes.append(
-                f"{len(images)} of {len(self.thumbnails)} images look like many others, whole or in part, of which at "
-                f"most the {PER_IMAGE} most alike were compared"
+                f"{len(images)} of {len(self.thumbnails)} images have many that are alike, as slices of a stack and "
+                f"frames of a film do; each was compared with the {PER_IMAGE} most alike, not with all"
             )
 
     def _turned(self, i: int, angles: slice) -> np.ndarray:
