@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from maskmill import config
-from maskmill.evaluation import scores
+from maskmill.evaluation import cost, scores
 from maskmill.files import read_json
 from pipelines import registry
 
@@ -14,14 +14,14 @@ _CLEAN = "test, clean part"
 def comparison(params: config.Params) -> list[dict[str, str]]:
     """One row per variant, and one for the best rule without a network; all with the same columns."""
     metrics, primary = Path(params.paths.metrics), params.evaluation.primary
-    rule, best = scores.best(scores.read(metrics / "baselines.json"))
+    rule, best = scores.best(scores.read_values(metrics / "baselines.json"))
     rows = []
     leaky = False
     for variant in params.variants:
-        val, test = (scores.read(metrics / split / f"{variant}.json") for split in ("val", "test"))
+        val, test = (scores.read_values(metrics / split / f"{variant}.json") for split in ("val", "test"))
         clean = test.get(scores.clean_name(primary))
         leaky |= clean is not None
-        parameters = f"{int(test['parameters']):,}"
+        parameters = f"{cost.read(metrics / 'cost' / f'{variant}.json').parameters:,}"
         rows.append(_row(variant, primary, f"{val[primary]:.4f}", test[primary], clean, parameters))
     rows.append(_row(f"(rule: {rule.replace('_', ' ')})", primary, "", best, None, ""))
     return rows if leaky else [{name: cell for name, cell in row.items() if name != _CLEAN} for row in rows]

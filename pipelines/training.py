@@ -56,7 +56,6 @@ def training(update_data: bool = True, parallel: Annotated[int, Field(ge=1, le=6
 def _train(update_data: bool, parallel: int) -> State[Any]:
     params = config.load()
     check_inside(params.paths.versioned)
-    check_metrics(params)  # all else that is wrong fails in its stage
     say = get_run_logger().info
     with workspace.alone(Path(params.paths.state), say), Commands() as commands:
         workspace.mend(say)
@@ -65,7 +64,10 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
         run = _Run(commands, parallel, params.services.gpu_slots)
         if update_data and not run.bring(data):
             return Failed(message=run.failed())
-        if not run.stages(dag.steps()) or not run.registration(asked, restored=workspace.snapshot() != before):
+        steps = dag.steps()
+        if any(step.changed for step in steps):
+            check_metrics(params)  # all else that is wrong fails in its stage
+        if not run.stages(steps) or not run.registration(asked, restored=workspace.snapshot() != before):
             say(workspace.put_back(before, lambda *checkout: commands.run("--wait-for-lock", *checkout, say=say)[0]))
             return Failed(message=run.failed())
         page.publish(params)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from maskmill import components
+from maskmill import components, metrics
 from maskmill.config import Data, Params
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
@@ -27,9 +27,12 @@ def check(params: Params) -> None:
 
 def check_metrics(params: Params) -> None:
     """Names of metrics, which cost no time to check. Raises: MaskmillError for one that there is not."""
-    known = confusion.names(params.data.classes)
-    wanted = [("evaluation.primary", params.evaluation.primary), *(("gate.minimum", n) for n in params.gate.minimum)]
-    for key, name in wanted:
+    data = params.data
+    headline = confusion.names(data.classes)
+    measured = metrics.create(params.metrics, metrics.Labels(data.classes, data.foreground, data.ignore_index)).names
+    wanted = [("evaluation.primary", params.evaluation.primary, headline)]
+    wanted += [("gate.minimum", name, list(measured)) for name in params.gate.minimum]
+    for key, name, known in wanted:
         if name not in known:
             raise MaskmillError(
                 f"params.yaml: {key}: {name!r} is no metric{components.suggest(name, known)}; "

@@ -227,7 +227,25 @@ class Train(Section):
 class Evaluation(Section):
     """Which number is the headline: early stopping, selection, gate and report share it."""
 
-    primary: str  # a name of metrics.confusion
+    primary: str  # a name of `metrics.confusion.names`
+
+
+class Intervals(Section):
+    """How sure a score is: a bootstrap over independent units."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    resamples: Annotated[int, Field(ge=200, le=100_000)]
+    unit: Literal["auto", "group", "block", "image"]  # auto: groups, or blocks of them where there are fewer than 20
+    block: Positive  # contiguous images of a group that make one block
+    seed: Seed
+
+
+class Slices(Section):
+    """By what the scores are cut to see where a model is bad."""
+
+    columns: Annotated[tuple[str, ...], Field(strict=False)]  # of the manifest, besides what is always looked at
+    bins: Annotated[int, Field(ge=2, le=20)]  # of a column of numbers, equally many images in each
+    minimum: Positive  # images; a slice of fewer is not shown
 
 
 class Report(Section):
@@ -298,6 +316,9 @@ class Params(Section):
     models: dict[Name, dict[str, Any]]
     train: Train
     evaluation: Evaluation
+    metrics: dict[Name, dict[str, Any]]  # families of scores besides the confusion matrix -> options
+    intervals: Intervals
+    slices: Slices
     selection: Selection
     gate: Gate
     tracking: Tracking

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
+import torch
 
 from maskmill.config import Data
 from maskmill.data.shards import Shard
+from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
 
 _THUMBNAIL_PX = 48  # side of the images that `nearest_image` compares
@@ -47,10 +49,8 @@ def nearest_image(train: Shard) -> Rule:
 
 
 def _score(rule: Rule, test: Iterable[tuple[np.ndarray, np.ndarray]], data: Data, primary: str) -> float:
-    confusion = Confusion(data.classes, data.ignore_index)
-    for image, mask in test:
-        confusion.update(rule(image), mask)
-    return confusion.scores(data.foreground)[primary]
+    confusion = Confusion(Labels(data.classes, data.foreground, data.ignore_index))
+    return confusion.over((torch.from_numpy(rule(image)), torch.tensor(mask)) for image, mask in test)[primary]
 
 
 def _pixels_per_intensity(train: Shard, data: Data) -> np.ndarray:

@@ -1,98 +1,125 @@
-"""Scores of one model on one split, from one confusion matrix, and the images it does best and worst on."""
+"""One model on one split: a statistic and facts of each image, one confusion matrix, and what to show."""
 
 import shutil
 import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from maskmill import files
 from maskmill.data import decode
 from maskmill.data.shards import Shard
-from maskmill.evaluation.scores import clean_name
+from maskmill.evaluation import image_facts
+from maskmill.evaluation.diagnostics import Diagnostics
 from maskmill.inference.predict import Predictor
-from maskmill.metrics.confusion import Confusion
+from maskmill.metrics import Labels, Metrics, Sample
+from maskmill.metrics.confusion import matrix
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One model on one split."""
 
-    scores: dict[
-        str, float
-    ]  # by `metrics.confusion`: over the split, never a mean over images; see `scores.clean_name`
+    metrics: Metrics
+    statistics: np.ndarray  # (N, S) float64, rows in the order of `images`
+    images: pd.DataFrame  # id, clean, score (the primary metric of the image alone), and `image_facts.FACTS`
     confusion: np.ndarray  # (K, K) int64, rows truth
-    per_image: pd.DataFrame  # id, score: the primary metric of each image alone
-    masks: dict[str, np.ndarray]  # id -> (H, W) uint8, the best and worst only
+    diagnostics: dict[str, Any]  # see `diagnostics.Diagnostics.result`
+    masks: dict[str, np.ndarray]  # id -> (H, W) uint8: the best, worst and least certain only
     ms_per_image: float  # median time of a prediction, without scoring
+
+    def points(self, *, clean: bool = False) -> dict[str, float]:
+        """Scores by name, over the split or over the images of it that nothing ties to the training images."""
+        rows = self.statistics[self.images["clean"].to_numpy()] if clean else self.statistics
+        totals = torch.from_numpy(rows.sum(axis=0))
+        return {name: float(value) for name, value in self.metrics.scores(totals).items()}
 
 
 def evaluate(
-    predictor: Predictor, shard: Shard, *, foreground: tuple[int, ...], primary: str, gallery: int, title: str
+    predictor: Predictor, shard: Shard, *, metrics: Metrics, labels: Labels, primary: str, gallery: int, title: str
 ) -> Evaluation:
-    """Predict every image of the split, one at a time as serving does, and count.
+    """Predict every image of the split, one at a time as serving does, and measure.
 
-    Keeps the `gallery` best and `gallery` worst masks by the image's own primary metric. Where images of the split
-    leak, the scores come twice: over all images, and over those that nothing ties to the training images.
+    Keeps the masks of the `gallery` best and worst by the image's own primary metric, and of the least certain.
     """
-    card = predictor.card
-    total, clean = (Confusion(card.classes, card.ignore_index) for _ in range(2))
-    rows: list[tuple[str, float]] = []
+    k = len(labels.classes)
+    counts, diagnostics = torch.zeros(k, k, dtype=torch.int64), Diagnostics(labels)
+    rows: list[torch.Tensor] = []
+    facts: list[dict[str, float]] = []
     seconds: list[float] = []
-    bar = tqdm(shard, title, unit="image", disable=None, leave=False)
-    for name, is_clean, (image, mask) in zip(shard.ids, shard.clean, bar, strict=True):
-        one = Confusion(card.classes, card.ignore_index)
+    for image, mask in tqdm(shard, title, unit="image", disable=None, leave=False):
         start = time.perf_counter()
-        predicted = predictor.predict(image)
+        logits = predictor.logits(image)
+        predicted = logits.max(0).indices.to(torch.uint8).cpu()
         seconds.append(time.perf_counter() - start)
-        one.update(predicted, mask)
-        total.add(one)
-        if is_clean:
-            clean.add(one)
-        rows.append((name, one.scores(foreground)[primary]))
-    per_image = pd.DataFrame(rows, columns=["id", "score"])
-    best, worst = best_and_worst(per_image, gallery)
-    masks = {name: predictor.predict(shard[shard.ids.index(name)][0]) for name in (*best, *worst)}
-    scores = total.scores(foreground)
-    if not all(shard.clean):
-        scores |= {clean_name(name): score for name, score in clean.scores(foreground).items()}
-        scores[clean_name("images")] = sum(shard.clean)
-    return Evaluation(scores, total.matrix, per_image, masks, 1000 * statistics.median(seconds))
+        sample = Sample(predicted=predicted, truth=torch.tensor(mask), probabilities=logits.softmax(0).cpu())
+        rows.append(metrics.statistic(sample))
+        counts += matrix(sample.predicted, sample.truth, labels)
+        diagnostics.update(sample)
+        own = float(metrics.scores(rows[-1])[primary])
+        facts.append({"score": own, **image_facts.of(image, sample, labels)})
+    images = pd.DataFrame({"id": shard.ids, "clean": shard.clean}).join(pd.DataFrame(facts))
+    shown = {name for names in galleries(images, gallery).values() for name in names}
+    masks = {name: predictor.predict(shard[shard.ids.index(name)][0]) for name in sorted(shown)}
+    return Evaluation(
+        metrics, torch.stack(rows).numpy(), images, counts.numpy(), diagnostics.result(), masks,
+        1000 * statistics.median(seconds),
+    )  # fmt: skip
 
 
-def best_and_worst(per_image: pd.DataFrame, count: int) -> tuple[list[str], list[str]]:
-    """Ids of the `count` highest scores, best first, and of the lowest, worst first; no id in both, NaN in neither."""
-    ranked = per_image.dropna(subset="score").sort_values(["score", "id"])["id"].tolist()
+def galleries(images: pd.DataFrame, count: int) -> dict[str, list[str]]:
+    """Ids of the `count` worst, best and least certain images, each in that order; none twice, NaN nowhere."""
+    ranked = images.dropna(subset="score").sort_values(["score", "id"])["id"].tolist()
     worst = ranked[:count]
     best = [name for name in ranked[::-1][:count] if name not in worst]
-    return best, worst
+    doubtful = images.sort_values(["uncertainty", "id"], ascending=[False, True])["id"].tolist()
+    return {"worst": worst, "best": best, "uncertain": [n for n in doubtful if n not in (*worst, *best)][:count]}
 
 
-def read_per_image(folder: Path) -> pd.DataFrame:
-    """id, score: what `write_details` wrote; an image without a score has NaN."""
-    return pd.read_csv(folder / "per_image.csv", dtype={"id": str}, keep_default_na=False, na_values={"score": [""]})
-
-
-def write_details(folder: Path, evaluation: Evaluation, classes: tuple[str, ...]) -> None:
-    """Write confusion.csv (truth, predicted, pixels), per_image.csv and the kept masks."""
+def write(folder: Path, evaluation: Evaluation, classes: tuple[str, ...]) -> None:
+    """Write confusion.csv (truth, predicted, pixels), images.csv, diagnostics.json and the kept masks."""
     cells = [
         {"truth": truth, "predicted": predicted, "pixels": int(evaluation.confusion[i, j])}
         for i, truth in enumerate(classes)
         for j, predicted in enumerate(classes)
     ]
     files.write_text(folder / "confusion.csv", pd.DataFrame(cells).to_csv(index=False))
-    files.write_text(folder / "per_image.csv", evaluation.per_image.to_csv(index=False))
+    files.write_text(folder / "images.csv", evaluation.images.to_csv(index=False))
+    files.write_json(folder / "diagnostics.json", evaluation.diagnostics)
     shutil.rmtree(folder / "masks", ignore_errors=True)
     for name, mask in evaluation.masks.items():
         decode.write_png(folder / "masks" / f"{name}.png", mask)
 
 
+def write_statistics(path: Path, evaluation: Evaluation) -> None:
+    """Write the statistic of each image as parquet: id, clean, and a column per number."""
+    table = pd.DataFrame(evaluation.statistics, columns=list(evaluation.metrics.fields))
+    table = pd.concat([evaluation.images[["id", "clean"]], table], axis=1)
+    with files.atomic(path) as file:
+        table.to_parquet(file, index=False)
+
+
+def read_statistics(path: Path) -> pd.DataFrame:
+    """What `write_statistics` wrote."""
+    return pd.read_parquet(path)
+
+
+def read_images(folder: Path) -> pd.DataFrame:
+    """images.csv that `write` wrote; an image without a score has NaN."""
+    numbers = ["score", *image_facts.FACTS]
+    return pd.read_csv(
+        folder / "images.csv", dtype={"id": str}, keep_default_na=False, na_values={name: [""] for name in numbers}
+    )
+
+
 def read_confusion(folder: Path, classes: tuple[str, ...]) -> np.ndarray:
-    """(K, K) int64, rows truth: what `write_details` wrote."""
+    """(K, K) int64, rows truth: what `write` wrote."""
     cells = pd.read_csv(folder / "confusion.csv", dtype={"truth": str, "predicted": str}, keep_default_na=False)
     table = cells.pivot(index="truth", columns="predicted", values="pixels")
     counts: np.ndarray = table.loc[list(classes), list(classes)].to_numpy(np.int64)

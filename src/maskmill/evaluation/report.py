@@ -11,7 +11,7 @@ import pandas as pd
 from maskmill.config import SPLITS, Data
 from maskmill.data.shards import Shard
 from maskmill.evaluation import page, pictures, scores
-from maskmill.evaluation.evaluate import best_and_worst
+from maskmill.evaluation.evaluate import galleries
 
 # Okabe and Ito's colours, told apart with any colour vision; jfly.uni-koeln.de/color
 _LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -123,10 +123,10 @@ def _samples(contents: Contents) -> list[dict[str, str]]:
 
 
 def _galleries(contents: Contents, variant: Variant) -> dict[str, list[dict[str, Any]]]:
-    best, worst = best_and_worst(variant.per_image, contents.gallery)
+    chosen = galleries(variant.per_image, contents.gallery)
     by_image = variant.per_image.set_index("id")["score"]
     shown: dict[str, list[dict[str, Any]]] = {}
-    for title, names in (("Worst", worst), ("Best", best)):
+    for title, names in chosen.items():
         shown[title] = []
         for name in names:
             image, truth = contents.test[contents.test.ids.index(name)]

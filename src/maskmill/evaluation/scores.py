@@ -1,20 +1,45 @@
-"""Scores by name, as files that every later stage reads; without the libraries that compute them."""
+"""Scores by name with their intervals, as files that later stages read without the libraries that compute them."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from maskmill import files
 
 
-def write(path: Path, scores: Mapping[str, float]) -> None:
-    """Write scores by name; NaN (an absent class) becomes null."""
-    files.write_json(path, {name: value if math.isfinite(value) else None for name, value in scores.items()})
+@dataclass(frozen=True)
+class Score:
+    """A number and how sure it is."""
+
+    value: float  # NaN where there is nothing to score
+    low: float = math.nan  # of the interval; NaN where there is none
+    high: float = math.nan
+    n: int = 0  # independent units behind the interval
 
 
-def read(path: Path) -> dict[str, float]:
-    """What `write` wrote; null becomes NaN."""
-    return {name: math.nan if value is None else value for name, value in files.read_json(path).items()}
+def write(path: Path, scores: Mapping[str, Score]) -> None:
+    """Write each score as {value, low, high, n}; NaN becomes null."""
+    files.write_json(path, {name: _without_nan(asdict(score)) for name, score in scores.items()})
+
+
+def read(path: Path) -> dict[str, Score]:
+    """What `write` wrote."""
+    return {
+        name: Score(_number(part["value"]), _number(part["low"]), _number(part["high"]), int(part["n"]))
+        for name, part in files.read_json(path).items()
+    }
+
+
+def write_values(path: Path, values: Mapping[str, float]) -> None:
+    """Write plain numbers by name; NaN becomes null."""
+    files.write_json(path, _without_nan(values))
+
+
+def read_values(path: Path) -> dict[str, float]:
+    """The numbers alone, of what `write` or `write_values` wrote; null becomes NaN."""
+    parts = {name: part["value"] if isinstance(part, dict) else part for name, part in files.read_json(path).items()}
+    return {name: _number(value) for name, value in parts.items()}
 
 
 def clean_name(metric: str) -> str:
@@ -25,3 +50,11 @@ def clean_name(metric: str) -> str:
 def best(scores: Mapping[str, float]) -> tuple[str, float]:
     """The name and value of the best score; NaN loses against any number."""
     return max(scores.items(), key=lambda item: (not math.isnan(item[1]), item[1]))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}

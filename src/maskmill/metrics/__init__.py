@@ -1,1 +1,95 @@
-"""How good a segmentation is: one family of metrics per file."""
+"""What a prediction is worth: one family of scores per file.
+
+A family turns each image into a statistic, a few numbers that add up, and makes its scores from sums of them. So the
+statistics of images, batches and processes are summed in any order, and those of resampled units give the intervals.
+Every score says in `definitions` what it is. A class that is neither in the truth nor in the prediction has NaN and is
+left out of means; pixels whose truth is `ignore_index` take part in nothing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskmill import components
+
+ALWAYS = "confusion"  # the family that every evaluation has
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the ids in a mask mean."""
+
+    classes: tuple[str, ...]  # order = id
+    foreground: tuple[int, ...]  # ids of all classes but the background
+    ignore_index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One image's prediction and truth, on the CPU."""
+
+    predicted: Tensor  # (H, W) uint8, class ids
+    truth: Tensor  # (H, W) uint8, class ids or ignore_index
+    probabilities: Tensor  # (K, H, W) float32, softmax over the classes
+
+
+class Metric(ABC):
+    """A family of scores."""
+
+    fields: tuple[str, ...]  # what the S numbers of a statistic are
+    definitions: Mapping[str, str]  # score, or `<score>/` for one of each class -> its definition
+
+    @abstractmethod
+    def statistic(self, sample: Sample) -> Tensor:
+        """(S,) float64 of one image; those of several images add up."""
+
+    @abstractmethod
+    def scores(self, totals: Tensor) -> dict[str, Tensor]:
+        """Scores by name from summed statistics: (..., S) -> each (...), float64."""
+
+
+class Metrics(Metric):
+    """Several families as one."""
+
+    def __init__(self, families: Mapping[str, Metric]) -> None:
+        self._families = dict(families)
+        self.fields = tuple(f"{name}:{field}" for name, family in families.items() for field in family.fields)
+        self.definitions = {key: text for family in families.values() for key, text in family.definitions.items()}
+        self.names = tuple(self.scores(torch.zeros(len(self.fields), dtype=torch.float64)))
+
+    def statistic(self, sample: Sample) -> Tensor:
+        return torch.cat([family.statistic(sample) for family in self._families.values()])
+
+    def scores(self, totals: Tensor) -> dict[str, Tensor]:
+        parts = torch.split(totals, [len(family.fields) for family in self._families.values()], dim=-1)
+        made: dict[str, Tensor] = {}
+        for family, part in zip(self._families.values(), parts, strict=True):
+            made |= family.scores(part)
+        return made
+
+
+def create(families: Mapping[str, Mapping[str, Any]], labels: Labels) -> Metrics:
+    """The confusion matrix's scores and those of the named families, with their options.
+
+    Raises: MaskmillError for an unknown family or option, or a value that the family refuses.
+    """
+    wanted = {ALWAYS: {}, **families}
+    return Metrics({
+        name: components.create(__name__, name, f"params.yaml: metrics.{name}", {"labels": labels}, options)
+        for name, options in wanted.items()
+    })  # fmt: skip
+
+
+def by_class(name: str, labels: Labels, values: Tensor, ids: Sequence[int] | None = None) -> dict[str, Tensor]:
+    """`name/<class>` -> its score, from values (..., K), or (..., len(ids)) for the classes `ids` alone."""
+    chosen = range(len(labels.classes)) if ids is None else ids
+    return {f"{name}/{labels.classes[i]}": values[..., place] for place, i in enumerate(chosen)}
+
+
+def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """The quotient, NaN where the denominator is 0."""
+    return torch.where(denominator > 0, numerator / denominator, torch.nan)

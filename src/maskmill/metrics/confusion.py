@@ -1,86 +1,109 @@
-"""Dice, IoU and accuracy from one confusion matrix over a whole split.
+"""Scores from one confusion matrix, summed over a whole split.
 
-Every count is over all valid pixels of the split, never a mean over images. With n[i, j] the pixels of true class i
-that were predicted as j:
-    dice_i = 2 n[i, i] / (sum_j n[i, j] + sum_j n[j, i])
-    iou_i  = n[i, i] / (sum_j n[i, j] + sum_j n[j, i] - n[i, i])
-A class that is neither in the truth nor in the prediction has NaN and is left out of every mean.
+With n[i, j] the pixels of true class i that were predicted as j, hits h_i = n[i, i], truth t_i = sum_j n[i, j] and
+predicted p_i = sum_j n[j, i] are all that these scores need.
 """
 
-import numpy as np
+from collections.abc import Iterable
+from types import MappingProxyType
 
-_IGNORED = 1  # one extra row collects ignored pixels; dropping it is far cheaper than masking them first
+import torch
+from torch import Tensor
+
+from maskmill.metrics import Labels, Metric, Sample, by_class, divide
+
+_DEFINITIONS = MappingProxyType({
+    "dice/": "2 h / (t + p) of the class, from one confusion matrix over the split",
+    "iou/": "h / (t + p - h) of the class, from one confusion matrix over the split",
+    "precision/": "h / p of the class: of the pixels predicted so, the share that is right",
+    "recall/": "h / t of the class: of its true pixels, the share that was found",
+    "dice_foreground": "mean of the foreground classes' Dice",
+    "miou_foreground": "mean of the foreground classes' IoU",
+    "precision_foreground": "mean of the foreground classes' precision",
+    "recall_foreground": "mean of the foreground classes' recall",
+    "dice_micro": "2 sum h / sum (t + p) over the foreground classes: large classes count more",
+    "iou_micro": "sum h / sum (t + p - h) over the foreground classes",
+    "miou": "mean of all classes' IoU, background included",
+    "mean_accuracy": "mean of all classes' recall, background included (balanced accuracy)",
+    "fw_iou": "mean of all classes' IoU, weighted by their share of the true pixels",
+    "pixel_accuracy": "sum h / sum t: share of all pixels that are right",
+})  # fmt: skip
 
 
-class Confusion:
-    """Pixel counts; matrices of several images, batches or processes add up."""
+def matrix(predicted: Tensor, truth: Tensor, labels: Labels) -> Tensor:
+    """(K, K) int64 pixel counts on the CPU, rows truth; both (..., H, W) of class ids, the truth also ignore_index.
 
-    def __init__(self, classes: tuple[str, ...], ignore_index: int) -> None:
-        self.classes = classes
-        self._ignore_index = ignore_index
-        self._counts = np.zeros((len(classes) + _IGNORED, len(classes)), dtype=np.int64)
+    Any id outside 0..K-1 and ignore_index is our mistake: validation refused such masks.
+    """
+    k = len(labels.classes)
+    cells = (k + 1) * k  # one more row collects ignored pixels; dropping it is far cheaper than masking them first
+    kind = next(t for t in (torch.uint8, torch.int16, torch.int32) if torch.iinfo(t).max >= cells)
+    rows = truth.masked_fill(truth == labels.ignore_index, k).to(kind)
+    assert not rows.numel() or (int(rows.max()) <= k and int(predicted.max()) < k), "an id outside the classes"
+    index = rows.mul_(k).add_(predicted.to(kind))  # the smallest type that holds it: bincount is bound by memory
+    return torch.bincount(index.flatten(), minlength=cells).view(-1, k)[:k].cpu()
 
-    @property
-    def matrix(self) -> np.ndarray:
-        """(K, K) int64, rows truth, columns prediction."""
-        return self._counts[: len(self.classes)]
 
-    def update(self, predicted: np.ndarray, truth: np.ndarray) -> None:
-        """Count one prediction; both (..., H, W) of class ids, the truth also with ignore_index.
+def margins(counts: Tensor) -> Tensor:
+    """(3 K,) float64: hits, truth and predicted pixels of each class."""
+    return torch.cat([counts.diagonal(), counts.sum(1), counts.sum(0)]).double()
 
-        Any id outside 0..K-1 and ignore_index is our mistake: validation refused such masks.
-        """
-        k = len(self.classes)
-        rows = np.where(truth == self._ignore_index, k, truth).astype(np.int64)
-        assert rows.max(initial=0) <= k and predicted.max(initial=0) < k, "an id outside the classes"
-        self._counts += np.bincount((rows * k + predicted).ravel(), minlength=(k + _IGNORED) * k).reshape(-1, k)
 
-    def add(self, other: "Confusion") -> None:
-        """Take in the counts of another matrix over the same classes."""
-        self._counts += other._counts
+class Confusion(Metric):
+    """IoU, Dice, precision, recall and accuracy: of each class, macro, micro and weighted."""
 
-    def dice(self) -> np.ndarray:
-        """(K,) Dice of each class in [0, 1], or NaN."""
-        hits, truth, predicted = self._margins()
-        return _divide(2 * hits, truth + predicted)
+    definitions = _DEFINITIONS
 
-    def iou(self) -> np.ndarray:
-        """(K,) intersection over union of each class in [0, 1], or NaN."""
-        hits, truth, predicted = self._margins()
-        return _divide(hits, truth + predicted - hits)
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self.fields = tuple(f"{part}/{name}" for part in ("hits", "truth", "predicted") for name in labels.classes)
 
-    def scores(self, foreground: tuple[int, ...]) -> dict[str, float]:
-        """Means dice_foreground, miou_foreground (over `foreground` ids), miou (all classes); pixel_accuracy.
+    def statistic(self, sample: Sample) -> Tensor:
+        return self.of(sample.predicted, sample.truth)
 
-        And of each class `dice/<class>` and `iou/<class>`.
-        """
-        dice, iou = self.dice(), self.iou()
-        index = list(foreground)
-        hits, truth, _ = self._margins()
+    def of(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        """(3 K,) float64 of any number of images: (..., H, W) ids, the truth also ignore_index."""
+        return margins(matrix(predicted, truth, self._labels))
+
+    def over(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """Scores over several images, each (predicted, truth) as for `of`."""
+        totals = torch.zeros(len(self.fields), dtype=torch.float64)
+        for predicted, truth in pairs:
+            totals += self.of(predicted, truth)
+        return {name: float(score) for name, score in self.scores(totals).items()}
+
+    def scores(self, totals: Tensor) -> dict[str, Tensor]:
+        hits, truth, predicted = totals.chunk(3, dim=-1)  # each (..., K)
+        union = truth + predicted - hits
+        dice, iou = divide(2 * hits, truth + predicted), divide(hits, union)
+        precision, recall = divide(hits, predicted), divide(hits, truth)
+        ids = list(self._labels.foreground)
+        named = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
         return {
-            "dice_foreground": _mean(dice[index]),
-            "miou_foreground": _mean(iou[index]),
-            "miou": _mean(iou),
-            "pixel_accuracy": float(_divide(hits.sum(), truth.sum())),
-            **{f"dice/{name}": float(value) for name, value in zip(self.classes, dice, strict=True)},
-            **{f"iou/{name}": float(value) for name, value in zip(self.classes, iou, strict=True)},
+            "dice_foreground": dice[..., ids].nanmean(-1),
+            "miou_foreground": iou[..., ids].nanmean(-1),
+            "precision_foreground": precision[..., ids].nanmean(-1),
+            "recall_foreground": recall[..., ids].nanmean(-1),
+            "dice_micro": divide(2 * hits[..., ids].sum(-1), (truth + predicted)[..., ids].sum(-1)),
+            "iou_micro": divide(hits[..., ids].sum(-1), union[..., ids].sum(-1)),
+            "miou": iou.nanmean(-1),
+            "mean_accuracy": recall.nanmean(-1),
+            "fw_iou": divide((truth * iou.nan_to_num()).sum(-1), truth.sum(-1)),
+            "pixel_accuracy": divide(hits.sum(-1), truth.sum(-1)),
+            **{
+                key: value
+                for name, values in named.items()
+                for key, value in by_class(name, self._labels, values).items()
+            },
         }
 
-    def _margins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return np.diag(self.matrix), self.matrix.sum(axis=1), self.matrix.sum(axis=0)
+
+def confusion(*, labels: Labels) -> Confusion:
+    """Counts of hits, truth and predicted pixels of each class."""
+    return Confusion(labels)
 
 
 def names(classes: tuple[str, ...]) -> list[str]:
-    """The names that `Confusion.scores` gives, for checking settings against."""
-    return list(Confusion(classes, 255).scores((0,)))
-
-
-def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    out = np.full(np.shape(denominator), np.nan)
-    np.divide(numerator, denominator, out=out, where=np.asarray(denominator) > 0)
-    return out
-
-
-def _mean(values: np.ndarray) -> float:
-    present = values[~np.isnan(values)]
-    return float(present.mean()) if present.size else float("nan")
+    """The names of these scores, which alone may be the headline: training measures them at each validation."""
+    made = Confusion(Labels(classes, (0,), 255))
+    return list(made.scores(torch.zeros(len(made.fields), dtype=torch.float64)))

@@ -1,30 +1,56 @@
 """evaluate: score one variant on the validation and the test split."""
 
 from pathlib import Path
+from typing import Any
 
-from maskmill import files
-from maskmill.config import Data, Evaluation, Paths, Report
+from maskmill.config import Data, Evaluation, Intervals, Paths, Report
+from maskmill.data import manifest
 from maskmill.data.shards import Shard
+from maskmill.evaluation import cost as costs
 from maskmill.evaluation import evaluate as evaluation_
+from maskmill.evaluation import intervals as intervals_
 from maskmill.evaluation import scores as score_files
+from maskmill.evaluation import units
+from maskmill.evaluation.scores import Score
 from maskmill.inference.predict import Predictor
+from maskmill.metrics import Labels, create
 
 
-def evaluate(paths: Paths, data: Data, evaluation: Evaluation, report: Report, variant: str) -> None:
-    """Write metrics/val/<variant>.json, metrics/test/<variant>.json, reports/evaluation/<variant>/ and its timing."""
-    predictor = Predictor(Path(paths.models) / variant)
-    folder = Path(paths.reports) / "evaluation" / variant
+def evaluate(
+    paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]], intervals: Intervals,
+    report: Report, variant: str,
+) -> None:  # fmt: skip
+    """Write metrics/{val,test}/<variant>.{json,parquet}, metrics/cost/<variant>.json and reports/evaluation/<variant>/.
+
+    The .json holds the scores with their intervals, the .parquet the statistic of each image that they are made of.
+    """
+    predictor, prepared = Predictor(Path(paths.models) / variant), Path(paths.prepared)
+    labels = Labels(data.classes, data.foreground, data.ignore_index)
+    families, table = create(metrics, labels), manifest.read(prepared / "manifest.parquet")
     for split in ("val", "test"):
-        shard = Shard(Path(paths.prepared) / "shards", split)
+        shard = Shard(prepared / "shards", split)
         result = evaluation_.evaluate(
-            predictor, shard, foreground=data.foreground, primary=evaluation.primary, gallery=report.gallery,
+            predictor, shard, metrics=families, labels=labels, primary=evaluation.primary, gallery=report.gallery,
             title=f"{variant} on {split}",
         )  # fmt: skip
-        scores = result.scores | {"parameters": predictor.card.parameters}
-        score_files.write(Path(paths.metrics) / split / f"{variant}.json", scores)
-        print(f"{variant}: {evaluation.primary} {scores[evaluation.primary]:.4f} over {len(shard)} {split} images")
-        if (clean := score_files.clean_name(evaluation.primary)) in scores:
-            print(f"{variant}: {clean} {scores[clean]:.4f} over {sum(shard.clean)} of them that do not leak")
-    evaluation_.write_details(folder, result, data.classes)
-    timing = {"ms_per_image": round(result.ms_per_image, 2), "images": len(shard)}
-    files.write_json(folder / "timing.json", timing)
+        scores = _scores(result, units.of(shard.ids, table, intervals), intervals)
+        out = Path(paths.metrics) / split
+        score_files.write(out / f"{variant}.json", scores)
+        evaluation_.write_statistics(out / f"{variant}.parquet", result)
+        for name in (evaluation.primary, score_files.clean_name(evaluation.primary)):
+            if name in scores:
+                print(f"{variant}: {name} {scores[name].value:.4f} over {split}")
+    evaluation_.write(Path(paths.reports) / "evaluation" / variant, result, data.classes)
+    cost = costs.Cost(predictor.card.parameters, round(result.ms_per_image, 2), 0.0)
+    costs.write(Path(paths.metrics) / "cost" / f"{variant}.json", cost)
+
+
+def _scores(result: evaluation_.Evaluation, of: Any, settings: Intervals) -> dict[str, Score]:
+    """Over the split; where images of it leak, once more over those that nothing ties to the training images."""
+    scores = intervals_.of(result.metrics, result.statistics, of, settings)
+    clean = result.images["clean"].to_numpy(bool)
+    if not clean.all():
+        again = intervals_.of(result.metrics, result.statistics[clean], of[clean], settings)
+        scores |= {score_files.clean_name(name): score for name, score in again.items()}
+        scores[score_files.clean_name("images")] = Score(float(clean.sum()))
+    return scores

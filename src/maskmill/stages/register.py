@@ -17,14 +17,16 @@ from maskmill.errors import MaskmillError
 from maskmill.evaluation import evaluate
 from maskmill.evaluation import scores as score_files
 from maskmill.inference.predict import Predictor
+from maskmill.metrics import Labels, create
 from maskmill.tracking import promotion, reaper, registry
 from maskmill.tracking import run as runs
 from maskmill.tracking import store as stores
 
 
 def register(
-    paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, gate: Gate, tracking: Tracking
-) -> None:
+    paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
+    gate: Gate, tracking: Tracking,
+) -> None:  # fmt: skip
     """Write metrics/registration.json; repeated, it makes no second run, version or promotion.
 
     Raises: MaskmillError when MLflow does not answer.
@@ -32,7 +34,7 @@ def register(
     try:
         store = stores.connect(tracking, paths)
         with stores.reaching(store.uri):
-            _register(store, paths, data, variants, evaluation, gate, tracking)
+            _register(store, paths, data, variants, evaluation, metrics, gate, tracking)
     except stores.AwayError as error:
         raise MaskmillError(
             f"register: {error}\nThe trained models are kept: the same command goes on here, and nothing trains again."
@@ -40,8 +42,8 @@ def register(
 
 
 def _register(
-    store: stores.Store, paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, gate: Gate,
-    tracking: Tracking,
+    store: stores.Store, paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation,
+    metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
 ) -> None:  # fmt: skip
     for line in reaper.reap(store):
         print(f"register: {line}")
@@ -53,7 +55,7 @@ def _register(
     if selection["challenger"] is None:
         verdict |= {"outcome": "refused", "reason": f"no challenger: {selection['reason']}"}
     else:
-        verdict |= _gate(store, paths, data, evaluation, gate, selection["challenger"], recorded)
+        verdict |= _gate(store, paths, data, evaluation, metrics, gate, selection["challenger"], recorded)
     verdict["champion"] = _describe(registry.champion(store))
     files.write_json(Path(paths.metrics) / "registration.json", verdict)
     print(
@@ -64,7 +66,7 @@ def _register(
 def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
     folder = Path(paths.models) / variant
     facts = files.read_json(folder / "run.json")
-    scores = score_files.read(Path(paths.metrics) / "test" / f"{variant}.json")
+    scores = score_files.read_values(Path(paths.metrics) / "test" / f"{variant}.json")
     training = runs.Training(
         key=facts["key"],
         variant=variant,
@@ -81,12 +83,12 @@ def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
 
 
 def _gate(
-    store: stores.Store, paths: Paths, data: Data, evaluation: Evaluation, gate: Gate, variant: str,
-    recorded: dict[str, str],
+    store: stores.Store, paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
+    gate: Gate, variant: str, recorded: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     prepared = Path(paths.prepared)
     digest = _test_digest(manifest.read(prepared / "manifest.parquet"), data)
-    scores = score_files.read(Path(paths.metrics) / "test" / f"{variant}.json")
+    scores = score_files.read_values(Path(paths.metrics) / "test" / f"{variant}.json")
     facts = files.read_json(Path(paths.models) / variant / "run.json")
     lineage = {"git_commit": facts["git_commit"], "data_hash": facts["data_hash"]}
     version = registry.register(
@@ -101,14 +103,12 @@ def _gate(
                 f"{list(data.classes)} on {data.in_channels}"
             )
         shard = Shard(prepared / "shards", "test")
-        return evaluate.evaluate(
-            predictor,
-            shard,
-            foreground=data.foreground,
-            primary=evaluation.primary,
-            gallery=0,
+        labels = Labels(data.classes, data.foreground, data.ignore_index)
+        measured = evaluate.evaluate(
+            predictor, shard, metrics=create(metrics, labels), labels=labels, primary=evaluation.primary, gallery=0,
             title="champion on test",
-        ).scores
+        )  # fmt: skip
+        return measured.points()
 
     verdict = promotion.decide(
         store, version, gate, evaluation.primary, evaluate_champion, may_promote="DVC_EXP_NAME" not in os.environ

@@ -8,9 +8,9 @@ from maskmill import config, files
 from maskmill.config import Data, Evaluation, Paths, Report
 from maskmill.data import decode, manifest
 from maskmill.data.shards import Shard
-from maskmill.evaluation import baselines, scores
+from maskmill.evaluation import baselines, cost, scores
 from maskmill.evaluation import report as page
-from maskmill.evaluation.evaluate import read_confusion, read_per_image
+from maskmill.evaluation.evaluate import read_confusion, read_images
 
 
 def report(paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, report: Report) -> None:
@@ -18,7 +18,7 @@ def report(paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Eval
     prepared, metrics, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
     train, test = (Shard(prepared / "shards", split) for split in ("train", "test"))
     rules = baselines.scores(train, test, data, evaluation.primary)
-    scores.write(metrics / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
+    scores.write_values(metrics / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
     source = config.read_yaml(Path(paths.source_config))
     contents = page.Contents(
         data=data,
@@ -47,10 +47,10 @@ def _variant(paths: Paths, data: Data, name: str) -> page.Variant:
         card=files.read_json(model / "model.json"),
         run=files.read_json(model / "run.json"),
         history=pd.read_csv(model / "history.csv"),
-        val=scores.read(Path(paths.metrics) / "val" / f"{name}.json"),
-        test=scores.read(Path(paths.metrics) / "test" / f"{name}.json"),
+        val=scores.read_values(Path(paths.metrics) / "val" / f"{name}.json"),
+        test=scores.read_values(Path(paths.metrics) / "test" / f"{name}.json"),
         confusion=read_confusion(details, data.classes),
-        per_image=read_per_image(details),
+        per_image=read_images(details),
         masks={path.stem: decode.mask(path) for path in sorted((details / "masks").glob("*.png"))},
-        ms_per_image=files.read_json(details / "timing.json")["ms_per_image"],
+        ms_per_image=cost.read(Path(paths.metrics) / "cost" / f"{name}.json").ms_per_image,
     )

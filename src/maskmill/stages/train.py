@@ -24,6 +24,7 @@ from maskmill.data.dataset import training_batches
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard, verify
 from maskmill.inference import predict
+from maskmill.metrics import Labels
 from maskmill.tracking import lineage, live
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
@@ -32,8 +33,8 @@ from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Row, Training, Validation
 
 _CODE = (  # what decides the weights, beside the pixels, whose digests are taken
-    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py", "losses", "metrics",
-    "models", "training",
+    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py", "losses",
+    "metrics/__init__.py", "metrics/confusion.py", "models", "training",
 )  # fmt: skip
 _NO_EFFECT = ("data.title", "data.colours", "train.workers", "train.checkpoint_every_s")  # on the weights
 _KEPT = 3  # checkpoint folders per variant, newest first
@@ -51,7 +52,7 @@ def train(
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
     training = _make(data, models[variant], train, variant, shards["train"])
-    validation = Validation(shards["val"], data.classes, data.foreground, data.ignore_index, evaluation.primary)
+    validation = Validation(shards["val"], Labels(data.classes, data.foreground, data.ignore_index), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     settings |= {f"models.{variant}": models[variant]}
     params = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}

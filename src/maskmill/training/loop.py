@@ -21,6 +21,7 @@ from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard
 from maskmill.errors import MaskmillError
 from maskmill.losses import Loss
+from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
 from maskmill.training import optim
 from maskmill.training.checkpoint import Checkpoints, State
@@ -38,9 +39,7 @@ class Validation:
     """What the score is measured on."""
 
     shard: Shard
-    classes: tuple[str, ...]
-    foreground: tuple[int, ...]
-    ignore_index: int
+    labels: Labels
     metric: str  # a name of `metrics.confusion.names`
 
 
@@ -155,11 +154,10 @@ class Training:
         return loss
 
     def _validate(self, loss: float, validation: Validation) -> Row:
-        confusion = Confusion(validation.classes, validation.ignore_index)
-        for image, mask in validation.shard:
-            confusion.update(self._predict(image), mask)
+        confusion = Confusion(validation.labels)
+        scores = confusion.over((self._predict(image), torch.tensor(mask)) for image, mask in validation.shard)
         self.model.train()
-        score = confusion.scores(validation.foreground)[validation.metric]
+        score = scores[validation.metric]
         if score > self.best_score:
             self.best_score, self.best_step = score, self.step
             self.best = {name: value.detach().cpu().clone() for name, value in self.plain.state_dict().items()}
@@ -168,14 +166,14 @@ class Training:
         self.history.append(row)
         return row
 
-    def _predict(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, C) uint8 -> (H, W) class ids; leaves the network in evaluation mode."""
+    def _predict(self, image: np.ndarray) -> Tensor:
+        """(H, W, C) uint8 -> (H, W) int64 class ids; leaves the network in evaluation mode."""
         self.model.eval()
         with torch.inference_mode():
             pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]  # (1, C, H, W)
             x = self.preprocessing.apply(self.fabric.to_device(pixels))
             logits = self.model(x.contiguous(memory_format=torch.channels_last))
-            ids: np.ndarray = logits.max(1).indices[0].cpu().numpy()
+            ids: Tensor = logits.max(1).indices[0].cpu()
         return ids
 
     def _guard(self, loss: float, title: str) -> None:

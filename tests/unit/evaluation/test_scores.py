@@ -1,18 +1,25 @@
 import math
 
 from maskmill.evaluation import scores
+from maskmill.evaluation.scores import Score
 
 
-def test_scores_come_back_with_nan(tmp_path):
-    written = {"dice_foreground": 0.1 + 0.2, "dice/bar": math.nan, "parameters": 123}
+def test_scores_and_their_intervals_come_back(tmp_path):
+    written = {"dice": Score(0.5, 0.4, 0.6, 12), "iou": Score(math.nan, n=3)}
     scores.write(tmp_path / "m.json", written)
     back = scores.read(tmp_path / "m.json")
-    assert back["dice_foreground"] == 0.1 + 0.2
-    assert back["parameters"] == 123
-    assert math.isnan(back["dice/bar"])
-    assert '"dice/bar": null' in (tmp_path / "m.json").read_text()
+    assert back["dice"] == written["dice"]
+    assert math.isnan(back["iou"].value)
+    assert back["iou"].n == 3
 
 
-def test_the_best_score_is_a_number_where_there_is_one():
-    assert scores.best({"a": math.nan, "b": 0.0, "c": 0.5}) == ("c", 0.5)
-    assert scores.best({"a": math.nan, "b": 0.0})[0] == "b"
+def test_numbers_can_be_read_alone(tmp_path):
+    scores.write(tmp_path / "m.json", {"dice": Score(0.5, 0.4, 0.6, 12)})
+    scores.write_values(tmp_path / "v.json", {"rule": 0.25, "none": math.nan})
+    assert scores.read_values(tmp_path / "m.json") == {"dice": 0.5}
+    assert scores.read_values(tmp_path / "v.json")["rule"] == 0.25
+    assert math.isnan(scores.read_values(tmp_path / "v.json")["none"])
+
+
+def test_nan_is_never_the_best():
+    assert scores.best({"a": math.nan, "b": 0.1}) == ("b", 0.1)

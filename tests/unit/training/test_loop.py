@@ -9,6 +9,7 @@ from maskmill.data import augmentation
 from maskmill.data.dataset import training_batches
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.errors import MaskmillError
+from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Training, Validation
@@ -47,7 +48,7 @@ class Lab:
                 workers=0,
             )  # fmt: skip
 
-        validation = Validation(val or self.val, self.data.classes, self.data.foreground, 255, metric)
+        validation = Validation(val or self.val, Labels(self.data.classes, self.data.foreground, 255), metric)
         return training.fit(batches, validation, Checkpoints(self.folder / name), log, "unet")
 
 
@@ -140,12 +141,13 @@ def test_the_weights_are_those_of_the_best_validation(lab):
     training = lab.training(steps=60, patience=4)
     result = lab.fit(training, "a")
     training.plain.load_state_dict(result.weights)
-    confusion = Confusion(lab.data.classes, 255)
+    confusion = Confusion(Labels(lab.data.classes, lab.data.foreground, 255))
+    pairs = []
     with torch.no_grad():
         for image, mask in lab.val:
             x = training.preprocessing.apply(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])
-            confusion.update(training.plain.eval()(x).argmax(1)[0].numpy(), mask)
-    assert confusion.scores(lab.data.foreground)["dice_foreground"] == pytest.approx(result.best_score, abs=1e-3)
+            pairs.append((training.plain.eval()(x).argmax(1)[0], torch.tensor(mask)))
+    assert confusion.over(pairs)["dice_foreground"] == pytest.approx(result.best_score, abs=1e-3)
 
 
 def test_the_history_has_a_row_per_validation_and_one_at_the_end(lab):

@@ -1,0 +1,25 @@
+"""What one prediction costs: time, memory, parameters."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from maskmill import files
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one variant, on the machine that evaluated it."""
+
+    parameters: int
+    ms_per_image: float  # median over the test images, one at a time
+    memory_mb: float  # weights, and the most that is held at once beside them in a prediction of the largest image
+
+
+def write(path: Path, cost: Cost) -> None:
+    """Write metrics/cost/<variant>.json."""
+    files.write_json(path, asdict(cost))
+
+
+def read(path: Path) -> Cost:
+    """What `write` wrote."""
+    return Cost(**files.read_json(path))
