@@ -3,7 +3,7 @@
 from typing import Any
 
 from maskmill import components, metrics
-from maskmill.config import Data, Params
+from maskmill.config import Data, Params, Train
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
 from maskmill.repository import check_inside
@@ -11,7 +11,6 @@ from maskmill.repository import check_inside
 
 def check(params: Params) -> None:
     """Raises: MaskmillError for a name or value that some stage would refuse later, or that none would."""
-    from maskmill import losses
     from maskmill.data import augmentation, own_expectations
     from maskmill.training import hardware
 
@@ -19,10 +18,18 @@ def check(params: Params) -> None:
     check_metrics(params)
     for variant in params.variants:
         check_variant(variant, params.models[variant], params.data)
-    losses.create(params.train.losses, params.data.ignore_index)
+    _check_losses(params.train, params.data)
     hardware.device(params.train)
     augmentation.recipe(params.augmentation, params.data.ignore_index)
     own_expectations.create(params.validation)
+
+
+def _check_losses(train: Train, data: Data) -> None:
+    from maskmill import losses
+
+    weights = None if train.class_weights is None else [1.0] * len(data.classes)  # the real ones need the manifest
+    foreground = {data.classes[i]: i for i in data.foreground}
+    losses.create(train.losses, data.ignore_index, foreground=foreground, class_weights=weights)
 
 
 def check_metrics(params: Params) -> None:

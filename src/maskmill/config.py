@@ -4,12 +4,13 @@ Each section is a class below; each field says its unit and meaning. A key that 
 is an error that names the key, the value, what is allowed and the file. Long on purpose: every setting at one look.
 """
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -49,6 +50,28 @@ def _no_password(uri: str) -> str:
     if uri.startswith("http") and "@" in uri.partition("//")[2].partition("/")[0]:
         raise ValueError("holds a user or password; give them by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
     return uri
+
+
+def _above_0(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _given(value: Any) -> str:
+    """What `_explain` says of a value by itself, unless it is a mapping."""
+    return f"got {value}: " if isinstance(value, dict) else ""
+
+
+def _loss(value: Any) -> Any:
+    if not _above_0(value.get("weight") if isinstance(value, dict) else value):
+        raise ValueError(f"{_given(value)}needed is a weight above 0, or {{weight: 1.0, and options of the loss}}")
+    return value
+
+
+def _class_weights(value: Any) -> Any:
+    given = value.values() if isinstance(value, dict) else ()
+    if value not in (None, "inverse", "median") and not (given and all(map(_above_0, given))):
+        raise ValueError(f"{_given(value)}allowed are null, inverse, median, or {{class: weight above 0}}")
+    return value
 
 
 Inside = Annotated[str, AfterValidator(_inside)]
@@ -206,7 +229,10 @@ class Train(Section):
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     warmup_steps: Annotated[int, Field(ge=0)]
-    losses: dict[str, Annotated[float, Field(gt=0)]]  # name -> weight in the sum
+    losses: dict[str, Annotated[float | dict[str, Any], BeforeValidator(_loss)]]  # name -> weight, or it and options
+    class_weights: Annotated[
+        Literal["inverse", "median"] | dict[str, float] | None, BeforeValidator(_class_weights)
+    ]  # of pixels in the losses that are means over pixels
     val_every_steps: Positive
     patience: Positive  # validations without a better score before training stops
     device: Literal["auto", "cpu", "cuda"]
@@ -335,6 +361,12 @@ class Params(Section):
                     f"variants: {variant!r} has no section under models{suggest(variant, self.models)}; "
                     f"there are {', '.join(self.models)}; docs/settings.md lists the variants"
                 )
+        weighted = self.train.class_weights if isinstance(self.train.class_weights, dict) else {}
+        for name in weighted.keys() - set(self.data.classes):
+            raise ValueError(
+                f"train.class_weights: {name!r} is no class{suggest(name, self.data.classes) or ';'} data.classes are "
+                f"{', '.join(self.data.classes)}"
+            )
         if self.splits.val + self.splits.test >= 1:
             raise ValueError(f"splits: val {self.splits.val} + test {self.splits.test} leaves nothing to train on")
         return self

@@ -34,7 +34,12 @@ def test_a_metric_that_does_not_exist_is_named_with_the_nearest_and_all(refusal)
 
 
 def test_mistakes_of_later_stages_are_found_first(refusal):
-    assert "train.losses: 'focal' is not known" in refusal(train={"losses": {"focal": 1.0}})
+    assert "train.losses: 'focl' is not known; did you mean 'focal'?" in refusal(train={"losses": {"focl": 1.0}})
+    assert "train.losses.focal.gama is not an option" in refusal(train={"losses": {"focal": {"weight": 1, "gama": 2}}})
+    assert "train.class_weights has no effect" in refusal(train={"losses": {"dice": 1.0}, "class_weights": "median"})
+    assert "cldice.classes: 'background' is no foreground class; there are disc, square, bar" in refusal(
+        train={"losses": {"cldice": {"weight": 1.0, "classes": ["background"]}}}
+    )
     assert "'Flip' is no transform" in refusal(augmentation={"transforms": ({"Flip": {}},)})
     assert "models.unet.feature_scale: got 99" in refusal(models={"unet": {"feature_scale": 99}})
 

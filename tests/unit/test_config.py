@@ -164,6 +164,36 @@ def test_training_without_a_loss_or_with_warmup_alone_is_refused(values):
     assert "train: warmup_steps: 10 must be below steps, 10" in refusal(values)
 
 
+@pytest.mark.parametrize("part", [0, -1.0, True, "much", float("nan"), float("inf"), {"gamma": 2.0}, {"weight": 0}])
+def test_a_loss_needs_a_weight_above_0(values, part):
+    values["train"]["losses"] = {"focal": part}
+    text = refusal(values)
+    assert text.startswith("params.yaml: train.losses.focal: got ")
+    assert text.endswith("needed is a weight above 0, or {weight: 1.0, and options of the loss}")
+
+
+def test_a_loss_may_have_options_beside_its_weight(values):
+    values["train"]["losses"] = {"focal": {"weight": 1, "gamma": 2.0}, "dice": 1}
+    assert config.parse(values).train.losses == values["train"]["losses"]
+
+
+@pytest.mark.parametrize("weights", ["mean", {}, {"disc": 0}, {"disc": "2"}, 2.0, ["median"], True])
+def test_class_weights_are_a_known_word_or_weights_above_0(values, weights):
+    values["train"]["class_weights"] = weights
+    text = refusal(values)
+    assert text.startswith("params.yaml: train.class_weights: got ")
+    assert text.endswith("allowed are null, inverse, median, or {class: weight above 0}")
+
+
+def test_class_weights_are_of_known_classes(values):
+    values["train"]["class_weights"] = {"dics": 2.0}
+    assert refusal(values) == (
+        "params.yaml: train.class_weights: 'dics' is no class; did you mean 'disc'? data.classes are background, disc"
+    )
+    values["train"]["class_weights"] = {"disc": 2}
+    assert config.parse(values).train.class_weights == {"disc": 2.0}
+
+
 def test_a_missing_file_says_where_it_was_sought_and_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MaskmillError) as raised:

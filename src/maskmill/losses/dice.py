@@ -1,9 +1,9 @@
 """Soft Dice loss over a batch."""
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from maskmill.losses import Loss
+from maskmill.losses._regions import mean_over_present, overlap
 
 
 def dice(*, ignore_index: int) -> Loss:
@@ -14,12 +14,7 @@ def dice(*, ignore_index: int) -> Loss:
     """
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        valid = (target != ignore_index).unsqueeze(1)  # (N, 1, H, W)
-        p = logits.float().softmax(1) * valid
-        y = F.one_hot(target.where(valid[:, 0], 0), logits.shape[1]).movedim(-1, 1) * valid
-        overlap, size, support = ((t).sum((0, 2, 3)) for t in (p * y, p + y, y))  # (K,)
-        present = support > 0
-        scores = 2 * overlap / size.clamp(min=1e-6)
-        return ((1 - scores) * present).sum() / present.sum().clamp(min=1)
+        both, predicted, support = overlap(logits, target, ignore_index)
+        return mean_over_present(1 - 2 * both / (predicted + support).clamp(min=1e-6), support)
 
     return loss

@@ -51,7 +51,8 @@ def train(
     verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
-    training = _make(data, models[variant], train, variant, shards["train"])
+    loss = _loss(data, train, prepared)
+    training = _make(data, models[variant], train, variant, shards["train"], loss)
     validation = Validation(shards["val"], Labels(data.classes, data.foreground, data.ignore_index), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     settings |= {f"models.{variant}": models[variant]}
@@ -88,13 +89,25 @@ def train(
     print(f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step {result.best_step} -> {out}")
 
 
-def _make(data: Data, options: dict[str, Any], train: Train, variant: str, shard: Shard) -> Training:
+def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
+    """The weighted sum of losses; class weights that follow from the training pixels are said."""
+    weights: tuple[float, ...] | None = None
+    if train.class_weights is not None:
+        table = manifest.read(prepared / "manifest.parquet")
+        pixels = table.loc[table["split"] == "train", [f"px_{name}" for name in data.classes]].to_numpy(float)
+        weights = losses.class_weights(train.class_weights, data.classes, pixels)
+        said = (f"{name} {weight:.3g}" for name, weight in zip(data.classes, weights, strict=True))
+        print(f"class weights: {', '.join(said)}", flush=True)
+    foreground = {data.classes[i]: i for i in data.foreground}
+    return losses.create(train.losses, data.ignore_index, foreground=foreground, class_weights=weights)
+
+
+def _make(data: Data, options: dict[str, Any], train: Train, variant: str, shard: Shard, loss: losses.Loss) -> Training:
     """The network with fresh weights of `train.seed`, on its device and in its precision."""
     device = hardware.device(train)
     torch.manual_seed(train.seed)
     model = networks.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
     preprocessing = Preprocessing.fit([image for image, _ in shard])
-    loss = losses.create(train.losses, data.ignore_index)
     return Training(model, loss, preprocessing, train, device, hardware.precision(train, device))
 
 
