@@ -1,7 +1,7 @@
 """The two weaknesses of segmentation networks: classes that are exchanged, and objects that fall apart.
 
-Yu et al., "Learning a Discriminative Feature Network for Semantic Segmentation", arXiv:1804.09337, name them inter-class
-indistinction and intra-class inconsistency. What each number is: docs/diagnostics.md.
+Yu et al., "Learning a Discriminative Feature Network for Semantic Segmentation", arXiv:1804.09337, call them
+inter-class indistinction and intra-class inconsistency. What each number is: docs/diagnostics.md.
 """
 
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from maskmill.evaluation.borders import BINS, NEAR_BINS, bin_ranges, distance_bins
-from maskmill.evaluation.exchanges import SURE, Exchanges, share
+from maskmill.evaluation.exchanges import SURE, Exchanges
 from maskmill.evaluation.findings import Finding, findings
-from maskmill.evaluation.objects import OBJECT_PX, PART_PX, Objects
+from maskmill.evaluation.objects import OBJECT_PX, PART_PX, Objects, share
 from maskmill.metrics import Labels, Sample
 
 __all__ = ["Diagnostics", "Finding", "findings"]
