@@ -1,5 +1,6 @@
 """dvc.yaml, params.yaml and the stage functions agree."""
 
+import ast
 import importlib
 import inspect
 from pathlib import Path
@@ -45,10 +46,21 @@ def test_a_variant_does_not_depend_on_its_siblings():
     assert [d for d in deps if "networks" in d] == ["src/maskmill/models/networks/${item.variant}.py"]
 
 
-def test_every_file_of_the_model_family_is_a_dependency_of_training():
-    deps = [d for d in DAG["stages"]["train"]["deps"] if d.startswith("src/maskmill/models/")]
-    shared = {f"src/maskmill/models/{p.name}" for p in (ROOT / "src/maskmill/models").glob("*.py")}
-    assert shared - {"src/maskmill/models/__init__.py"} == {d for d in deps if "networks" not in d}
+def model_files(file: Path) -> set[Path]:
+    """Files of the model family that this one imports, and those that they import."""
+    found = {
+        ROOT / "src" / f"{node.module.replace('.', '/')}.py"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("maskmill.models.")
+    }
+    return found.union(*(model_files(other) for other in found))
+
+
+def test_training_depends_on_every_file_that_a_variant_imports():
+    variants = (ROOT / "src/maskmill/models/networks").glob("*.py")
+    used = set[Path]().union(*(model_files(path) for path in variants))
+    deps = {d for d in DAG["stages"]["train"]["deps"] if d.startswith("src/maskmill/models/") and "networks" not in d}
+    assert deps == {str(path.relative_to(ROOT)) for path in used}
 
 
 def test_shipped_settings_pass_every_check():

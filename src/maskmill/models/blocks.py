@@ -1,6 +1,10 @@
 """The convolutions that all networks are made of, and how their weights start."""
 
+from collections.abc import Callable
+
 from torch import nn
+
+Gate = Callable[[int], nn.Module]  # channels -> a module that keeps the shape, (N, channels, H, W)
 
 
 def conv_norm_relu(in_channels: int, out_channels: int, *, norm: bool = True) -> nn.Sequential:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from maskmill.errors import MaskmillError
 from maskmill.models.blocks import DoubleConv, Head, init_he
 from maskmill.models.decoders import UNetDecoder
-from maskmill.models.encoders import ResNetEncoder
+from maskmill.models.resnet import ResNetEncoder
 
 _MIN_WIDTH = 4
 
