@@ -78,7 +78,7 @@ class Predictor:
         card = self.card
         model = models.create(card.variant, in_channels=card.in_channels, num_classes=len(card.classes), **card.options)
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-        self._model = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model: nn.Module = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
 
     @property

@@ -100,8 +100,8 @@ def _refuse(wrong: Mapping[str, list[str]], where: str, what: str) -> None:
     if told := [f"  {len(keys)} {kind}: {few_of(keys, _NAMED, '; ')}" for kind, keys in wrong.items() if keys]:
         listed = "\n".join(told)
         raise MaskmillError(
-            f"{where}: {what}\n{listed}\nTake weights of this very network, or of its encoder by torchvision's names, or "
-            f"set {where.removesuffix('.weights')} to the options that they were made with"
+            f"{where}: {what}\n{listed}\nTake weights of this very network, or of its encoder by torchvision's names, "
+            f"or set {where.removesuffix('.weights')} to the options that they were made with"
         )
 
 

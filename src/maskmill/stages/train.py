@@ -24,7 +24,7 @@ from maskmill.data.dataset import training_batches
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard, verify
 from maskmill.inference import predict
-from maskmill.models import weights as fitting
+from maskmill.models.weights import load, match
 from maskmill.tracking import lineage, live, registry
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
@@ -114,10 +114,10 @@ def _make(
     model = networks.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
     if given is not None:
         heads = given.classes in (None, data.classes)
-        matched = fitting.match(
+        matched = match(
             model, given.tensors, in_channels=data.in_channels, where=where, source=given.source, heads=heads
         )
-        fitting.load(model, matched)
+        load(model, matched)
         print(f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}", flush=True)
     preprocessing = Preprocessing.fit([image for image, _ in shard])
     loss = losses.create(train.losses, data.ignore_index)

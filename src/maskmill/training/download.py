@@ -45,8 +45,8 @@ def _download(url: str, sha256: str, path: Path, where: str) -> None:
             got = _copy(response, file, url, where)
             if got != sha256:
                 raise MaskmillError(
-                    f"{where}: {url} has the sha256 {got}, the setting says {sha256}; the file there has changed, or is "
-                    "not the one that was meant: it is not kept"
+                    f"{where}: {url} has the sha256 {got}, the setting says {sha256}; the file there has changed, or "
+                    "is not the one that was meant: it is not kept"
                 )
     except (URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
         raise MaskmillError(
@@ -56,7 +56,7 @@ def _download(url: str, sha256: str, path: Path, where: str) -> None:
 
 
 def _copy(response: Any, file: Any, url: str, where: str) -> str:
-    """Copy the body; the digest of what came."""
+    """Copy the body; the digest of what came. Raises: URLError where that is not all."""
     digest, size = hashlib.sha256(), 0
     announced = int(response.headers.get("Content-Length") or 0)
     while size <= _MAX_BYTES and announced <= _MAX_BYTES and (block := response.read(_BLOCK_BYTES)):
@@ -65,9 +65,11 @@ def _copy(response: Any, file: Any, url: str, where: str) -> str:
         file.write(block)
     if max(size, announced) > _MAX_BYTES:
         raise MaskmillError(
-            f"{where}: {url} has {max(size, announced):,} bytes; at most {_MAX_BYTES:,} are downloaded; is it the right "
-            "file? If so, download it yourself and name it"
+            f"{where}: {url} has {max(size, announced):,} bytes; at most {_MAX_BYTES:,} are downloaded; is it the "
+            "right file? If so, download it yourself and name it"
         )
+    if size < announced:
+        raise URLError(f"it broke off after {size:,} of {announced:,} bytes")
     return digest.hexdigest()
 
 

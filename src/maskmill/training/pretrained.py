@@ -5,6 +5,7 @@ A torch file is read once, by `weights_only`, which runs no code of the file; wh
 
 import hashlib
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,8 @@ def parse(setting: str, where: str) -> Address:
     parts = urlsplit(place)
     if parts.username or parts.password or parts.query:
         raise MaskmillError(
-            f"{where}: the URL holds a user, password or query, and params.yaml is in git; download the file and name it"
+            f"{where}: the URL holds a user, password or query, and params.yaml is in git; download the file and name "
+            "it"
         )
     if address.sha256 is None:
         raise MaskmillError(
@@ -107,15 +109,21 @@ def read(setting: str, state: Path, where: str) -> Given:
     sha256 = hashlib.sha256(content).hexdigest()
     if address.sha256 not in (None, sha256):
         raise MaskmillError(
-            f"{where}: {path} has the sha256 {sha256}, the setting says {address.sha256}; it is another file, or damaged"
+            f"{where}: {path} has the sha256 {sha256}, the setting says {address.sha256}; it is another file, or "
+            "damaged"
         )
-    if not content.startswith(_TORCH):
+    if _is_safetensors(content) or not content.startswith(_TORCH):
         return Given(address.place, sha256, _safetensors(content, f"{where}: {path}"))
     tensors = _kept(cache, sha256)
     if tensors is None:
         tensors = _plain(_torch_file(path, where), f"{where}: {path}")
         _keep(cache, sha256, tensors)
     return Given(address.place, sha256, tensors)
+
+
+def _is_safetensors(content: bytes) -> bool:
+    """Whether it begins with the length of a JSON header, and that header; a length can begin as a pickle does."""
+    return content[8:9] == b"{" and int.from_bytes(content[:8], "little") + 8 <= len(content)
 
 
 def _safetensors(content: bytes, what: str) -> dict[str, Tensor]:
@@ -129,10 +137,12 @@ def _torch_file(path: Path, where: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
-        first = str(error).strip().partition("\n")[0]
+        reason = re.search(r"WeightsUnpickler error: (.+)", str(error))
+        said = str(error).strip().partition("\n")[0]  # torch's advice to run it after all is not passed on
+        told = reason[1] if reason else "it holds more than that" if "weights_only" in said else said
         raise MaskmillError(
-            f"{where}: {path} is not a torch file of tensors alone, and nothing else in it is run: {first[:200]}. "
-            "Save the weights by `safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')`"
+            f"{where}: {path} is not a torch file of tensors alone, and nothing else in it is run: {told[:200]}; "
+            "save the weights by `safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')`"
         ) from None
 
 
@@ -169,6 +179,7 @@ def _kept(cache: Path, sha256: str) -> dict[str, Tensor] | None:
     for path in cache.glob(f"{sha256}-*.safetensors"):
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest()[:16] == path.stem.rpartition("-")[2]:
-            return safetensors.torch.load(content)
+            tensors: dict[str, Tensor] = safetensors.torch.load(content)
+            return tensors
         path.unlink()
     return None
