@@ -5,6 +5,7 @@ that nobody can forget it. It gives (N, K, H, W) float32 logits, computed in fp3
 any N, and any H and W from 33 px. What classes and channels mean stands in its metadata.
 """
 
+import copy
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 import maskmill
 from maskmill import files
@@ -58,10 +60,16 @@ def export(predictor: Predictor, path: Path, form: str) -> float:
         raise MaskmillError(f"export: got format {form!r}; allowed are {', '.join(FORMATS)}")
     if path.suffix != FORMATS[form]:
         raise MaskmillError(f"export: got the file {path}; a file of format {form} ends in {FORMATS[form]}")
+    if form == "onnx" and (missing := [name for name in _PACKAGES if find_spec(name) is None]):
+        raise MaskmillError(
+            f"export: format onnx needs {', '.join(missing)}; install: "
+            ".venv/bin/pip install -c constraints.txt -e '.[onnx]', or take --format torch"
+        )
     card = predictor.card
-    model = FromPixels(predictor.network, card.preprocessing.mean, card.preprocessing.std).eval()
-    make = onnx_program if form == "onnx" else torch_program
-    content, run = make(model, card.in_channels, {key: json.dumps(value) for key, value in metadata(card).items()})
+    network = copy.deepcopy(predictor.network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model = FromPixels(network, card.preprocessing.mean, card.preprocessing.std).eval()
+    make = as_onnx if form == "onnx" else as_torch
+    content, run = make(trace(model, card.in_channels), metadata(card))
     difference = compare(model, run, card.in_channels)
     files.write_bytes(path, content)
     return difference
@@ -85,27 +93,29 @@ def metadata(card: Card) -> dict[str, Any]:
 Made = tuple[bytes, Callable[[Tensor], Tensor]]  # the file, and what it computes
 
 
-def onnx_program(model: nn.Module, in_channels: int, notes: dict[str, str]) -> Made:
-    """ONNX with dynamic batch, height and width. Raises: MaskmillError where a package is missing."""
-    if missing := [name for name in _PACKAGES if find_spec(name) is None]:
-        raise MaskmillError(
-            f"export: format onnx needs {', '.join(missing)}; install: "
-            ".venv/bin/pip install -c constraints.txt -e '.[onnx]', or take --format torch"
-        )
+def trace(model: nn.Module, in_channels: int) -> ExportedProgram:
+    """The program of a network from pixels, with dynamic batch, height and width."""
+    dynamic = torch.export.Dim.DYNAMIC
+    axes = {INPUT: {0: dynamic, 2: dynamic, 3: dynamic}}
+    with torch.no_grad():
+        return torch.export.export(model, (_pixels(_EXAMPLE, in_channels),), dynamic_shapes=axes)
+
+
+def as_onnx(program: ExportedProgram, notes: dict[str, Any]) -> Made:
+    """The program as ONNX, run by ONNX Runtime."""
     import onnx
     import onnxruntime
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, which nothing here uses
     axes = {INPUT: {0: "batch", 2: "height", 3: "width"}}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            model, (_pixels(_EXAMPLE, in_channels),), dynamo=True, dynamic_shapes=axes, verbose=False,
-            input_names=[INPUT], output_names=[OUTPUT],
-        )  # fmt: skip
-    assert program is not None
-    proto = program.model_proto
-    onnx.helper.set_model_props(proto, notes)
+        made = torch.onnx.export(
+            program, (), dynamo=True, dynamic_shapes=axes, verbose=False, input_names=[INPUT], output_names=[OUTPUT]
+        )
+    assert made is not None
+    proto = made.model_proto
+    onnx.helper.set_model_props(proto, {key: json.dumps(value) for key, value in notes.items()})
     content = proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
@@ -116,11 +126,8 @@ def onnx_program(model: nn.Module, in_channels: int, notes: dict[str, str]) -> M
     return content, run
 
 
-def torch_program(model: nn.Module, in_channels: int, notes: dict[str, str]) -> Made:
-    """A program of torch.export with dynamic batch, height and width; `notes` are its extra file."""
-    dynamic = torch.export.Dim.DYNAMIC
-    axes = {INPUT: {0: dynamic, 2: dynamic, 3: dynamic}}
-    program = torch.export.export(model, (_pixels(_EXAMPLE, in_channels),), dynamic_shapes=axes)
+def as_torch(program: ExportedProgram, notes: dict[str, Any]) -> Made:
+    """The program as torch.export saves it, with `notes` as an extra file."""
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={METADATA: json.dumps(notes)})
     return buffer.getvalue(), program.module()
