@@ -10,7 +10,7 @@ import inspect
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -35,17 +35,32 @@ def factory(package: str, name: str, where: str) -> Callable[..., Any]:
     return made
 
 
+def keywords(function: Callable[..., Any]) -> dict[str, bool]:
+    """The keyword parameters of `function`, and whether each must be given.
+
+    `**options: Unpack[Options]` stands for the keys of the TypedDict `Options`.
+    """
+    found = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            found[parameter.name] = parameter.default is parameter.empty
+        elif typed := _unpacked(parameter):
+            found |= {name: name in typed.__required_keys__ for name in typing.get_type_hints(typed)}
+    return found
+
+
+def _unpacked(parameter: inspect.Parameter) -> Any:
+    """The TypedDict of `**options: Unpack[...]`, None of any other parameter."""
+    packed = typing.get_origin(parameter.annotation) is Unpack
+    return typing.get_args(parameter.annotation)[0] if packed else None
+
+
 def check_options(function: Callable[..., Any], options: Iterable[str], where: str, hidden: Iterable[str] = ()) -> None:
     """Hold option names against the keyword parameters of `function` but the `hidden` ones.
 
     Raises: MaskmillError naming the unknown option, the nearest known one, and all that are allowed.
     """
-    allowed = [
-        parameter.name
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        and parameter.name not in ("self", *hidden)
-    ]
+    allowed = [name for name in keywords(function) if name not in ("self", *hidden)]
     for option in options:
         if option not in allowed:
             raise MaskmillError(
@@ -71,14 +86,16 @@ def create(package: str, name: str, where: str, given: Mapping[str, Any], option
 def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: Mapping[str, Any], where: str) -> None:
     """Hold option values against the annotations of `make`, strictly: YAML reads `no` as text, not as false."""
     types = typing.get_type_hints(make)
-    for name, parameter in inspect.signature(make).parameters.items():
+    for parameter in inspect.signature(make).parameters.values():
+        types |= typing.get_type_hints(typed) if (typed := _unpacked(parameter)) else {}
+    for name, required in keywords(make).items():
         if name in options:
             try:
                 TypeAdapter(types[name], config=ConfigDict(strict=True)).validate_python(options[name])
             except ValidationError as error:
                 message = error.errors()[0]["msg"]
                 raise MaskmillError(f"{where}.{name}: got {options[name]!r}: {message}") from None
-        elif parameter.default is parameter.empty and name not in given:
+        elif required and name not in given:
             raise MaskmillError(f"{where}.{name} is missing; add it")
 
 

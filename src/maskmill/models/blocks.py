@@ -17,15 +17,16 @@ def conv_norm_relu(in_channels: int, out_channels: int, *, norm: bool = True) ->
 
 
 class DoubleConv(nn.Sequential):
-    """Twice 3x3 convolution, norm, ReLU.
+    """Twice 3x3 convolution, norm, ReLU; then the gate, where there is one.
 
     Ronneberger et al., "U-Net", sec. 2, arXiv:1505.04597, padded so that the size stays.
     Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, norm: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, norm: bool = True, gate: Gate | None = None) -> None:
         first = conv_norm_relu(in_channels, out_channels, norm=norm)
-        super().__init__(*first, *conv_norm_relu(out_channels, out_channels, norm=norm))
+        second = conv_norm_relu(out_channels, out_channels, norm=norm)
+        super().__init__(*first, *second, *([gate(out_channels)] if gate else []))
 
 
 def init_he(module: nn.Module) -> None:

@@ -1,31 +1,75 @@
 """From deep, coarse maps back to the image's size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypedDict, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskmill.models.blocks import DoubleConv
+from maskmill.models.blocks import DoubleConv, Gate
+from maskmill.models.skips import SkipGate
+
+
+class Upsampling(NamedTuple):
+    """A learned layer, and how its result comes to the size of the skip."""
+
+    layer: Callable[[int, int], nn.Conv2d | nn.ConvTranspose2d]  # channels of the map below, and wanted
+    resize: Callable[[Tensor, torch.Size], Tensor]
+
+
+def _crop(x: Tensor, size: torch.Size) -> Tensor:
+    return F.pad(x, (0, size[1] - x.shape[3], 0, size[0] - x.shape[2]))  # a slice exports for the example's size alone
+
+
+# The 1x1 convolution comes first: both maps are linear and commute, and at the smaller size it costs a quarter.
+BILINEAR = Upsampling(partial(nn.Conv2d, kernel_size=1), partial(F.interpolate, mode="bilinear"))
+# Twice the size is the skip's size, or one more where that is odd.
+TRANSPOSED = Upsampling(partial(nn.ConvTranspose2d, kernel_size=2, stride=2), _crop)
+
+
+class Parts(TypedDict, total=False):
+    """What an up-step is made of."""
+
+    norm: bool  # batch norm after its convolutions
+    upsampling: Upsampling
+    gate: Gate | None  # after its convolutions
+    skip_gate: SkipGate | None
 
 
 class Up(nn.Module):
-    """Halve the channels, double the size, join the skip, convolve twice.
+    """Come to the size of the skip and to `out` channels, join skips, convolve twice.
 
-    Ronneberger et al., "U-Net", sec. 2, arXiv:1505.04597, with bilinear upsampling. The 1x1 convolution comes first:
-    both maps are linear and commute, and at the smaller size it costs a quarter.
+    Ronneberger et al., "U-Net", sec. 2, arXiv:1505.04597. Of `n_concat` joined maps, n_concat - 1 are skips of the same
+    shape: 2 in U-Net, more in U-Net++ (Zhou et al., sec. 3.1, arXiv:1807.10165).
     The result takes the skip's size, so that odd sizes need no padding.
-    Shape: (N, below, ~H/2, ~W/2), (N, skip, H, W) -> (N, out, H, W).
+    Shape: (N, below, ~H/2, ~W/2), skips (N, skip, H, W) -> (N, out, H, W).
     """
 
-    def __init__(self, below: int, skip: int, out: int, *, norm: bool = True) -> None:
+    def __init__(
+        self,
+        below: int,
+        skip: int,
+        out: int,
+        *,
+        n_concat: int = 2,
+        norm: bool = True,
+        upsampling: Upsampling = BILINEAR,
+        gate: Gate | None = None,
+        skip_gate: SkipGate | None = None,
+    ) -> None:
         super().__init__()
-        self.reduce = nn.Conv2d(below, out, 1)
-        self.convs = DoubleConv(out + skip, out, norm=norm)
+        self.resize = upsampling.resize
+        self.reduce = upsampling.layer(below, out)
+        self.convs = DoubleConv(self.reduce.out_channels + (n_concat - 1) * skip, out, norm=norm, gate=gate)
+        self.skip_gate = skip_gate(skip, below) if skip_gate else None
 
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = F.interpolate(self.reduce(x), size=skip.shape[-2:], mode="bilinear")
-        return self.convs(torch.cat([skip, x], dim=1))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
+        up = self.resize(self.reduce(x), skips[0].shape[-2:])
+        if self.skip_gate:
+            skips = tuple(self.skip_gate(skip, x) for skip in skips)
+        return self.convs(torch.cat([*skips, up], dim=1))  # type: ignore[no-any-return]
 
 
 class UNetDecoder(nn.Module):
@@ -34,11 +78,11 @@ class UNetDecoder(nn.Module):
     Shape: maps of `channels`, finest first -> (N, channels[0] or widths[0], H, W) at the finest map's size.
     """
 
-    def __init__(self, channels: Sequence[int], widths: Sequence[int] | None = None, *, norm: bool = True) -> None:
+    def __init__(self, channels: Sequence[int], widths: Sequence[int] | None = None, **parts: Unpack[Parts]) -> None:
         super().__init__()
         widths = list(widths or channels[:-1])  # channels after each block, finest first
         below = [*widths[1:], channels[-1]]
-        self.ups = nn.ModuleList(Up(b, s, w, norm=norm) for b, s, w in zip(below, channels[:-1], widths, strict=True))
+        self.ups = nn.ModuleList(Up(b, s, w, **parts) for b, s, w in zip(below, channels[:-1], widths, strict=True))
         self.out_channels = widths[0]
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:

@@ -1,13 +1,37 @@
 """A U-Net whose encoder is a ResNet, with a skip at full resolution: what the ResNet variants share."""
 
+from collections.abc import Callable
+from typing import TypedDict
+
 from torch import Tensor, nn
 
 from maskmill.errors import MaskmillError
-from maskmill.models.blocks import DoubleConv, Head, init_he
+from maskmill.models.blocks import DoubleConv, Gate, Head, init_he
 from maskmill.models.decoders import UNetDecoder
-from maskmill.models.resnet import ResNetEncoder
+from maskmill.models.parts import (
+    BOTTLENECKS,
+    SKIP_GATES,
+    UPSAMPLING,
+    BottleneckName,
+    SkipGateName,
+    UpsamplingName,
+    check_least,
+)
+from maskmill.models.resnet import OutputStride, ResNetEncoder
 
 _MIN_WIDTH = 4
+
+
+class Options(TypedDict, total=False):
+    """Options of params.yaml that all of the family have."""
+
+    width: int  # channels of the stem, 64 as in the paper if nothing is said
+    skip_channels: int  # of the skip at full resolution, 8 if nothing is said
+    stem_width: int | None  # of the deep stem's first two convolutions; null, as in the paper: one 7x7 convolution
+    output_stride: OutputStride  # of the deepest map, 32 if nothing is said; less dilates the last stages
+    upsampling: UpsamplingName  # bilinear if nothing is said
+    skip_gate: SkipGateName | None
+    bottleneck: BottleneckName | None
 
 
 class ResNetUNet(nn.Module):
@@ -18,23 +42,46 @@ class ResNetUNet(nn.Module):
     Shape: (N, C, H, W) -> logits (N, num_classes, H, W).
     """
 
-    def __init__(self, encoder: ResNetEncoder, *, in_channels: int, num_classes: int, skip_channels: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        encoder: Callable[..., ResNetEncoder],
+        *,
+        in_channels: int,
+        num_classes: int,
+        width: int = 64,
+        skip_channels: int = 8,
+        stem_width: int | None = None,
+        output_stride: OutputStride = 32,
+        upsampling: UpsamplingName = "bilinear",
+        gate: Gate | None = None,
+        skip_gate: SkipGateName | None = None,
+        bottleneck: BottleneckName | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = encoder
+        check_least(name, _MIN_WIDTH, " channels", width=width, skip_channels=skip_channels, stem_width=stem_width)
+        if output_stride < 32 and upsampling == "transposed":
+            raise MaskmillError(
+                f"params.yaml: models.{name}.upsampling: got transposed, which doubles the size at every step; with "
+                f"output_stride: {output_stride} some steps keep it; set upsampling: bilinear, or output_stride: 32"
+            )
+        self.encoder = encoder(
+            in_channels=in_channels, width=width, stem_width=stem_width, output_stride=output_stride, gate=gate
+        )
+        channels = self.encoder.channels
         self.full_resolution = DoubleConv(in_channels, skip_channels)
-        width = encoder.channels[0]
-        widths = (max(width // 2, _MIN_WIDTH), *encoder.channels[:-1])
-        self.decoder = UNetDecoder((skip_channels, *encoder.channels), widths)
+        make = BOTTLENECKS[bottleneck]
+        self.bottleneck = make(channels[-1]) if make else nn.Identity()
+        self.decoder = UNetDecoder(
+            (skip_channels, *channels),
+            (max(width // 2, _MIN_WIDTH), *channels[:-1]),
+            upsampling=UPSAMPLING[upsampling],
+            skip_gate=SKIP_GATES[skip_gate],
+        )
         self.head = Head(self.decoder.out_channels, num_classes)
         self.apply(init_he)
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = [self.full_resolution(x), *self.encoder(x)]  # strides 1, 2, 4, 8, 16, 32
+        *skips, deepest = self.encoder(x)  # strides 2, 4, 8, 16, 32
+        maps = [self.full_resolution(x), *skips, self.bottleneck(deepest)]
         return self.head(self.decoder(maps))  # type: ignore[no-any-return]
-
-
-def check_widths(name: str, **widths: int) -> None:
-    """Raises: MaskmillError for an option of variant `name` with fewer than 4 channels."""
-    for option, value in widths.items():
-        if value < _MIN_WIDTH:
-            raise MaskmillError(f"params.yaml: models.{name}.{option}: got {value}; at least {_MIN_WIDTH} channels")

@@ -1,16 +1,21 @@
 """A U-Net with a ResNet-18 encoder (arXiv:1512.03385) and a full-resolution skip."""
 
+from typing import Unpack
+
 from torch import nn
 
 from maskmill.models.encoders import resnet18
-from maskmill.models.resnet_unet import ResNetUNet, check_widths
+from maskmill.models.parts import GATES, GateName
+from maskmill.models.resnet_unet import Options, ResNetUNet
 
 
-def resnet18_unet(*, in_channels: int, num_classes: int, width: int = 64, skip_channels: int = 8) -> nn.Module:
-    """`width` channels in the stem (64 in the paper), `skip_channels` in the full-resolution skip.
+def resnet18_unet(
+    *, in_channels: int, num_classes: int, gate: GateName | None = None, **options: Unpack[Options]
+) -> nn.Module:
+    """The encoder of the papers, with `gate` in every residual block.
 
-    Raises: MaskmillError for fewer than 4 channels.
+    Raises: MaskmillError for fewer than 4 channels, or options that do not go together.
     """
-    check_widths("resnet18_unet", width=width, skip_channels=skip_channels)
-    encoder = resnet18(in_channels=in_channels, width=width)
-    return ResNetUNet(encoder, in_channels=in_channels, num_classes=num_classes, skip_channels=skip_channels)
+    return ResNetUNet(
+        "resnet18_unet", resnet18, in_channels=in_channels, num_classes=num_classes, gate=GATES[gate], **options
+    )

@@ -1,24 +1,25 @@
 """The ResNet-18 U-Net with squeeze-and-excitation (arXiv:1709.01507) in every residual block."""
 
 from functools import partial
+from typing import Unpack
 
 from torch import nn
 
-from maskmill.errors import MaskmillError
-from maskmill.models.attention import SqueezeExcite
 from maskmill.models.encoders import resnet18
-from maskmill.models.resnet_unet import ResNetUNet, check_widths
+from maskmill.models.parts import check_least
+from maskmill.models.resnet_unet import Options, ResNetUNet
+from maskmill.models.squeeze_excite import SqueezeExcite
 
 
 def se_resnet18_unet(
-    *, in_channels: int, num_classes: int, width: int = 64, skip_channels: int = 8, reduction: int = 16
+    *, in_channels: int, num_classes: int, reduction: int = 16, **options: Unpack[Options]
 ) -> nn.Module:
     """As `resnet18_unet`; `reduction` divides the channels of the gate's hidden layer.
 
-    Raises: MaskmillError for fewer than 4 channels, or a reduction below 1.
+    Raises: MaskmillError for fewer than 4 channels, a reduction below 1, or options that do not go together.
     """
-    check_widths("se_resnet18_unet", width=width, skip_channels=skip_channels)
-    if reduction < 1:
-        raise MaskmillError(f"params.yaml: models.se_resnet18_unet.reduction: got {reduction}; at least 1")
-    encoder = resnet18(in_channels=in_channels, width=width, gate=partial(SqueezeExcite, reduction=reduction))
-    return ResNetUNet(encoder, in_channels=in_channels, num_classes=num_classes, skip_channels=skip_channels)
+    check_least("se_resnet18_unet", 1, reduction=reduction)
+    gate = partial(SqueezeExcite, reduction=reduction)
+    return ResNetUNet(
+        "se_resnet18_unet", resnet18, in_channels=in_channels, num_classes=num_classes, gate=gate, **options
+    )

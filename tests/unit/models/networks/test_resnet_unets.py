@@ -3,7 +3,7 @@ import torch
 
 from maskmill import models
 from maskmill.errors import MaskmillError
-from maskmill.models.attention import SqueezeExcite
+from maskmill.models.squeeze_excite import SqueezeExcite
 
 
 @pytest.mark.parametrize("name", ["resnet18_unet", "se_resnet18_unet"])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskmill.models.attention import SqueezeExcite
+from maskmill.models.squeeze_excite import SqueezeExcite
 
 
 def test_the_gate_is_the_papers_formula():

@@ -1,0 +1,35 @@
+"""U-Net with squeeze-and-excitation (arXiv:1709.01507) at the end of every double convolution."""
+
+from functools import partial
+from typing import Unpack
+
+from torch import nn
+
+from maskmill.models.parts import BOTTLENECKS, SKIP_GATES, BottleneckName, SkipGateName, check_least
+from maskmill.models.squeeze_excite import SqueezeExcite
+from maskmill.models.unet import Shape, UNet
+
+
+def se_unet(
+    *,
+    in_channels: int,
+    num_classes: int,
+    reduction: int = 16,
+    skip_gate: SkipGateName | None = None,
+    bottleneck: BottleneckName | None = None,
+    **shape: Unpack[Shape],
+) -> nn.Module:
+    """As `unet`; `reduction` divides the channels of the gates' hidden layer.
+
+    Raises: MaskmillError for too few filters, or a reduction below 1.
+    """
+    check_least("se_unet", 1, reduction=reduction)
+    return UNet(
+        "se_unet",
+        in_channels=in_channels,
+        num_classes=num_classes,
+        gate=partial(SqueezeExcite, reduction=reduction),
+        skip_gate=SKIP_GATES[skip_gate],
+        bottleneck=BOTTLENECKS[bottleneck],
+        **shape,
+    )

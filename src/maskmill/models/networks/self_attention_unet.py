@@ -1,0 +1,63 @@
+"""U-Net with self-attention at its deepest: positions (arXiv:1711.07971), channels (arXiv:1809.02983) or both."""
+
+from functools import partial
+from typing import Literal, Unpack
+
+from torch import nn
+
+from maskmill.errors import MaskmillError
+from maskmill.models.attention import ChannelAttention, LearnedSum, PositionAttention, SimilarityName
+from maskmill.models.parts import GATES, SKIP_GATES, Bottleneck, GateName, SkipGateName, check_least
+from maskmill.models.unet import Shape, UNet, filters
+
+Over = Literal["positions", "channels", "both"]
+_WHERE = "params.yaml: models.self_attention_unet"
+_POOL = 2
+
+
+def self_attention_unet(
+    *,
+    in_channels: int,
+    num_classes: int,
+    over: Over = "positions",
+    similarity: SimilarityName = "scaled_dot",
+    heads: int = 1,
+    pool: int | None = None,
+    gate: GateName | None = None,
+    skip_gate: SkipGateName | None = None,
+    **shape: Unpack[Shape],
+) -> nn.Module:
+    """As `unet`; keys and values of attention over positions are pooled by `pool`, 2 if nothing is said.
+
+    Raises: MaskmillError for too few filters, or options that do not go together.
+    """
+    check_least("self_attention_unet", 1, heads=heads, pool=pool)
+    if over != "positions":
+        _check_channels(similarity, heads, filters("self_attention_unet", shape.get("feature_scale", 1))[-1])
+    if over == "channels" and pool is not None:
+        raise MaskmillError(f"{_WHERE}.pool: got {pool}, which over: channels has no use for; delete it")
+    positions = partial(PositionAttention, similarity=similarity, heads=heads, pool=pool or _POOL)
+    channels = partial(ChannelAttention, similarity=similarity, heads=heads)
+    branches: dict[Over, tuple[Bottleneck, ...]]
+    branches = {"positions": (positions,), "channels": (channels,), "both": (positions, channels)}
+    return UNet(
+        "self_attention_unet",
+        in_channels=in_channels,
+        num_classes=num_classes,
+        gate=GATES[gate],
+        skip_gate=SKIP_GATES[skip_gate],
+        bottleneck=lambda width: LearnedSum(*(make(width) for make in branches[over])),
+        **shape,
+    )
+
+
+def _check_channels(similarity: SimilarityName, heads: int, width: int) -> None:
+    if similarity == "additive":
+        raise MaskmillError(
+            f"{_WHERE}.similarity: got additive, which would learn a weight for each position, whose number follows "
+            "the image; over channels take dot, scaled_dot or cosine, or set over: positions"
+        )
+    if width % heads:
+        raise MaskmillError(
+            f"{_WHERE}.heads: got {heads}, which does not divide the {width} channels of the deepest map; take another"
+        )
