@@ -17,6 +17,13 @@ def run(*arguments):
     return done.stdout
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """Only networks that take little time to make."""
+    monkeypatch.setattr(models, "names", lambda: ["resnet18_unet", "unet"])
+
+
+@pytest.mark.usefixtures("few")
 def test_outside_a_repository_every_network_is_listed_with_the_papers_options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = run("--size", "128x64")
@@ -25,6 +32,7 @@ def test_outside_a_repository_every_network_is_listed_with_the_papers_options(tm
     assert "one image of 128 x 64 px; channels 3, classes 2, options of the papers" in text
 
 
+@pytest.mark.usefixtures("few")
 def test_inside_a_repository_its_own_options_count(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     assert "feature_scale: 4" in run("--size", "64")
@@ -34,7 +42,7 @@ def test_inside_a_repository_its_own_options_count(monkeypatch):
 def test_a_network_is_shown_level_by_level(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = run("show", "unet", "--size", "256x512")
-    assert re.search(r"^pool +64 +128 x 256 +0 +0 +ceil\(\(\[256, 512\] .*/2\) \+ 1$", text, re.MULTILINE)
+    assert re.search(r"^levels.max_pool2d +64 +128 x 256 +0 +0 +ceil\(\(\[256, 512\] .*/2\) \+ 1$", text, re.MULTILINE)
     assert re.search(r"^decoder\.ups\.0 +64 +256 x 512 .*", text, re.MULTILINE)
     assert "unet (arXiv:1505.04597): 28,948,738 parameters" in text
 

@@ -4,6 +4,7 @@ Networks are described on torch's device `meta`: shapes are worked out as in a r
 weights or maps. Each size is also computed from its layer's own numbers, and the two must agree.
 """
 
+import contextlib
 import importlib
 import re
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from maskmill import models
 from maskmill.models.sizes import LAYERS, Sides, formula, sides_after
 
+_FUNCTIONS = {F.max_pool2d: nn.MaxPool2d, F.avg_pool2d: nn.AvgPool2d}
 _ARXIV = re.compile(r"arXiv:\d{4}\.\d{4,5}")
 
 
@@ -65,13 +69,8 @@ def multiply_adds(model: nn.Module, x: Tensor) -> int:
 
 def of(model: nn.Module, x: Tensor) -> Description:
     """A network in evaluation mode, and its forward pass over one image `x`."""
-    root, handles = _watch(model.eval())
-    try:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with _watched(model.eval()) as root, FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(x)
     flops = {path: sum(counts.values()) for path, counts in counter.get_flop_counts().items()}
     seen: set[str] = set()
     levels = tuple(_level(call, flops, type(model).__name__, seen) for call in _rows(root.calls[0]))
@@ -104,8 +103,26 @@ class _Call:
         return [call for call in self if isinstance(call.module, LAYERS)]
 
 
-def _watch(model: nn.Module) -> tuple[_Call, list[Any]]:
-    """Have every call recorded below the one that is returned."""
+class _Poolings(TorchFunctionMode):
+    """Records a pooling that no module does, below the module that calls it."""
+
+    def __init__(self, stack: list[_Call]) -> None:
+        self._stack = stack
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        caller = self._stack[-1]
+        if func in _FUNCTIONS and not isinstance(caller.module, LAYERS):
+            layer = _FUNCTIONS[func](*args[1:], **(kwargs or {}))
+            name = ".".join(filter(None, (caller.name, func.__name__)))
+            caller.calls.append(_Call(name, layer, args[:1], result))
+            _check(caller.calls[-1])
+        return result
+
+
+@contextlib.contextmanager
+def _watched(model: nn.Module) -> Iterator[_Call]:
+    """Have every call within recorded below the one that is given."""
     stack = [_Call()]
     names = {module: name for name, module in model.named_modules()}
 
@@ -121,7 +138,12 @@ def _watch(model: nn.Module) -> tuple[_Call, list[Any]]:
             _check(call)
 
     handles = [h for m in names for h in (m.register_forward_pre_hook(before), m.register_forward_hook(after))]
-    return stack[0], handles
+    try:
+        with _Poolings(stack):
+            yield stack[0]
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _check(call: _Call) -> None:
