@@ -2,7 +2,6 @@
 
 import hashlib
 import http.server
-import inspect
 import pickle
 import threading
 from collections import OrderedDict
@@ -188,10 +187,7 @@ def test_the_setting_is_none_of_the_networks_options():
 
 def test_no_network_has_an_option_of_that_name():
     for name in models.names():
-        assert (
-            pretrained.SETTING
-            not in inspect.signature(components.factory("maskmill.models.networks", name, "")).parameters
-        )
+        assert pretrained.SETTING not in components.keywords(components.factory("maskmill.models.networks", name, ""))
 
 
 class Server:
