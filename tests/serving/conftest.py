@@ -25,9 +25,9 @@ from maskmill.tracking import store as stores
 from tests.conftest import REPOSITORY
 from tests.pipelines.conftest import change_params
 
-VARIANTS = models.names()
+TINY = {"resnet18_unet": {"width": 8}, "se_resnet18_unet": {"width": 8}, "unet": {"feature_scale": 16}}
+VARIANTS = list(TINY)
 PRECISION = dict(zip(VARIANTS, ["bf16", "fp32"] * len(VARIANTS), strict=False))
-TINY = {"unet": {"feature_scale": 16}, "resnet18_unet": {"width": 8}, "se_resnet18_unet": {"width": 8}}
 AUTH = "ann:secret"
 
 
@@ -114,9 +114,9 @@ def registered(tmp_path_factory, data) -> Registered:
 
 def save(folder: Path, variant: str, seed: int, data: config.Data) -> None:
     torch.manual_seed(seed)
-    model = models.create(variant, in_channels=1, num_classes=len(data.classes), **TINY.get(variant, {}))
+    model = models.create(variant, in_channels=1, num_classes=len(data.classes), **TINY[variant])
     facts = {
-        "variant": variant, "options": TINY.get(variant, {}), "classes": data.classes, "background": data.background,
+        "variant": variant, "options": TINY[variant], "classes": data.classes, "background": data.background,
         "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": 1,
         "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": PRECISION[variant],
         "parameters": models.parameters(model), "best_step": 1,

@@ -1,3 +1,5 @@
+from typing import TypedDict, Unpack
+
 import pytest
 
 from maskmill import components
@@ -51,6 +53,18 @@ def test_an_option_that_the_program_sets_is_refused():
         create("unet", in_channels=3)
 
 
+class Shape(TypedDict, total=False):
+    width: int
+
+
+def test_options_that_several_parts_share_are_those_of_their_typed_dict():
+    def part(*, name: str, depth: int = 1, **shape: Unpack[Shape]) -> None: ...
+
+    assert components.keywords(part) == {"name": True, "depth": False, "width": False}
+    with pytest.raises(MaskmillError, match=r"models\.unet\.feature_scale: got '4': Input should be a valid number"):
+        create("unet", feature_scale="4")
+
+
 def test_a_required_option_that_is_left_out_is_named():
     with pytest.raises(MaskmillError, match="slabs"):
         components.create(
@@ -58,11 +72,14 @@ def test_a_required_option_that_is_left_out_is_named():
         )
 
 
-@pytest.mark.parametrize(("option", "value"), [("feature_scale", "4"), ("feature_scale", 1.5), ("batch_norm", "no")])
-def test_an_option_of_another_type_is_refused_by_name(option, value):
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [("unet", "feature_scale", "4"), ("resnet18_unet", "width", 8.5), ("unet", "batch_norm", "no")],
+)
+def test_an_option_of_another_type_is_refused_by_name(name, option, value):
     """YAML 1.2 reads `no` as text: taken for true, it would silently do the opposite of what was meant."""
-    with pytest.raises(MaskmillError, match=option):
-        create("unet", **{option: value})
+    with pytest.raises(MaskmillError, match=rf"models\.{name}\.{option}: got"):
+        create(name, **{option: value})
 
 
 def test_options_reach_the_part():

@@ -18,6 +18,7 @@ from maskmill.models.parts import (
     check_least,
 )
 from maskmill.models.resnet import OutputStride, ResNetEncoder
+from maskmill.models.squeeze_excite import wake
 
 _MIN_WIDTH = 4
 
@@ -80,6 +81,7 @@ class ResNetUNet(nn.Module):
         )
         self.head = Head(self.decoder.out_channels, num_classes)
         self.apply(init_he)
+        self.decoder.apply(wake)
 
     def forward(self, x: Tensor) -> Tensor:
         *skips, deepest = self.encoder(x)  # strides 2, 4, 8, 16, 32

@@ -1,5 +1,6 @@
 """Gates that reweight a feature map by what it contains."""
 
+import torch
 from torch import Tensor, nn
 
 _MIN_HIDDEN = 4  # with reduction 16, fewer than 16 channels would leave no hidden unit and a constant gate
@@ -55,3 +56,15 @@ class ConcurrentExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.channel(x) + self.spatial(x)  # type: ignore[no-any-return]
+
+
+def wake(module: nn.Module) -> None:
+    """Let the gates behind a ReLU see what they are given at first. For `Module.apply`, after initialisation.
+
+    Behind a ReLU all averages are positive, and a hidden unit whose weights add up to less than 0 is silent for every
+    image: with four units, one gate in 16 would start constant and stay so. The weights of such units change sign.
+    """
+    if isinstance(module, SqueezeExcite):
+        with torch.no_grad():
+            weight = module.squeeze.weight  # (hidden, C, 1, 1)
+            weight.mul_(torch.where(weight.sum((1, 2, 3), keepdim=True) < 0, -1.0, 1.0))

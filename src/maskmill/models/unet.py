@@ -11,6 +11,7 @@ from maskmill.models.blocks import DoubleConv, Gate, Head, init_he
 from maskmill.models.decoders import UNetDecoder
 from maskmill.models.parts import UPSAMPLING, Bottleneck, UpsamplingName
 from maskmill.models.skips import SkipGate
+from maskmill.models.squeeze_excite import wake
 
 FILTERS = (64, 128, 256, 512, 1024)  # the paper's, fig. 1
 _MIN_FILTERS = 4
@@ -71,7 +72,7 @@ class UNet(nn.Module):
             widths, norm=batch_norm, upsampling=UPSAMPLING[upsampling], gate=gate, skip_gate=skip_gate
         )
         self.head = Head(self.decoder.out_channels, num_classes)
-        self.apply(init_he)
+        self.apply(init_he).apply(wake)
 
     def forward(self, x: Tensor) -> Tensor:
         *skips, deepest = self.levels(x)

@@ -142,9 +142,17 @@ class Training:
     def _forward_backward(self, images: Tensor, masks: Tensor) -> Tensor:
         images, masks = self.fabric.to_device((images, masks))
         x = self.preprocessing.apply(images).contiguous(memory_format=torch.channels_last)
-        loss = self.loss(self.model(x), masks.long())
+        loss = self._total(self.model(x), masks.long())
         self.fabric.backward(loss)
         return loss.detach()
+
+    def _total(self, out: Tensor | dict[str, Tensor], target: Tensor) -> Tensor:
+        """The loss, and that of each auxiliary head times its weight, which the network gives in `aux_heads`."""
+        if isinstance(out, Tensor):
+            return self.loss(out, target)
+        weights: dict[str, float] = self.plain.aux_heads
+        further = [weight * self.loss(out[name], target) for name, weight in weights.items()]
+        return sum(further, start=self.loss(out["logits"], target))
 
     def _optimize(self, images: Tensor, masks: Tensor) -> Tensor:
         for group in self.optimizer.param_groups:

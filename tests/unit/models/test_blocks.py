@@ -40,3 +40,12 @@ def test_norms_start_near_one():
     assert norm.weight.mean().item() == pytest.approx(1, abs=0.002)
     assert norm.weight.std().item() == pytest.approx(0.02, rel=0.1)
     assert not norm.bias.any()
+
+
+def test_the_gate_of_a_double_convolution_comes_last():
+    class Gate(nn.Module):
+        def forward(self, x):
+            return x * 0 + 7
+
+    block = DoubleConv(1, 4, gate=lambda channels: Gate())
+    assert (block(torch.randn(2, 1, 5, 5)) == 7).all()

@@ -33,10 +33,10 @@ class Lab:
                     "threads": 1, "workers": 0, "checkpoint_every_s": 0.0}
         )  # fmt: skip
 
-    def training(self, loss=None, **changes):
+    def training(self, loss=None, variant="unet", **changes):
         train = self.settings.model_copy(update=changes)
         torch.manual_seed(train.seed)
-        model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
+        model = models.create(variant, in_channels=1, num_classes=4, feature_scale=16)
         loss = loss or losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
         return Training(model, loss, Preprocessing.fit([image for image, _ in self.shard]), train, "cpu", "fp32")
 
@@ -104,6 +104,29 @@ def test_a_restart_logs_each_row_once_the_earlier_ones_first(lab):
         lab.fit(lab.training(), "stopped", log=stop_after(2))
     lab.fit(lab.training(), "stopped", log=rows.append)
     assert rows == expected.history
+
+
+def test_auxiliary_heads_are_trained_with_their_weights(lab):
+    def loss(out, target):
+        return out.square().mean()
+
+    training = lab.training(loss=loss, variant="unet_pp")
+    training.plain.aux_heads = {"x0_1": 0.5, "x0_2": 0.0, "x0_3": 2.0}
+    images, masks = next(iter(training_batches(lab.shard, lab.recipe, batch=3, seed=0, first=0, last=1, workers=0)))
+    found = training._forward_backward(images, masks)
+    with torch.no_grad():
+        out = training.plain(training.preprocessing.apply(images))
+    logits, one, _, three = (out[name].square().mean() for name in ("logits", "x0_1", "x0_2", "x0_3"))
+    assert found.item() == pytest.approx((logits + 0.5 * one + 2 * three).item(), rel=1e-5)
+    heads = training.plain.heads
+    assert heads["x0_1"].weight.grad.any()
+    assert not heads["x0_2"].weight.grad.any()
+
+
+def test_a_network_with_auxiliary_heads_learns_and_is_validated_by_its_logits(lab):
+    history = lab.fit(lab.training(variant="unet_pp", steps=30, val_every_steps=10), "a").history
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert history[-1]["val_dice_foreground"] > 0
 
 
 def test_stopped_before_the_first_checkpoint_starts_anew(lab):

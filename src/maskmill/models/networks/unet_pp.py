@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from maskmill.models.blocks import Gate, Head, init_he
 from maskmill.models.decoders import Up
 from maskmill.models.parts import BOTTLENECKS, GATES, UPSAMPLING, Bottleneck, BottleneckName, GateName, check_least
+from maskmill.models.squeeze_excite import wake
 from maskmill.models.unet import Levels, Shape, filters
 
 
@@ -43,7 +44,7 @@ class UNetPP(nn.Module):
                 )
         self.aux_heads = {f"x0_{j}": deep_supervision for j in range(1, self.depth) if deep_supervision}
         self.heads = nn.ModuleDict({name: Head(widths[0], num_classes) for name in (*self.aux_heads, "logits")})
-        self.apply(init_he)
+        self.apply(init_he).apply(wake)
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         *maps, deepest = self.levels(x)

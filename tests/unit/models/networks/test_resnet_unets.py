@@ -3,7 +3,8 @@ import torch
 
 from maskmill import models
 from maskmill.errors import MaskmillError
-from maskmill.models.squeeze_excite import SqueezeExcite
+from maskmill.models import encoders
+from maskmill.models.squeeze_excite import ConcurrentExcite, SqueezeExcite
 
 
 @pytest.mark.parametrize("name", ["resnet18_unet", "se_resnet18_unet"])
@@ -46,3 +47,51 @@ def test_full_resolution_structure_reaches_the_logits_past_the_encoder():
         whole = model(x)
         model.full_resolution.register_forward_hook(lambda module, args, out: out * 0)
         assert not torch.allclose(model(x), whole)
+
+
+def test_the_stem_has_its_least_width_too():
+    with pytest.raises(MaskmillError, match=r"models\.resnet34_unet\.stem_width: got 3; at least 4 channels$"):
+        models.create("resnet34_unet", in_channels=1, num_classes=2, stem_width=3)
+
+
+def test_a_transposed_up_step_that_must_keep_the_size_is_refused_with_both_ways_out():
+    with pytest.raises(MaskmillError) as raised:
+        models.create("resnet50_unet", in_channels=1, num_classes=2, output_stride=16, upsampling="transposed")
+    assert str(raised.value) == (
+        "params.yaml: models.resnet50_unet.upsampling: got transposed, which doubles the size at every step; with "
+        "output_stride: 16 some steps keep it; set upsampling: bilinear, or output_stride: 32"
+    )
+
+
+def test_an_output_stride_that_there_is_not_is_answered_with_those_there_are():
+    with pytest.raises(MaskmillError, match=r"output_stride: got 4: Input should be 32, 16 or 8$"):
+        models.create("resnet18_unet", in_channels=1, num_classes=2, output_stride=4)
+
+
+def test_parts_chosen_by_name_stand_where_they_belong():
+    model = models.create(
+        "resnet18_unet", in_channels=1, num_classes=2, width=8, gate="scse", skip_gate="se", stem_width=4,
+        output_stride=8, bottleneck="position_attention",
+    )  # fmt: skip
+    assert isinstance(model.encoder.layer1[0].gate, ConcurrentExcite)
+    assert all(isinstance(up.skip_gate.gate, SqueezeExcite) for up in model.decoder.ups)
+    assert model.encoder.strides == (2, 4, 8, 8, 8)
+    assert model.encoder.conv1[0].out_channels == 4
+    assert model.bottleneck.scales.shape == (1,)
+    assert model.eval()(torch.randn(1, 1, 33, 47)).shape == (1, 2, 33, 47)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder"),
+    [
+        (f"{name}_unet", name.removeprefix("se_"))
+        for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "se_resnet34", "se_resnet50")
+    ]
+    + [("resnext50_unet", "resnext50_32x4d"), ("wide_resnet50_unet", "wide_resnet50_2")],
+)
+def test_the_encoder_of_a_variant_is_the_one_it_is_named_after(name, encoder):
+    with torch.device("meta"):
+        model = models.create(name, in_channels=3, num_classes=2)
+        plain = getattr(encoders, encoder)(in_channels=3)
+    shapes = {key: value.shape for key, value in model.encoder.state_dict().items() if ".gate." not in key}
+    assert shapes == {key: value.shape for key, value in plain.state_dict().items()}
