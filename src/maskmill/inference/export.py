@@ -11,6 +11,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-import maskmill
 from maskmill import files
 from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Card, Predictor
@@ -86,7 +86,7 @@ def metadata(card: Card) -> dict[str, Any]:
         "preprocessing": "inside: (x / 255 - mean) / std",
         "variant": card.variant,
         "weights_sha256": card.sha256,
-        "maskmill": maskmill.__version__,
+        "maskmill": version("maskmill"),
     }
 
 
