@@ -3,16 +3,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
+PEERS := .venv-peers
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 IMAGE ?=
 DIR ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data clean
+.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data bench-models bench-peers clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 pipeline: $(VENV)/.runtime  ## set up, run what has changed (dvc repro), say what came out
 	@$(BIN)/python -m pipelines.local
@@ -61,6 +62,13 @@ bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/
 bench-data: $(VENV)/.runtime  ## measure reading, packing and versioning of data; ARGS="--data DIR"
 	@$(BIN)/python benchmarks/data.py $(ARGS)
 
+bench-models: $(VENV)/.runtime  ## measure the networks at full width; ARGS="--compile", ARGS="--device cuda unet"
+	@$(BIN)/python benchmarks/models.py $(ARGS)
+
+bench-peers: $(PEERS)/.installed  ## hold the networks against torchvision, timm and smp: maps first, then time and memory
+	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/parity.py
+	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/models.py --peers $(ARGS)
+
 clean:  ## remove caches of tools; never data, predictions, stores, models or checkpoints
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find src tests pipelines benchmarks -name __pycache__ -prune -exec rm -rf {} +
@@ -77,4 +85,10 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.runtime
 	@echo "adding the test tools to $(VENV)"
 	@$(PIP) -e '.[test]'
+	@touch $@
+
+$(PEERS)/.installed: benchmarks/peers/constraints.txt
+	@echo "setting up $(PEERS): about 5.5 GB"
+	@rm -rf $(PEERS) && $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --disable-pip-version-check -qq -c $< torch torchvision timm segmentation-models-pytorch pydantic
 	@touch $@

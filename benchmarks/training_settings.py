@@ -27,7 +27,8 @@ def measure(variant: str, precision: str, layout: str, threads: int) -> float:
     torch.manual_seed(0)
     classes = len(params.data.classes)
     memory = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    model = models.create(variant, in_channels=1, num_classes=classes, **params.models[variant])
+    options = {name: value for name, value in params.models[variant].items() if name != "weights"}
+    model = models.create(variant, in_channels=1, num_classes=classes, **options)
     model = model.to(memory_format=memory)  # type: ignore[call-overload]
     optimizer = optim.optimizer(model, params.train)
     loss = losses.create(params.train.losses, params.data.ignore_index)

@@ -1,12 +1,16 @@
 """All of params.yaml against the code, before DVC removes a single out of a stage that would then fail."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from maskmill import components, metrics
 from maskmill.config import Data, Params, Train
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
 from maskmill.repository import check_inside
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def check(params: Params) -> None:
@@ -17,7 +21,7 @@ def check(params: Params) -> None:
     check_inside(params.paths.versioned)
     check_metrics(params)
     for variant in params.variants:
-        check_variant(variant, params.models[variant], params.data)
+        check_variant(variant, params.models[variant], params.data, Path(params.paths.state))
     _check_losses(params.train, params.data)
     hardware.device(params.train)
     augmentation.recipe(params.augmentation, params.data.ignore_index)
@@ -47,15 +51,33 @@ def check_metrics(params: Params) -> None:
             )
 
 
-def check_variant(variant: str, options: dict[str, Any], data: Data) -> None:
-    """Make the variant without memory for its weights. Raises: MaskmillError when it cannot be made."""
+def check_variant(variant: str, options: dict[str, Any], data: Data, state: Path = Path(".maskmill")) -> None:
+    """Make the variant without memory for its weights; hold a file of given weights against it.
+
+    Raises: MaskmillError when it cannot be made, or the weights do not fit.
+    """
     import torch
 
     from maskmill import models
+    from maskmill.training import pretrained
 
+    where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
+    options, weights = pretrained.split(options, where)
     for option in options.keys() & {"in_channels", "num_classes"}:
         raise MaskmillError(
             f"params.yaml: models.{variant}.{option} follows from the data and cannot be set; delete it"
         )
     with torch.device("meta"):
-        models.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
+        model = models.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
+    if weights is not None and not weights.startswith(pretrained.VERSION):
+        _check_weights(model, weights, data.in_channels, state, where)
+
+
+def _check_weights(model: "nn.Module", setting: str, in_channels: int, state: Path, where: str) -> None:
+    """Weights that are on this machine must fit; those that would be downloaded are held against it later."""
+    from maskmill.models.weights import match
+    from maskmill.training import pretrained
+
+    if not pretrained.parse(setting, where).remote:
+        given = pretrained.read(setting, state, where)
+        match(model, given.tensors, in_channels=in_channels, where=where, source=given.source)

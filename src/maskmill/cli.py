@@ -1,4 +1,4 @@
-"""Bring in own data, predict with the champion, ask the gate, check params.yaml, start and stop the servers."""
+"""Bring in own data, list networks, predict with the champion, ask the gate, check params.yaml, run the servers."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill import config, files
+from maskmill import cli_models, config, files
 from maskmill.errors import MaskmillError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -14,6 +14,7 @@ remotes = typer.Typer(no_args_is_help=True, help="Where data, models and the cac
 app.add_typer(remotes, name="remote")
 data = typer.Typer(no_args_is_help=True, help="Your own images and masks.")
 app.add_typer(data, name="data")
+app.add_typer(cli_models.app, name="models")
 _STRICT_REFUSED = 3
 _NOT_ALL_UP = 3
 

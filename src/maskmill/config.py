@@ -83,6 +83,7 @@ class Paths(Section):
     source: Inside
     source_config: Inside
     splits: Inside
+    weights: Inside
     raw: Inside
     prepared: Inside
     models: Inside

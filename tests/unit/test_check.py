@@ -1,4 +1,6 @@
 import pytest
+import safetensors.torch
+import torch
 
 from maskmill.check import check, check_variant
 from maskmill.errors import MaskmillError
@@ -48,3 +50,20 @@ def test_mistakes_of_later_stages_are_found_first(refusal):
 def test_an_option_that_follows_from_the_data_cannot_be_set(data, option):
     with pytest.raises(MaskmillError, match=rf"models\.unet\.{option} follows from the data and cannot be set"):
         check_variant("unet", {option: 3}, data)
+
+
+def test_a_file_of_weights_is_held_against_the_network_first(data, tmp_path):
+    path = tmp_path / "start.safetensors"
+    safetensors.torch.save_file({"head.weight": torch.ones(4, 4, 1, 1)}, path)
+    with pytest.raises(MaskmillError, match=r"models\.unet\.weights: .*start\.safetensors does not fit the network"):
+        check_variant("unet", {"weights": str(path)}, data, tmp_path)
+    with pytest.raises(MaskmillError, match=r"models\.unet\.weights: none\.pth: no such file"):
+        check_variant("unet", {"weights": "none.pth"}, data, tmp_path)
+    with pytest.raises(MaskmillError, match=r"models\.unet\.weights: got 3; allowed are a file"):
+        check_variant("unet", {"weights": 3}, data, tmp_path)
+
+
+def test_weights_from_elsewhere_are_not_fetched_by_the_check(data, tmp_path):
+    for setting in (f"https://host.invalid/a.pth#sha256={'0' * 64}", "models:/cells@champion", None):
+        check_variant("unet", {"weights": setting}, data, tmp_path)
+    assert list(tmp_path.iterdir()) == []

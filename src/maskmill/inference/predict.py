@@ -8,7 +8,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from maskmill import files, models
 from maskmill.config import STRICT, Decoding
@@ -78,8 +78,13 @@ class Predictor:
         card = self.card
         model = models.create(card.variant, in_channels=card.in_channels, num_classes=len(card.classes), **card.options)
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-        self._model = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model: nn.Module = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
+
+    @property
+    def network(self) -> nn.Module:
+        """The network in evaluation mode: standardised (N, C, H, W) float32 -> (N, K, H, W) logits."""
+        return self._model
 
     def predict(self, image: np.ndarray | Path | str) -> np.ndarray:
         """The mask of one image, at its size.

@@ -25,10 +25,11 @@ from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard, verify
 from maskmill.inference import predict
 from maskmill.metrics import Labels
-from maskmill.tracking import lineage, live
+from maskmill.models.weights import load, match
+from maskmill.tracking import lineage, live, registry
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
-from maskmill.training import hardware
+from maskmill.training import hardware, pretrained
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Row, Training, Validation
 
@@ -45,18 +46,23 @@ def train(
 ) -> None:
     """Write models/<variant>/: model.safetensors, model.json, history.csv, run.json.
 
-    Raises: MaskmillError when images cannot form a batch, or the loss is no number.
+    Raises: MaskmillError when given weights do not fit, images cannot form a batch, or the loss is no number.
     """
     prepared, out = Path(paths.prepared), Path(paths.models) / variant
     verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
+    where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
+    options, setting = pretrained.split(models[variant], where)
+    given = None if setting is None else _given(setting, Path(paths.state), where)
     loss = _loss(data, train, prepared)
-    training = _make(data, models[variant], train, variant, shards["train"], loss)
+    training = _make(data, options, train, variant, shards["train"], loss, given, where)
     validation = Validation(shards["val"], Labels(data.classes, data.foreground, data.ignore_index), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     settings |= {f"models.{variant}": models[variant]}
     params = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
+    if given is not None:
+        params |= {f"models.{variant}.weights_from": given.source, f"models.{variant}.weights_sha256": given.sha256}
     fingerprint = _fingerprint(prepared, params, training)
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
@@ -79,7 +85,7 @@ def train(
     spool = spools.begin(Path(paths.state) / spools.FOLDER, known)
     live.start(spool.path)
     result = training.fit(batches, validation, checkpoints, log, title=variant)
-    predict.save(out, result.weights, _facts(data, models[variant], training, variant, result.best_step))
+    predict.save(out, result.weights, _facts(data, options, training, variant, result.best_step))
     run = {
         "key": spool.key, **origin, **machine, "started": spool.started_ms / 1000, "ended": round(time.time(), 3),
         "seconds": round(result.seconds, 3), "params": params,
@@ -102,11 +108,32 @@ def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
     return losses.create(train.losses, data.ignore_index, foreground=foreground, class_weights=weights)
 
 
-def _make(data: Data, options: dict[str, Any], train: Train, variant: str, shard: Shard, loss: losses.Loss) -> Training:
-    """The network with fresh weights of `train.seed`, on its device and in its precision."""
+def _given(setting: str, state: Path, where: str) -> pretrained.Given:
+    """The weights that the setting names."""
+    if not setting.startswith(pretrained.VERSION):
+        return pretrained.read(setting, state, where)
+    version = registry.resolve(setting)
+    predictor = registry.predictor(version)
+    source = f"models:/{version.name}/{version.version}"  # what the alias names now
+    tensors = predictor.network.state_dict()
+    return pretrained.Given(source, predictor.card.sha256, tensors, predictor.card.classes)
+
+
+def _make(
+    data: Data, options: dict[str, Any], train: Train, variant: str, shard: Shard, loss: losses.Loss,
+    given: pretrained.Given | None, where: str,
+) -> Training:  # fmt: skip
+    """The network, fresh by `train.seed` where no weights are given, on its device and in its precision."""
     device = hardware.device(train)
     torch.manual_seed(train.seed)
     model = networks.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
+    if given is not None:
+        heads = given.classes in (None, data.classes)
+        matched = match(
+            model, given.tensors, in_channels=data.in_channels, where=where, source=given.source, heads=heads
+        )
+        load(model, matched)
+        print(f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}", flush=True)
     preprocessing = Preprocessing.fit([image for image, _ in shard])
     return Training(model, loss, preprocessing, train, device, hardware.precision(train, device))
 
