@@ -75,11 +75,14 @@ def bounds(spread: Spread, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Low and high of each interval, (...,) each; NaN where there is none.
 
     Bias-corrected and accelerated (Efron 1987; Efron and Tibshirani 1993, ch. 14), with the normal quantile replaced
-    by a wider one (`widened`). Resamples without a score are left out. There is no interval where most have none,
-    where the score hangs on a single unit, without which there would be none, or where fewer than 5 tell it.
+    by a wider one (`widened`). The acceleration is itself unsure with few units, so each bound is the outer one of
+    those with it and without it (3 % wider). Resamples without a score are left out. There is no interval where most
+    have none, where the score hangs on a single unit, without which there would be none, or where fewer than 5 tell it.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        levels = bca_levels(spread, widened(spread, (1 - confidence) / 2))
+        z = widened(spread, (1 - confidence) / 2)
+        accelerated, plain = bca_levels(spread, z), bca_levels(spread, z, accelerate=False)
+        levels = np.fmin(accelerated[0], plain[0]), np.fmax(accelerated[1], plain[1])
         known = np.isfinite(spread.resampled).mean(axis=-1) > 0.5
         given = known & np.isfinite(spread.left_out).all(axis=-1) & np.isfinite(spread.value) & (spread.n >= _LEAST)
         low, high = (np.where(given, quantile(spread.resampled, level), np.nan) for level in levels)
@@ -103,7 +106,7 @@ def widened(spread: Spread, tail: float) -> np.ndarray:
     return z
 
 
-def bca_levels(spread: Spread, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def bca_levels(spread: Spread, z: np.ndarray, *, accelerate: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """The levels of the resampled values that are the bounds, from the (negative) normal quantile of the lower tail."""
     count = np.isfinite(spread.resampled).sum(axis=-1)
     value = spread.value[..., None]
@@ -111,7 +114,7 @@ def bca_levels(spread: Spread, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     below = ((spread.resampled < value) & ~ties).sum(axis=-1) + ties.sum(axis=-1) / 2
     z0 = special.ndtri(np.clip(below / count, 0.5 / count, 1 - 0.5 / count))
     away = _away(spread)
-    a = np.nan_to_num((away**3).sum(axis=-1) / (6 * (away**2).sum(axis=-1) ** 1.5))
+    a = accelerate * np.nan_to_num((away**3).sum(axis=-1) / (6 * (away**2).sum(axis=-1) ** 1.5))
     low, high = (special.ndtr(_accelerated(z0, a, sign * z)) for sign in (1, -1))
     return low, high
 
