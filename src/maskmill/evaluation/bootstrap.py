@@ -76,7 +76,7 @@ def bounds(spread: Spread, confidence: float) -> tuple[np.ndarray, np.ndarray]:
 
     Bias-corrected and accelerated (Efron 1987; Efron and Tibshirani 1993, ch. 14), with the normal quantile replaced
     by a wider one (`widened`). The acceleration is itself unsure with few units, so each bound is the outer one of
-    those with it and without it (3 % wider). Resamples without a score are left out. There is no interval where most
+    those with it and without it. Resamples without a score are left out. There is no interval where most
     have none, where the score hangs on a single unit, without which there would be none, or where fewer than 5 tell it.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
