@@ -3,7 +3,7 @@
 Images of a group share a part of how well they are segmented (the correlation within a group), images and groups differ
 in size, and a rare class is in half of the groups. Each row draws many data sets anew, and counts those whose interval
 holds the score of the whole population. Then the same for blocks of one sequence whose neighbours are alike, and for
-the difference of two models. Prints the tables of docs/intervals.md in some minutes on one core.
+the difference of two models. Prints the tables of docs/intervals.md; 2 minutes of one core.
 """
 
 import argparse
