@@ -5,7 +5,7 @@ import pandas as pd
 
 from maskmill.config import Intervals
 
-ENOUGH = 20  # units; intervals over fewer hold the true score too seldom for a claim (docs/intervals.md)
+ENOUGH = 20  # units; intervals over fewer promise too little for a claim (docs/intervals.md)
 
 
 def of(ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> np.ndarray:
