@@ -12,7 +12,7 @@ class Cost:
 
     parameters: int
     ms_per_image: float  # median over the test images, one at a time
-    memory_mb: float  # weights, and the most that is held at once beside them in a prediction of the largest image
+    memory_mb: float  # 10^6 bytes: weights, and the most that is held at once beside them, see `memory.memory_mb`
 
 
 def write(path: Path, cost: Cost) -> None:
