@@ -10,10 +10,10 @@ DIR ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data bench-models bench-peers clean
+.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data bench-metrics bench-models bench-peers clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 pipeline: $(VENV)/.runtime  ## set up, run what has changed (dvc repro), say what came out
 	@$(BIN)/python -m pipelines.local
@@ -61,6 +61,10 @@ bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/
 
 bench-data: $(VENV)/.runtime  ## measure reading, packing and versioning of data; ARGS="--data DIR"
 	@$(BIN)/python benchmarks/data.py $(ARGS)
+
+bench-metrics: $(VENV)/.test  ## measure what scores cost, and one prediction under the conventions of other libraries
+	@$(BIN)/python benchmarks/metrics.py $(ARGS)
+	@$(BIN)/python benchmarks/metric_conventions.py
 
 bench-models: $(VENV)/.runtime  ## measure the networks at full width; ARGS="--compile", ARGS="--device cuda unet"
 	@$(BIN)/python benchmarks/models.py $(ARGS)

@@ -85,9 +85,9 @@ def create(package: str, name: str, where: str, given: Mapping[str, Any], option
 
 def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: Mapping[str, Any], where: str) -> None:
     """Hold option values against the annotations of `make`, strictly: YAML reads `no` as text, not as false."""
-    types = typing.get_type_hints(make)
+    types = typing.get_type_hints(make, include_extras=True)  # with their bounds
     for parameter in inspect.signature(make).parameters.values():
-        types |= typing.get_type_hints(typed) if (typed := _unpacked(parameter)) else {}
+        types |= typing.get_type_hints(typed, include_extras=True) if (typed := _unpacked(parameter)) else {}
     for name, required in keywords(make).items():
         if name in options:
             try:
