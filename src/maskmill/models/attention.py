@@ -42,10 +42,11 @@ class Cosine(nn.Module):
 
     def __init__(self, heads: int, features: int) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.full((heads, 1, 1), _START).log())
+        self.log_scale = nn.Parameter(torch.full((heads,), _START).log())  # one axis: not decayed
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        query = F.normalize(query, dim=-1) * self.log_scale.exp().clamp(max=_MOST)
+        scale = self.log_scale.exp().clamp(max=_MOST)[:, None, None]
+        query = F.normalize(query, dim=-1) * scale
         return F.scaled_dot_product_attention(query.to(value), F.normalize(key, dim=-1).to(value), value, scale=1.0)
 
 

@@ -20,8 +20,8 @@ ALL_PARTS = {  # networks that hold every block between them
     "self_attention_unet": {"similarity": "additive", "heads": 2, "skip_gate": "se"},
     "resnext50_unet": {"gate": "se", "stem_width": 4, "output_stride": 8, "bottleneck": "channel_attention"},
 }
-# What these are made of is learned by heart in shallower ones.
-DEEP = [f"{name}_unet" for name in ("resnet101", "resnet152", "se_resnet34", "se_resnet50", "wide_resnet50")]
+# What these are made of is learned by heart in resnet18, se_resnet18 and resnext50.
+DEEP = ("resnet34", "resnet50", "resnet101", "resnet152", "se_resnet34", "se_resnet50", "wide_resnet50")
 SLOW = pytest.mark.slow
 
 
@@ -30,6 +30,14 @@ def make(name, in_channels=1, num_classes=3, **options):
     known = components.keywords(components.factory(NETWORKS, name, ""))
     options = {option: value for option, value in SMALL.items() if option in known} | options
     return models.create(name, in_channels=in_channels, num_classes=num_classes, **options)
+
+
+CASES = [*((name, {}) for name in models.names()), *ALL_PARTS.items()]
+
+
+def described(value):
+    """A test's id: the variant, and whether it has parts besides."""
+    return value if isinstance(value, str) else "parts" if value else "plain"
 
 
 def image(*shape):
@@ -96,11 +104,9 @@ def test_in_train_mode_there_is_a_tensor_or_the_heads_that_are_named(name):
         assert {head.shape for head in out.values()} == {(2, 3, 64, 64)}
 
 
-@pytest.mark.parametrize("options", [{}, "all parts"], ids=str)
+@pytest.mark.parametrize(("name", "options"), CASES, ids=described)
 def test_the_gradient_is_finite_and_reaches_every_parameter_in_three_steps(name, options):
-    if options and name not in ALL_PARTS:
-        pytest.skip("no options besides")
-    model = make(name, **(ALL_PARTS[name] if options else {})).train()
+    model = make(name, **options).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     x, target = image(2, 1, 96, 96), torch.arange(96 * 96).reshape(1, 96, 96).repeat(2, 1, 1) // 7 % 3
     reached = set()
@@ -114,6 +120,16 @@ def test_the_gradient_is_finite_and_reaches_every_parameter_in_three_steps(name,
                 reached.add(key)
         optimizer.step()
     assert reached == {key for key, _ in model.named_parameters()}
+
+
+@pytest.mark.parametrize(("name", "options"), CASES, ids=described)
+def test_a_step_in_bf16_has_finite_gradients(name, options):
+    model, x = make(name, **options).train(), image(2, 1, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(x)
+    heads = out if isinstance(out, dict) else {"logits": out}
+    backward({key: head.float() for key, head in heads.items()}, torch.ones(2, 64, 64, dtype=torch.long))
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
 def test_eval_is_deterministic_and_each_image_stands_alone(name):
@@ -175,7 +191,7 @@ def test_parameters_counts_what_is_trained(name):
 @pytest.mark.parametrize(
     ("name", "options"),
     [*ALL_PARTS.items(), *(pytest.param(name, {}, marks=SLOW) for name in models.names())],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=described,
 )
 def test_exported_to_torch_and_onnx_it_agrees_at_other_sizes(name, options):
     model, x = settled(make(name, **options)), image(2, 1, 48, 64)
@@ -192,7 +208,9 @@ def test_exported_to_torch_and_onnx_it_agrees_at_other_sizes(name, options):
             assert close(torch.from_numpy(ran), expected)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=SLOW) if n in DEEP else n for n in models.names()])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=SLOW) if n.removesuffix("_unet") in DEEP else n for n in models.names()]
+)
 def test_four_small_images_are_learned_by_heart(name, draw_shapes):
     pairs = draw_shapes(4, size=40)
     x = torch.stack([torch.from_numpy(i[..., 0]) for i, _ in pairs])[:, None].float() / 128 - 1
