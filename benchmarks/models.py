@@ -3,29 +3,26 @@
 Prints the tables of docs/benchmarks.md. For every name: parameters, multiply-adds of one image, median milliseconds and
 peak memory of a forward pass (evaluation) and of a training step (forward, backward, AdamW), in fp32 and bf16,
 channels_last. With --peers, which needs the environment of `make bench-peers`: networks beside their counterparts, in
-one process, taking turns (ours, theirs, ours, theirs, ..). Memory is measured in a process of its own for each network:
-what its resident size (on a GPU: torch's allocations) grows by at most, above weights and input. With --compile: every
-network, narrow, through torch.compile.
+one process, taking turns (ours, theirs, ours, theirs, ..). Memory is what torch has allocated at most during a run,
+above weights, input and optimizer state; what kernels allocate by themselves is not in it. With --compile: every network,
+narrow, through torch.compile.
 """
 
 import argparse
-import ctypes
-import json
+import itertools
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from maskmill import models
 from maskmill.models.describe import multiply_adds
 
-ROOT = Path(__file__).parents[1]
 CHANNELS, CLASSES = 3, 2
 WARM_UP = 2
 PRECISIONS, MODES = ("fp32", "bf16"), ("forward", "step")
@@ -59,18 +56,18 @@ class Case:
         return time.perf_counter() - start
 
     def peak_mb(self, mode: str, precision: str) -> float:
-        """Growth of memory within two runs, the first of which builds kernels and optimizer state."""
+        """What torch has allocated at most during a run, above weights, input and optimizer state."""
         self.run(mode, precision)
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated()
             self.run(mode, precision)
             return (torch.cuda.max_memory_allocated() - before) / 1e6
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak begins anew
-        before = memory_kb("VmRSS")
-        self.run(mode, precision)
-        return (memory_kb("VmHWM") - before) / 1e3
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            self.run(mode, precision)
+        events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+        changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+        return max(itertools.accumulate(changes), default=0) / 1e6
 
 
 def tensors(out: Any) -> Iterable[Tensor]:
@@ -78,11 +75,6 @@ def tensors(out: Any) -> Iterable[Tensor]:
     if isinstance(out, dict):
         return out.values()
     return [part for part in out if part.requires_grad] if isinstance(out, list | tuple) else [out]
-
-
-def memory_kb(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
 def factories(args: argparse.Namespace) -> dict[str, dict[str, Callable[[], nn.Module]]]:
@@ -97,7 +89,7 @@ def factories(args: argparse.Namespace) -> dict[str, dict[str, Callable[[], nn.M
     return made
 
 
-def measure(name: str, sides: dict[str, Callable[[], nn.Module]], args: argparse.Namespace) -> dict[str, Any]:
+def measure(sides: dict[str, Callable[[], nn.Module]], args: argparse.Namespace) -> dict[str, Any]:
     """Key (side, mode, precision) -> milliseconds and MB, and per side parameters and multiply-adds."""
     cases = {side: Case(make, args) for side, make in sides.items()}
     found: dict[str, Any] = {}
@@ -112,19 +104,9 @@ def measure(name: str, sides: dict[str, Callable[[], nn.Module]], args: argparse
     for side, case in cases.items():
         found[f"{side} parameters"] = models.parameters(case.model)
         found[f"{side} multiply-adds"] = multiply_adds(case.model.eval(), case.x[:1])
-        found |= {f"{side} {key} MB": value for key, value in in_process(name, side, args).items()}
+        for mode, precision in itertools.product(MODES, PRECISIONS):
+            found[f"{side} {mode} {precision} MB"] = case.peak_mb(mode, precision)
     return found
-
-
-def in_process(name: str, side: str, args: argparse.Namespace) -> dict[str, float]:
-    """Memory by mode and precision, of a process that has seen no other network."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--memory", name, side]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-
-
-def memory(name: str, side: str, args: argparse.Namespace) -> None:
-    case = Case(factories(args)[name][side], args)
-    print(json.dumps({f"{mode} {p}": case.peak_mb(mode, p) for mode in MODES for p in PRECISIONS}))
 
 
 def table(args: argparse.Namespace) -> None:
@@ -145,7 +127,7 @@ def table(args: argparse.Namespace) -> None:
     if unknown := set(args.names) - set(chosen):
         sys.exit(f"error: no row {', '.join(unknown)}; there are: {', '.join(factories(args))}")
     for name, sides in chosen.items():
-        found = measure(name, sides, args)
+        found = measure(sides, args)
         for precision in PRECISIONS:
             cells = [name, both(found, "parameters", lambda v: f"{v / 1e6:.2f} M")]
             cells += [both(found, "multiply-adds", lambda v: f"{v / 1e9:.2f} G"), precision]
@@ -197,12 +179,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.memory:
-        memory(*args.memory, args)
-    elif args.compile:
+    if args.compile:
         compiled(args)
     else:
         where = torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {args.threads} threads"

@@ -20,7 +20,10 @@ class ResNetClassifier(ResNetEncoder):
         self.apply(init_he)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        return self.fc(super().forward(x)[-1].mean((2, 3)))  # type: ignore[no-any-return]
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # 1/4; no finer map is kept
+        for stage in range(1, 5):
+            x = self.get_submodule(f"layer{stage}")(x)
+        return self.fc(x.mean((2, 3)))  # type: ignore[no-any-return]
 
 
 def classifier(

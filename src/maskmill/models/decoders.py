@@ -66,10 +66,14 @@ class Up(nn.Module):
         self.skip_gate = skip_gate(skip, below) if skip_gate else None
 
     def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
+        return self.convs(self._joined(x, *skips))  # type: ignore[no-any-return]
+
+    def _joined(self, x: Tensor, *skips: Tensor) -> Tensor:
+        """Skips and resized map in one; by itself, so that its parts are freed before the convolutions begin."""
         up = self.resize(self.reduce(x), skips[0].shape[-2:])
         if self.skip_gate:
             skips = tuple(self.skip_gate(skip, x) for skip in skips)
-        return self.convs(torch.cat([*skips, up], dim=1))  # type: ignore[no-any-return]
+        return torch.cat([*skips, up], dim=1)
 
 
 class UNetDecoder(nn.Module):

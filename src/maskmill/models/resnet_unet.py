@@ -39,7 +39,8 @@ class ResNetUNet(nn.Module):
     """Encoder, U-Net decoder to stride 1, head.
 
     The encoder's stem halves the size before anything is seen at full resolution; convolutions to `skip_channels` on
-    the image itself bring the fine structure back at the last up-step.
+    the image itself bring the fine structure back at the last up-step. The decoder has the widths of basic blocks
+    (width / 2, 1, 1, 2, 4 times width) under every encoder: with those of bottlenecks it would cost thrice as much.
     Shape: (N, C, H, W) -> logits (N, num_classes, H, W).
     """
 
@@ -75,7 +76,7 @@ class ResNetUNet(nn.Module):
         self.bottleneck = make(channels[-1]) if make else nn.Identity()
         self.decoder = UNetDecoder(
             (skip_channels, *channels),
-            (max(width // 2, _MIN_WIDTH), *channels[:-1]),
+            (max(width // 2, _MIN_WIDTH), width, width, 2 * width, 4 * width),
             upsampling=UPSAMPLING[upsampling],
             skip_gate=SKIP_GATES[skip_gate],
         )

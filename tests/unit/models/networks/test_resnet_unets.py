@@ -95,3 +95,10 @@ def test_the_encoder_of_a_variant_is_the_one_it_is_named_after(name, encoder):
         plain = getattr(encoders, encoder)(in_channels=3)
     shapes = {key: value.shape for key, value in model.encoder.state_dict().items() if ".gate." not in key}
     assert shapes == {key: value.shape for key, value in plain.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", ["resnet18_unet", "resnet50_unet", "wide_resnet50_unet"])
+def test_the_decoder_is_as_narrow_under_bottlenecks_as_under_basic_blocks(name):
+    with torch.device("meta"):
+        model = models.create(name, in_channels=1, num_classes=2, width=16)
+    assert [up.convs[0].out_channels for up in model.decoder.ups] == [8, 16, 16, 32, 64]
