@@ -9,13 +9,14 @@ from ruamel.yaml import YAML
 from maskmill import config, files, repository
 from maskmill.config import IGNORE, PARAMS, Paths
 from maskmill.data import splits
-from maskmill.data.importing import placing
+from maskmill.data.importing import meaning, placing
 from maskmill.data.importing import plan as planning
 from maskmill.data.importing.plan import Plan, Wishes
 from maskmill.errors import MaskmillError, few_of
 
 Say = Callable[[str], None]
 _SHOWN = 5
+_TRIVIAL = 0.6  # of dice_foreground, by one class for every pixel; more is told
 _HEAD = "# Where images and masks come from; written by `maskmill data import`, explained in docs/own-data.md.\n"
 
 
@@ -104,11 +105,24 @@ def warnings(plan: Plan) -> list[str]:
         told.append(f"{len(plan.contents.broken)} files cannot be read: {few_of(plan.contents.broken, _SHOWN)}")
     for reason, named in plan.contents.refused(plan.settings["data.in_channels"], plan.decoding).items():
         told.append(f"{len(named)} images will be refused: {few_of(named, _SHOWN)}: {reason}")
-    told += _of_crops(plan)
+    told += _of_crops(plan) + _of_majority(plan)
     groups = len({pair.group for pair in pairs})
     if groups < len(config.SPLITS) and not plan.settings["splits.given"]:
         told.append(f"{groups} groups cannot fill train, val and test; give --groups, or `blocks` in data/source.yaml")
     return told
+
+
+def _of_majority(plan: Plan) -> list[str]:
+    """Where foreground is what most of the images are: its score is high without any learning."""
+    meant, gate = plan.meaning, plan.settings["gate.minimum"]
+    name, score = meaning.trivial(plan.contents.values, meant)
+    if meant.background is None or score <= _TRIVIAL or "dice_foreground" not in gate:
+        return []
+    told = f"{name} for every pixel would score {score:.2f} already (gate.minimum is {gate['dice_foreground']})"
+    if len(meant.classes) == 2:
+        names = ",".join("NAME" if each == meant.background else "rest" for each in meant.classes)
+        told += f"; if {meant.background} is what you look for, import again with --classes {names} --background rest"
+    return [told]
 
 
 def _of_crops(plan: Plan) -> list[str]:

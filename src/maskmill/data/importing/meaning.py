@@ -122,6 +122,23 @@ def choose_background(classes: Sequence[str], wanted: str | None) -> str | None:
     return wanted
 
 
+def trivial(found: Mapping[Value, int], meant: Meaning) -> tuple[str, float]:
+    """The foreground class that scores best when it is answered for every pixel, and its `dice_foreground`.
+
+    A class of the share p has a Dice of 2p / (1 + p) then, the others 0.
+    """
+    table: Mapping[Value, str] = meant.values or dict(enumerate(meant.classes))
+    pixels = dict.fromkeys(meant.classes, 0)
+    for value, name in table.items():
+        if name != IGNORE:
+            pixels[name] += found.get(value, 0)
+    total = max(1, sum(pixels.values()))
+    foreground = [name for name in meant.classes if name != meant.background]
+    best = max(foreground, key=pixels.__getitem__)
+    present = sum(pixels[name] > 0 for name in foreground)
+    return best, 2 * pixels[best] / (total + pixels[best]) / max(1, present)
+
+
 def _listed(found: Mapping[Value, int] | Sequence[Value]) -> str:
     total = sum(found.values()) if isinstance(found, Mapping) else 0
     parts = [f"{v} ({found[v] / total:.2%})" if isinstance(found, Mapping) and total else f"{v}" for v in sorted(found)]

@@ -1,5 +1,6 @@
 """All that an import will write, guessed and checked before anything is written."""
 
+import math
 import re
 import statistics
 from collections import Counter, defaultdict
@@ -21,6 +22,7 @@ from maskmill.errors import MaskmillError
 _WHOLE_PX = 384  # larger images are trained on crops
 _CROP_PX = 256
 _STRIDE_PX = 32
+_GATE = 0.5
 _WHOLE_NAME = "(?P<group>.*)"
 
 
@@ -180,9 +182,14 @@ def _settings(
         "augmentation.preset": "light",
         "evaluation.primary": primary,
         "selection.minimum": 0.0,
-        "gate.minimum": {primary: 0.5},
+        "gate.minimum": {primary: _least(found, meant) if primary == "dice_foreground" else _GATE},
         "tracking.model": wishes.name or re.sub(r"[^a-z0-9_.-]+", "-", title.lower()).strip("-.") or "model",
     }
+
+
+def _least(found: Contents, meant: Meaning) -> float:
+    """What the gate asks for at first: above what one class for every pixel would score."""
+    return max(_GATE, math.ceil(100 * meaning.trivial(found.values, meant)[1]) / 100)
 
 
 def _crop(found: Contents) -> list[int] | None:
