@@ -22,7 +22,7 @@ from maskmill.errors import MaskmillError
 _WHOLE_PX = 384  # larger images are trained on crops
 _CROP_PX = 256
 _STRIDE_PX = 32
-_GATE = 0.5
+_GATE, _ABOVE = 0.5, 0.1  # and so much of what is missing to 1 above a score that takes no learning
 _WHOLE_NAME = "(?P<group>.*)"
 
 
@@ -188,8 +188,9 @@ def _settings(
 
 
 def _least(found: Contents, meant: Meaning) -> float:
-    """What the gate asks for at first: above what one class for every pixel would score."""
-    return max(_GATE, math.ceil(100 * meaning.trivial(found.values, meant)[1]) / 100)
+    """What the gate asks for at first: above what one class for every pixel would score, here and on a test split."""
+    _, score = meaning.trivial(found.values, meant)
+    return max(_GATE, math.ceil(100 * (score + _ABOVE * (1 - score))) / 100)
 
 
 def _crop(found: Contents) -> list[int] | None:
