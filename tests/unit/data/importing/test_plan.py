@@ -114,8 +114,15 @@ def test_the_gate_starts_above_what_one_class_everywhere_scores_and_that_is_told
         "foreground for every pixel would score 0.88 already (gate.minimum is 0.89); if background is what you look "
         "for, import again with --classes NAME,rest --background rest"
     ]
+    settle(plan)
     again = make(classes=("wall", "rest"), background="rest")
     assert (again.settings["gate.minimum"], command.warnings(again)) == ({"dice_foreground": 0.5}, [])
+
+
+def test_a_gate_that_was_set_by_hand_stays_when_classes_get_names():
+    settle(make(cells(78)))
+    configure.change({"gate.minimum": {"dice_foreground": 0.95}})
+    assert make(classes=("wall", "rest"), background="rest").settings["gate.minimum"] == {"dice_foreground": 0.95}
 
 
 def test_a_rare_foreground_gets_the_gate_of_before_and_no_word():
