@@ -107,6 +107,8 @@ def test_all_well_says_so_and_shows_samples_of_every_split(table, data, read):
     assert part(page, "samples").count("<img ") == 2 * 7  # the guard is not shown
     assert "1 pairs are left out as guards between neighbours: p6" in part(page, "splits")
     assert "1 validation and test images are touched by a leak" in part(page, "splits")
+    assert "clean of leaks" in part(page, "splits")
+    assert "clean of leaks" not in data_page.render(Contents(data, table.assign(clean=True), [], read, leaks=[]))
 
 
 @pytest.mark.parametrize(

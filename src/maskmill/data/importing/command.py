@@ -61,6 +61,8 @@ def tell(plan: Plan, say: Say) -> None:
     for value in sorted(found.values, key=str if any(isinstance(v, str) for v in found.values) else None):
         name = (plan.meaning.values or ids | {settings["data.ignore_index"]: IGNORE}).get(value, "?")
         say(f"class       {value} -> {name}, {found.values[value] / total:.2%} of pixels (data.classes, data.values)")
+    if meaning.are_numbered(plan.meaning.classes):
+        say("names       none were found: --classes A,B,.. gives them in this order, --ignore VALUE leaves one out")
     say(f"background  {plan.meaning.background or 'none: every class counts as foreground'} (data.background)")
     colour = {1: "grey", 3: "colour"}.get(settings["data.in_channels"], f"{settings['data.in_channels']} bands")
     sizes = ", ".join(f"{width} x {height}" for height, width in list(found.sizes)[:3])

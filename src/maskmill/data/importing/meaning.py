@@ -16,6 +16,7 @@ MAX_CLASSES = 250
 FILES = ("classes.txt", "labels.txt", "class_names.txt", "classes.csv", "labels.csv", "class_dict.csv")
 _GUESSED = 40  # more values than this, and not 0, 1, 2, ..: they are no classes but blurred edges
 _BACKGROUND = ("background", "bg", "_background_")
+_UNNAMED = re.compile(r"class_\d+|background|foreground")
 _IGNORED = ("ignore", "ignored", "void", "unlabelled", "unlabeled")
 
 Value = int | str  # a stored number, or a colour as #rrggbb
@@ -120,6 +121,11 @@ def choose_background(classes: Sequence[str], wanted: str | None) -> str | None:
     if wanted not in classes:
         raise MaskmillError(f"--background: {wanted!r} is none of the classes {', '.join(classes)}, nor `none`")
     return wanted
+
+
+def are_numbered(classes: Sequence[str]) -> bool:
+    """Whether nobody has named the classes yet."""
+    return all(map(_UNNAMED.fullmatch, classes))
 
 
 def trivial(found: Mapping[Value, int], meant: Meaning) -> tuple[str, float]:
