@@ -165,7 +165,7 @@ def test_a_warning_is_told_and_does_not_stop_the_line(faulty):
     expectations.stop_on_critical(told)
     text = expectations.explain(told)
     assert "[warning] no mask with foreground belongs to two images: 4 do not meet it\n    data/source/masks/" in text
-    assert "[info] a mask holds some foreground: data/source/masks/" in text
+    assert "[info] a mask holds some foreground: 2 do not meet it\n    data/source/masks/" in text
 
 
 def test_many_files_have_a_line_each_are_counted_and_cut():
