@@ -125,6 +125,18 @@ def test_a_gate_that_was_set_by_hand_stays_when_classes_get_names():
     assert make(classes=("wall", "rest"), background="rest").settings["gate.minimum"] == {"dice_foreground": 0.95}
 
 
+def test_classes_that_only_have_numbers_are_told_with_the_way_to_name_them():
+    draw([40] * 3)
+    said: list[str] = []
+    command.tell(make(), said.append)
+    assert (
+        "names       none were found: --classes A,B,.. gives them in this order, --ignore VALUE leaves one out" in said
+    )
+    said.clear()
+    command.tell(make(classes=("wall", "cell")), said.append)
+    assert not any(line.startswith("names") for line in said)
+
+
 def test_a_rare_foreground_gets_the_gate_of_before_and_no_word():
     plan = make(cells(10))
     assert (plan.settings["gate.minimum"], command.warnings(plan)) == ({"dice_foreground": 0.5}, [])
