@@ -38,7 +38,8 @@ def manifest(folder: Path) -> None:
 
     cv2.setNumThreads(1)
     index, data = _index(folder)
-    sides = [(Path(path), side == "image") for side in ("image", "mask") for path in index[side]]
+    in_colour = {"image": data.in_channels == 3, "mask": False}
+    sides = [(Path(path), in_colour[side]) for side in ("image", "mask") for path in index[side]]
 
     def pillow() -> None:
         for path, colour in sides:
@@ -94,10 +95,12 @@ def shards(folder: Path) -> None:
     flat.write_bytes(b"".join(path.read_bytes() for path in sorted((folder / "shards").glob("*.bin"))))
     size = sum(part.size for part in shard[0])
 
+    flags = (cv2.IMREAD_COLOR_RGB if data.in_channels == 3 else cv2.IMREAD_UNCHANGED, cv2.IMREAD_UNCHANGED)
+
     def png() -> None:
         for i in order:
-            for path, flag in ((index["image"][i], cv2.IMREAD_COLOR_RGB), (index["mask"][i], cv2.IMREAD_UNCHANGED)):
-                cv2.imdecode(np.frombuffer(Path(path).read_bytes(), np.uint8), flag)
+            for side, flag in zip(("image", "mask"), flags, strict=True):
+                cv2.imdecode(np.frombuffer(Path(index[side][i]).read_bytes(), np.uint8), flag)
 
     def packed() -> None:
         for i in order:
@@ -150,14 +153,19 @@ def _dvc(repository: Path, *command: str) -> float:
 
 def _index(folder: Path) -> tuple[pd.DataFrame, "Data"]:
     from maskmill import config
+    from maskmill.data import decode
 
     images, masks = (sorted((folder / side).iterdir()) for side in ("images", "masks"))
     index = pd.DataFrame({"id": [path.stem for path in images], "image": list(map(str, images))})
     index["mask"] = index["id"].map({path.stem: str(path) for path in masks})
     index = index.assign(group=index["id"], sequence=index["id"], order=0, split="")
-    names = tuple(f"class{i}" for i in range(CLASSES))
+    colour = decode.header(images[0], config.STRICT).colour != "grey"
+    stored = {int(value) for path in masks[:20] for value in np.unique(decode.mask(path))}
+    ids = max(stored) < CLASSES
+    names = tuple(f"class{i}" for i in range(CLASSES if ids else len(stored)))
     values = config.load(ROOT / "params.yaml").data.model_dump() | {
-        "classes": names, "background": None, "colours": dict.fromkeys(names, "#000000"), "in_channels": 3
+        "classes": names, "background": None, "colours": dict.fromkeys(names, "#000000"),
+        "in_channels": 3 if colour else 1, "values": None if ids else dict(zip(sorted(stored), names, strict=True)),
     }  # fmt: skip
     return index, config.Data(**values)
 

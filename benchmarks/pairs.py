@@ -44,9 +44,13 @@ def write_tiny(folder: Path, count: int) -> Path:
 
 def as_png(source: Path, folder: Path) -> Path:
     """The same pictures as PNG files, whatever they were."""
+    from maskmill import config
     from maskmill.data import decode
 
-    for side, read in (("images", lambda path: decode.image(path, 3)), ("masks", decode.mask)):
+    def _read(path: Path) -> np.ndarray:
+        return decode.image(path, 1 if decode.header(path, config.STRICT).colour == "grey" else 3)
+
+    for side, read in (("images", _read), ("masks", decode.mask)):
         for path in sorted((source / side).iterdir()):
             decode.write_png(folder / side / f"{path.stem}.png", read(path))
     return folder

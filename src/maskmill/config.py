@@ -415,7 +415,9 @@ def _explain(error: Mapping[str, Any], path: Path) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error" and isinstance(error["input"], BaseModel | dict):
         return f"{path}: {key + ': ' if key else ''}{message}"
-    return f"{path}: {key}: got {error['input']!r}: {message[0].lower() + message[1:]}"
+    quotes = error["type"] == "string_type" and isinstance(error["input"], int | float)  # 0016E5 is 1600000 in YAML
+    hint = "; put a name that looks like a number into quotes" if quotes else ""
+    return f"{path}: {key}: got {error['input']!r}: {message[0].lower() + message[1:]}{hint}"
 
 
 def _keys_beside(location: tuple[str | int, ...]) -> list[str]:

@@ -50,7 +50,8 @@ class Fault:
             text, name = str(error), decode.escaped(str(path))
             if self.said == READ:
                 return f"false refusal: {text}"
-            return "right" if text.startswith(f"{name}: ") and self.said in text else f"wrong words: {text}"
+            said = text.startswith(f"{name}: ") and self.said in text and text.isprintable()  # in one line
+            return "right" if said else f"wrong words: {text}"
         except Exception as error:
             return f"crash: {type(error).__name__}: {error}"
         return "right" if self.said == READ else "silent acceptance"
@@ -401,6 +402,12 @@ add(
     "array with code for a header",
     _BROKEN,
     lambda rng: b"\x93NUMPY\1\0\x20\0" + b"__import__('os').abort()".ljust(32),
+    how="mask",
+)
+add(
+    "array with a header of 14,000 bytes",
+    _BROKEN,
+    lambda rng: b"\x93NUMPY\1\0" + (14_000).to_bytes(2, "little") + b"{}".ljust(14_000),
     how="mask",
 )
 add(

@@ -113,7 +113,7 @@ def test_the_same_data_leave_settings_made_by_hand_alone_and_others_leave_a_copy
     others = draw(tmp_path / "roads", [f"{{}}/{name}" for name in "abc"], first=7)
     replaced = bring(workspace, others, "--replace")
     assert "as before" not in replaced.stdout
-    assert "changed     gate.minimum: {dice_foreground: 0.93} -> {dice_foreground: 0.5}" in replaced.stdout
+    assert "changed     gate.minimum: {dice_foreground: 0.93} -> {dice_foreground: 0.7}" in replaced.stdout
     assert (params(workspace).data.title, params(workspace).tracking.model) == ("roads", "roads")
     assert not workspace.run("git", "status", "--short", "--", "*.bak*").stdout
 

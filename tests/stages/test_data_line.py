@@ -139,7 +139,7 @@ def test_a_flipped_copy_in_another_split_stops_the_line_with_both_pictures(line)
     assert not Path("data/prepared/manifest.parquet").exists()
 
 
-def test_a_leak_allowed_by_name_is_told_and_its_images_are_not_clean(line):
+def test_a_leak_allowed_by_name_is_told_and_its_images_are_not_clean(line, capsys):
     copy_into_test(line)
     line.values["splits"]["allow_leaks"] = ["copy"]
     line.run()
@@ -149,6 +149,10 @@ def test_a_leak_allowed_by_name_is_told_and_its_images_are_not_clean(line):
     (leak,) = json.loads(Path("reports/leakage.json").read_text())
     assert leak["kind"] == "copy"
     assert sorted(leak["ids"]) == ["copy", "p3"]
+    assert (
+        "split: 1 leaks, allowed by splits.allow_leaks; clean of them are train 6, val 1, test 1;"
+        in capsys.readouterr().out
+    )
 
 
 def test_maskmills_own_split_keeps_copies_together(line):

@@ -76,6 +76,7 @@ def test_a_misspelt_section_is_named_with_the_nearest(values):
         ("train", "seed", -1, "greater than or equal to 0"),
         ("splits", "seed", -1, "greater than or equal to 0"),
         ("splits", "val", 1.5, "less than or equal to 1"),
+        ("splits", "allow_leaks", [1600000.0], "put a name that looks like a number into quotes"),
         ("selection", "tie", -0.1, "greater than or equal to 0"),
         ("gate", "max_drop", 2, "less than or equal to 1"),
         ("data", "in_channels", 17, "16"),

@@ -165,7 +165,8 @@ def _samples(data: bytes, found: Header, module: ModuleType, name: str) -> tuple
     except MemoryError:
         raise
     except Exception as error:  # a damaged file makes decoders raise TypeError, KeyError, RuntimeError and others
-        raise DecodeError(f"{name}: broken or unreadable: {error}; put the whole file there") from None
+        reason = escaped(" ".join(str(error).split()))
+        raise DecodeError(f"{name}: broken or unreadable: {reason}; put the whole file there") from None
     shape = (found.height, found.width, *((found.bands,) if found.bands > 1 else ()))
     if stored.shape != shape:
         raise DecodeError(f"{name}: broken or unreadable: pixels of shape {stored.shape}, its header says {shape}")

@@ -101,12 +101,14 @@ def read(path: Path) -> list[Finding]:
 
 
 def explain(findings: Sequence[Finding]) -> str:
-    """The findings that did not pass, one per line, with their number and file names."""
+    """The findings that did not pass, each with its files; of several files each has a line, of many the first."""
     lines = []
     for finding in findings:
         if not finding.passed:
-            named = few_of(finding.files, _SHOWN, "; ")
-            lines.append(f"[{finding.severity}] {finding.meaning}: {named}")
+            count = len(finding.files)
+            named = few_of(finding.files, _SHOWN, "\n    ")
+            found = f"{count} do not meet it\n    {named}" if count > 1 else named
+            lines.append(f"[{finding.severity}] {finding.meaning}: {found}")
     return "\n".join(lines)
 
 

@@ -112,7 +112,7 @@ def _of_bytes(stored: np.ndarray, data: Data) -> Ids:
     import cv2
 
     table, known = _tables(data, 256)
-    counts = histogram(stored)
+    counts = histogram(stored, np.flatnonzero(known).tolist())
     unknown = {str(value): int(counts[value]) for value in np.flatnonzero(np.where(known, 0, counts))}
     if data.values is None:
         return Ids(stored, counts, unknown)

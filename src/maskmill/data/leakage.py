@@ -1,5 +1,6 @@
 """What stands on both sides of a split: copies, groups, neighbours in a sequence, and masks."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +76,9 @@ def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
         lines += [f"- {leak.message}" for leak in of_kind[:_SHOWN]]
         if len(of_kind) > _SHOWN:
             lines.append(f"- {noun}: {len(of_kind) - _SHOWN} more")
-    names = sorted({leak.name for leak in forbidden})
+    names = [
+        json.dumps(name, ensure_ascii=False) for name in sorted({leak.name for leak in forbidden})
+    ]  # 0016E5 = 16e5
     touched = {later for leak in forbidden for _, later in leak.pairs}
     source = "mend the source's split, or take maskmill's own (splits.given: false in params.yaml)"
     own = f"put what belongs together into one split in {frozen}, or take its lines out to have it assigned"
@@ -168,7 +171,7 @@ def _torn(used: pd.DataFrame, by: pd.Series) -> Iterator[tuple[str, pd.DataFrame
 
 
 def _across(rows: pd.DataFrame) -> Pairs:
-    """Each id of a later split with the one of the first split that is nearest in order."""
+    """Each id of a later split with the one of the first split that is nearest in order; the nearest pairs first."""
     present = [split for split in SPLITS if (rows["split"] == split).any()]
     base = rows[rows["split"] == present[0]].sort_values(["order", "id"])
     rest = rows[rows["split"] != present[0]]
@@ -177,7 +180,9 @@ def _across(rows: pd.DataFrame) -> Pairs:
     left = np.clip(right - 1, 0, None)
     wanted = rest["order"].to_numpy(dtype=float)
     nearest = np.where(np.abs(places[left] - wanted) <= np.abs(places[right] - wanted), left, right)
-    return list(zip(base["id"].to_numpy()[nearest].tolist(), rest["id"].tolist(), strict=True))
+    by_distance = np.argsort(np.abs(places[nearest] - wanted), kind="stable")
+    earlier, later = base["id"].to_numpy()[nearest], rest["id"].to_numpy()
+    return list(zip(earlier[by_distance].tolist(), later[by_distance].tolist(), strict=True))
 
 
 def _leak(kind: str, what: str, name: str, rows: pd.DataFrame, pairs: Pairs) -> Leak:

@@ -76,7 +76,8 @@ def _eight_bits(values: np.ndarray, bits: int, decoding: Decoding) -> np.ndarray
         return table
     out = np.empty(values.shape, np.uint8)
     for rows in _blocks(values):
-        block = values[rows].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN, which is told below
+            block = values[rows].astype(np.float64)
         if not np.isfinite(block).all():
             raise DamageError(
                 f"{np.count_nonzero(~np.isfinite(values)):,} values are NaN or infinite; allowed are numbers; fill "

@@ -18,8 +18,12 @@ Rule = Callable[[np.ndarray], np.ndarray]  # (H, W, C) uint8 -> (H, W) uint8 ids
 def scores(train: Shard, test: Shard, data: Data, primary: str) -> dict[str, float]:
     """The primary metric of each rule on `test`, having seen `train` alone."""
     table = _pixels_per_intensity(train, data)
-    rules = {"intensity look-up table": best_table(table), "nearest training image": nearest_image(train),
-             "majority class": majority(table)}  # fmt: skip
+    common = majority(table)
+    rules = {
+        "intensity look-up table": best_table(table),
+        "nearest training image": nearest_image(train, data.ignore_index, common),
+        "majority class": common,
+    }
     return {name: _score(rule, test, data, primary) for name, rule in rules.items()}
 
 
@@ -35,15 +39,18 @@ def majority(pixels: np.ndarray) -> Rule:
     return lambda image: np.full(image.shape[:2], winner)
 
 
-def nearest_image(train: Shard) -> Rule:
-    """The mask of the training image with the least mean squared difference at 48 x 48 px, resized to the image."""
+def nearest_image(train: Shard, ignore_index: int, otherwise: Rule) -> Rule:
+    """The mask of the training image with the least mean squared difference at 48 x 48 px, resized to the image.
+
+    Where that mask ignores a pixel, it is what `otherwise` says.
+    """
     thumbnails = np.stack([_thumbnail(image) for image, _ in train])  # (N, 48 * 48) float32
 
     def rule(image: np.ndarray) -> np.ndarray:
         nearest = int(((thumbnails - _thumbnail(image)) ** 2).mean(axis=1).argmin())
         mask = np.ascontiguousarray(train[nearest][1])
         resized: np.ndarray = cv2.resize(mask, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
-        return resized
+        return np.where(resized == ignore_index, otherwise(image), resized)
 
     return rule
 

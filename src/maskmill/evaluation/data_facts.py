@@ -19,6 +19,7 @@ class Part:
     images: int
     groups: int
     shares: list[float]
+    clean: int  # images that no leak touches
 
 
 def splits(manifest: pd.DataFrame, data: Data) -> list[Part]:
@@ -95,7 +96,8 @@ def groups(manifest: pd.DataFrame) -> list[tuple[str, int, str]]:
 
 
 def _part(name: str, rows: pd.DataFrame, data: Data) -> Part:
-    return Part(name, len(rows), rows["group"].nunique(), [share for _, _, share, _ in classes(rows, data)])
+    clean = int(rows["clean"].astype(bool).sum()) if "clean" in rows else len(rows)
+    return Part(name, len(rows), rows["group"].nunique(), [share for _, _, share, _ in classes(rows, data)], clean)
 
 
 def _shortened(rows: list[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -116,9 +116,11 @@ class _Pictures:
         return [self.pair(name) for name in dict.fromkeys(finding.ids[:_SINGLES])]
 
     def leak(self, leak: "Leak") -> list[list[dict[str, str]]]:
-        """The two images of each pair; with their masks where it is a mask that leaks."""
+        """The two images of each pair, of other images first; with their masks where it is a mask that leaks."""
         whole = leak.kind == "mask"
-        return [[*self.pair(a)[: 1 + whole], *self.pair(b)[: 1 + whole]] for a, b in leak.pairs[:_PAIRS]]
+        of_each = {a: (a, b) for a, b in reversed(leak.pairs)}
+        pairs = dict.fromkeys([*dict.fromkeys(of_each[a] for a, _ in leak.pairs), *leak.pairs])
+        return [[*self.pair(a)[: 1 + whole], *self.pair(b)[: 1 + whole]] for a, b in list(pairs)[:_PAIRS]]
 
     def pair(self, name: str) -> list[dict[str, str]]:
         """An image, and its mask over it; a word in place of what cannot be shown."""

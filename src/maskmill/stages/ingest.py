@@ -25,8 +25,10 @@ def ingest(paths: Paths, data: Data) -> None:
     index = pd.DataFrame(rows).sort_values("id", ignore_index=True)
     _drop_strangers(raw, {*index["image"], *index["mask"]})
     files.write_text(raw / datasets.INDEX, index.to_csv(index=False))
-    given = f", split given: {', '.join(sorted(set(index['split']) - {''}))}" if index["split"].any() else ""
-    print(f"ingest: {len(index)} pairs in {index['group'].nunique()} groups{given} -> {raw / 'index.csv'}")
+    counts = index["split"].value_counts()
+    given = [f"{split} {counts[split]}" for split in config.SPLITS if split in counts]
+    told = f", split given: {', '.join(given)}" if given else ""
+    print(f"ingest: {len(index)} pairs in {index['group'].nunique()} groups{told} -> {raw / 'index.csv'}")
 
 
 def _row(pair: Pair, raw: Path) -> dict[str, object]:

@@ -38,6 +38,9 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     files.write_json(reports / "leakage.json", [asdict(leak) for leak in leaks])
     files.write_text(reports / data_page.PAGE, data_page.render(contents))
     print("split: " + ", ".join(f"{name} {(table['split'] == name).sum()}" for name in SPLITS))
+    if leaks:
+        clean = ", ".join(f"{name} {(table['clean'] & (table['split'] == name)).sum()}" for name in SPLITS)
+        print(f"split: {len(leaks)} leaks, allowed by splits.allow_leaks; clean of them are {clean}; scores come twice")
     if left_out := int((table["split"] == "").sum()):
         print(f"split: {left_out} images are left out, as neighbours of another split (splits.guard)")
     if new := names.keys() - frozen.split_of.keys():

@@ -214,6 +214,20 @@ def test_16_bits_and_floats_come_linearly_from_the_range_rounded_and_clipped():
         assert decode.image(content, 1, policy_of(value_range=(100, 200))).ravel().tolist() == wanted
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_nan_is_refused_like_any_other_and_without_a_warning():
+    stored = np.zeros((8, 8), np.float32)
+    stored.view(np.uint32)[0, 0] = 0x7FA00000
+    with pytest.raises(DecodeError, match="1 values are NaN or infinite"):
+        decode.image(build.tiff(stored), 1, policy_of(value_range=(0, 1)))
+
+
+@pytest.mark.parametrize("content", [encoded(COLOUR, icc_profile=b"no profile"), build.interlaced(COLOUR)])
+def test_a_png_with_a_faulty_colour_profile_or_interlaced_is_read_without_a_word(content, capfd, caplog):
+    assert np.array_equal(decode.image(content, 3), COLOUR)
+    assert (capfd.readouterr(), caplog.records) == (("", ""), [])
+
+
 @pytest.mark.parametrize(("policy", "wanted"), [("drop", 100), ("white", 178), ("black", 50)])
 def test_alpha_is_dropped_or_laid_over_white_or_black(policy, wanted):
     picture = np.dstack([np.full((2, 2, 3), 100, np.uint8), np.full((2, 2), 127, np.uint8)])

@@ -164,16 +164,14 @@ def test_a_warning_is_told_and_does_not_stop_the_line(faulty):
     told = [finding for finding in faulty.values() if finding.severity != "critical"]
     expectations.stop_on_critical(told)
     text = expectations.explain(told)
-    assert "[warning] no mask with foreground belongs to two images: data/source/masks/" in text
-    assert "[info] a mask holds some foreground: data/source/masks/" in text
+    assert "[warning] no mask with foreground belongs to two images: 4 do not meet it\n    data/source/masks/" in text
+    assert "[info] a mask holds some foreground: 2 do not meet it\n    data/source/masks/" in text
 
 
-def test_a_long_list_of_files_is_cut_and_counted():
+def test_many_files_have_a_line_each_are_counted_and_cut():
     many = Finding("x", "every file can be decoded", "critical", False, [f"f{i}" for i in range(13)])
-    assert (
-        expectations.explain([many])
-        == "[critical] every file can be decoded: " + "; ".join(f"f{i}" for i in range(10)) + " and 3 more"
-    )
+    named = "".join(f"\n    f{i}" for i in range(10))
+    assert expectations.explain([many]) == f"[critical] every file can be decoded: 13 do not meet it{named} and 3 more"
 
 
 def test_data_of_which_nothing_can_be_read_is_reported_too(data):

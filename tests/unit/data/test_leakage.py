@@ -1,3 +1,4 @@
+import re
 from itertools import combinations, product
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from maskmill.config import Splits
 from maskmill.data import leakage
@@ -65,9 +67,24 @@ def test_what_leaks_stops_with_counts_names_pairs_and_the_ways_out():
         "- group 0016E5: 204 in train, 101 in val: 0016E5_203 and 0016E5_204, 0016E5_203 and 0016E5_205, "
         "0016E5_203 and 0016E5_206, 0016E5_203 and 0016E5_207, 0016E5_203 and 0016E5_208 and 96 more pairs\n"
         "mend the source's split, or take maskmill's own (splits.given: false in params.yaml); or delete the copies; "
-        "or allow leaks by name in params.yaml, splits.allow_leaks: [0001TP, 0016E5]: scores are then given over all "
-        "images and over the clean ones"
+        'or allow leaks by name in params.yaml, splits.allow_leaks: ["0001TP", "0016E5"]: scores are then given over '
+        "all images and over the clean ones"
     )
+
+
+def test_the_line_that_allows_leaks_is_yaml_of_the_names_though_they_look_like_numbers():
+    with pytest.raises(MaskmillError) as raised:
+        leakage.stop(leakage.find(camvid(), NO_PAIRS, settings()), True, FROZEN)
+    said = re.search(r"allow_leaks: (\[.*\]):", str(raised.value))
+    assert said
+    assert YAML(typ="safe", pure=True).load(said[1]) == ["0001TP", "0016E5"]
+
+
+def test_the_nearest_frames_of_a_torn_group_are_named_first():
+    placed = [(1, "test"), (9, "train"), (8, "test"), (6, "test")]
+    frames = table(*((f"f{i}", split, {"group": "g", "sequence": "g", "order": i}) for i, split in placed))
+    (leak,) = (leak for leak in leakage.find(frames, NO_PAIRS, settings(guard=0)) if leak.kind == "group")
+    assert leak.pairs == [("f9", "f8"), ("f9", "f6"), ("f9", "f1")]
 
 
 def test_where_maskmill_assigns_the_way_out_is_the_frozen_file():

@@ -8,6 +8,10 @@ def pair(grey, ids):
     return np.array(grey, np.uint8)[..., None], np.array(ids, np.uint8)
 
 
+def everywhere(name):
+    return lambda image: np.full(image.shape[:2], name, np.uint8)
+
+
 def test_the_table_gives_each_grey_value_its_commonest_class(make_shard, data):
     train = make_shard([pair([[10, 10, 10, 20]], [[1, 1, 2, 3]])])
     rule = baselines.best_table(baselines._pixels_per_intensity(train, data))
@@ -30,7 +34,7 @@ def test_ignored_pixels_teach_nothing(make_shard, data):
 def test_the_nearest_training_image_lends_its_mask_at_the_right_size(make_shard):
     dark, bright = np.zeros((8, 8, 1), np.uint8), np.full((8, 8, 1), 250, np.uint8)
     left = np.repeat([[1, 1, 1, 1, 0, 0, 0, 0]], 8, axis=0).astype(np.uint8)
-    rule = baselines.nearest_image(make_shard([(dark, np.zeros((8, 8), np.uint8)), (bright, left)]))
+    rule = baselines.nearest_image(make_shard([(dark, np.zeros((8, 8), np.uint8)), (bright, left)]), 255, everywhere(3))
     mask = rule(np.full((4, 16, 1), 200, np.uint8))
     assert mask.tolist() == [[1] * 8 + [0] * 8] * 4
     assert not rule(np.full((4, 16, 1), 20, np.uint8)).any()
@@ -39,7 +43,16 @@ def test_the_nearest_training_image_lends_its_mask_at_the_right_size(make_shard)
 def test_nearness_is_measured_without_wrapping_around_in_8_bits(make_shard):
     far, near = np.full((8, 8, 1), 0, np.uint8), np.full((8, 8, 1), 100, np.uint8)
     shard = make_shard([(far, np.full((8, 8), 1, np.uint8)), (near, np.full((8, 8), 2, np.uint8))])
-    assert (baselines.nearest_image(shard)(np.full((8, 8, 1), 255, np.uint8)) == 2).all()
+    rule = baselines.nearest_image(shard, 255, everywhere(3))
+    assert (rule(np.full((8, 8, 1), 255, np.uint8)) == 2).all()
+
+
+def test_where_the_nearest_image_is_ignored_the_commonest_class_answers(make_shard, data):
+    train = make_shard([pair([[10, 10, 10]], [[1, 1, 255]])])
+    rule = baselines.nearest_image(train, 255, everywhere(2))
+    assert rule(np.full((1, 3, 1), 10, np.uint8)).tolist() == [[1, 1, 2]]
+    test = make_shard([pair([[10, 10, 10]], [[1, 1, 1]])], "test")
+    assert baselines.scores(train, test, data, "pixel_accuracy")["nearest training image"] == 1.0
 
 
 def test_scores_are_learned_on_train_and_counted_on_test(make_shard, data):

@@ -99,6 +99,13 @@ def test_stopped_by_a_leak_its_pair_stands_side_by_side_with_their_splits(table,
     assert "p7, test" in leaks
 
 
+def test_the_pictures_of_a_leak_show_many_images_rather_than_one_beside_many(table, data, read):
+    torn = leak("group")
+    torn.pairs = [("p0", f"p{i}") for i in (7, 2, 3, 4)] + [("p1", "p5")]
+    leaks = part(data_page.render(Contents(data, table, [], read, leaks=[torn])), "leaks")
+    assert re.findall(r"<figcaption>(p\d)", leaks) == ["p0", "p7", "p1", "p5", "p0", "p2", "p0", "p3"]
+
+
 def test_all_well_says_so_and_shows_samples_of_every_split(table, data, read):
     page = data_page.render(Contents(data, table, [finding(files=[])], read, leaks=[]))
     assert "Fit to train on" in part(page, "verdict")
@@ -107,6 +114,8 @@ def test_all_well_says_so_and_shows_samples_of_every_split(table, data, read):
     assert part(page, "samples").count("<img ") == 2 * 7  # the guard is not shown
     assert "1 pairs are left out as guards between neighbours: p6" in part(page, "splits")
     assert "1 validation and test images are touched by a leak" in part(page, "splits")
+    assert "clean of leaks" in part(page, "splits")
+    assert "clean of leaks" not in data_page.render(Contents(data, table.assign(clean=True), [], read, leaks=[]))
 
 
 @pytest.mark.parametrize(

@@ -33,5 +33,6 @@ def _described(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], in
     try:
         shape, columns_first, dtype = _READERS[np.lib.format.read_magic(file)](file)
     except Exception as error:  # the header is a Python literal, which fails in many ways
-        raise DamageError(f"no header of NumPy: {type(error).__name__}: {error}") from None
+        said, *_ = str(error).splitlines() or [""]  # NumPy goes on with advice that would read pickles
+        raise DamageError(f"no header of NumPy: {type(error).__name__}: {said}") from None
     return shape, columns_first, dtype, file.tell()

@@ -1,9 +1,9 @@
-"""PNG, by libspng and, where that does not read them, libpng: both keep 16 bits and refuse missing rows, unlike Pillow.
+"""PNG, by libpng, and libspng for interlaced files: both keep 16 bits and refuse missing rows, unlike Pillow.
 
-imagecodecs gives back one reference to None too many whenever its libpng fails, which ends a long-lived Python 3.11 in
-time: so libpng gets only files whose data have been unpacked and counted before.
+libpng is the faster of the two, but prints a warning for each interlaced file.
 """
 
+import ctypes
 import struct
 import zlib
 from collections.abc import Iterator
@@ -16,10 +16,8 @@ from maskmill.data.formats.header import DamageError, Header, Limits, Samples
 
 _KINDS = {0: (1, "grey", False), 2: (3, "rgb", False), 3: (1, "rgb", False), 4: (2, "grey", True), 6: (4, "rgb", True)}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 3: (1, 2, 4, 8)}
-_GREY, _RGB, _GREY_ALPHA = 0, 2, 4
 _START, _KIND_AT, _INTERLACE_AT = 8, 25, 28
-_INTERLACED = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-_FILTERS = 4
+_RGBA = 6
 
 
 def header(content: bytes, limits: Limits) -> Header:
@@ -49,42 +47,23 @@ def samples(content: bytes, header: Header) -> Samples:
     """The stored values: of a palette its indices, of fewer than 8 bits 0, 1, .."""
     import imagecodecs
 
-    colours, kind = None, content[_KIND_AT]
-    if header.palette:
-        content, colours = _as_grey(content)
+    content, colours = _pixels_alone(content, header)
+    plain = header.bits <= 8 and (header.palette or not header.alpha or content[_KIND_AT] == _RGBA)
     pixels: np.ndarray
-    if kind == _GREY_ALPHA or header.bits == 16 or (header.alpha and kind in (_GREY, _RGB)):
-        _check_rows(content, header)
-        pixels = imagecodecs.png_decode(content)
-    else:
-        pixels = imagecodecs.spng_decode(content)
+    try:
+        by_spng = content[_INTERLACE_AT] and plain  # which does not keep the rest
+        pixels = imagecodecs.spng_decode(content) if by_spng else imagecodecs.png_decode(content)
+    except imagecodecs.PngError:
+        # it has given back a reference to None that it never took, which ends a long-lived Python 3.11 in time
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
+        raise
     if header.bits < 8:
         pixels //= 255 // (2**header.bits - 1)  # they come spread over 0..255
     return pixels, colours
 
 
-def _check_rows(content: bytes, header: Header) -> None:
-    """Raises: DamageError unless the data are one zlib stream of all rows, each with a filter that exists."""
-    bands, _, _ = _KINDS[content[_KIND_AT]]
-    passes = _INTERLACED if content[_INTERLACE_AT] else ((0, 0, 1, 1),)
-    rows = []  # count and bytes, in each pass
-    for x, y, step_x, step_y in passes:
-        width, height = -(-(header.width - x) // step_x), -(-(header.height - y) // step_y)
-        rows.append((height, 1 + -(-width * bands * header.bits // 8)) if width > 0 else (0, 0))
-    total = sum(height * size for height, size in rows)
-    stream = zlib.decompressobj()
-    raw = stream.decompress(b"".join(body for name, body in _chunks(content) if name == b"IDAT"), total)
-    if len(raw) < total:
-        raise DamageError(f"cut off: {len(raw):,} of {total:,} bytes of rows")
-    stream.decompress(stream.unconsumed_tail, 1)  # reads and checks the checksum behind the last row
-    at = 0
-    for height, size in rows:
-        if size and max(raw[at : at + height * size : size], default=0) > _FILTERS:
-            raise DamageError("a row has a filter that does not exist")
-        at += height * size
-
-
-def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
+def _chunks(content: bytes, *, check: bool = True) -> Iterator[tuple[bytes, memoryview]]:
+    """Name and body of each chunk, and with `check` against its checksum. Raises: DamageError."""
     view, at, name = memoryview(content), _START, b""
     while name != b"IEND":
         if at + 12 > len(view):
@@ -93,7 +72,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
         if at + 12 + size > len(view):
             raise DamageError(f"cut off in chunk {name.decode('latin-1')!r} at byte {at:,}")
         (checksum,) = struct.unpack(">I", view[at + 8 + size : at + 12 + size])
-        if zlib.crc32(view[at + 4 : at + 8 + size]) != checksum:
+        if check and zlib.crc32(view[at + 4 : at + 8 + size]) != checksum:
             raise DamageError(f"chunk {name.decode('latin-1')!r} at byte {at:,} has a wrong checksum")
         yield name, view[at + 8 : at + 8 + size]
         at += 12 + size
@@ -110,25 +89,34 @@ def _described(body: memoryview) -> Header:
     return Header("PNG", width, height, bands, dtype, palette=kind == 3, colour=colour, alpha=alpha, bits=bits)
 
 
-def _as_grey(content: bytes) -> tuple[bytes, np.ndarray]:
-    """The same file, its indices declared as grey values, which libpng does not turn into colours; and the colours."""
-    parts, colours, alpha = [content[:_START]], np.zeros((0, 3), np.uint8), b""
-    for name, body in _chunks(content):
-        if name == b"IHDR":
+def _pixels_alone(content: bytes, header: Header) -> tuple[bytes, np.ndarray | None]:
+    """The file without what is not needed, profiles and texts on which libpng prints warnings; a palette's colours.
+
+    Indices are declared as grey values, which libpng does not turn into colours.
+    """
+    parts, palette, alpha = [content[:_START]], b"", b""
+    for name, body in _chunks(content, check=False):  # the header's walk has checked them
+        if name == b"IHDR" and header.palette:
             parts.append(_chunk(name, bytes(body[:9]) + b"\0" + bytes(body[10:])))
-        elif name in (b"IDAT", b"IEND"):
-            parts.append(_chunk(name, bytes(body)))
+        elif name in (b"IHDR", b"IDAT", b"IEND") or (name == b"tRNS" and not header.palette):
+            parts.append(_chunk(name, body))
         elif name == b"PLTE":
-            colours = np.frombuffer(body[: len(body) // 3 * 3], np.uint8).reshape(-1, 3)
+            palette = bytes(body)
         elif name == b"tRNS":
             alpha = bytes(body)
+    return b"".join(parts), _colours(palette, alpha) if header.palette else None
+
+
+def _colours(palette: bytes, alpha: bytes) -> np.ndarray:
+    """(N, 3) uint8, or (N, 4) with transparency. Raises: DamageError where there are none."""
+    colours = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
     if not len(colours):
         raise DamageError("its palette is missing (no PLTE chunk)")
     if alpha:
         last = np.frombuffer(alpha[: len(colours)].ljust(len(colours), b"\xff"), np.uint8)
         colours = np.dstack([colours[None], last[None]])[0]
-    return b"".join(parts), colours
+    return colours
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+def _chunk(name: bytes, body: bytes | memoryview) -> bytes:
+    return b"".join([struct.pack(">I4s", len(body), name), body, struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))])

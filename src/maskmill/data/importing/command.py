@@ -9,13 +9,14 @@ from ruamel.yaml import YAML
 from maskmill import config, files, repository
 from maskmill.config import IGNORE, PARAMS, Paths
 from maskmill.data import splits
-from maskmill.data.importing import placing
+from maskmill.data.importing import meaning, placing
 from maskmill.data.importing import plan as planning
 from maskmill.data.importing.plan import Plan, Wishes
 from maskmill.errors import MaskmillError, few_of
 
 Say = Callable[[str], None]
 _SHOWN = 5
+_TRIVIAL = 0.6  # of dice_foreground, by one class for every pixel; more is told
 _HEAD = "# Where images and masks come from; written by `maskmill data import`, explained in docs/own-data.md.\n"
 
 
@@ -60,6 +61,8 @@ def tell(plan: Plan, say: Say) -> None:
     for value in sorted(found.values, key=str if any(isinstance(v, str) for v in found.values) else None):
         name = (plan.meaning.values or ids | {settings["data.ignore_index"]: IGNORE}).get(value, "?")
         say(f"class       {value} -> {name}, {found.values[value] / total:.2%} of pixels (data.classes, data.values)")
+    if meaning.are_numbered(plan.meaning.classes):
+        say("names       none were found: --classes A,B,.. gives them in this order, --ignore VALUE leaves one out")
     say(f"background  {plan.meaning.background or 'none: every class counts as foreground'} (data.background)")
     colour = {1: "grey", 3: "colour"}.get(settings["data.in_channels"], f"{settings['data.in_channels']} bands")
     sizes = ", ".join(f"{width} x {height}" for height, width in list(found.sizes)[:3])
@@ -104,11 +107,24 @@ def warnings(plan: Plan) -> list[str]:
         told.append(f"{len(plan.contents.broken)} files cannot be read: {few_of(plan.contents.broken, _SHOWN)}")
     for reason, named in plan.contents.refused(plan.settings["data.in_channels"], plan.decoding).items():
         told.append(f"{len(named)} images will be refused: {few_of(named, _SHOWN)}: {reason}")
-    told += _of_crops(plan)
+    told += _of_crops(plan) + _of_majority(plan)
     groups = len({pair.group for pair in pairs})
     if groups < len(config.SPLITS) and not plan.settings["splits.given"]:
         told.append(f"{groups} groups cannot fill train, val and test; give --groups, or `blocks` in data/source.yaml")
     return told
+
+
+def _of_majority(plan: Plan) -> list[str]:
+    """Where foreground is what most of the images are: its score is high without any learning."""
+    meant, gate = plan.meaning, plan.settings["gate.minimum"]
+    name, score = meaning.trivial(plan.contents.values, meant)
+    if meant.background is None or score <= _TRIVIAL or "dice_foreground" not in gate:
+        return []
+    told = f"{name} for every pixel would score {score:.2f} already (gate.minimum is {gate['dice_foreground']})"
+    if len(meant.classes) == 2:
+        names = ",".join("NAME" if each == meant.background else "rest" for each in meant.classes)
+        told += f"; if {meant.background} is what you look for, import again with --classes {names} --background rest"
+    return [told]
 
 
 def _of_crops(plan: Plan) -> list[str]:

@@ -1,7 +1,6 @@
 """What stays in params.yaml when the same data are imported again: the user may have changed it since."""
 
 import filecmp
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from maskmill.errors import MaskmillError
 
 _GROUPING = ("groups", "blocks")  # in data/source.yaml: frozen, since data/splits.csv names the groups they make
 _TOLD_APART = (*_GROUPING, "notice")  # of no effect on whether the data are those of before
-_GUESSED_NAME = re.compile(r"class_\d+|background|foreground")
 
 
 def is_source(layout: Mapping[str, Any], folder: Path, params: Params) -> bool:
@@ -57,7 +55,7 @@ def names_are_asked(data: Data, names: Path | None, folder: Path, target: Path) 
     """Whether a file of class names is new since the import before, or nobody has named the classes yet."""
     if names is None:
         return False
-    return not _is_same(names, target / names.relative_to(folder)) or all(map(_GUESSED_NAME.fullmatch, data.classes))
+    return not _is_same(names, target / names.relative_to(folder)) or meaning.are_numbered(data.classes)
 
 
 def settings(

@@ -16,6 +16,7 @@ MAX_CLASSES = 250
 FILES = ("classes.txt", "labels.txt", "class_names.txt", "classes.csv", "labels.csv", "class_dict.csv")
 _GUESSED = 40  # more values than this, and not 0, 1, 2, ..: they are no classes but blurred edges
 _BACKGROUND = ("background", "bg", "_background_")
+_UNNAMED = re.compile(r"class_\d+|background|foreground")
 _IGNORED = ("ignore", "ignored", "void", "unlabelled", "unlabeled")
 
 Value = int | str  # a stored number, or a colour as #rrggbb
@@ -120,6 +121,28 @@ def choose_background(classes: Sequence[str], wanted: str | None) -> str | None:
     if wanted not in classes:
         raise MaskmillError(f"--background: {wanted!r} is none of the classes {', '.join(classes)}, nor `none`")
     return wanted
+
+
+def are_numbered(classes: Sequence[str]) -> bool:
+    """Whether nobody has named the classes yet."""
+    return all(map(_UNNAMED.fullmatch, classes))
+
+
+def trivial(found: Mapping[Value, int], meant: Meaning) -> tuple[str, float]:
+    """The foreground class that scores best when it is answered for every pixel, and its `dice_foreground`.
+
+    A class of the share p has a Dice of 2p / (1 + p) then, the others 0.
+    """
+    table: Mapping[Value, str] = meant.values or dict(enumerate(meant.classes))
+    pixels = dict.fromkeys(meant.classes, 0)
+    for value, name in table.items():
+        if name != IGNORE:
+            pixels[name] += found.get(value, 0)
+    total = max(1, sum(pixels.values()))
+    foreground = [name for name in meant.classes if name != meant.background]
+    best = max(foreground, key=pixels.__getitem__)
+    present = sum(pixels[name] > 0 for name in foreground)
+    return best, 2 * pixels[best] / (total + pixels[best]) / max(1, present)
 
 
 def _listed(found: Mapping[Value, int] | Sequence[Value]) -> str:

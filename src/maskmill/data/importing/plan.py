@@ -1,5 +1,6 @@
 """All that an import will write, guessed and checked before anything is written."""
 
+import math
 import re
 import statistics
 from collections import Counter, defaultdict
@@ -21,6 +22,7 @@ from maskmill.errors import MaskmillError
 _WHOLE_PX = 384  # larger images are trained on crops
 _CROP_PX = 256
 _STRIDE_PX = 32
+_GATE, _ABOVE = 0.5, 0.1  # and so much of what is missing to 1 above a score that takes no learning
 _WHOLE_NAME = "(?P<group>.*)"
 
 
@@ -76,6 +78,9 @@ def make(folder: Path, wishes: Wishes, params: Params) -> Plan:
     settings = _settings(folder, pairs, found, meant, wishes, params)
     if again:
         asked = [key for key, wish in (("data.title", wishes.title), ("tracking.model", wishes.name)) if wish]
+        guessed = Meaning(list(params.data.classes), params.data.background, params.data.values)
+        if params.gate.minimum == _gate(found, guessed, params.evaluation.primary):
+            asked.append("gate.minimum")  # nobody has set it by hand
         settings = kept.settings(params, found, meant, settings, asked)
     decoding = kept.decoding_of(params, settings)
     if before and wishes.groups is None:
@@ -180,9 +185,17 @@ def _settings(
         "augmentation.preset": "light",
         "evaluation.primary": primary,
         "selection.minimum": 0.0,
-        "gate.minimum": {primary: 0.5},
+        "gate.minimum": _gate(found, meant, primary),
         "tracking.model": wishes.name or re.sub(r"[^a-z0-9_.-]+", "-", title.lower()).strip("-.") or "model",
     }
+
+
+def _gate(found: Contents, meant: Meaning, primary: str) -> dict[str, float]:
+    """What the gate asks for at first: above what one class for every pixel would score, here and on a test split."""
+    if primary != "dice_foreground":
+        return {primary: _GATE}
+    _, score = meaning.trivial(found.values, meant)
+    return {primary: max(_GATE, math.ceil(100 * (score + _ABOVE * (1 - score))) / 100)}
 
 
 def _crop(found: Contents) -> list[int] | None:

@@ -99,6 +99,49 @@ def test_a_crop_fits_into_half_of_the_images(sides: list[int], crop: list[int] |
     assert make(draw(sides)).settings["augmentation.crop_px"] == crop
 
 
+def cells(share: int) -> Path:
+    """Masks of 0 and 255, of which the share of 255 is so many per cent."""
+    folder = draw([100] * 3)
+    for mask in folder.glob("masks/*"):
+        decode.write_png(mask, np.tile(np.where(np.arange(100) < share, 255, 0).astype(np.uint8), (100, 1)))
+    return folder
+
+
+def test_the_gate_starts_above_what_one_class_everywhere_scores_and_that_is_told():
+    plan = make(cells(78))
+    assert plan.settings["gate.minimum"] == {"dice_foreground": 0.89}  # 2 * 0.78 / 1.78 = 0.876
+    assert command.warnings(plan) == [
+        "foreground for every pixel would score 0.88 already (gate.minimum is 0.89); if background is what you look "
+        "for, import again with --classes NAME,rest --background rest"
+    ]
+    settle(plan)
+    again = make(classes=("wall", "rest"), background="rest")
+    assert (again.settings["gate.minimum"], command.warnings(again)) == ({"dice_foreground": 0.5}, [])
+
+
+def test_a_gate_that_was_set_by_hand_stays_when_classes_get_names():
+    settle(make(cells(78)))
+    configure.change({"gate.minimum": {"dice_foreground": 0.95}})
+    assert make(classes=("wall", "rest"), background="rest").settings["gate.minimum"] == {"dice_foreground": 0.95}
+
+
+def test_classes_that_only_have_numbers_are_told_with_the_way_to_name_them():
+    draw([40] * 3)
+    said: list[str] = []
+    command.tell(make(), said.append)
+    assert (
+        "names       none were found: --classes A,B,.. gives them in this order, --ignore VALUE leaves one out" in said
+    )
+    said.clear()
+    command.tell(make(classes=("wall", "cell")), said.append)
+    assert not any(line.startswith("names") for line in said)
+
+
+def test_a_rare_foreground_gets_the_gate_of_before_and_no_word():
+    plan = make(cells(10))
+    assert (plan.settings["gate.minimum"], command.warnings(plan)) == ({"dice_foreground": 0.5}, [])
+
+
 def test_photographs_among_the_masks_are_named_at_the_first():
     draw([80] * 3)
     rng = np.random.default_rng(0)
