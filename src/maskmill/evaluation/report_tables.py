@@ -1,0 +1,136 @@
+"""What the tables of the page are made of: rows, axes, words, and the definition of every number."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskmill.evaluation import charts, intervals
+from maskmill.evaluation.scores import Score, clean_name
+
+if TYPE_CHECKING:
+    from maskmill.evaluation.report import Variant
+
+CLASSES = 16  # most classes in a confusion table
+_CLEAN = clean_name("")
+_OWN = {  # numbers of the page that no metric family defines
+    "interval": "In brackets. Drawn anew from the independent units many times, the score lies between these two bounds in the "
+    "stated share of the draws; bias-corrected. Units: intervals.unit in params.yaml.",
+    "n": "Independent units behind an interval: images, groups of images, or blocks of contiguous images. Neighbours of one "
+    "sequence are not independent.",
+    "difference": "Score of the variant less that of the leader, on the same images; its interval comes from the same draws for "
+    "both, so that what makes an image hard for both does not count.",
+    "parameters": "Numbers that training has set.",
+    "ms per image": "Median time of one prediction, one image at a time, without reading and scoring, on the machine named.",
+    "memory": "MB (10^6 bytes): the weights, and the most that is held at once beside them in a prediction of the largest image.",
+    "training": "Time from the first step to the last validation.",
+    "rule": "A score that needs no network. Look-up table: the commonest class of each grey value of the training images. Nearest "
+    "training image: its mask, at 48 x 48 px by mean squared difference. Majority: the commonest class everywhere.",
+    "share predicted": "Of the test pixels of a true class (row), the share predicted as each class (column).",
+    "distance to the border": "From a pixel to the nearest border between two true classes, px. Error: share of the pixels at that "
+    "distance that are wrong.",
+    "image score": "The headline's formula on the one image alone. Their mean is not the headline, which sums pixels over the split.",
+    "uncertainty": "Mean entropy of the class probabilities over the pixels that are not ignored, over log K: 0 is sure, 1 a guess.",
+    "confidence": "The largest class probability of a pixel. An honest model is right as often as it is confident: on the diagonal.",
+    "slice": "Test images that share a property. Numbers are cut into ranges of equally many images (slices.bins); slices of fewer "
+    "images than slices.minimum are not shown.",
+    "training loss": "Mean of the weighted sum of train.losses since the last point.",
+    "share of pixels": "Pixels of a class over all pixels of the split that are not ignored.",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """A score of every variant on one split."""
+
+    name: str
+    scores: list[Score]
+    definition: str
+
+
+def anchor(name: str) -> str:
+    """The id of a definition: `#def-..`; scores by class share that of their kind."""
+    kind = name.removeprefix(_CLEAN)
+    kind = kind.rpartition("/")[0] + "-class" if "/" in kind else kind
+    return "def-" + re.sub(r"\W+", "-", kind)
+
+
+def definition(name: str, definitions: Mapping[str, str]) -> str:
+    """What a score is, by its name; "" for one that nobody defined."""
+    kind = name.removeprefix(_CLEAN)
+    text = definitions.get(kind) or definitions.get(kind.rpartition("/")[0] + "/") or _OWN.get(kind, "")
+    return f"{text}; over the images that do not leak" if text and name != kind else text
+
+
+def glossary(definitions: Mapping[str, str], primary: str) -> list[tuple[str, str, str]]:
+    """(anchor, name, definition) of every number on the page, the headline first."""
+    headline = [(primary, definitions[primary])] if primary in definitions else []
+    scores = [(name, text) for name, text in definitions.items() if name != primary]
+    return [
+        (anchor(name), f"{name}CLASS" if name.endswith("/") else name, text)
+        for name, text in [*headline, *_OWN.items(), *scores]
+    ]
+
+
+def axis(scores: Iterable[Score], include: Iterable[float] = ()) -> charts.Axis:
+    """The axis that holds these scores and their intervals."""
+    return charts.axis((v for s in scores for v in (s.value, s.low, s.high)), include=include)
+
+
+def scores_axis(variants: Sequence["Variant"], primary: str) -> charts.Axis:
+    """Of the primary score of all variants on both splits."""
+    names = (primary, clean_name(primary))
+    return axis((of[name] for v in variants for of in (v.val, v.test) for name in names if name in of))
+
+
+def differences_axis(variants: Sequence["Variant"]) -> charts.Axis:
+    """Of the paired differences, with 0."""
+    return axis((score for v in variants for score in v.differences.values()), (0,))
+
+
+def all_scores(variants: Sequence["Variant"], split: str, definitions: Mapping[str, str]) -> list[Row]:
+    """Every score of a split, of all variants; those of a class last."""
+    of = [getattr(v, split) for v in variants]
+    names = dict.fromkeys(name for scores in of for name in scores if name != clean_name("images"))
+    ordered = sorted(names, key=lambda name: "/" in name.removeprefix(_CLEAN))
+    return [Row(name, [s.get(name, Score(math.nan)) for s in of], definition(name, definitions)) for name in ordered]
+
+
+def verdict(difference: Score) -> str:
+    """What a paired difference says, in words."""
+    if not math.isfinite(difference.low):
+        return "no interval"
+    if intervals.significant(difference):
+        return "better" if difference.value > 0 else "worse"
+    apart = difference.low > 0 or difference.high < 0
+    return f"{'above' if difference.value > 0 else 'below'}, n too small for a claim" if apart else "not told apart"
+
+
+def weakest_class(variant: "Variant", classes: Sequence[str]) -> tuple[str, Score] | None:
+    """The class with the least Dice on test."""
+    known = [(name, variant.test[f"dice/{name}"]) for name in classes if math.isfinite(variant.test[f"dice/{name}"].value)]
+    return min(known, key=lambda item: item[1].value) if known else None
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[list[int], np.ndarray]:
+    """The classes of the table, and of each row's pixels the share predicted as each class: (n,), (n, n).
+
+    Of more than 16 classes, those of which the most pixels are exchanged.
+    """
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.zeros(counts.shape)
+    np.divide(counts, totals, out=shares, where=totals > 0)
+    exchanged = counts + counts.T
+    np.fill_diagonal(exchanged, 0)
+    worst = np.argsort(-exchanged.sum(axis=1), kind="stable")[:CLASSES]
+    ids = sorted(worst.tolist())
+    return ids, shares[np.ix_(ids, ids)]
+
+
+def by_distance(bins: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[float]]:
+    """Labels and error rates of `diagnostics`' by_distance."""
+    labels = [f"{b['from_px']}–{b['to_px']}" if b["to_px"] is not None else f"over {b['from_px']}" for b in bins]
+    return labels, [math.nan if b["error"] is None else float(b["error"]) for b in bins]
