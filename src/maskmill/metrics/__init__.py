@@ -42,6 +42,7 @@ class Metric(ABC):
 
     fields: tuple[str, ...]  # what the S numbers of a statistic are
     definitions: Mapping[str, str]  # score, or `<score>/` for one of each class -> its definition
+    lower: frozenset[str] = frozenset()  # keys of `definitions` that are better the lower they are; others the higher
 
     @abstractmethod
     def statistic(self, sample: Sample) -> Tensor:
@@ -59,17 +60,29 @@ class Metrics(Metric):
         self._families = dict(families)
         self.fields = tuple(f"{name}:{field}" for name, family in families.items() for field in family.fields)
         self.definitions = {key: text for family in families.values() for key, text in family.definitions.items()}
+        self.lower = frozenset().union(*(family.lower for family in families.values()))
         self.names = tuple(self.scores(torch.zeros(len(self.fields), dtype=torch.float64)))
+
+    @property
+    def families(self) -> Mapping[str, Metric]:
+        """The parts by name, in the order of their fields."""
+        return self._families
+
+    def split(self, totals: Tensor) -> dict[str, Tensor]:
+        """What belongs to each family by name: (..., S) -> each (..., S of the family)."""
+        sizes = [len(family.fields) for family in self._families.values()]
+        return dict(zip(self._families, torch.split(totals, sizes, dim=-1), strict=True))
 
     def statistic(self, sample: Sample) -> Tensor:
         return torch.cat([family.statistic(sample) for family in self._families.values()])
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
-        parts = torch.split(totals, [len(family.fields) for family in self._families.values()], dim=-1)
-        made: dict[str, Tensor] = {}
-        for family, part in zip(self._families.values(), parts, strict=True):
-            made |= family.scores(part)
-        return made
+        parts = self.split(totals)
+        return {
+            score: value
+            for name, family in self._families.items()
+            for score, value in family.scores(parts[name]).items()
+        }
 
 
 def create(families: Mapping[str, Mapping[str, Any]], labels: Labels) -> Metrics:
@@ -82,6 +95,11 @@ def create(families: Mapping[str, Mapping[str, Any]], labels: Labels) -> Metrics
         name: components.create(__name__, name, f"params.yaml: metrics.{name}", {"labels": labels}, options)
         for name, options in wanted.items()
     })  # fmt: skip
+
+
+def key(score: str) -> str:
+    """Where a score stands in `definitions` and `lower`: `dice/bar` under `dice/`, any other under its own name."""
+    return score.partition("/")[0] + "/" if "/" in score else score
 
 
 def by_class(name: str, labels: Labels, values: Tensor, ids: Sequence[int] | None = None) -> dict[str, Tensor]:

@@ -1,0 +1,68 @@
+"""What families share that look at a class's outline: cropped pairs of masks, boundary pixels, distances.
+
+Ignored pixels belong to no mask, and no boundary runs along them: a pixel of a mask is on its boundary when one of its
+four neighbours is a valid pixel outside the mask, or lies beyond the image. Distances are in pixels, between centres.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskmill.metrics import Labels, Sample
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One class in truth and prediction, cropped to where it is."""
+
+    place: int  # of the class among those asked for
+    truth: np.ndarray  # (h, w) bool
+    predicted: np.ndarray  # (h, w) bool
+    valid: np.ndarray  # (h, w) bool: not ignored
+
+
+def pairs(sample: Sample, labels: Labels, ids: tuple[int, ...], margin_px: int = 1) -> Iterator[Pair]:
+    """The classes `ids` that are in the truth or the prediction, with `margin_px` around them inside the image."""
+    from scipy import ndimage
+
+    valid = sample.truth.numpy() != labels.ignore_index
+    truth = np.where(valid, sample.truth.numpy().astype(np.int32) + 1, 0)  # 0: ignored; find_objects counts from 1
+    predicted = np.where(valid, sample.predicted.numpy().astype(np.int32) + 1, 0)
+    k = len(labels.classes)
+    boxes = [ndimage.find_objects(ids_, k) for ids_ in (truth, predicted)]
+    for place, i in enumerate(ids):
+        found = [box[i] for box in boxes if box[i] is not None]
+        if found:
+            crop = tuple(
+                slice(max(min(box[axis].start for box in found) - margin_px, 0),
+                      max(box[axis].stop for box in found) + margin_px)
+                for axis in range(2)
+            )  # fmt: skip
+            yield Pair(place, truth[crop] == i + 1, predicted[crop] == i + 1, valid[crop])
+
+
+def boundary(mask: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the pixels of the mask with a valid neighbour outside it, or at the frame."""
+    filled = np.pad(mask | ~valid, 1)
+    inside = filled[:-2, 1:-1] & filled[2:, 1:-1] & filled[1:-1, :-2] & filled[1:-1, 2:]
+    result: np.ndarray = mask & ~inside
+    return result
+
+
+def band(mask: np.ndarray, valid: np.ndarray, width_px: int) -> np.ndarray:
+    """(h, w) bool: the pixels of the mask within `width_px` of its outside, by the larger of the two coordinates."""
+    from scipy import ndimage
+
+    filled = (mask | ~valid).astype(np.uint8)
+    inside = ndimage.minimum_filter(filled, size=2 * width_px + 1, mode="constant", cval=0)
+    result: np.ndarray = mask & (inside == 0)
+    return result
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """From each pixel of `a` the exact distance to the nearest of `b`, and from each of `b` to `a`; both non-empty."""
+    from scipy.spatial import KDTree  # of the few boundary pixels: half the time of two distance transforms
+
+    of_a, of_b = np.argwhere(a), np.argwhere(b)
+    return KDTree(of_b).query(of_a)[0], KDTree(of_a).query(of_b)[0]

@@ -1,0 +1,71 @@
+"""How well probabilities order pixels, at any threshold: area under the ROC curve and average precision.
+
+Each foreground class against all others; a set of two classes has one. From histograms over the split of probabilities
+rounded to 1 / `steps`, of which the scores are exact; so they add up over images. Ignored pixels are in no histogram.
+"""
+
+from types import MappingProxyType
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from maskmill.metrics import Labels, Metric, Sample, by_class, divide
+
+_DEFINITIONS = MappingProxyType({
+    "auroc/": "area under the ROC curve of the class's probability over the split: the chance that a pixel of the "
+              "class has a higher one than a pixel of another, ties half; NaN without pixels of both kinds",
+    "average_precision/": "sum over falling thresholds of (gain in recall) * precision, of the class's probability "
+                          "over the split; NaN without true pixels",
+    "auroc_foreground": "mean of the foreground classes' auroc",
+    "average_precision_foreground": "mean of the foreground classes' average_precision",
+})  # fmt: skip
+
+
+class Auc(Metric):
+    """Area under the ROC curve and average precision of each foreground class."""
+
+    definitions = _DEFINITIONS
+
+    def __init__(self, labels: Labels, steps: int) -> None:
+        self._labels, self._steps = labels, steps
+        names = [labels.classes[i] for i in labels.foreground]
+        self.fields = tuple(
+            f"{side}/{name}/{level}" for name in names for side in ("others", "own") for level in range(steps + 1)
+        )
+
+    def statistic(self, sample: Sample) -> Tensor:
+        levels = self._steps + 1
+        ignored = sample.truth == self._labels.ignore_index
+        counts = []
+        for i in self._labels.foreground:
+            side = (sample.truth == i).to(torch.int32).masked_fill_(ignored, 2)
+            level = (sample.probabilities[i] * self._steps).round().to(torch.int32)
+            counts.append(torch.bincount((side * levels + level).flatten(), minlength=3 * levels)[: 2 * levels])
+        return torch.cat(counts).double()
+
+    def scores(self, totals: Tensor) -> dict[str, Tensor]:
+        ids = self._labels.foreground
+        counts = totals.reshape(*totals.shape[:-1], len(ids), 2, self._steps + 1).flip(
+            -1
+        )  # from the highest probability down
+        others, own = counts.unbind(-2)  # each (..., classes, levels)
+        found, alarms = own.cumsum(-1), others.cumsum(-1)
+        all_own, all_others = found[..., -1], alarms[..., -1]
+        area = (others * (found - own / 2)).sum(-1)  # pairs in the right order
+        precision = divide(found, found + alarms).nan_to_num()
+        named = {
+            "auroc": divide(area, all_own * all_others),
+            "average_precision": divide((own * precision).sum(-1), all_own),
+        }
+        return {f"{name}_foreground": values.nanmean(-1) for name, values in named.items()} | {
+            score: value
+            for name, values in named.items()
+            for score, value in by_class(name, self._labels, values, ids).items()
+        }
+
+
+def auc(*, labels: Labels, steps: Annotated[int, Field(ge=10, le=10_000)] = 1000) -> Auc:
+    """Histograms of each foreground class's probability, over its own pixels and over all others."""
+    return Auc(labels, steps)
