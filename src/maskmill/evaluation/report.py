@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from maskmill.config import SPLITS, Data, Intervals
 from maskmill.data.shards import Shard
 from maskmill.evaluation import charts, page, report_pictures, report_tables, scores
 from maskmill.evaluation.cost import Cost
 from maskmill.evaluation.scores import Score
+from maskmill.metrics import Metrics
+from maskmill.metrics.calibration import Calibration
 
 if TYPE_CHECKING:
     from maskmill.evaluation.diagnostics import Finding
-    from maskmill.evaluation.slices import Slice
+    from maskmill.evaluation.slices import Table
 
 SECTIONS = {
     "answer": "Answer", "gate": "Gate", "comparison": "Variants", "classes": "Classes", "weaknesses": "Weaknesses",
@@ -41,7 +44,7 @@ class Variant:
     masks: Mapping[str, np.ndarray]  # id -> predicted (H, W)
     diagnostics: Mapping[str, Any]
     weaknesses: "Sequence[Finding]"
-    statistics: Mapping[str, float]  # the statistic of the whole test split, by field
+    totals: np.ndarray  # (S,) the statistic of the whole test split
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Contents:
 
     data: Data
     primary: str
-    definitions: Mapping[str, str]  # see `metrics.Metric.definitions`
+    metrics: Metrics
     intervals: Intervals
     caveat: str  # why the intervals cannot carry a claim; empty: they can
     notice: str
@@ -61,7 +64,7 @@ class Contents:
     test: Shard
     augmentation: np.ndarray  # (H, W, 3) the preview sheet
     variants: Sequence[Variant]
-    slices: "Sequence[Slice]"  # of the leader, worst first
+    slices: "Table"  # of the leader, worst first
     baselines: Mapping[str, float]
     selection: Mapping[str, Any]
     registration: Mapping[str, Any]
@@ -87,7 +90,7 @@ def render(contents: Contents) -> str:
         tables=report_tables,
         best_baseline=scores.best(contents.baselines),
         curves=_curves(contents.primary, ordered),
-        reliability=None,
+        reliability=_reliability(contents.metrics, lead),
         splits=_splits(contents),
         galleries={v.name: drawn.galleries(v.images, v.masks, contents.gallery) for v in ordered},
         samples=drawn.samples(contents.train),
@@ -106,6 +109,17 @@ def _curves(primary: str, variants: Sequence[Variant]) -> list[tuple[str, str]]:
         ]
         made.append((name, charts.curves(lines, x="optimizer step", y=name, zero=zero)))
     return made
+
+
+def _reliability(metrics: Metrics, variant: Variant) -> str:
+    """The reliability diagram; nothing where `metrics.calibration` is not measured."""
+    family = metrics.families.get("calibration")
+    if not isinstance(family, Calibration):
+        return ""
+    own = metrics.split(torch.from_numpy(variant.totals))["calibration"]
+    confidence, right, pixels = (part.tolist() for part in family.reliability(own))
+    every = max(1.0, sum(pixels))
+    return charts.reliability(confidence, right, [n / every for n in pixels])
 
 
 def _splits(contents: Contents) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from maskmill.evaluation import charts, intervals
 from maskmill.evaluation.scores import Score, clean_name
+from maskmill.metrics import Metrics, key
 
 if TYPE_CHECKING:
     from maskmill.evaluation.report import Variant
@@ -53,25 +54,23 @@ class Row:
 
 def anchor(name: str) -> str:
     """The id of a definition: `#def-..`; scores by class share that of their kind."""
-    kind = name.removeprefix(_CLEAN)
-    kind = kind.rpartition("/")[0] + "-class" if "/" in kind else kind
-    return "def-" + re.sub(r"\W+", "-", kind)
+    return "def-" + re.sub(r"\W+", "-", key(name.removeprefix(_CLEAN)).replace("/", "-class"))
 
 
 def definition(name: str, definitions: Mapping[str, str]) -> str:
     """What a score is, by its name; "" for one that nobody defined."""
     kind = name.removeprefix(_CLEAN)
-    text = definitions.get(kind) or definitions.get(kind.rpartition("/")[0] + "/") or _OWN.get(kind, "")
+    text = definitions.get(key(kind)) or _OWN.get(kind, "")
     return f"{text}; over the images that do not leak" if text and name != kind else text
 
 
-def glossary(definitions: Mapping[str, str], primary: str) -> list[tuple[str, str, str]]:
+def glossary(metrics: Metrics, primary: str) -> list[tuple[str, str, str]]:
     """(anchor, name, definition) of every number on the page, the headline first."""
-    headline = [(primary, definitions[primary])] if primary in definitions else []
-    scores = [(name, text) for name, text in definitions.items() if name != primary]
+    scores = {name: f"{text}{'; less is better' if name in metrics.lower else ''}" for name, text in metrics.definitions.items()}
+    head = {key(primary): scores.pop(key(primary))}
     return [
         (anchor(name), f"{name}CLASS" if name.endswith("/") else name, text)
-        for name, text in [*headline, *_OWN.items(), *scores]
+        for name, text in (head | _OWN | scores).items()
     ]
 
 
@@ -128,6 +127,11 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[list[int], np
     worst = np.argsort(-exchanged.sum(axis=1), kind="stable")[:CLASSES]
     ids = sorted(worst.tolist())
     return ids, shares[np.ix_(ids, ids)]
+
+
+def lower(name: str, metrics: Metrics) -> bool:
+    """Whether less is better."""
+    return key(name.removeprefix(_CLEAN)) in metrics.lower
 
 
 def by_distance(bins: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[float]]:
