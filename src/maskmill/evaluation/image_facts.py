@@ -1,9 +1,11 @@
 """What an image is like, by which its scores are sliced: how sharp it is, how large its objects, how sure the model."""
 
+import math
+
 import cv2
 import numpy as np
-from scipy import ndimage
 
+from maskmill.evaluation.objects import areas
 from maskmill.metrics import Labels, Sample
 
 FACTS = ("uncertainty", "brightness", "contrast", "sharpness", "object_px", "foreground")
@@ -14,29 +16,32 @@ def of(image: np.ndarray, sample: Sample, labels: Labels) -> dict[str, float]:
 
     uncertainty: mean entropy of the predicted class probabilities over the pixels that are not ignored, over log K,
     so 0 is sure and 1 is a guess. brightness, contrast: mean and standard deviation of the grey values, 0..255.
-    sharpness: standard deviation of their Laplacian. object_px: median area of the connected parts of the true
-    foreground, NaN without any. foreground: its share of the pixels that are not ignored.
+    sharpness: standard deviation of their Laplacian. object_px: median area of the objects, as `objects.areas` has
+    them, NaN without any. foreground: its share of the pixels that are not ignored, NaN where all are.
     """
-    grey = image.mean(axis=2, dtype=np.float32)
+    grey = _grey(image)
     truth = sample.truth.numpy()
     valid = truth != labels.ignore_index
-    solid = np.isin(truth, labels.foreground)
+    pixels = np.bincount(truth[valid], minlength=len(labels.classes))
+    present = [i for i in labels.foreground if pixels[i]]
+    sizes = areas(truth, valid, present)
     return {
         "uncertainty": _uncertainty(sample, valid),
         "brightness": float(grey.mean()),
         "contrast": float(grey.std()),
         "sharpness": float(cv2.Laplacian(grey, cv2.CV_32F).std()),
-        "object_px": _median_area(solid),
-        "foreground": float(solid.sum() / valid.sum()) if valid.any() else float("nan"),
+        "object_px": float(np.median(sizes)) if sizes.size else math.nan,
+        "foreground": float(pixels[present].sum() / pixels.sum()) if pixels.any() else math.nan,
     }
 
 
 def _uncertainty(sample: Sample, valid: np.ndarray) -> float:
-    p = sample.probabilities
-    entropy = -(p * p.clamp(min=1e-12).log()).sum(0).numpy()[valid]
-    return float(entropy.mean() / np.log(len(p))) if entropy.size else float("nan")
+    p = sample.probabilities.numpy()
+    entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(axis=0)[valid]  # numpy's logarithm takes a tenth of torch's time
+    return float(entropy.mean() / np.log(len(p))) if entropy.size else math.nan
 
 
-def _median_area(solid: np.ndarray) -> float:
-    parts, count = ndimage.label(solid)
-    return float(np.median(np.bincount(parts.ravel())[1:])) if count else float("nan")
+def _grey(image: np.ndarray) -> np.ndarray:
+    """(H, W) float32: the mean over the channels."""
+    grey: np.ndarray = cv2.transform(image.astype(np.float32), np.full((1, image.shape[2]), 1 / image.shape[2]))
+    return grey
