@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,11 @@ from maskmill.config import SPLITS, Data, Intervals
 from maskmill.data.shards import Shard
 from maskmill.evaluation import charts, page, report_pictures, report_tables, scores
 from maskmill.evaluation.cost import Cost
+from maskmill.evaluation.diagnostics import Finding
 from maskmill.evaluation.scores import Score
+from maskmill.evaluation.slices import Table
 from maskmill.metrics import Metrics
 from maskmill.metrics.calibration import Calibration
-
-if TYPE_CHECKING:
-    from maskmill.evaluation.diagnostics import Finding
-    from maskmill.evaluation.slices import Table
 
 SECTIONS = {
     "answer": "Answer", "gate": "Gate", "comparison": "Variants", "classes": "Classes", "weaknesses": "Weaknesses",
@@ -43,7 +41,7 @@ class Variant:
     images: pd.DataFrame  # id, score and facts of each test image
     masks: Mapping[str, np.ndarray]  # id -> predicted (H, W)
     diagnostics: Mapping[str, Any]
-    weaknesses: "Sequence[Finding]"
+    weaknesses: Sequence[Finding]
     totals: np.ndarray  # (S,) the statistic of the whole test split
 
 
@@ -64,7 +62,7 @@ class Contents:
     test: Shard
     augmentation: np.ndarray  # (H, W, 3) the preview sheet
     variants: Sequence[Variant]
-    slices: "Table"  # of the leader, worst first
+    slices: Table  # of the leader, worst first
     baselines: Mapping[str, float]
     selection: Mapping[str, Any]
     registration: Mapping[str, Any]
