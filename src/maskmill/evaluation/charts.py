@@ -13,7 +13,11 @@ from markupsafe import Markup, escape
 STYLES = 12  # series that are told apart: 6 colours, full and dashed; then they begin again
 _DASHES = ("", "5 3")
 _MARKS = (
-    "", "-2.8,-2.8 2.8,-2.8 2.8,2.8 -2.8,2.8", "0,-3.6 3.6,2.8 -3.6,2.8", "0,-4 4,0 0,4 -4,0", "0,3.6 3.6,-2.8 -3.6,-2.8",
+    "",
+    "-2.8,-2.8 2.8,-2.8 2.8,2.8 -2.8,2.8",
+    "0,-3.6 3.6,2.8 -3.6,2.8",
+    "0,-4 4,0 0,4 -4,0",
+    "0,3.6 3.6,-2.8 -3.6,-2.8",
     "-1.2,-4 1.2,-4 1.2,-1.2 4,-1.2 4,1.2 1.2,1.2 1.2,4 -1.2,4 -1.2,1.2 -4,1.2 -4,-1.2 -1.2,-1.2",
 )  # disc, square, triangle, diamond, triangle upside down, cross
 _WIDTH, _HEIGHT = 410, 250  # px of a curve's drawing; the page scales it
@@ -84,7 +88,7 @@ def curves(series: Sequence[Series], *, x: str, y: str, zero: bool = False) -> M
 
 
 def columns(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -> Markup:
-    """A column per label from 0 up, with its height in percent over it, as SVG; values are shares of 1."""
+    """A column per label from 0 up, with its height in percent over it, as SVG; values are percent."""
     known = [v for v in values if math.isfinite(v)]
     up, wide = axis(known, include=(0,)), (_WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
     parts = [_frame(None, up, x, y)]
@@ -98,8 +102,8 @@ def columns(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -
                 f'<rect class="column" x="{left}" y="{top}" width="{round(0.72 * wide, 1)}" '
                 f'height="{round(bottom - top, 1)}"/>'
             )
-            parts.append(_text(middle, top - 4, f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.1f} %", "middle"))
-    said = ", ".join(f"{label} {100 * value:.1f} %" for label, value in zip(labels, values, strict=True))
+            parts.append(_text(middle, top - 4, _percent(value), "middle"))
+    said = ", ".join(f"{label} {_percent(value)}" for label, value in zip(labels, values, strict=True))
     return _svg(parts, f"{y} by {x}: {said}")
 
 
@@ -115,7 +119,9 @@ def reliability(confidence: Sequence[float], right: Sequence[float], share: Sequ
     parts.append(f'<g class="series s0"><polyline points="{line}" fill="none" stroke-width="1.8"/>')
     for (x, y), (sure, hit, part) in zip(points, known, strict=True):
         said = f"confidence {sure:.3f}, right {hit:.3f}, {100 * part:.1f} % of the pixels"
-        parts.append(f'<circle cx="{x}" cy="{y}" r="{round(2.5 + 9 * math.sqrt(part), 1)}"><title>{said}</title></circle>')
+        parts.append(
+            f'<circle cx="{x}" cy="{y}" r="{round(2.5 + 9 * math.sqrt(part), 1)}"><title>{said}</title></circle>'
+        )
     return _svg([*parts, "</g>"], "Reliability: share of right pixels by confidence")
 
 
@@ -125,6 +131,10 @@ def swatch(style: int) -> Markup:
     line = f'<line x1="0" y1="6" x2="30" y2="6" stroke-width="1.8" stroke-dasharray="{dash}"/>'
     drawn = f'<svg class="swatch" viewBox="0 0 30 12" aria-hidden="true"><g class="series s{style % 6}">{line}'
     return Markup(drawn + _mark(15, 6, style) + "</g></svg>")  # noqa: S704 -- numbers alone
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %"
 
 
 def _step(rough: float) -> float:
@@ -149,7 +159,11 @@ def _frame(across: Axis | None, up: Axis, x: str, y: str) -> str:
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{height}" x2="{_WIDTH - _RIGHT}" y2="{height}"/>')
         parts.append(_text(_LEFT - 6, height + 4, up.text(tick), "end"))
     for tick in across.ticks if across else ():
-        parts.append(_text(_place(across or up, up, tick, up.low)[0], _HEIGHT - _BOTTOM + 15, (across or up).text(tick), "middle"))
+        parts.append(
+            _text(
+                _place(across or up, up, tick, up.low)[0], _HEIGHT - _BOTTOM + 15, (across or up).text(tick), "middle"
+            )
+        )
     bottom = _HEIGHT - _BOTTOM
     parts.append(f'<line class="edge" x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{bottom}"/>')
     parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, x, "middle", "name"))

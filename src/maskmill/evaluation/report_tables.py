@@ -66,7 +66,10 @@ def definition(name: str, definitions: Mapping[str, str]) -> str:
 
 def glossary(metrics: Metrics, primary: str) -> list[tuple[str, str, str]]:
     """(anchor, name, definition) of every number on the page, the headline first."""
-    scores = {name: f"{text}{'; less is better' if name in metrics.lower else ''}" for name, text in metrics.definitions.items()}
+    scores = {
+        name: f"{text}{'; less is better' if name in metrics.lower else ''}"
+        for name, text in metrics.definitions.items()
+    }
     head = {key(primary): scores.pop(key(primary))}
     return [
         (anchor(name), f"{name}CLASS" if name.endswith("/") else name, text)
@@ -110,7 +113,9 @@ def verdict(difference: Score) -> str:
 
 def weakest_class(variant: "Variant", classes: Sequence[str]) -> tuple[str, Score] | None:
     """The class with the least Dice on test."""
-    known = [(name, variant.test[f"dice/{name}"]) for name in classes if math.isfinite(variant.test[f"dice/{name}"].value)]
+    known = [
+        (name, variant.test[f"dice/{name}"]) for name in classes if math.isfinite(variant.test[f"dice/{name}"].value)
+    ]
     return min(known, key=lambda item: item[1].value) if known else None
 
 
@@ -135,6 +140,6 @@ def lower(name: str, metrics: Metrics) -> bool:
 
 
 def by_distance(bins: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[float]]:
-    """Labels and error rates of `diagnostics`' by_distance."""
+    """Labels and error rates, in percent, of `diagnostics`' by_distance."""
     labels = [f"{b['from_px']}–{b['to_px']}" if b["to_px"] is not None else f"over {b['from_px']}" for b in bins]
-    return labels, [math.nan if b["error"] is None else float(b["error"]) for b in bins]
+    return labels, [math.nan if b["error"] is None else 100 * float(b["error"]) for b in bins]
