@@ -43,9 +43,9 @@ def images(rng: np.random.Generator, shape: tuple[int, ...], latent: np.ndarray,
 def groups(rng: np.random.Generator, sets: int, n: int, correlation: float) -> np.ndarray:
     """(sets, n, IMAGES, 9) statistics of images in groups."""
     shape = (sets, n, IMAGES)
-    latent = np.sqrt(correlation) * rng.standard_normal((sets, n, 1)) + np.sqrt(
-        1 - correlation
-    ) * rng.standard_normal(shape)
+    latent = np.sqrt(correlation) * rng.standard_normal((sets, n, 1)) + np.sqrt(1 - correlation) * rng.standard_normal(
+        shape
+    )
     size = np.exp(rng.normal(0, 0.6, (sets, n, 1, 1)))
     return images(rng, shape, latent, rng.random((sets, n, 1)) < 0.5) * size
 

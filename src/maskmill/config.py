@@ -255,10 +255,13 @@ class Report(Section):
 
 
 class Selection(Section):
-    """Which variant is put forward, on the validation split."""
+    """Which variant is put forward, by the validation split and what it costs."""
 
     minimum: Share  # of the primary metric; below it no variant is good enough
-    tie: Share  # variants this close to the best count as equal, and the smallest of them wins
+    tie: Share  # variants this close to the best count as equal, and the one with the fewest parameters wins
+    max_ms_per_image: Annotated[float, Field(gt=0)] | None  # a variant that costs more is out
+    max_parameters: Positive | None
+    max_memory_mb: Annotated[float, Field(gt=0)] | None  # 10^6 bytes, in one prediction of the largest image
 
 
 class Gate(Section):

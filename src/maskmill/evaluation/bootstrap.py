@@ -30,7 +30,8 @@ class Spread:
     def n(self) -> np.ndarray:
         """(...,) how many units the score is made of: it can be told from them, or changes without them."""
         used = np.isfinite(self.alone) | ~_equal(self.left_out, self.value[..., None])
-        return used.sum(axis=-1)
+        n: np.ndarray = used.sum(axis=-1)
+        return n
 
 
 def weights(units: int, resamples: int, seed: int, size: int) -> Iterator[np.ndarray]:

@@ -42,7 +42,8 @@ class _Ranked(NamedTuple):
 def findings(result: Mapping[str, Any], labels: Labels, known: Sequence[str]) -> list[Finding]:
     """Both weaknesses in words, from `Diagnostics.result`, then where errors lie, then what is not known.
 
-    Of each kind the three worst are told in full. Remedies name variants of `known` alone; leave out the one that was measured.
+    Of each kind the three worst are told in full. Remedies name variants of `known` alone: leave out the one that was
+    measured.
     """
     classes = {part["name"]: part for part in result["classes"]}
     told = [name for name in labels.classes if _supported(classes[name])]
@@ -94,9 +95,9 @@ def _pair(pair: Mapping[str, Any], rules: Mapping[str, Any], known: Sequence[str
     text = (
         f"{_percent(pair['a_as_b'])} of the true pixels of {a} are predicted as {b}{reverse} ({pair['pixels']} px in "
         f"{pair['images']} images). {_percent(pair['at_border'])} of them lie within {rules['border_px']} px of a true "
-        f"border, {place}; errors spread evenly would have {_percent(pair['at_border_if_even'])} there. The wrong "
-        f"class has a mean probability of {pair['confidence']:.2f}, and {_percent(pair['sure'])} of these pixels one over "
-        f"{rules['sure']}: {_how_sure(pair)}."
+        f"border, {place}; errors spread evenly would have {_percent(pair['at_border_if_even'])} there. The mean "
+        f"probability of the wrong class is {pair['confidence']:.2f}, over {rules['sure']} at {_percent(pair['sure'])} "
+        f"of them: {_how_sure(pair)}."
     )
     return Finding(title, text, _pair_remedy(pair, known), "indistinction")
 

@@ -23,9 +23,7 @@ def of(metrics: Metrics, statistics: np.ndarray, units: np.ndarray, settings: In
     return _scored(metrics.scores, _sums(statistics, units), settings)
 
 
-def paired(
-    metrics: Metrics, a: np.ndarray, b: np.ndarray, units: np.ndarray, settings: Intervals
-) -> dict[str, Score]:
+def paired(metrics: Metrics, a: np.ndarray, b: np.ndarray, units: np.ndarray, settings: Intervals) -> dict[str, Score]:
     """Each score of model a less that of model b with the interval of the difference, from both on the same images.
 
     Both are scored on the same resamples, so that what makes a unit hard for both does not count. Shapes as for `of`.

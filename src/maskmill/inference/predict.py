@@ -79,7 +79,12 @@ class Predictor:
         model = models.create(card.variant, in_channels=card.in_channels, num_classes=len(card.classes), **card.options)
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
         self._model = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._device = device
+        self.device = device
+
+    @property
+    def weights_bytes(self) -> int:
+        """Of the parameters and buffers in memory."""
+        return sum(tensor.nbytes for tensor in (*self._model.parameters(), *self._model.buffers()))
 
     def predict(self, image: np.ndarray | Path | str) -> np.ndarray:
         """The mask of one image, at its size.
@@ -93,10 +98,10 @@ class Predictor:
     def logits(self, image: np.ndarray | Path | str) -> Tensor:
         """(K, H, W) float32 logits of one image, given as for `predict`."""
         pixels = self._check(image)
-        x = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].to(self._device)
+        x = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].to(self.device)
         x = self.card.preprocessing.apply(x).contiguous(memory_format=torch.channels_last)
         bf16 = self.card.precision == "bf16"
-        with torch.inference_mode(), torch.autocast(self._device, torch.bfloat16, enabled=bf16):
+        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=bf16):
             logits: Tensor = self._model(x)[0].float()
         return logits
 

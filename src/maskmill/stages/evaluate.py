@@ -41,7 +41,9 @@ def evaluate(
             if name in scores:
                 print(f"{variant}: {name} {scores[name].value:.4f} over {split}")
     evaluation_.write(Path(paths.reports) / "evaluation" / variant, result, data.classes)
-    cost = costs.Cost(predictor.card.parameters, round(result.ms_per_image, 2), 0.0)
+    largest = max(range(len(shard)), key=lambda i: shard.sizes[i][0] * shard.sizes[i][1])
+    memory_mb = costs.memory_mb(predictor, shard[largest][0])
+    cost = costs.Cost(predictor.card.parameters, round(result.ms_per_image, 2), memory_mb)
     costs.write(Path(paths.metrics) / "cost" / f"{variant}.json", cost)
 
 

@@ -1,30 +1,56 @@
-"""select: put one variant forward, by validation scores alone."""
+"""select: put one variant forward, by validation scores and costs alone."""
 
 import shutil
 from pathlib import Path
 
 from maskmill import files
-from maskmill.config import Evaluation, Paths, Selection
+from maskmill.config import Data, Evaluation, Intervals, Paths, Selection
+from maskmill.data import manifest
 from maskmill.evaluation import cost as costs
+from maskmill.evaluation import intervals as intervals_
 from maskmill.evaluation import scores as score_files
+from maskmill.evaluation import units
+from maskmill.evaluation.evaluate import read_statistics
+from maskmill.evaluation.scores import Score
 from maskmill.evaluation.select import Candidate, choose
 from maskmill.inference.predict import CARD, WEIGHTS
+from maskmill.metrics import Labels, create
 
 
-def select(paths: Paths, variants: tuple[str, ...], evaluation: Evaluation, selection: Selection) -> None:
+def select(
+    paths: Paths, variants: tuple[str, ...], data: Data, evaluation: Evaluation, intervals: Intervals,
+    selection: Selection,
+) -> None:  # fmt: skip
     """Write metrics/selection.json and challenger/, a copy of the chosen model (empty where none is good enough)."""
-    candidates = {}
-    for variant in variants:
-        scores = score_files.read_values(Path(paths.metrics) / "val" / f"{variant}.json")
-        candidates[variant] = Candidate(
-            variant, scores[evaluation.primary], costs.read(Path(paths.metrics) / "cost" / f"{variant}.json").parameters
+    metrics, primary = Path(paths.metrics), evaluation.primary
+    candidates = [
+        Candidate(
+            variant,
+            score_files.read(metrics / "val" / f"{variant}.json")[primary],
+            costs.read(metrics / "cost" / f"{variant}.json"),
         )
-    choice = choose(candidates, selection, evaluation.primary)
+        for variant in variants
+    ]
+    tables = {variant: read_statistics(metrics / "val" / f"{variant}.parquet") for variant in variants}
+    ids, described = tables[variants[0]]["id"].tolist(), manifest.read(Path(paths.prepared) / "manifest.parquet")
+    of_image = units.of(ids, described, intervals)
+    families = create({}, Labels(data.classes, data.foreground, data.ignore_index))  # the primary metric is of these
+
+    statistics = {
+        variant: table.set_index("id").loc[ids, list(families.fields)].to_numpy() for variant, table in tables.items()
+    }
+
+    def compare(a: str, b: str) -> Score:
+        return intervals_.paired(families, statistics[a], statistics[b], of_image, intervals)[primary]
+
+    choice = choose(candidates, compare, selection, primary, units.caveat(of_image, ids, described, intervals))
     challenger = Path(paths.challenger)
     shutil.rmtree(challenger, ignore_errors=True)
     challenger.mkdir(parents=True)
     if choice.challenger:
         for name in (WEIGHTS, CARD):
             files.write_bytes(challenger / name, (Path(paths.models) / choice.challenger / name).read_bytes())
-    files.write_json(Path(paths.metrics) / "selection.json", choice.as_json(evaluation.primary))
+    files.write_json(metrics / "selection.json", choice.as_json(primary, selection))
     print(f"select: {choice.challenger or 'none'}: {choice.reason}")
+    if choice.caveat:
+        print(f"select: {choice.caveat}")

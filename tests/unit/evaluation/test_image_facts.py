@@ -8,14 +8,15 @@ from maskmill.evaluation import image_facts
 from maskmill.metrics import Labels, Sample
 
 LABELS = Labels(("background", "cell"), (1,), 255)
+THREE = Labels(("background", "cell", "wall"), (1, 2), 255)
 
 
-def facts(truth, image=None, probabilities=None):
+def facts(truth, image=None, probabilities=None, labels=LABELS):
     truth = np.asarray(truth, np.uint8)
     image = np.zeros((*truth.shape, 1), np.uint8) if image is None else image
-    p = torch.full((2, *truth.shape), 0.5) if probabilities is None else probabilities
+    p = torch.full((len(labels.classes), *truth.shape), 0.5) if probabilities is None else probabilities
     sample = Sample(predicted=torch.zeros(truth.shape, dtype=torch.uint8), truth=torch.tensor(truth), probabilities=p)
-    return image_facts.of(image, sample, LABELS)
+    return image_facts.of(image, sample, labels)
 
 
 def test_every_fact_is_named():
@@ -48,10 +49,33 @@ def test_a_blurred_image_is_less_sharp():
     assert facts(truth, image=blurred)["sharpness"] < facts(truth, image=noise)["sharpness"] / 2
 
 
-def test_objects_are_connected_parts_of_the_foreground():
+def test_objects_are_connected_parts_of_one_foreground_class():
+    truth = np.zeros((20, 20))
+    truth[0:4, 0:4], truth[0:4, 4:9], truth[10:16, 10:16] = 1, 2, 1
+    truth[18, 0:15] = 1  # 15 px are no object
+    found = facts(truth, labels=THREE)
+    assert found["object_px"] == 20
+    assert found["foreground"] == pytest.approx((16 + 20 + 36 + 15) / 400)
+
+
+def test_parts_that_touch_at_corners_are_one_object():
     truth = np.zeros((8, 8))
-    truth[0, 0], truth[3:5, 3:5], truth[7, 4:7] = 1, 1, 1
-    found = facts(truth)
-    assert found["object_px"] == 3
-    assert found["foreground"] == pytest.approx(8 / 64)
+    truth[0:4, 0:4], truth[4:8, 4:8] = 1, 1
+    assert facts(truth)["object_px"] == 32
+
+
+def test_ignored_pixels_are_no_part_of_the_foregrounds_share():
+    truth = np.full((4, 4), 255)
+    assert math.isnan(facts(truth)["foreground"])
+    truth[0, 0:2] = 1, 0
+    assert facts(truth)["foreground"] == 0.5
+
+
+def test_without_objects_their_size_is_not_a_number():
     assert math.isnan(facts(np.zeros((4, 4)))["object_px"])
+    assert facts(np.zeros((4, 4)))["foreground"] == 0
+
+
+def test_colour_and_bands_are_averaged():
+    image = np.stack([np.full((4, 4), grey, np.uint8) for grey in (0, 30, 60, 70, 90)], axis=2)
+    assert facts(np.zeros((4, 4)), image=image)["brightness"] == pytest.approx(50)
