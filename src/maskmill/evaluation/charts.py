@@ -58,7 +58,7 @@ class Series:
 
 
 def axis(values: Iterable[float], *, most: int = 5, include: Iterable[float] = ()) -> Axis:
-    """The axis that holds all finite values and `include`, with at most `most` + 1 ticks; 0 to 1 where there are none."""
+    """The axis of all finite values and `include`, with at most about `most` steps; 0 to 1 where there are none."""
     known = [float(v) for v in (*values, *include) if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(known), max(known)
     if high - low < 1e-9:

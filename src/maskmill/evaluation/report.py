@@ -97,7 +97,7 @@ def render(contents: Contents) -> str:
     )
 
 
-def _curves(primary: str, variants: Sequence[Variant]) -> list[tuple[str, str]]:
+def _curves(primary: str, variants: Sequence[Variant]) -> Sequence[tuple[str, str]]:
     """Training loss and validation score by step: what it is, and the chart."""
     made = []
     for column, name, zero in (("loss", "training loss", True), (f"val_{primary}", f"{primary} on val", False)):
@@ -127,9 +127,9 @@ def _splits(contents: Contents) -> list[dict[str, Any]]:
         part = contents.manifest[contents.manifest["split"] == split]
         pixels = np.array([part[f"px_{name}"].sum() for name in contents.data.classes], dtype=float)
         sizes = [f"{h:.0f} x {w:.0f}" for h, w in sorted(set(zip(part["height"], part["width"], strict=True)))]
+        some = f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else "".join(sizes)
         rows.append({
-            "name": split, "images": len(part), "groups": part["group"].nunique(),
+            "name": split, "images": len(part), "groups": part["group"].nunique(), "sizes": some,
             "shares": pixels / max(1.0, pixels.sum()),
-            "sizes": sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}" if sizes else "–",
         })  # fmt: skip
     return rows

@@ -18,29 +18,56 @@ if TYPE_CHECKING:
 CLASSES = 16  # most classes in a confusion table
 _CLEAN = clean_name("")
 _OWN = {  # numbers of the page that no metric family defines
-    "interval": "In brackets. Drawn anew from the independent units many times, the score lies between these two bounds in the "
-    "stated share of the draws; bias-corrected. Units: intervals.unit in params.yaml.",
-    "n": "Independent units behind an interval: images, groups of images, or blocks of contiguous images. Neighbours of one "
-    "sequence are not independent.",
-    "difference": "Score of the variant less that of the leader, on the same images; its interval comes from the same draws for "
-    "both, so that what makes an image hard for both does not count.",
+    "interval": (
+        "In brackets. Drawn anew from the independent units many times, the score lies between these two bounds "
+        "in the stated share of the draws; bias-corrected. Units: intervals.unit in params.yaml."
+    ),
+    "n": (
+        "Independent units behind an interval: images, groups of images, or blocks of contiguous images. "
+        "Neighbours of one sequence are not independent."
+    ),
+    "difference": (
+        "Score of the variant less that of the leader, on the same images; its interval comes from the same draws"
+        " for both, so that what makes an image hard for both does not count."
+    ),
     "parameters": "Numbers that training has set.",
-    "ms per image": "Median time of one prediction, one image at a time, without reading and scoring, on the machine named.",
-    "memory": "MB (10^6 bytes): the weights, and the most that is held at once beside them in a prediction of the largest image.",
+    "ms per image": (
+        "Median time of one prediction, one image at a time, without reading and scoring, on the machine named."
+    ),
+    "memory": (
+        "MB (10^6 bytes): the weights, and the most that is held at once beside them in a prediction of the "
+        "largest image."
+    ),
     "training": "Time from the first step to the last validation.",
-    "rule": "A score that needs no network. Look-up table: the commonest class of each grey value of the training images. Nearest "
-    "training image: its mask, at 48 x 48 px by mean squared difference. Majority: the commonest class everywhere.",
+    "rule": (
+        "A score that needs no network. Look-up table: the commonest class of each grey value of the training "
+        "images. Nearest training image: its mask, at 48 x 48 px by mean squared difference. Majority: the "
+        "commonest class everywhere."
+    ),
     "share predicted": "Of the test pixels of a true class (row), the share predicted as each class (column).",
-    "distance to the border": "From a pixel to the nearest border between two true classes, px. Error: share of the pixels at that "
-    "distance that are wrong.",
-    "image score": "The headline's formula on the one image alone. Their mean is not the headline, which sums pixels over the split.",
-    "uncertainty": "Mean entropy of the class probabilities over the pixels that are not ignored, over log K: 0 is sure, 1 a guess.",
-    "confidence": "The largest class probability of a pixel. An honest model is right as often as it is confident: on the diagonal.",
-    "slice": "Test images that share a property. Numbers are cut into ranges of equally many images (slices.bins); slices of fewer "
-    "images than slices.minimum are not shown.",
+    "distance to the border": (
+        "From a pixel to the nearest border between two true classes, px. Error: share of the pixels at that "
+        "distance that are wrong."
+    ),
+    "image score": (
+        "The headline's formula on the one image alone. Their mean is not the headline, which sums pixels over "
+        "the split."
+    ),
+    "uncertainty": (
+        "Mean entropy of the class probabilities over the pixels that are not ignored, over log K: 0 is sure, 1 a"
+        " guess."
+    ),
+    "confidence": (
+        "The largest class probability of a pixel. An honest model is right as often as it is confident: on the "
+        "diagonal."
+    ),
+    "slice": (
+        "Test images that share a property. Numbers are cut into ranges of equally many images (slices.bins); "
+        "slices of fewer images than slices.minimum are not shown."
+    ),
     "training loss": "Mean of the weighted sum of train.losses since the last point.",
     "share of pixels": "Pixels of a class over all pixels of the split that are not ignored.",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +112,7 @@ def axis(scores: Iterable[Score], include: Iterable[float] = ()) -> charts.Axis:
 def scores_axis(variants: Sequence["Variant"], primary: str) -> charts.Axis:
     """Of the primary score of all variants on both splits."""
     names = (primary, clean_name(primary))
-    return axis((of[name] for v in variants for of in (v.val, v.test) for name in names if name in of))
+    return axis(of[name] for v in variants for of in (v.val, v.test) for name in names if name in of)
 
 
 def differences_axis(variants: Sequence["Variant"]) -> charts.Axis:
@@ -109,6 +136,11 @@ def verdict(difference: Score) -> str:
         return "better" if difference.value > 0 else "worse"
     apart = difference.low > 0 or difference.high < 0
     return f"{'above' if difference.value > 0 else 'below'}, n too small for a claim" if apart else "not told apart"
+
+
+def over(selection: Mapping[str, Any], variant: str) -> str:
+    """The limit of the selection that a variant is over, in words; "" where it is within all."""
+    return next((row.get("over") or "" for row in selection["variants"] if row["variant"] == variant), "")
 
 
 def weakest_class(variant: "Variant", classes: Sequence[str]) -> tuple[str, Score] | None:
