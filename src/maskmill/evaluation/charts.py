@@ -158,12 +158,9 @@ def _frame(across: Axis | None, up: Axis, x: str, y: str) -> str:
         height = _upright(up, tick)
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{height}" x2="{_WIDTH - _RIGHT}" y2="{height}"/>')
         parts.append(_text(_LEFT - 6, height + 4, up.text(tick), "end"))
-    for tick in across.ticks if across else ():
-        parts.append(
-            _text(
-                _place(across or up, up, tick, up.low)[0], _HEIGHT - _BOTTOM + 15, (across or up).text(tick), "middle"
-            )
-        )
+    if across:
+        places = [(_place(across, up, tick, up.low)[0], across.text(tick)) for tick in across.ticks]
+        parts += [_text(place, _HEIGHT - _BOTTOM + 15, text, "middle") for place, text in places]
     bottom = _HEIGHT - _BOTTOM
     parts.append(f'<line class="edge" x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{bottom}"/>')
     parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, x, "middle", "name"))
