@@ -9,49 +9,42 @@ from maskmill import config, files, models
 from maskmill.config import Data, Evaluation, Intervals, Paths, Report, Slices
 from maskmill.data import decode, manifest
 from maskmill.data.shards import Shard
-from maskmill.evaluation import baselines, comparison, cost, diagnostics, scores, units
+from maskmill.evaluation import baselines, comparison, cost, diagnostics, plots, scores
 from maskmill.evaluation import report as page
-from maskmill.evaluation import slices as slices_
 from maskmill.evaluation.evaluate import read_confusion, read_images, read_statistics
 from maskmill.metrics import Labels, create
 
-_SPLITS = ("val", "test")
+_MANIFEST = "manifest.parquet"
 
 
 def report(
     paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
     intervals: Intervals, slices: Slices, report: Report,
 ) -> None:  # fmt: skip
-    """Write reports/index.html and metrics/baselines.json."""
+    """Write reports/index.html, metrics/baselines.json, and reports/plots/ for `dvc plots`."""
     prepared, out, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
     train, test = (Shard(prepared / "shards", split) for split in ("train", "test"))
+    labels, table = Labels(data.classes, data.foreground, data.ignore_index), manifest.read(prepared / _MANIFEST)
     rules = baselines.scores(train, test, data, evaluation.primary)
     scores.write_values(out / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
-    labels = Labels(data.classes, data.foreground, data.ignore_index)
-    table, primary = manifest.read(prepared / "manifest.parquet"), evaluation.primary
     selection = files.read_json(out / "selection.json")
-    rows = {(v, split): read_statistics(out / split / f"{v}.parquet") for v in variants for split in _SPLITS}
-    lead = page.leader(selection)
-    ids = {split: rows[lead, split]["id"].tolist() for split in _SPLITS}
-    of = {split: units.of(ids[split], table, intervals) for split in _SPLITS}
-    headline = create({}, labels)  # the primary score is one of these, and they are fast
-
-    def differences(variant: str) -> dict[str, scores.Score]:
-        pairs = {split: (rows[variant, split], rows[lead, split]) for split in _SPLITS if variant != lead}
-        return {s: comparison.paired(headline, a, b, of[s], intervals)[primary] for s, (a, b) in pairs.items()}
-
-    families = create(metrics, labels)
-    made = []
-    for variant in variants:
-        totals = rows[variant, "test"][list(families.fields)].to_numpy(float).sum(axis=0)
-        made.append(_variant(paths, data, labels, variant, totals=totals, differences=differences(variant)))
-    images = next(v.images for v in made if v.name == lead)
+    lead, families = page.leader(selection), create(metrics, labels)
+    measured = comparison.Comparison(
+        {split: {v: read_statistics(out / split / f"{v}.parquet") for v in variants} for split in ("val", "test")},
+        lead, create({}, labels), evaluation.primary, table, intervals,
+    )  # fmt: skip
+    of = [
+        _variant(
+            paths, data, labels, name, totals=measured.totals(name, families), differences=measured.differences(name)
+        )
+        for name in variants
+    ]
     contents = page.Contents(
         data=data,
-        primary=primary,
+        primary=evaluation.primary,
         metrics=families,
         intervals=intervals,
-        caveat=units.caveat(of["test"], ids["test"], table, intervals),
+        caveat=measured.caveat(),
         notice=config.read_yaml(Path(paths.source_config)).get("notice", ""),
         manifest=table,
         expectations=files.read_json(reports / "validation.json"),
@@ -59,15 +52,27 @@ def report(
         train=train,
         test=test,
         augmentation=decode.image(reports / "augmentation.png", 3),
-        variants=made,
-        slices=slices_.table(rows[lead, "test"], images, table, headline, primary, of["test"], slices, intervals),
+        variants=of,
+        slices=measured.slices(next(v.images for v in of if v.name == lead), slices),
         baselines=rules,
         selection=selection,
         registration=files.read_json(out / "registration.json"),
         gallery=report.gallery,
     )
+    _write_plots(reports / "plots", contents, lead)
     files.write_text(reports / "index.html", page.render(contents))
     print(f"report: {reports / 'index.html'}")
+
+
+def _write_plots(folder: Path, contents: page.Contents, lead: str) -> None:
+    """classes.csv of all variants, confusion.csv of the leader."""
+    names = contents.data.classes
+    confusion = next(v.confusion for v in contents.variants if v.name == lead)
+    for name, table in (
+        ("classes", plots.classes({v.name: v.test for v in contents.variants}, names)),
+        ("confusion", plots.confusion(confusion, names)),
+    ):
+        files.write_text(folder / f"{name}.csv", table.to_csv(index=False))
 
 
 def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: Any) -> page.Variant:
