@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskmill.evaluation import charts, intervals
+from maskmill.evaluation.findings import Finding
 from maskmill.evaluation.scores import Score, clean_name
 from maskmill.metrics import Metrics, key
 
@@ -136,6 +137,15 @@ def verdict(difference: Score) -> str:
         return "better" if difference.value > 0 else "worse"
     apart = difference.low > 0 or difference.high < 0
     return f"{'above' if difference.value > 0 else 'below'}, n too small for a claim" if apart else "not told apart"
+
+
+def foremost(findings: Sequence[Finding]) -> list[Finding]:
+    """The first finding of each kind that has a remedy, two at most."""
+    kinds: dict[str, Finding] = {}
+    for finding in findings:
+        if finding.remedy:
+            kinds.setdefault(finding.kind, finding)
+    return list(kinds.values())[:2]
 
 
 def over(selection: Mapping[str, Any], variant: str) -> str:
