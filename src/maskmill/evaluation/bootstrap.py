@@ -29,7 +29,8 @@ class Spread:
     @property
     def n(self) -> np.ndarray:
         """(...,) how many units the score is made of: it can be told from them, or changes without them."""
-        used = np.isfinite(self.alone) | ~_equal(self.left_out, self.value[..., None])
+        value = self.value[..., None]
+        used = np.isfinite(self.alone) | (np.isfinite(value) & ~_equal(self.left_out, value))
         n: np.ndarray = used.sum(axis=-1)
         return n
 
