@@ -9,7 +9,7 @@ from maskmill.evaluation.objects import PART_PX, share
 
 SURE = 0.9  # probability above which an error is a confident one
 MOST_PAIRS = 50  # of the worst that are listed
-_AT_BORDER, _INSIDE, _THIN = 0.7, 0.3, 0.7  # shares of pixels
+_AT_BORDER, _INSIDE, _THIN = 0.7, 0.3, 0.6  # shares of pixels
 
 
 class Exchanges:

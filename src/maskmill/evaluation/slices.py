@@ -84,7 +84,7 @@ def table(
                 left_out += 1
                 continue
             own = score(rows)
-            made.append(Slice(column, value, int(rows.sum()), own, _verdict(own, whole)))
+            made.append(Slice(column, str(value), int(rows.sum()), own, _verdict(own, whole)))
     made.sort(key=lambda s: (math.isnan(s.score.value), s.score.value, s.column, s.value))
     return Table(tuple(made), whole, left_out, _caution(len(made), intervals.confidence))
 
