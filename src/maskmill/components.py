@@ -70,7 +70,7 @@ def create(package: str, name: str, where: str, given: Mapping[str, Any], option
 
 def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: Mapping[str, Any], where: str) -> None:
     """Hold option values against the annotations of `make`, strictly: YAML reads `no` as text, not as false."""
-    types = typing.get_type_hints(make)
+    types = typing.get_type_hints(make, include_extras=True)  # with their bounds
     for name, parameter in inspect.signature(make).parameters.items():
         if name in options:
             try:

@@ -1,9 +1,10 @@
 """How well probabilities order pixels, at any threshold: area under the ROC curve and average precision.
 
-Each foreground class against all others; a set of two classes has one. From histograms over the split of probabilities
-rounded to 1 / `steps`, of which the scores are exact; so they add up over images. Ignored pixels are in no histogram.
+Each foreground class against all others; a set of two classes has one. Probabilities are rounded to levels, of which
+the split has histograms that add up over images; of the levels the scores are exact. Ignored pixels are in none.
 """
 
+import math
 from types import MappingProxyType
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from maskmill.metrics import Labels, Metric, Sample, by_class, divide
 
+_LEAST = 1e-12  # probabilities below are one level, as are those above 1 - _LEAST
 _DEFINITIONS = MappingProxyType({
     "auroc/": "area under the ROC curve of the class's probability over the split: the chance that a pixel of the "
               "class has a higher one than a pixel of another, ties half; NaN without pixels of both kinds",
@@ -41,8 +43,11 @@ class Auc(Metric):
         counts = []
         for i in self._labels.foreground:
             side = (sample.truth == i).to(torch.int32).masked_fill_(ignored, 2)
-            level = (sample.probabilities[i] * self._steps).round().to(torch.int32)
-            counts.append(torch.bincount((side * levels + level).flatten(), minlength=3 * levels)[: 2 * levels])
+            counts.append(
+                torch.bincount(
+                    (side * levels + level(sample.probabilities[i], self._steps)).flatten(), minlength=3 * levels
+                )[: 2 * levels]
+            )
         return torch.cat(counts).double()
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
@@ -66,6 +71,15 @@ class Auc(Metric):
         }
 
 
+def level(p: Tensor, steps: int) -> Tensor:
+    """int32 from 0 to `steps`, rising with probability: half of the scale by it, half by its log-odds.
+
+    So levels are fine in the middle, and also near 0 and 1, where trained networks put most pixels.
+    """
+    odds = (p.clamp_min(_LEAST).log() - (1 - p).clamp_min(_LEAST).log()) / (2 * math.log(1 / _LEAST)) + 0.5
+    return ((p + odds) * (steps / 2)).round().to(torch.int32).clamp_(0, steps)
+
+
 def auc(*, labels: Labels, steps: Annotated[int, Field(ge=10, le=10_000)] = 1000) -> Auc:
-    """Histograms of each foreground class's probability, over its own pixels and over all others."""
+    """Histograms of each foreground class's probability, on `steps` + 1 levels, over its own and over other pixels."""
     return Auc(labels, steps)

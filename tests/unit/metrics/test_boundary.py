@@ -1,0 +1,78 @@
+import math
+
+import cv2
+import numpy as np
+import pytest
+from skimage.segmentation import find_boundaries
+from sklearn.neighbors import NearestNeighbors
+
+from maskmill.metrics.boundary import boundary
+from tests.unit.metrics.cases import blobs, labels, one_class, scores
+
+
+def outline(mask):
+    return find_boundaries(np.pad(mask, 1), connectivity=1, mode="inner")[1:-1, 1:-1]
+
+
+def near(a, b, tolerance_px):
+    """Share of the points of `a` with a point of `b` within the tolerance."""
+    return (NearestNeighbors(n_neighbors=1).fit(np.argwhere(b)).kneighbors(np.argwhere(a))[0] <= tolerance_px).mean()
+
+
+def test_a_line_moved_by_one_pixel():
+    moved = one_class("..... ##### ..... .....", "..... ..... ##### .....")
+    for tolerance_px, expected in ((0.0, 0), (0.9, 0), (1.0, 1)):
+        assert scores(boundary(labels=labels(), tolerance_px=tolerance_px), moved)["boundary_f1/b"] == expected
+
+
+def test_precision_and_recall_by_hand():
+    longer = one_class(".... #### ....", ".... ##.. ....")  # all true pixels are met, half of the predicted ones
+    assert scores(boundary(labels=labels(), tolerance_px=0.5), longer)["boundary_f1/b"] == pytest.approx(2 / 3)
+
+
+def test_the_band_by_hand():
+    square, smaller = "..... .###. .###. .###. .....", "..... .###. .###. ..... ....."
+    found = scores(boundary(labels=labels()), one_class(smaller, square))
+    assert found["boundary_iou/b"] == pytest.approx(5 / 9)  # 8 of the square, 6 of the other, 5 in common
+
+
+def test_no_boundary_runs_along_ignored_pixels():
+    cut = one_class("##.. ##.. ##..", "##?? ##?? ##??")
+    assert scores(boundary(labels=labels(), tolerance_px=0.0), cut)["boundary_f1/b"] == 1
+    alone = one_class("??? ?#? ???", "??? ?#? ???")
+    assert math.isnan(scores(boundary(labels=labels()), alone)["boundary_f1/b"])
+
+
+def test_the_tolerance_is_a_share_of_the_diagonal_unless_it_is_in_pixels():
+    one = blobs(0, size=(30, 40))  # the diagonal is 50 px
+    shares = scores(boundary(labels=labels(), tolerance_share=0.04), one)
+    assert shares == pytest.approx(scores(boundary(labels=labels(), tolerance_px=2.0), one))
+    assert shares != pytest.approx(scores(boundary(labels=labels()), one))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boundary_f1_equals_scikit_image_and_scikit_learn(seed):
+    one, tolerance_px = blobs(seed), 1.5
+    found = scores(boundary(labels=labels(), tolerance_px=tolerance_px), one)
+    for i, c in ((1, "b"), (2, "c")):
+        predicted, truth = outline(one.predicted.numpy() == i), outline(one.truth.numpy() == i)
+        precision, recall = near(predicted, truth, tolerance_px), near(truth, predicted, tolerance_px)
+        assert found[f"boundary_f1/{c}"] == pytest.approx(2 * precision * recall / (precision + recall), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("share", [0.02, 0.08])
+def test_boundary_iou_equals_erosion_by_opencv(seed, share):
+    one = blobs(seed)
+    width_px = max(1, round(share * math.hypot(*one.truth.shape)))
+
+    def band(mask):
+        padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        return mask & ~cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width_px)[1:-1, 1:-1].astype(bool)
+
+    found = scores(boundary(labels=labels(), band_share=share), one)
+    for i, c in ((1, "b"), (2, "c")):
+        predicted, truth = band(one.predicted.numpy() == i), band(one.truth.numpy() == i)
+        assert found[f"boundary_iou/{c}"] == pytest.approx(
+            (predicted & truth).sum() / (predicted | truth).sum(), abs=1e-12
+        )
