@@ -1,6 +1,7 @@
 """What the pages have in common: how a template becomes HTML, with all of it escaped and nothing fetched."""
 
 import math
+from functools import cache
 from importlib.resources import files as resources
 
 import jinja2
@@ -8,6 +9,7 @@ import jinja2
 from maskmill.evaluation.scores import number, said
 
 
+@cache
 def template(name: str) -> jinja2.Template:
     """The template `name` beside this file; it may include the others. What a page shows is escaped."""
     environment = jinja2.Environment(

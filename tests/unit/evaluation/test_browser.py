@@ -1,0 +1,77 @@
+"""The page in a real browser, where one is installed: from the disk, without a network, on a desk and on a telephone."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from maskmill.evaluation import report
+from tests.unit.evaluation import page_contents
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome is installed")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--enable-logging=stderr", "--virtual-time-budget=4000",
+)  # fmt: skip
+# Only the test's copy of the page has this script: it opens all that is folded, measures, and tells the frame around it.
+PROBE = """<script>
+addEventListener("load", () => {
+  document.querySelectorAll("details").forEach(d => { d.open = true; });
+  const root = document.documentElement, pictures = [...document.images];
+  Promise.allSettled(pictures.map(p => { p.loading = "eager"; return p.decode(); })).then(() => {
+    const wide = [...document.querySelectorAll("main *")].filter(e =>
+      !e.closest(".wide, .scale, .plot, svg") && e.getBoundingClientRect().right > root.clientWidth + 1);
+    parent.postMessage(JSON.stringify({
+      width: innerWidth, overflow: root.scrollWidth - root.clientWidth, wide: wide.map(e => e.outerHTML.slice(0, 120)),
+      asked: performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith("data:")),
+      pictures: pictures.length, broken: pictures.filter(p => !p.naturalWidth).length,
+    }), "*");
+  });
+});
+</script></body>"""
+# A window is never narrower than 500 px; a frame is as narrow as a telephone.
+FRAME = """<!doctype html><body><script>addEventListener("message", e => { document.body.dataset.found = e.data; })</script>
+<iframe src="page.html" style="border: 0; width: {width}px; height: 900px"></iframe></body>"""
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory):
+    """A function: (page as text, width) -> what the browser found, and what it complained of."""
+
+    def probe(text, width):
+        folder = tmp_path_factory.mktemp("browser")
+        (folder / "page.html").write_text(text.replace("</body>", PROBE), encoding="utf-8")
+        path = folder / "frame.html"
+        path.write_text(FRAME.replace("{width}", str(width)), encoding="utf-8")
+        command = [BROWSER, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000"]
+        done = subprocess.run(
+            [*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120, check=False
+        )
+        found = re.search(r'data-found="([^"]*)"', done.stdout)
+        assert found, done.stderr
+        complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        return json.loads(html.unescape(found.group(1))), complaints
+
+    return probe
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_opens_from_the_disk_without_a_network_and_nothing_is_wider_than_the_window(
+    width, probed, data, make_shard, draw_shapes
+):
+    long = data.model_copy(update={"title": "a_title_without_a_space_" * 6})
+    test, train = make_shard(draw_shapes(6, seed=1), "test"), make_shard(draw_shapes(4), "train")
+    names = ("unet", "a_variant_with_quite_a_long_name_of_its_own", "se_resnet18_unet")
+    found, complaints = probed(report.render(page_contents.contents(long, train, test, variants=names)), width)
+    assert found["width"] == width
+    assert found["overflow"] == 0
+    assert found["wide"] == []
+    assert found["asked"] == []
+    assert found["pictures"] > 40
+    assert found["broken"] == 0
+    assert complaints == []
