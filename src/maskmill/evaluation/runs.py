@@ -75,7 +75,7 @@ def load(revision: str, folder: Path) -> Run:
     values, lock = (_yaml(root, commit, name) for name in ("params.yaml", "dvc.lock"))
     outs = {out["path"]: out for stage in lock.get("stages", {}).values() for out in stage.get("outs", ())}
     paths = values.get("paths", {})
-    metrics, table = str(paths.get("metrics")), f"{paths.get('prepared')}/manifest.parquet"
+    metrics, table = paths.get("metrics", "metrics"), f"{paths.get('prepared')}/manifest.parquet"
     done = [v for v in values.get("variants", ()) if all(f"{metrics}/{s}/{v}.parquet" in outs for s in _SPLITS)]
     if not done or table not in outs:
         raise MaskmillError(
