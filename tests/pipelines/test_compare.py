@@ -64,8 +64,8 @@ class Repository:
             {
                 "id": i,
                 "split": split,
-                "group": "g",
-                "sequence": "g",
+                "group": i,
+                "sequence": "s",
                 "order": n,
                 "sha256_pixels": f"{i}{pixels}",
                 "sha256_mask": i,
