@@ -162,8 +162,8 @@ def pairs(n: int, better: float, sets: int = SETS, resamples: int = RESAMPLES) -
 
 def better_by(points: float) -> float:
     """How much better images must be segmented for so many points more dice_foreground."""
-    low, high = 0.0, 1.0
-    for _ in range(12):
+    low, high = 0.0, 0.5
+    for _ in range(8):
         middle = (low + high) / 2
         gain = population(middle)["dice_foreground"] - population()["dice_foreground"]
         low, high = (middle, high) if 100 * gain < points else (low, middle)

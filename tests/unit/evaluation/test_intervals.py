@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_intervals_are_wider_than_bca_for_few_units_and_hardly_for_many():
 
 def test_a_score_lies_in_its_interval_and_the_interval_in_the_range_of_scores():
     for seed in range(5):
-        for n in (2, 3, 8, 40):
+        for n in (5, 6, 8, 40):
             for name, score in intervals.of(METRICS, pixels(n, seed), np.arange(n), settings()).items():
                 assert 0 <= score.low <= score.value <= score.high <= 1, name
 
@@ -144,11 +145,11 @@ def test_images_of_one_unit_do_not_count_as_many():
     assert together.high - together.low > 2.5 * (alone.high - alone.low)
 
 
-def test_a_single_unit_has_no_interval():
-    score = intervals.of(METRICS, pixels(6), np.zeros(6), settings())["dice/disc"]
-    assert score.n == 1
-    assert math.isnan(score.low)
-    assert math.isnan(score.high)
+@pytest.mark.parametrize(("units", "given"), [(1, False), (2, False), (4, False), (5, True)])
+def test_fewer_than_five_units_have_no_interval_and_still_a_count(units, given):
+    score = intervals.of(METRICS, pixels(30), np.arange(30) % units, settings())["dice/disc"]
+    assert score.n == units
+    assert [math.isfinite(score.low), math.isfinite(score.high)] == [given, given]
 
 
 def test_units_that_are_all_alike_have_an_interval_without_width():
@@ -177,9 +178,9 @@ def test_a_class_of_one_unit_has_no_interval():
 
 def test_units_without_a_class_do_not_count_for_it_and_resamples_without_it_are_left_out():
     rows = pixels(30, bar=0)
-    rows[:4, [2, 5, 8]] = [[5, 10, 9], [9, 10, 12], [2, 4, 3], [30, 40, 35]]
+    rows[:5, [2, 5, 8]] = [[5, 10, 9], [9, 10, 12], [2, 4, 3], [30, 40, 35], [6, 9, 9]]
     score = intervals.of(METRICS, rows, np.arange(30), settings(2000))["dice/bar"]
-    assert score.n == 4
+    assert score.n == 5
     assert 0 < score.low < score.value < score.high < 1
 
 
@@ -189,6 +190,27 @@ def test_where_most_resamples_have_no_score_there_is_no_interval():
         resampled = np.where(np.arange(100) < missing, np.nan, drawn)
         low, high = bootstrap.bounds(bootstrap.Spread(np.array(70.0), resampled, 70 + ten, ten), 0.95)
         assert np.isfinite([low, high]).tolist() == [given, given]
+
+
+def test_a_score_that_hangs_on_one_unit_has_no_interval():
+    ten = np.arange(10.0)
+    hanging = np.where(ten == 4, np.nan, 70 + ten)
+    assert np.isnan(bootstrap.bounds(bootstrap.Spread(np.array(70.0), np.arange(100.0), hanging, ten), 0.95)).all()
+
+
+def test_degrees_of_freedom_fall_where_a_few_units_weigh_most():
+    """The excess kurtosis is scipy's, without bias; heavy tails widen the interval, even ones do not."""
+    away = np.random.default_rng(0).standard_t(4, 30)
+    away -= away.mean()
+    assert bootstrap._excess(away) == pytest.approx(scipy.stats.kurtosis(away, bias=False), abs=1e-12)
+
+    def width(influence):
+        resampled = np.random.default_rng(0).normal(0, np.sqrt((influence**2).sum()), 1000)
+        return -bootstrap.widened(bootstrap.Spread(np.array(0.0), resampled, influence, influence), 0.025)
+
+    even = np.resize([-1.0, 1.0], 30)
+    assert width(even) == pytest.approx(scipy.stats.t.ppf(0.975, 29), rel=0.05)
+    assert width(np.append(even[:-2], [-20.0, 20.0])) > 1.3 * width(even)
 
 
 def test_two_models_are_scored_on_the_same_units_so_that_hard_ones_do_not_blur_the_difference():
@@ -242,7 +264,16 @@ def test_a_single_seed_has_no_interval(values, n, value):
 
 
 def test_intervals_over_units_hold_the_true_score_and_those_over_images_do_not():
-    """The simulation of docs/intervals.md, small: groups of 6 images, correlation within a group 0.5."""
-    found = coverage.independent(n=20, correlation=0.5, sets=400, resamples=300)
-    assert 0.91 <= found["maskmill", "dice_foreground"] <= 0.98
-    assert found["images, percentile", "dice_foreground"] < 0.8
+    """The simulation of docs/intervals.md, small: 20 groups of 6 images, correlation within a group 0.5."""
+    rng, sets = np.random.default_rng(0), 300
+    rows = coverage.predictions(rng, coverage.group_truths(rng, sets, 20), coverage.skills(rng, sets, 20, 0.5))
+    truth, scorer = coverage.population()["dice_foreground"], SimpleNamespace(scores=coverage.scores)
+
+    def held(units):
+        made = [
+            intervals.of(scorer, of_set.reshape(120, -1), units, settings(300))["dice_foreground"] for of_set in rows
+        ]
+        return np.mean([score.low <= truth <= score.high for score in made])
+
+    assert 0.92 <= held(np.arange(120) // 6) <= 0.98
+    assert held(np.arange(120)) < 0.85
