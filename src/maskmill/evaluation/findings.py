@@ -93,7 +93,7 @@ def _pair(pair: Mapping[str, Any], rules: Mapping[str, Any], known: Sequence[str
         "thin": "which says little, the class being so thin",
     }[pair["where"]]
     text = (
-        f"{_percent(pair['a_as_b'])} of the true pixels of {a} are predicted as {b}{reverse} ({pair['pixels']} px in "
+        f"{_percent(pair['a_as_b'])} of the true pixels of {a} are predicted as {b}{reverse} ({pair['pixels']:,} px in "
         f"{pair['images']} images). {_percent(pair['at_border'])} of them lie within {rules['border_px']} px of a true "
         f"border, {place}; errors spread evenly would have {_percent(pair['at_border_if_even'])} there. The mean "
         f"probability of the wrong class is {pair['confidence']:.2f}, over {rules['sure']} at {_percent(pair['sure'])} "

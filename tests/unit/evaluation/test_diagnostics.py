@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from maskmill import models
+from maskmill import components, models
 from maskmill.config import Params
 from maskmill.evaluation.borders import BINS, EDGES_PX, distance_bins
 from maskmill.evaluation.diagnostics import Diagnostics, findings
@@ -187,6 +188,22 @@ def test_parts_that_join_outside_the_object_are_one():
     assert cell_of(diagnosed(sample(truth, predicted)))["fragments"]["counts"] == [0, 1, 0, 0, 0]
 
 
+def test_a_speck_of_three_pixels_is_no_part():
+    truth = np.zeros((20, 20))
+    truth[5:15, 2:18] = 1
+    predicted = changed(truth, slice(None), slice(12, 20), 0)
+    predicted[8, 15:18] = 1
+    assert cell_of(diagnosed(sample(truth, predicted)))["fragments"]["counts"] == [0, 1, 0, 0, 0]
+
+
+def test_ignored_pixels_join_no_parts():
+    truth = np.zeros((20, 20))
+    truth[5:15, 2:18], truth[10:15, 9:11] = 1, 255
+    predicted = np.zeros((20, 20))
+    predicted[10:15, 2:18] = 1
+    assert cell_of(diagnosed(sample(truth, predicted)))["fragments"]["counts"] == [0, 0, 1, 0, 0]
+
+
 def test_objects_of_different_classes_that_touch_are_two():
     truth = halves()
     found = diagnosed(sample(truth, truth))
@@ -239,7 +256,7 @@ def test_confident_exchanges_inside_ask_for_context_from_variants_that_there_are
     truth = halves(60)
     one = sample(truth, changed(truth, slice(0, 20), slice(2, 20), 2), 0.97)
     finding = told(diagnosed(one, one, one))["cell is taken for wall"]
-    assert "20 % of the true pixels of cell are predicted as wall; 0 % of wall as cell (1080 px in 3" in finding.text
+    assert "20 % of the true pixels of cell are predicted as wall; 0 % of wall as cell (1,080 px in 3" in finding.text
     assert "mostly inside" in finding.text
     assert "0.97, over 0.9 at 100 % of them: confident errors" in finding.text
     assert "context" in finding.remedy
@@ -274,6 +291,20 @@ def test_what_two_images_show_is_not_claimed():
     truth = halves(60)
     one = sample(truth, changed(truth, slice(0, 20), slice(2, 20), 2))
     assert {finding.kind for finding in told(diagnosed(one, one)).values()} == {"none", "unsupported"}
+
+
+def test_an_exchange_in_two_of_three_images_is_not_claimed():
+    truth = halves(60)
+    one = sample(truth, changed(truth, slice(0, 20), slice(2, 20), 2))
+    assert "cell is taken for wall" not in told(diagnosed(one, one, sample(truth, truth)))
+
+
+def test_a_class_that_two_of_many_images_hold_is_not_judged():
+    truth, empty = np.zeros((200, 200)), np.zeros((200, 200))
+    truth[0:10, 0:30] = 2
+    found = told(diagnosed(*[sample(truth, empty)] * 2, *[sample(empty, empty)] * 3))
+    assert {finding.kind for finding in found.values()} == {"none", "distance", "unsupported"}
+    assert "cell, wall" in found["Too few to tell"].text
 
 
 def test_a_perfect_model_has_no_weakness_and_that_is_said():
@@ -339,9 +370,10 @@ def test_many_errors_far_from_borders_are_told():
 def test_remedies_name_settings_that_exist():
     from maskmill.evaluation import findings as module
 
-    names = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)`", open(module.__file__).read())) - {"known"}
+    names = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)`", Path(module.__file__).read_text())) - {"known"}
     names = {name for name in names if name.split(".")[0] in Params.model_fields}
     assert {"train.losses.dice", "train.steps", "augmentation.crop_px", "augmentation.transforms", "variants"} <= names
+    assert "dice" in components.names("maskmill.losses")
     for section, *rest in (name.split(".") for name in names):
         field = Params.model_fields[section]
         if rest:
