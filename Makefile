@@ -9,10 +9,10 @@ DIR ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data clean
+.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data bench-metrics clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 pipeline: $(VENV)/.runtime  ## set up, run what has changed (dvc repro), say what came out
 	@$(BIN)/python -m pipelines.local
@@ -60,6 +60,10 @@ bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/
 
 bench-data: $(VENV)/.runtime  ## measure reading, packing and versioning of data; ARGS="--data DIR"
 	@$(BIN)/python benchmarks/data.py $(ARGS)
+
+bench-metrics: $(VENV)/.test  ## measure what scores cost, and one prediction under the conventions of other libraries
+	@$(BIN)/python benchmarks/metrics.py $(ARGS)
+	@$(BIN)/python benchmarks/metric_conventions.py
 
 clean:  ## remove caches of tools; never data, predictions, stores, models or checkpoints
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -29,14 +29,20 @@ def check_metrics(params: Params) -> None:
     """Names of metrics, which cost no time to check. Raises: MaskmillError for one that there is not."""
     data = params.data
     headline = confusion.names(data.classes)
-    measured = metrics.create(params.metrics, metrics.Labels(data.classes, data.foreground, data.ignore_index)).names
+    families = metrics.create(params.metrics, metrics.Labels(data.classes, data.foreground, data.ignore_index))
     wanted = [("evaluation.primary", params.evaluation.primary, headline)]
-    wanted += [("gate.minimum", name, list(measured)) for name in params.gate.minimum]
+    wanted += [("gate.minimum", name, list(families.names)) for name in params.gate.minimum]
     for key, name, known in wanted:
         if name not in known:
             raise MaskmillError(
                 f"params.yaml: {key}: {name!r} is no metric{components.suggest(name, known)}; "
                 f"there are {', '.join(known)}"
+            )
+    for name in params.gate.minimum:
+        if metrics.key(name) in families.lower:
+            raise MaskmillError(
+                f"params.yaml: gate.minimum: {name!r} is better the lower it is; a least value is allowed of scores "
+                "that are better the higher they are; delete it"
             )
 
 

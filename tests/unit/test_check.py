@@ -8,17 +8,14 @@ from maskmill.errors import MaskmillError
 def refusal(params, data):
     """A function: settings changed by section -> the error that `check` raises before anything runs."""
 
-    def refusal(variants=("unet",), models=None, **changes):
+    def refusal(variants=("unet",), models=None, metrics=None, **changes):
         sections = {
             name: getattr(params, name).model_copy(update=changes.get(name, {}))
             for name in ("augmentation", "train", "evaluation", "gate")
         }
+        sections |= {"models": models or {"unet": {}}, "metrics": metrics or {}}
         with pytest.raises(MaskmillError) as raised:
-            check(
-                params.model_copy(
-                    update={"data": data, "variants": variants, "models": models or {"unet": {}}} | sections
-                )
-            )
+            check(params.model_copy(update={"data": data, "variants": variants} | sections))
         return str(raised.value)
 
     return refusal
@@ -31,6 +28,12 @@ def test_a_metric_that_does_not_exist_is_named_with_the_nearest_and_all(refusal)
     assert "params.yaml: gate.minimum: 'dice/csf' is no metric" in refusal(
         evaluation={"primary": "miou"}, gate={"minimum": {"dice/csf": 0.5}}
     )
+
+
+def test_a_least_value_of_a_score_that_should_be_low_is_refused(refusal):
+    text = refusal(metrics={"calibration": {}}, gate={"minimum": {"ece": 0.1}})
+    assert text.startswith("params.yaml: gate.minimum: 'ece' is better the lower it is")
+    assert text.endswith("delete it")
 
 
 def test_mistakes_of_later_stages_are_found_first(refusal):

@@ -17,7 +17,7 @@ from maskmill.metrics import Labels, Metric, Sample, by_class, divide
 _LEAST = 1e-12  # probabilities below are one level, as are those above 1 - _LEAST
 _DEFINITIONS = MappingProxyType({
     "auroc/": "area under the ROC curve of the class's probability over the split: the chance that a pixel of the "
-              "class has a higher one than a pixel of another, ties half; NaN without pixels of both kinds",
+              "class has a higher one, rounded, than a pixel of another, ties half; NaN without pixels of both kinds",
     "average_precision/": "sum over falling thresholds of (gain in recall) * precision, of the class's probability "
                           "over the split; NaN without true pixels",
     "auroc_foreground": "mean of the foreground classes' auroc",
@@ -43,19 +43,14 @@ class Auc(Metric):
         counts = []
         for i in self._labels.foreground:
             side = (sample.truth == i).to(torch.int32).masked_fill_(ignored, 2)
-            counts.append(
-                torch.bincount(
-                    (side * levels + level(sample.probabilities[i], self._steps)).flatten(), minlength=3 * levels
-                )[: 2 * levels]
-            )
+            cells = side * levels + level(sample.probabilities[i], self._steps)
+            counts.append(torch.bincount(cells.flatten(), minlength=3 * levels)[: 2 * levels])
         return torch.cat(counts).double()
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         ids = self._labels.foreground
-        counts = totals.reshape(*totals.shape[:-1], len(ids), 2, self._steps + 1).flip(
-            -1
-        )  # from the highest probability down
-        others, own = counts.unbind(-2)  # each (..., classes, levels)
+        counts = totals.reshape(*totals.shape[:-1], len(ids), 2, self._steps + 1)
+        others, own = counts.flip(-1).unbind(-2)  # each (..., classes, levels), from the highest probability down
         found, alarms = own.cumsum(-1), others.cumsum(-1)
         all_own, all_others = found[..., -1], alarms[..., -1]
         area = (others * (found - own / 2)).sum(-1)  # pairs in the right order

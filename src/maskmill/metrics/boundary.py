@@ -23,9 +23,10 @@ from maskmill.metrics._outlines import boundary as boundary_pixels
 
 _DEFINITIONS = MappingProxyType({
     "boundary_f1/": "harmonic mean of the shares of predicted and true boundary pixels of the class that lie within "
-                    "the tolerance of the other boundary, mean over the images in which the class is",
+                    "the tolerance of the other boundary, mean over the images in which the class is; 0 where only one "
+                    "of them is there",
     "boundary_iou/": "IoU of the pixels of truth and prediction that lie within the band along their own boundary, "
-                     "mean over the images in which the class is",
+                     "mean over the images in which the class is; 0 where only one of them is there",
     "boundary_f1_foreground": "mean of the foreground classes' boundary_f1",
     "boundary_iou_foreground": "mean of the foreground classes' boundary_iou",
 })  # fmt: skip

@@ -7,7 +7,7 @@ from skimage.segmentation import find_boundaries
 from sklearn.neighbors import NearestNeighbors
 
 from maskmill.metrics.boundary import boundary
-from tests.unit.metrics.cases import blobs, labels, one_class, scores
+from tests.unit.metrics.cases import IGNORE, blobs, labels, one_class, sample, scores
 
 
 def outline(mask):
@@ -60,19 +60,21 @@ def test_boundary_f1_equals_scikit_image_and_scikit_learn(seed):
         assert found[f"boundary_f1/{c}"] == pytest.approx(2 * precision * recall / (precision + recall), abs=1e-12)
 
 
+@pytest.mark.parametrize("ignored_px", [0, 15])
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("share", [0.02, 0.08])
-def test_boundary_iou_equals_erosion_by_opencv(seed, share):
+def test_boundary_iou_equals_erosion_by_opencv_with_ignored_pixels_filled(seed, share, ignored_px):
     one = blobs(seed)
-    width_px = max(1, round(share * math.hypot(*one.truth.shape)))
+    truth = one.truth.numpy().copy()
+    truth[:, :ignored_px] = IGNORE
+    ignored, width_px = truth == IGNORE, max(1, round(share * math.hypot(*truth.shape)))
 
-    def band(mask):
-        padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    def band(ids, i):
+        mask = (ids == i) & ~ignored
+        padded = cv2.copyMakeBorder((mask | ignored).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
         return mask & ~cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width_px)[1:-1, 1:-1].astype(bool)
 
-    found = scores(boundary(labels=labels(), band_share=share), one)
+    found = scores(boundary(labels=labels(), band_share=share), sample(one.predicted, truth))
     for i, c in ((1, "b"), (2, "c")):
-        predicted, truth = band(one.predicted.numpy() == i), band(one.truth.numpy() == i)
-        assert found[f"boundary_iou/{c}"] == pytest.approx(
-            (predicted & truth).sum() / (predicted | truth).sum(), abs=1e-12
-        )
+        p, t = band(one.predicted.numpy(), i), band(truth, i)
+        assert found[f"boundary_iou/{c}"] == pytest.approx((p & t).sum() / (p | t).sum(), abs=1e-12)

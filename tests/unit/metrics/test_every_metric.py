@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from maskmill import components, metrics
 from maskmill.errors import MaskmillError
 from maskmill.metrics import key
+from tests.conftest import REPOSITORY
 from tests.unit.metrics.cases import IGNORE, blobs, labels, sample, scores
 
 NAMES = components.names("maskmill.metrics")
@@ -100,6 +101,11 @@ def test_every_score_is_defined_and_no_other(family):
     assert made == set(family.definitions)
     assert family.lower <= made
     assert len(set(family.fields)) == len(family.fields)
+
+
+def test_the_page_of_metrics_lists_every_score(family):
+    page = (REPOSITORY / "docs" / "metrics.md").read_text()
+    assert [name for name in family.definitions if f"`{name.replace('/', '/CLASS')}`" not in page] == []
 
 
 def test_no_two_families_have_a_score_in_common():
