@@ -84,5 +84,5 @@ def test_a_file_is_read_as_it_was_committed_from_the_folder_that_is_worked_in():
 @pytest.mark.usefixtures("history")
 @pytest.mark.parametrize("name", ["nothing", "--all", "", "done:part/file"])
 def test_what_names_no_commit_is_refused_with_the_names_there_are(name: str):
-    with pytest.raises(MaskmillError, match="test: got .*, which is no git revision and no DVC experiment; .*done"):
+    with pytest.raises(MaskmillError, match=r"test: got .*, which is no git revision and no DVC experiment; .*done"):
         commit_of(name, "test")

@@ -1,4 +1,4 @@
-"""The page in a real browser, where one is installed: from the disk, without a network, on a desk and on a telephone."""
+"""The page in a real browser, where one is installed: from the disk, without a network, wide and narrow."""
 
 import html
 import json
@@ -14,11 +14,12 @@ from tests.unit.evaluation import page_contents
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome is installed")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND",
     "--enable-logging=stderr", "--virtual-time-budget=4000",
 )  # fmt: skip
-# Only the test's copy of the page has this script: it opens all that is folded, measures, and tells the frame around it.
+# Only the test's copy of the page has this script: it opens what is folded, measures, and tells the frame around it.
 PROBE = """<script>
 addEventListener("load", () => {
   document.querySelectorAll("details").forEach(d => { d.open = true; });
@@ -35,7 +36,8 @@ addEventListener("load", () => {
 });
 </script></body>"""
 # A window is never narrower than 500 px; a frame is as narrow as a telephone.
-FRAME = """<!doctype html><body><script>addEventListener("message", e => { document.body.dataset.found = e.data; })</script>
+FRAME = """<!doctype html><body>
+<script>addEventListener("message", e => { document.body.dataset.found = e.data; })</script>
 <iframe src="page.html" style="border: 0; width: {width}px; height: 900px"></iframe></body>"""
 
 

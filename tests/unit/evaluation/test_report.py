@@ -76,7 +76,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing(page):
 def test_every_link_to_a_definition_leads_to_one(page):
     ids = re.findall(r'id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    assert {target for target in re.findall(r'href="#([^"]+)"', page)} <= set(ids)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
 
 
 def test_every_score_on_the_page_is_defined_on_the_page(page, contents):
