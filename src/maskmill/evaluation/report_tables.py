@@ -66,6 +66,11 @@ _OWN = {  # numbers of the page that no metric family defines
         "Test images that share a property. Numbers are cut into ranges of equally many images (slices.bins); "
         "slices of fewer images than slices.minimum are not shown."
     ),
+    "brightness": "Mean of an image's grey values, 0 to 255.",
+    "contrast": "Standard deviation of an image's grey values, in grey levels.",
+    "sharpness": "Standard deviation of the Laplacian of an image's grey values.",
+    "object_px": "Median area, px, of the connected parts of the true foreground of an image.",
+    "foreground": "Share of the true foreground among an image's pixels that are not ignored.",
     "training loss": "Mean of the weighted sum of train.losses since the last point.",
     "share of pixels": "Pixels of a class over all pixels of the split that are not ignored.",
 }
@@ -90,6 +95,11 @@ def definition(name: str, definitions: Mapping[str, str]) -> str:
     kind = name.removeprefix(_CLEAN)
     text = definitions.get(key(kind)) or _OWN.get(kind, "")
     return f"{text}; over the images that do not leak" if text and name != kind else text
+
+
+def known(name: str) -> bool:
+    """Whether a property of images, by which slices are cut, has a definition here."""
+    return name in _OWN
 
 
 def glossary(metrics: Metrics, primary: str) -> list[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from html import unescape
 import numpy as np
 import pytest
 
-from maskmill.evaluation import report, report_pictures, report_tables
+from maskmill.evaluation import image_facts, report, report_pictures, report_tables
 from maskmill.evaluation.scores import Score
 from maskmill.evaluation.slices import Table
 from maskmill.metrics import Labels, create
@@ -87,6 +87,8 @@ def test_every_score_on_the_page_is_defined_on_the_page(page, contents):
         assert len(defined[report_tables.anchor(name)]) > 10, name
         assert f'href="#{report_tables.anchor(name)}"' in page, name
     assert "less is better" in defined["def-ece"]
+    for fact in image_facts.FACTS:
+        assert f"def-{fact}" in defined
 
 
 def test_the_same_contents_give_the_same_bytes(page, contents):
