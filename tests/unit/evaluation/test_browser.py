@@ -6,9 +6,14 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from maskmill.evaluation import report
+from maskmill.evaluation import compare, report
+from maskmill.evaluation.runs import Outcome, Run
+from maskmill.evaluation.scores import Score
+from maskmill.metrics import Labels, create
 from tests.unit.evaluation import page_contents
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -77,3 +82,25 @@ def test_the_page_opens_from_the_disk_without_a_network_and_nothing_is_wider_tha
     assert found["pictures"] > 40
     assert found["broken"] == 0
     assert complaints == []
+
+
+def run(data, name, ids, **params):
+    """A made-up run on these test images."""
+    fields = create({}, Labels(data.classes, data.foreground, data.ignore_index)).fields
+    counts = np.random.default_rng(len(name)).integers(100, 900, (len(ids), len(fields)))
+    table = pd.DataFrame({"id": ids, "clean": True}).join(pd.DataFrame(counts, columns=list(fields)))
+    rows = [{"id": i, "split": "test", "group": i, "sequence": "", "order": 0.0, "sha256_pixels": i, "sha256_mask": i}
+            for i in ids]  # fmt: skip
+    both = {"evaluation.primary": page_contents.PRIMARY, "data.classes": list(data.classes)}
+    both |= {"data.background": data.background, "data.ignore_index": data.ignore_index} | params
+    scores = {split: {page_contents.PRIMARY: Score(0.8, 0.7, 0.9, len(ids))} for split in ("val", "test")}
+    outcome = Outcome(scores, {"val": table, "test": table}, page_contents.Cost(1000, 2.0, 3.0))
+    return Run(name, "0123456789ab" * 3, "code", both, "f" * 32, pd.DataFrame(rows), {"unet": outcome})
+
+
+def test_runs_side_by_side_fit_a_narrow_window_too(probed, data):
+    ids = [f"an_image_{i}" for i in range(6)]
+    first = run(data, "main", ids, **{"train.seed": 0, "augmentation.transforms": "x" * 300})
+    others = [run(data, "an-experiment-of-a-long-name", ids, **{"train.seed": 1}), run(data, "others", [*ids[:4], "z"])]
+    found, complaints = probed(compare.render([first, *others], page_contents.SETTINGS), 390)
+    assert (found["overflow"], found["wide"], found["asked"], complaints) == (0, [], [], [])
