@@ -69,7 +69,7 @@ class Progress:
 def publish(params: config.Params) -> None:
     """Put the comparison, the verdict and the links on the run's page."""
     create_table_artifact(summary.comparison(params), key="comparison", description="Scores of all variants")
-    said = "\n".join(f"- {line}" for line in summary.verdict(params))
+    said = "\n".join(f"- {line}" for line in (*summary.sure(params), *summary.verdict(params)))
     create_markdown_artifact(said, key="gate", description="What the gate decided")
     mlflow = catalogue.mlflow_address(params).rstrip("/")
     if not catalogue.is_server(catalogue.tracking_uri(params)):  # it is ours, which shows the reports as well

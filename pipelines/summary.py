@@ -1,14 +1,19 @@
 """What came out of a run, for its last lines in a terminal and for Prefect's page."""
 
+import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from maskmill import config
-from maskmill.evaluation import cost, scores
+from maskmill.data import manifest
+from maskmill.evaluation import cost, scores, units
+from maskmill.evaluation.scores import Score
 from maskmill.files import read_json
 from pipelines import registry
 
-_CLEAN = "test, clean part"
+_TEST, _CLEAN = "test", "test, clean part"
 
 
 def comparison(params: config.Params) -> list[dict[str, str]]:
@@ -18,25 +23,46 @@ def comparison(params: config.Params) -> list[dict[str, str]]:
     rows = []
     leaky = False
     for variant in params.variants:
-        val, test = (scores.read_values(metrics / split / f"{variant}.json") for split in ("val", "test"))
+        val, test = (scores.read(metrics / split / f"{variant}.json") for split in ("val", "test"))
         clean = test.get(scores.clean_name(primary))
         leaky |= clean is not None
         parameters = f"{cost.read(metrics / 'cost' / f'{variant}.json').parameters:,}"
-        rows.append(_row(variant, primary, f"{val[primary]:.4f}", test[primary], clean, parameters))
-    rows.append(_row(f"(rule: {rule.replace('_', ' ')})", primary, "", best, None, ""))
+        rows.append(_row(variant, primary, f"{val[primary].value:.4f}", test[primary], clean, parameters))
+    rows.append(_row(f"(rule: {rule.replace('_', ' ')})", primary, "", Score(best), None, ""))
     return rows if leaky else [{name: cell for name, cell in row.items() if name != _CLEAN} for row in rows]
 
 
-def _row(variant: str, primary: str, val: str, test: float, clean: float | None, parameters: str) -> dict[str, str]:
-    cell = "" if clean is None else f"{clean:.4f}"
-    return {"variant": variant, f"{primary} val": val, "test": f"{test:.4f}", _CLEAN: cell, "parameters": parameters}
+def _row(variant: str, primary: str, val: str, test: Score, clean: Score | None, parameters: str) -> dict[str, str]:
+    cell = "" if clean is None else scores.said(clean)
+    return {
+        "variant": variant, f"{primary} val": val, _TEST: scores.said(test), _CLEAN: cell, "parameters": parameters,
+    }  # fmt: skip
+
+
+def sure(params: config.Params) -> list[str]:
+    """What the brackets behind the test scores are, and what they cannot be relied on for; nothing without them."""
+    path, settings = Path(params.paths.metrics) / "test" / params.variants[0], params.intervals
+    score = scores.read(path.with_suffix(".json"))[params.evaluation.primary]
+    if not math.isfinite(score.low):
+        return []
+    ids = pd.read_parquet(path.with_suffix(".parquet"), columns=["id"])["id"].tolist()
+    table = manifest.read(Path(params.paths.prepared) / "manifest.parquet")
+    caveat = units.caveat(units.of(ids, table, settings), ids, table, settings)
+    said = f"[low, high]: {100 * settings.confidence:g} % interval, n = {score.n}"
+    return [f"{said}; {caveat}" if caveat else f"{said} independent units"]
 
 
 def verdict(params: config.Params) -> list[str]:
     """What the gate decided, who is champion, and a warning where no variant beats the best rule."""
     said: dict[str, Any] = read_json(registry.said_in(params))
-    *variants, rule = (float(row["test"]) for row in comparison(params))
-    weak = [] if max(variants) > rule else ["warning: no variant is better than the best rule without a network"]
+    metrics, primary = Path(params.paths.metrics), params.evaluation.primary
+    reached = [scores.read_values(metrics / "test" / f"{variant}.json")[primary] for variant in params.variants]
+    _, rule = scores.best(scores.read_values(metrics / "baselines.json"))
+    weak = (
+        []
+        if any(value > rule for value in reached)
+        else ["warning: no variant is better than the best rule without a network"]
+    )
     version = f"{said['model']} version {said['version']}" if said["version"] else said["model"]
     champion = said["champion"]
     serving = f"champion: version {champion['version']} ({champion['variant']})" if champion else "no champion yet"
@@ -48,11 +74,9 @@ def text(params: config.Params) -> str:
     rows = comparison(params)
     table = [list(rows[0]), *(list(row.values()) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        (f"  {row[0]:<{widths[0]}}" + "".join(f"  {row[i]:>{widths[i]}}" for i in range(1, len(row)))).rstrip()
-        for row in table
-    ]
+    left = {0, *(place for place, name in enumerate(rows[0]) if name in (_TEST, _CLEAN))}  # values and intervals align
+    lines = ["  ".join(f"{cell:{'<' if i in left else '>'}{widths[i]}}" for i, cell in enumerate(row)) for row in table]
     said = verdict(params)
     then = "" if said[-1] == "no champion yet" else "; then: make predict IMAGE=x.png"
     look = f"look at {Path(params.paths.reports) / 'index.html'}{then}"
-    return "\n".join(["", *lines, "", *said, look])
+    return "\n".join(["", *(f"  {line}".rstrip() for line in lines), "", *sure(params), *said, look])

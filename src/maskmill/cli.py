@@ -1,4 +1,4 @@
-"""Bring in own data, list networks, predict with the champion, ask the gate, check params.yaml, run the servers."""
+"""Bring in own data, list networks, predict with the champion, compare runs, check params.yaml, run the servers."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from maskmill import cli_models, config, files
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 remotes = typer.Typer(no_args_is_help=True, help="Where data, models and the cache of runs are kept.")
@@ -84,6 +84,28 @@ def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 wher
     print(f"{verdict['model']} version {verdict['version'] or 'none'} {verdict['outcome']}: {verdict['reason']}")
     if strict and verdict["outcome"] == "refused":
         raise typer.Exit(_STRICT_REFUSED)
+
+
+@app.command()
+def report(
+    revisions: Annotated[
+        list[str] | None, typer.Argument(metavar="REV..", help="git revisions, DVC experiments, or workspace.")
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Put the runs of these revisions side by side.")] = False,
+) -> None:
+    """Say where the page is; or compare runs: maskmill report --compare REV_A REV_B."""
+    params, named = config.load(), revisions or []
+    if not compare and named:
+        raise MaskmillError(f"report: got {few_of(named, 4)}; to compare runs: maskmill report --compare REV_A REV_B")
+    if not compare:
+        path = Path(params.paths.reports) / "index.html"
+        if not path.exists():
+            raise MaskmillError(f"{path}: no such file; `make pipeline` draws it")
+        print(f"look at {path}")
+        return
+    from maskmill.evaluation import compare as comparing
+
+    print(f"look at {comparing.write(named, params)}")
 
 
 @data.command("verify")

@@ -278,7 +278,7 @@ class Slices(Section):
 class Report(Section):
     """What the page shows."""
 
-    gallery: Positive  # best and worst test images shown for each variant
+    gallery: Positive  # worst, least certain and best test images of each variant
 
 
 class Selection(Section):

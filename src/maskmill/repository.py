@@ -5,12 +5,41 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 
 
 def dvc(*arguments: str, what: str) -> None:
     """Run DVC. Raises: MaskmillError that begins with `what` and says what DVC said."""
     _run([sys.executable, "-m", "dvc", *arguments], f"dvc {' '.join(arguments)}", what)
+
+
+def commit_of(revision: str, what: str) -> str:
+    """The commit that a git revision or a DVC experiment names.
+
+    Raises: MaskmillError that begins with `what`, with the names there are.
+    """
+    if not revision.startswith("-"):
+        for pattern in (f"{revision}^{{commit}}", _experiment(revision)):
+            if pattern and (found := _git("rev-parse", "--verify", "--quiet", pattern)):
+                return found.strip()
+    kinds = ("refs/heads", "refs/tags", "refs/exps/[0-9a-f]*/*/*")  # two parts of the base commit, then the name
+    names = [name for kind in kinds for name in (_git("for-each-ref", "--format=%(refname)", kind) or "").split()]
+    there = few_of([name.rpartition("/")[2] for name in names], 12)
+    raise MaskmillError(
+        f"{what}: got {revision!r}, which is no git revision and no DVC experiment; there are {there or 'none'} "
+        "(`git log --oneline`, `dvc exp list`)"
+    )
+
+
+def show(commit: str, path: str) -> str | None:
+    """A file of this folder as git has it in `commit`; None where it is not there."""
+    return _git("show", f"{commit}:./{path}")
+
+
+def tree(commit: str, path: str) -> str:
+    """Git's digest of a folder in `commit`, or of what is on the disk now for ""; "" where it is not there."""
+    changed = "" if commit else _git("status", "--porcelain", "--", path)
+    return changed or (_git("rev-parse", "--verify", "--quiet", f"{commit or 'HEAD'}:./{path}") or "").strip()
 
 
 def forget(path: Path) -> None:
@@ -38,6 +67,18 @@ def check_inside(paths: Mapping[str, str]) -> None:
                 f"params.yaml: paths.{key}: {path} leads to {real}, out of the repository, through a link; DVC would "
                 f"write there: put the folder itself in the link's place, or copy it: maskmill data import {real}"
             )
+
+
+def _experiment(name: str) -> str:
+    """The reference of a DVC experiment; "" for no such name, or more than one."""
+    found = (_git("for-each-ref", "--format=%(refname)", f"refs/exps/[0-9a-f]*/*/{name}") or "").split()
+    return found[0] if len(found) == 1 else ""
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says; None where it ends with an error."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 def _run(command: list[str], said: str, what: str) -> None:

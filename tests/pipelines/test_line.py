@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maskmill.evaluation import report
 from maskmill.files import sha256
 from maskmill.inference.predict import Predictor
 from tests.pipelines.conftest import Workspace, ran
@@ -40,7 +41,7 @@ def test_the_expected_time_is_said_before_a_training_starts(workspace: Workspace
 
 def test_the_page_holds_everything_and_asks_for_nothing(workspace: Workspace):
     page = (workspace.root / "reports/index.html").read_text()
-    for part in ("gate", "comparison", "classes", "images", "data", "provenance"):
+    for part in report.SECTIONS:
         assert f'<section id="{part}"' in page
     for text in ("resnet18_unet", "intensity look-up table", "nearest training image", "majority class", "Worst 1:"):
         assert text in page
@@ -131,7 +132,8 @@ def test_dvc_shows_metrics_parameters_plots_and_the_model(workspace: Workspace):
     shown = json.loads(workspace.dvc("metrics", "show", "--json").stdout)[""]["data"]
     assert set(shown["metrics/test/unet.json"]["data"]) >= {"dice_foreground", "miou", "dice/csf", "iou/csf"}
     plots = json.loads(workspace.dvc("plots", "show", "--json").stdout)["data"]
-    assert {"models/unet/history.csv", "reports/augmentation.png"} <= set(plots)
+    drawn = {"models/unet/history.csv", "reports/augmentation.png", "reports/plots/classes.csv"}
+    assert drawn | {"reports/plots/confusion.csv"} <= set(plots)
     code = "from dvc.repo import Repo; print(Repo('.').artifacts.read()['dvc.yaml']['challenger'].path)"
     assert workspace.run(sys.executable, "-c", code).stdout.strip() == "challenger"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maskmill.errors import MaskmillError
-from maskmill.repository import check_inside
+from maskmill.repository import check_inside, commit_of, show, tree
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -58,3 +58,31 @@ def test_dvc_itself_would_pull_through_the_link(elsewhere: Path):
     assert (elsewhere / "data/source/a.png").exists()
     with pytest.raises(MaskmillError, match="out of the repository, through a link"):
         check_inside({"source": "data/source"})
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one commit, tagged `done`, in whose folder `part` the tests run."""
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(tmp_path))
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part/file").write_text("as committed")
+    for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "one"), ("tag", "done")):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.chdir(tmp_path / "part")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("history")
+def test_a_file_is_read_as_it_was_committed_from_the_folder_that_is_worked_in():
+    commit = commit_of("done", "test")
+    Path("file").write_text("changed")
+    assert show(commit, "file") == "as committed"
+    assert show(commit, "no such file") is None
+    assert tree(commit, ".") != tree("", ".")
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("name", ["nothing", "--all", "", "done:part/file"])
+def test_what_names_no_commit_is_refused_with_the_names_there_are(name: str):
+    with pytest.raises(MaskmillError, match=r"test: got .*, which is no git revision and no DVC experiment; .*done"):
+        commit_of(name, "test")

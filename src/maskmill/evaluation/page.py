@@ -1,11 +1,15 @@
 """What the pages have in common: how a template becomes HTML, with all of it escaped and nothing fetched."""
 
 import math
+from functools import cache
 from importlib.resources import files as resources
 
 import jinja2
 
+from maskmill.evaluation.scores import number, said
 
+
+@cache
 def template(name: str) -> jinja2.Template:
     """The template `name` beside this file; it may include the others. What a page shows is escaped."""
     environment = jinja2.Environment(
@@ -15,12 +19,12 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": _score, "duration": _duration}
+    environment.filters |= {"score": _score, "duration": _duration, "said": said, "number": number}
     return environment.get_template(name)
 
 
 def _score(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.4f}"
+    return number(math.nan if value is None else value)
 
 
 def _duration(seconds: float) -> str:

@@ -1,22 +1,28 @@
-"""The page that people open: one HTML file with everything in it, readable without a network."""
+"""The page that people open: which variant, how sure, where it fails, what to try; readable without a network."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
-from maskmill.config import SPLITS, Data
+from maskmill.config import SPLITS, Data, Intervals
 from maskmill.data.shards import Shard
-from maskmill.evaluation import page, pictures, scores
-from maskmill.evaluation.evaluate import galleries
+from maskmill.evaluation import charts, page, report_pictures, report_tables, scores
+from maskmill.evaluation.cost import Cost
+from maskmill.evaluation.diagnostics import Finding
+from maskmill.evaluation.scores import Score
+from maskmill.evaluation.slices import Table
+from maskmill.metrics import Metrics
+from maskmill.metrics.calibration import Calibration
 
-# Okabe and Ito's colours, told apart with any colour vision; jfly.uni-koeln.de/color
-_LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-_TILE_PX = 512  # longest side of a picture on the page
-_SAMPLES = 4  # training pairs in the data card
+SECTIONS = {
+    "answer": "Answer", "gate": "Gate", "comparison": "Variants", "classes": "Classes", "weaknesses": "Weaknesses",
+    "slices": "Slices", "images": "Images", "scores": "All scores", "data": "Data", "provenance": "Provenance",
+    "definitions": "Definitions",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,16 @@ class Variant:
     card: Mapping[str, Any]  # model.json
     run: Mapping[str, Any]  # run.json
     history: pd.DataFrame
-    val: Mapping[str, float]
-    test: Mapping[str, float]
+    val: Mapping[str, Score]
+    test: Mapping[str, Score]
+    differences: Mapping[str, Score]  # split -> its primary score minus the leader's; empty for the leader
+    cost: Cost
     confusion: np.ndarray  # (K, K), rows truth
-    per_image: pd.DataFrame  # id, score
+    images: pd.DataFrame  # id, score and facts of each test image
     masks: Mapping[str, np.ndarray]  # id -> predicted (H, W)
-    ms_per_image: float
+    diagnostics: Mapping[str, Any]
+    weaknesses: Sequence[Finding]
+    totals: np.ndarray  # (S,) the statistic of the whole test split
 
 
 @dataclass(frozen=True)
@@ -41,65 +51,73 @@ class Contents:
 
     data: Data
     primary: str
+    metrics: Metrics
+    intervals: Intervals
+    caveat: str  # why the intervals cannot carry a claim; empty: they can
     notice: str
     manifest: pd.DataFrame
-    findings: Sequence[Mapping[str, Any]]
+    expectations: Sequence[Mapping[str, Any]]
     leaks: Sequence[Mapping[str, Any]]  # those that params.yaml allows; others stop the line
     train: Shard
     test: Shard
     augmentation: np.ndarray  # (H, W, 3) the preview sheet
     variants: Sequence[Variant]
+    slices: Table  # of the leader, worst first
     baselines: Mapping[str, float]
     selection: Mapping[str, Any]
     registration: Mapping[str, Any]
     gallery: int
 
 
+def leader(selection: Mapping[str, Any]) -> str:
+    """The variant put forward; where none is good enough, the one that leads."""
+    return str(selection["challenger"] or selection["variants"][0]["variant"])
+
+
 def render(contents: Contents) -> str:
     """The page as HTML; the same contents give the same text."""
-    chosen = contents.selection["challenger"] or contents.selection["variants"][0]["variant"]
+    lead = next(v for v in contents.variants if v.name == leader(contents.selection))
+    ordered = [lead, *(v for v in contents.variants if v is not lead)]
+    drawn = report_pictures.Pictures(contents.data, contents.test)
     return page.template("report.html.j2").render(
         c=contents,
-        lead=next(v for v in contents.variants if v.name == chosen),
+        lead=lead,
+        variants=ordered,
+        sections=SECTIONS,
+        charts=charts,
+        tables=report_tables,
         best_baseline=scores.best(contents.baselines),
-        curves=_curves(contents),
+        curves=_curves(contents.primary, ordered),
+        reliability=_reliability(contents.metrics, lead),
         splits=_splits(contents),
-        samples=_samples(contents),
-        augmentation=pictures.data_uri(contents.augmentation),
-        confusions={v.name: _shares(v.confusion) for v in contents.variants},
-        galleries={v.name: _galleries(contents, v) for v in contents.variants},
+        galleries={v.name: drawn.galleries(v.images, v.masks, contents.gallery) for v in ordered},
+        samples=drawn.samples(contents.train),
+        augmentation=drawn.sheet(contents.augmentation),
+        pictures=drawn,
     )
 
 
-def _curves(contents: Contents) -> str:
-    """Training loss and validation score by step, as SVG text."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+def _curves(primary: str, variants: Sequence[Variant]) -> Sequence[tuple[str, str]]:
+    """Training loss and validation score by step: what it is, and the chart."""
+    made = []
+    for column, name, zero in (("loss", "training loss", True), (f"val_{primary}", f"{primary} on val", False)):
+        lines = [
+            charts.Series(v.name, v.history["step"].tolist(), v.history[column].tolist(), place)
+            for place, v in enumerate(variants)
+        ]
+        made.append((name, charts.curves(lines, x="optimizer step", y=name, zero=zero)))
+    return made
 
-    look: dict[str, Any] = {
-        "svg.hashsalt": "maskmill",
-        "svg.fonttype": "none",
-        "font.family": "sans-serif",
-        "font.size": 10,
-    }
-    with mpl.rc_context(
-        {**look, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3}
-    ):
-        figure = Figure(figsize=(9.5, 3.4), layout="constrained")
-        loss, score = figure.subplots(1, 2)
-        for variant, line in zip(contents.variants, np.resize(_LINES, len(contents.variants)), strict=True):
-            steps = variant.history["step"]
-            loss.plot(steps, variant.history["loss"], "o-", ms=3, color=line, label=variant.name)
-            score.plot(steps, variant.history[f"val_{contents.primary}"], "o-", ms=3, color=line, label=variant.name)
-        loss.set(
-            xlabel="optimizer step", ylabel="training loss (mean since the last point)", ylim=(0, None), xlim=(0, None)
-        )
-        score.set(xlabel="optimizer step", ylabel=f"{contents.primary} on val", xlim=(0, None))
-        score.legend(frameon=False)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+
+def _reliability(metrics: Metrics, variant: Variant) -> str:
+    """The reliability diagram; nothing where `metrics.calibration` is not measured."""
+    family = metrics.families.get("calibration")
+    if not isinstance(family, Calibration):
+        return ""
+    own = metrics.split(torch.from_numpy(variant.totals))["calibration"]
+    confidence, right, pixels = (part.tolist() for part in family.reliability(own))
+    every = max(1.0, sum(pixels))
+    return charts.reliability(confidence, right, [n / every for n in pixels])
 
 
 def _splits(contents: Contents) -> list[dict[str, Any]]:
@@ -109,53 +127,9 @@ def _splits(contents: Contents) -> list[dict[str, Any]]:
         part = contents.manifest[contents.manifest["split"] == split]
         pixels = np.array([part[f"px_{name}"].sum() for name in contents.data.classes], dtype=float)
         sizes = [f"{h:.0f} x {w:.0f}" for h, w in sorted(set(zip(part["height"], part["width"], strict=True)))]
+        some = f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else "".join(sizes)
         rows.append({
-            "name": split, "images": len(part), "groups": part["group"].nunique(), "shares": pixels / pixels.sum(),
-            "sizes": sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}",
+            "name": split, "images": len(part), "groups": part["group"].nunique(), "sizes": some,
+            "shares": pixels / max(1.0, pixels.sum()),
         })  # fmt: skip
     return rows
-
-
-def _samples(contents: Contents) -> list[dict[str, str]]:
-    shard, data = contents.train, contents.data
-    places = np.linspace(0, len(shard) - 1, min(_SAMPLES, len(shard))).astype(int).tolist()
-    return [{"id": shard.ids[i], **_pair(data, *shard[i])} for i in places]
-
-
-def _galleries(contents: Contents, variant: Variant) -> dict[str, list[dict[str, Any]]]:
-    chosen = galleries(variant.per_image, contents.gallery)
-    by_image = variant.per_image.set_index("id")["score"]
-    shown: dict[str, list[dict[str, Any]]] = {}
-    for title, names in chosen.items():
-        shown[title] = []
-        for name in names:
-            image, truth = contents.test[contents.test.ids.index(name)]
-            predicted = variant.masks[name]
-            wrong = pictures.errors(predicted, truth, contents.data.ignore_index)
-            tiles = _pair(contents.data, image, truth) | {
-                "predicted": _overlay(contents.data, image, predicted), "error": _uri(wrong, ids=True),
-            }  # fmt: skip
-            shown[title].append({"id": name, "score": by_image[name], **tiles})
-    return shown
-
-
-def _uri(picture: np.ndarray, *, ids: bool = False) -> str:
-    """The picture as text, at most 512 px long: a page of full-size photographs would not open."""
-    return pictures.data_uri(pictures.fit(picture, _TILE_PX, ids=ids))
-
-
-def _pair(data: Data, image: np.ndarray, mask: np.ndarray) -> dict[str, str]:
-    return {"image": _uri(pictures.rgb(image)), "truth": _overlay(data, image, mask)}
-
-
-def _overlay(data: Data, image: np.ndarray, mask: np.ndarray) -> str:
-    background = None if data.background is None else data.classes.index(data.background)
-    return _uri(pictures.overlay(image, mask, data.palette, background))
-
-
-def _shares(confusion: np.ndarray) -> np.ndarray:
-    """Each row over its sum: of the pixels of a true class, the share predicted as each class."""
-    totals = confusion.sum(axis=1, keepdims=True)
-    shares = np.zeros(confusion.shape)
-    np.divide(confusion, totals, out=shares, where=totals > 0)
-    return shares

@@ -52,6 +52,19 @@ def best(scores: Mapping[str, float]) -> tuple[str, float]:
     return max(scores.items(), key=lambda item: (not math.isnan(item[1]), item[1]))
 
 
+def said(score: Score) -> str:
+    """A score in words: `0.8639 [0.845, 0.881]`, or the value alone where it has no interval."""
+    interval = f" [{number(score.low, 3)}, {number(score.high, 3)}]"
+    return number(score.value) + (interval if math.isfinite(score.low) else "")
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number with so many digits behind the point, two fewer from 10 on; a dash for NaN."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits if abs(value) < 10 else max(0, digits - 2)}f}"
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 

@@ -1,56 +1,97 @@
 """report: draw the page that people open."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from maskmill import config, files
-from maskmill.config import Data, Evaluation, Paths, Report
+from maskmill import config, files, models
+from maskmill.config import Data, Evaluation, Intervals, Paths, Report, Slices
 from maskmill.data import decode, manifest
 from maskmill.data.shards import Shard
-from maskmill.evaluation import baselines, cost, scores
+from maskmill.evaluation import baselines, comparison, cost, diagnostics, plots, scores
 from maskmill.evaluation import report as page
-from maskmill.evaluation.evaluate import read_confusion, read_images
+from maskmill.evaluation.evaluate import read_confusion, read_images, read_statistics
+from maskmill.metrics import Labels, create
+
+_MANIFEST = "manifest.parquet"
 
 
-def report(paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, report: Report) -> None:
-    """Write reports/index.html and metrics/baselines.json."""
-    prepared, metrics, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
+def report(
+    paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
+    intervals: Intervals, slices: Slices, report: Report,
+) -> None:  # fmt: skip
+    """Write reports/index.html, metrics/baselines.json, and reports/plots/ for `dvc plots`."""
+    prepared, out, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
     train, test = (Shard(prepared / "shards", split) for split in ("train", "test"))
+    labels, table = Labels(data.classes, data.foreground, data.ignore_index), manifest.read(prepared / _MANIFEST)
     rules = baselines.scores(train, test, data, evaluation.primary)
-    scores.write_values(metrics / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
-    source = config.read_yaml(Path(paths.source_config))
+    scores.write_values(out / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
+    selection = files.read_json(out / "selection.json")
+    lead, families = page.leader(selection), create(metrics, labels)
+    measured = comparison.Comparison(
+        {split: {v: read_statistics(out / split / f"{v}.parquet") for v in variants} for split in ("val", "test")},
+        lead, create({}, labels), evaluation.primary, table, intervals,
+    )  # fmt: skip
+    of = [
+        _variant(
+            paths, data, labels, name, totals=measured.totals(name, families), differences=measured.differences(name)
+        )
+        for name in variants
+    ]
     contents = page.Contents(
         data=data,
         primary=evaluation.primary,
-        notice=source.get("notice", ""),
-        manifest=manifest.read(prepared / "manifest.parquet"),
-        findings=files.read_json(reports / "validation.json"),
+        metrics=families,
+        intervals=intervals,
+        caveat=measured.caveat(),
+        notice=config.read_yaml(Path(paths.source_config)).get("notice", ""),
+        manifest=table,
+        expectations=files.read_json(reports / "validation.json"),
         leaks=files.read_json(reports / "leakage.json"),
         train=train,
         test=test,
         augmentation=decode.image(reports / "augmentation.png", 3),
-        variants=[_variant(paths, data, name) for name in variants],
+        variants=of,
+        slices=measured.slices(next(v.images for v in of if v.name == lead), slices),
         baselines=rules,
-        selection=files.read_json(metrics / "selection.json"),
-        registration=files.read_json(metrics / "registration.json"),
+        selection=selection,
+        registration=files.read_json(out / "registration.json"),
         gallery=report.gallery,
     )
+    _write_plots(reports / "plots", contents, lead)
     files.write_text(reports / "index.html", page.render(contents))
     print(f"report: {reports / 'index.html'}")
 
 
-def _variant(paths: Paths, data: Data, name: str) -> page.Variant:
+def _write_plots(folder: Path, contents: page.Contents, lead: str) -> None:
+    """classes.csv of all variants, confusion.csv of the leader."""
+    names = contents.data.classes
+    confusion = next(v.confusion for v in contents.variants if v.name == lead)
+    for name, table in (
+        ("classes", plots.classes({v.name: v.test for v in contents.variants}, names)),
+        ("confusion", plots.confusion(confusion, names)),
+    ):
+        files.write_text(folder / f"{name}.csv", table.to_csv(index=False))
+
+
+def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: Any) -> page.Variant:
+    """What the files say of a variant, and what was `measured`."""
     model, details = Path(paths.models) / name, Path(paths.reports) / "evaluation" / name
+    found = files.read_json(details / "diagnostics.json")
+    known = [other for other in models.names() if other != name]
     return page.Variant(
         name=name,
         card=files.read_json(model / "model.json"),
         run=files.read_json(model / "run.json"),
         history=pd.read_csv(model / "history.csv"),
-        val=scores.read_values(Path(paths.metrics) / "val" / f"{name}.json"),
-        test=scores.read_values(Path(paths.metrics) / "test" / f"{name}.json"),
+        val=scores.read(Path(paths.metrics) / "val" / f"{name}.json"),
+        test=scores.read(Path(paths.metrics) / "test" / f"{name}.json"),
+        cost=cost.read(Path(paths.metrics) / "cost" / f"{name}.json"),
         confusion=read_confusion(details, data.classes),
-        per_image=read_images(details),
+        images=read_images(details),
         masks={path.stem: decode.mask(path) for path in sorted((details / "masks").glob("*.png"))},
-        ms_per_image=cost.read(Path(paths.metrics) / "cost" / f"{name}.json").ms_per_image,
+        diagnostics=found,
+        weaknesses=diagnostics.findings(found, labels, known),
+        **measured,
     )
