@@ -10,11 +10,8 @@ import numpy as np
 
 from maskmill.evaluation.borders import BINS, NEAR_BINS, bin_ranges, distance_bins
 from maskmill.evaluation.exchanges import SURE, Exchanges
-from maskmill.evaluation.findings import Finding, findings
 from maskmill.evaluation.objects import OBJECT_PX, PART_PX, Objects, share
 from maskmill.metrics import Labels, Sample
-
-__all__ = ["Diagnostics", "Finding", "findings"]
 
 
 class Diagnostics:

@@ -12,7 +12,7 @@ from maskmill.config import SPLITS, Data, Intervals
 from maskmill.data.shards import Shard
 from maskmill.evaluation import charts, page, report_pictures, report_tables, scores
 from maskmill.evaluation.cost import Cost
-from maskmill.evaluation.diagnostics import Finding
+from maskmill.evaluation.findings import Finding
 from maskmill.evaluation.scores import Score
 from maskmill.evaluation.slices import Table
 from maskmill.metrics import Metrics

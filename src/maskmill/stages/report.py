@@ -9,9 +9,10 @@ from maskmill import config, files, models
 from maskmill.config import Data, Evaluation, Intervals, Paths, Report, Slices
 from maskmill.data import decode, manifest
 from maskmill.data.shards import Shard
-from maskmill.evaluation import baselines, comparison, cost, diagnostics, plots, scores
+from maskmill.evaluation import baselines, comparison, cost, plots, scores
 from maskmill.evaluation import report as page
 from maskmill.evaluation.evaluate import read_confusion, read_images, read_statistics
+from maskmill.evaluation.findings import findings
 from maskmill.metrics import Labels, create
 
 _MANIFEST = "manifest.parquet"
@@ -92,6 +93,6 @@ def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: An
         images=read_images(details),
         masks={path.stem: decode.mask(path) for path in sorted((details / "masks").glob("*.png"))},
         diagnostics=found,
-        weaknesses=diagnostics.findings(found, labels, known),
+        weaknesses=findings(found, labels, known),
         **measured,
     )

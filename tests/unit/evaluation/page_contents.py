@@ -6,8 +6,8 @@ import pandas as pd
 from maskmill.config import Intervals
 from maskmill.evaluation import report
 from maskmill.evaluation.cost import Cost
-from maskmill.evaluation.diagnostics import Finding
 from maskmill.evaluation.evaluate import galleries
+from maskmill.evaluation.findings import Finding
 from maskmill.evaluation.scores import Score
 from maskmill.evaluation.slices import CHANCE, Slice, Table
 from maskmill.metrics import Labels, create

@@ -12,7 +12,8 @@ from scipy import ndimage
 from maskmill import components, models
 from maskmill.config import Params
 from maskmill.evaluation.borders import BINS, EDGES_PX, distance_bins
-from maskmill.evaluation.diagnostics import Diagnostics, findings
+from maskmill.evaluation.diagnostics import Diagnostics
+from maskmill.evaluation.findings import findings
 from maskmill.metrics import Labels, Sample
 
 LABELS = Labels(("background", "cell", "wall"), (1, 2), 255)
