@@ -7,6 +7,7 @@ from maskmill.models.classifiers import classifier
 from maskmill.models.encoders import resnet18, resnet50
 from maskmill.models.residual import BasicBlock, Bottleneck
 from maskmill.models.resnet import LAYOUTS
+from maskmill.models.squeeze_excite import SqueezeExcite
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 PUBLISHED = {  # torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"]
@@ -52,6 +53,15 @@ def test_every_layout_has_its_function_and_its_published_count():
 def test_the_classifier_has_as_many_parameters_as_published(name):
     with torch.device("meta"):
         assert sum(p.numel() for p in classifier(name).parameters()) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "published"), [("resnet18", 11_778_592), ("resnet34", 21_958_868), ("resnet50", 28_088_024)]
+)
+def test_with_squeeze_and_excitation_it_has_as_many_as_se_resnet(name, published):
+    """The numbers are those of timm's seresnet18, seresnet34 and seresnet50."""
+    with torch.device("meta"):
+        assert sum(p.numel() for p in classifier(name, gate=SqueezeExcite).parameters()) == published
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
