@@ -4,8 +4,8 @@ Prints the tables of docs/benchmarks.md. For every name: parameters, multiply-ad
 peak memory of a forward pass (evaluation) and of a training step (forward, backward, AdamW), in fp32 and bf16,
 channels_last. With --peers, which needs the environment of `make bench-peers`: networks beside their counterparts, in
 one process, taking turns (ours, theirs, ours, theirs, ..). Memory is what torch has allocated at most during a run,
-above weights, input and optimizer state; what kernels allocate by themselves is not in it. With --compile: every network,
-narrow, through torch.compile.
+above weights, input and optimizer state; what kernels allocate by themselves is not in it. With --compile: every
+network, narrow, through torch.compile.
 """
 
 import argparse
@@ -157,7 +157,7 @@ def compiled(args: argparse.Namespace) -> None:
     from maskmill import components
 
     print("| network | compile, s | worst difference |\n|---|---|---|")
-    for name in models.names():
+    for name in args.names or models.names():
         known = components.keywords(components.factory(f"{models.__name__}.networks", name, ""))
         options = {option: value for option, value in NARROW.items() if option in known}
         model = models.create(name, in_channels=CHANNELS, num_classes=CLASSES, **options).eval().to(args.device)
