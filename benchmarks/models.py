@@ -157,7 +157,7 @@ def compiled(args: argparse.Namespace) -> None:
     from maskmill import components
 
     print("| network | compile, s | worst difference |\n|---|---|---|")
-    for name in models.names():
+    for name in args.names or models.names():
         known = components.keywords(components.factory(f"{models.__name__}.networks", name, ""))
         options = {option: value for option, value in NARROW.items() if option in known}
         model = models.create(name, in_channels=CHANNELS, num_classes=CLASSES, **options).eval().to(args.device)

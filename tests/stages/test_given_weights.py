@@ -126,3 +126,11 @@ def test_for_other_classes_the_head_starts_fresh(trainer, registered, capsys):
     assert trained["head.weight"].shape[0] == 3
     assert near(trained["levels.0.0.weight"], registered.network.state_dict()["levels.0.0.weight"])
     assert "not used: head.weight, head.bias; fresh: head (2 tensors)" in capsys.readouterr().out
+
+
+def test_for_as_many_classes_of_other_names_the_head_starts_fresh_too(trainer, registered, capsys):
+    trainer.values["data"] |= {
+        "classes": ["background", "rim"], "values": None, "colours": {"background": "#000000", "rim": "#E69F00"},
+    }  # fmt: skip
+    trainer.train("models:/cells@champion")
+    assert "fresh: head (2 tensors)" in capsys.readouterr().out
