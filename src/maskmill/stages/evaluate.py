@@ -1,5 +1,6 @@
 """evaluate: score one variant on the validation and the test split."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def evaluate(
         score_files.write(out / f"{variant}.json", scores)
         evaluation_.write_statistics(out / f"{variant}.parquet", result)
         for name in (evaluation.primary, score_files.clean_name(evaluation.primary)):
-            if name in scores:
+            if name in scores and not math.isnan(scores[name].value):
                 print(f"{variant}: {name} {scores[name].value:.4f} over {split}")
     evaluation_.write(Path(paths.reports) / "evaluation" / variant, result, data.classes)
     largest = max(range(len(shard)), key=lambda i: shard.sizes[i][0] * shard.sizes[i][1])
