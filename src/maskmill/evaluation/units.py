@@ -42,7 +42,10 @@ def caveat(units: np.ndarray, ids: list[str], manifest: pd.DataFrame, settings: 
     else:
         size = f"{sizes.min()} to {sizes.max()}" if sizes.min() < sizes.max() else f"{sizes.max()}"
         what = f"{_count(n, 'block')} of {size} contiguous images in {_count(groups, 'group')}"
-        warnings.append("blocks of one group say nothing about other groups, and too little where neighbours are alike")
+        warnings.append(
+            "blocks of one group say nothing about other groups, and their intervals are too narrow where neighbours "
+            "are alike"
+        )
     if n > 1 and groups > sequences:
         what += f" of {_count(sequences, 'sequence')}"
         warnings.append("parts of one sequence say nothing about other sequences")

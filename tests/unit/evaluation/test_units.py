@@ -93,7 +93,7 @@ def test_names_that_look_like_those_of_blocks_are_no_trap():
 def test_too_few_units_are_said():
     assert words(table(("z076-100", "", range(25)))) == (
         "5 blocks of 5 contiguous images in 1 group: too few independent units (n < 20) for a claim; blocks of one "
-        "group say nothing about other groups, and too little where neighbours are alike"
+        "group say nothing about other groups, and their intervals are too narrow where neighbours are alike"
     )
     assert words(table(("a", "", [0] * 9), ("b", "", [0] * 3)), unit="group") == (
         "2 groups: too few independent units (n < 20) for a claim"
@@ -108,7 +108,7 @@ def test_enough_groups_need_no_words():
 def test_many_blocks_of_few_groups_are_said_to_speak_of_those_groups():
     assert words(table(("a", "", range(101)), ("b", "", range(50)))) == (
         "30 blocks of 5 to 6 contiguous images in 2 groups: blocks of one group say nothing about other groups, "
-        "and too little where neighbours are alike"
+        "and their intervals are too narrow where neighbours are alike"
     )
 
 
