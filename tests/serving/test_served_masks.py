@@ -8,6 +8,7 @@ import torch
 
 from maskmill.evaluation import evaluate
 from maskmill.inference.predict import Predictor
+from maskmill.metrics import Labels, create
 from tests.serving.conftest import PRECISION, VARIANTS, encode, masks, picture, post
 
 SIZES = [(1, 1), (1, 37), (64, 64), (65, 97), (192, 192), (333, 200)]
@@ -27,9 +28,10 @@ def test_the_served_mask_is_the_evaluated_one(variant, registered, clients, make
     images = {f"{h}x{w}": picture(h, w, seed=h + w) for h, w in SIZES}
     truth = [np.arange(image.size, dtype=np.uint8).reshape(image.shape) % 4 for image in images.values()]
     shard = make_shard([*zip(images.values(), truth, strict=True)], names=list(images))
+    labels = Labels(data.classes, data.foreground, data.ignore_index)
     evaluated = evaluate.evaluate(
-        Predictor(registered.folders[variant]), shard, foreground=data.foreground, primary="pixel_accuracy",
-        gallery=len(images), title=variant,
+        Predictor(registered.folders[variant]), shard, metrics=create({}, labels), labels=labels,
+        primary="pixel_accuracy", gallery=len(images), title=variant,
     ).masks  # fmt: skip
     assert set(evaluated) == set(images)
     answer = post(clients[variant], *map(encode, images.values()))
