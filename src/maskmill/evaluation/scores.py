@@ -61,7 +61,9 @@ def interval(score: Score) -> str:
     """`[0.845, 0.881]`, rounded outwards, so that the score stays inside; "" where there is none."""
     if not math.isfinite(score.low):
         return ""
-    low, high = (sign * math.floor(sign * bound * 1000 + 1e-6) / 1000 for sign, bound in ((1, score.low), (-1, score.high)))
+    low, high = (
+        sign * math.floor(sign * bound * 1000 + 1e-6) / 1000 for sign, bound in ((1, score.low), (-1, score.high))
+    )
     return f"[{number(low, 3)}, {number(high, 3)}]"
 
 
