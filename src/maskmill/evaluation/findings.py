@@ -121,10 +121,8 @@ def _pair_remedy(pair: Mapping[str, Any], known: Sequence[str]) -> str:
             f"{_try('Variants that keep detail', _DETAIL, known)}"
         )
     if _how_sure(pair) == "confident errors":
-        first = (
-            "Confident errors away from borders can be wrong masks: look at the worst images first. If the masks are "
-        )
-        first += "right, the two look alike to the network, and more context may tell them apart."
+        first = "Confident errors away from borders can be wrong masks: look at the worst images first. If the masks "
+        first += "are right, the two look alike to the network, and more context may tell them apart."
     else:
         first = "More images that show both classes, or a longer training (`train.steps`), may tell them apart; so may "
         first += "more context."
@@ -143,10 +141,8 @@ def _uneven(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list
     if len(sizes) > 1 and sizes[-1]["recall"] - sizes[0]["recall"] >= _SIZE_GAP:
         text += f" Small ones are found worse: recall {sizes[0]['recall']:.2f} {_size(sizes[0])}, "
         text += f"{sizes[-1]['recall']:.2f} {_size(sizes[-1])}."
-        remedy = (
-            "Images of a higher resolution show small objects larger, and `train.losses.dice` counts a small class "
-        )
-        remedy += f"like a large one.{_try('Variants that keep detail', _DETAIL, known)}"
+        remedy = "Images of a higher resolution show small objects larger, and `train.losses.dice` counts a small "
+        remedy += f"class like a large one.{_try('Variants that keep detail', _DETAIL, known)}"
     else:
         remedy = "Look at objects that are found badly: do they look unlike the others? Then more images like them, or "
         remedy += "stronger `augmentation.transforms`, may help; more context too."
@@ -171,10 +167,8 @@ def _apart(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list[
     if not seen:
         return []
     text = f"{objects['count']} objects of {name}: {' '.join(seen)}"
-    remedy = (
-        "The network decides each part by itself; a larger receptive field, attention or deep supervision may hold "
-    )
-    remedy += f"objects together.{_try('Variants', _WHOLE, known)}"
+    remedy = "The network decides each part by itself; a larger receptive field, attention or deep supervision may "
+    remedy += f"hold objects together.{_try('Variants', _WHOLE, known)}"
     badness = max(holes["share"] / _HOLED, (fragments["broken"] or 0) / _BROKEN)
     return [_Ranked(badness, Finding(f"Objects of {name} fall apart", text, remedy, "inconsistency"))]
 

@@ -37,7 +37,10 @@ def of(image: np.ndarray, sample: Sample, labels: Labels) -> dict[str, float]:
 
 def _uncertainty(sample: Sample, valid: np.ndarray) -> float:
     p = sample.probabilities.numpy()
-    entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(axis=0)[valid]  # numpy's logarithm takes a tenth of torch's time
+    parts = np.maximum(p, 1e-12)
+    np.log(parts, out=parts)  # in place: as large as all probabilities; numpy's takes a tenth of torch's time
+    parts *= p
+    entropy = -parts.sum(axis=0)[valid]
     return float(entropy.mean() / np.log(len(p))) if entropy.size else math.nan
 
 

@@ -14,13 +14,20 @@ from maskmill.evaluation.units import ENOUGH
 from maskmill.metrics import Metrics
 
 
-def of(metrics: Metrics, statistics: np.ndarray, units: np.ndarray, settings: Intervals) -> dict[str, Score]:
-    """Each score with its interval, from (N, S) statistics of images and the (N,) units that they belong to.
+def of(
+    metrics: Metrics, statistics: np.ndarray, units: np.ndarray, settings: Intervals, *, only: str = ""
+) -> dict[str, Score]:
+    """Each score, or the one named `only`, with its interval, from (N, S) statistics of images and their (N,) units.
 
     `n` counts the units that the score is made of: those without a class say nothing of it. The order of the rows
     does not matter.
     """
-    return _scored(metrics.scores, _sums(statistics, units), settings)
+
+    def chosen(sums: Tensor) -> Mapping[str, Tensor]:
+        scores = metrics.scores(sums)
+        return {only: scores[only]} if only else scores
+
+    return _scored(chosen, _sums(statistics, units), settings)
 
 
 def paired(metrics: Metrics, a: np.ndarray, b: np.ndarray, units: np.ndarray, settings: Intervals) -> dict[str, Score]:

@@ -6,7 +6,7 @@ from importlib.resources import files as resources
 
 import jinja2
 
-from maskmill.evaluation.scores import number, said
+from maskmill.evaluation.scores import interval, number, said
 
 
 @cache
@@ -19,7 +19,7 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": _score, "duration": _duration, "said": said, "number": number}
+    environment.filters |= {"score": _score, "duration": _duration, "said": said, "interval": interval}
     return environment.get_template(name)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskmill.evaluation import charts, intervals
+from maskmill.evaluation import charts, image_facts, intervals
 from maskmill.evaluation.findings import Finding
 from maskmill.evaluation.scores import Score, clean_name
 from maskmill.metrics import Metrics, key
@@ -20,12 +20,14 @@ CLASSES = 16  # most classes in a confusion table
 _CLEAN = clean_name("")
 _OWN = {  # numbers of the page that no metric family defines
     "interval": (
-        "In brackets. Drawn anew from the independent units many times, the score lies between these two bounds "
-        "in the stated share of the draws; bias-corrected. Units: intervals.unit in params.yaml."
+        "In brackets: made to hold the score of endlessly many images of this kind in the stated share of cases. By "
+        "drawing the independent units (intervals.unit) anew, bias-corrected, and widened where they are few; bounds "
+        "are rounded outwards. None where fewer than 5 units tell the score, or it hangs on one."
     ),
     "n": (
         "Independent units behind an interval: images, groups of images, or blocks of contiguous images. "
-        "Neighbours of one sequence are not independent."
+        "Neighbours of one sequence are not independent. Under 20 are too few for a claim. A score that fewer units "
+        "tell than the headline, as of a class that is in few of them, has its own n beside it."
     ),
     "difference": (
         "Score of the variant less that of the leader, on the same images; its interval comes from the same draws"
@@ -33,11 +35,12 @@ _OWN = {  # numbers of the page that no metric family defines
     ),
     "parameters": "Numbers that training has set.",
     "ms per image": (
-        "Median time of one prediction, one image at a time, without reading and scoring, on the machine named."
+        "Median time of one prediction, one test image at a time, without reading and scoring, on the machine that "
+        "evaluated."
     ),
     "memory": (
         "MB (10^6 bytes): the weights, and the most that is held at once beside them in a prediction of the "
-        "largest image."
+        "largest test image."
     ),
     "training": "Time from the first step to the last validation.",
     "rule": (
@@ -69,7 +72,18 @@ _OWN = {  # numbers of the page that no metric family defines
     "brightness": "Mean of an image's grey values, 0 to 255.",
     "contrast": "Standard deviation of an image's grey values, in grey levels.",
     "sharpness": "Standard deviation of the Laplacian of an image's grey values.",
-    "object_px": "Median area, px, of the connected parts of the true foreground of an image.",
+    "object_px": "Median area, px, of the objects of an image.",
+    "object": (
+        "A connected part of the truth of one foreground class, by sides or corners, of 16 px or more. Its recall is "
+        "the share of its pixels that is predicted as its class."
+    ),
+    "hole": "A wrong spot of 4 px or more that one object encloses on all sides.",
+    "part": "A connected predicted part of the class of an object that shares 4 px or more with it.",
+    "exchanged": (
+        "Pixels of one true class that are predicted as another. At the border: up to 2 px from a true border. Spread "
+        "evenly: if errors fell alike on all pixels of each true class. Probability of the wrong class: what the model "
+        "itself gave it."
+    ),
     "foreground": "Share of the true foreground among an image's pixels that are not ignored.",
     "training loss": "Mean of the weighted sum of train.losses since the last point.",
     "share of pixels": "Pixels of a class over all pixels of the split that are not ignored.",
@@ -99,7 +113,7 @@ def definition(name: str, definitions: Mapping[str, str]) -> str:
 
 def known(name: str) -> bool:
     """Whether a property of images, by which slices are cut, has a definition here."""
-    return name in _OWN
+    return name in image_facts.FACTS
 
 
 def glossary(metrics: Metrics, primary: str) -> list[tuple[str, str, str]]:

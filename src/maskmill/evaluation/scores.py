@@ -54,8 +54,17 @@ def best(scores: Mapping[str, float]) -> tuple[str, float]:
 
 def said(score: Score) -> str:
     """A score in words: `0.8639 [0.845, 0.881]`, or the value alone where it has no interval."""
-    interval = f" [{number(score.low, 3)}, {number(score.high, 3)}]"
-    return number(score.value) + (interval if math.isfinite(score.low) else "")
+    return f"{number(score.value)} {interval(score)}".rstrip()
+
+
+def interval(score: Score) -> str:
+    """`[0.845, 0.881]`, rounded outwards, so that the score stays inside; "" where there is none."""
+    if not math.isfinite(score.low):
+        return ""
+    low, high = (
+        sign * math.floor(sign * bound * 1000 + 1e-6) / 1000 for sign, bound in ((1, score.low), (-1, score.high))
+    )
+    return f"[{number(low, 3)}, {number(high, 3)}]"
 
 
 def number(value: float, digits: int = 4) -> str:

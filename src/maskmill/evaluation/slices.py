@@ -14,12 +14,12 @@ from maskmill.config import Intervals, Slices
 from maskmill.errors import MaskmillError
 from maskmill.evaluation import intervals as intervals_
 from maskmill.evaluation.scores import Score
+from maskmill.evaluation.units import ENOUGH
 from maskmill.metrics import Metrics
 
 WORSE, CHANCE = "worse than the rest", "may be chance"
 _FACTS = ("brightness", "contrast", "sharpness", "object_px", "foreground")
 _MISSING = {"object_px": "no foreground", "foreground": "all ignored"}
-_UNITS = 20  # independent ones, at least, for a claim
 _PRESENCE = "px_"  # of a manifest column: the pixels of a class
 
 
@@ -73,7 +73,7 @@ def table(
     statistics = evaluated[list(metrics.fields)].to_numpy(np.float64)
 
     def score(rows: np.ndarray) -> Score:
-        return intervals_.of(metrics, statistics[rows], units[rows], intervals)[primary]
+        return intervals_.of(metrics, statistics[rows], units[rows], intervals, only=primary)[primary]
 
     whole = score(np.ones(len(evaluated), dtype=bool))
     made, left_out = [], 0
@@ -164,7 +164,7 @@ def _verdict(own: Score, whole: Score) -> str:
     """Worse only with an interval wholly below the score of all images, over units enough to trust it."""
     if not own.value < whole.value:
         return ""
-    return WORSE if own.high < whole.value and own.n >= _UNITS else CHANCE
+    return WORSE if own.high < whole.value and own.n >= ENOUGH else CHANCE
 
 
 def _caution(count: int, confidence: float) -> str:

@@ -23,9 +23,9 @@ from maskmill.metrics._outlines import boundary as boundary_pixels
 
 _DEFINITIONS = MappingProxyType({
     "boundary_f1/": "harmonic mean of the shares of predicted and true boundary pixels of the class that lie within "
-                    "the tolerance of the other boundary, mean over the images in which the class is; 0 where only one "
+                    "{tolerance} of the other boundary, mean over the images in which the class is; 0 where only one "
                     "of them is there",
-    "boundary_iou/": "IoU of the pixels of truth and prediction that lie within the band along their own boundary, "
+    "boundary_iou/": "IoU of the pixels of truth and prediction that lie within {band} of their own boundary, "
                      "mean over the images in which the class is; 0 where only one of them is there",
     "boundary_f1_foreground": "mean of the foreground classes' boundary_f1",
     "boundary_iou_foreground": "mean of the foreground classes' boundary_iou",
@@ -35,12 +35,14 @@ _DEFINITIONS = MappingProxyType({
 class Boundary(ImageMeans):
     """Boundary F1 within a tolerance and boundary IoU within a band, of each foreground class."""
 
-    definitions = _DEFINITIONS
     names = ("boundary_f1", "boundary_iou")
 
     def __init__(self, labels: Labels, tolerance_px: float | None, tolerance_share: float, band_share: float) -> None:
         super().__init__(labels, labels.foreground)
         self._tolerance_px, self._tolerance_share, self._band_share = tolerance_px, tolerance_share, band_share
+        tolerance = f"{100 * tolerance_share:g} % of the diagonal" if tolerance_px is None else f"{tolerance_px:g} px"
+        band = f"{100 * band_share:g} % of the diagonal"
+        self.definitions = {name: text.format(tolerance=tolerance, band=band) for name, text in _DEFINITIONS.items()}
 
     def of_image(self, sample: Sample) -> Tensor:
         diagonal_px = math.hypot(*sample.truth.shape)

@@ -15,7 +15,7 @@ from torch import Tensor
 from maskmill.metrics import Labels, Metric, Sample, divide
 
 _DEFINITIONS = MappingProxyType({
-    "ece": "mean over pixels of |accuracy - mean confidence| of the pixel's bin, in equal bins of confidence "
+    "ece": "mean over pixels of |accuracy - mean confidence| of the pixel's bin, in {bins} equal bins of confidence "
            "over the split",
     "brier": "mean over pixels of the sum over classes of (probability - 1 if true, else 0)^2: 0 to 2; for two classes "
              "twice the score of the one",
@@ -25,11 +25,11 @@ _DEFINITIONS = MappingProxyType({
 class Calibration(Metric):
     """Expected calibration error, Brier score and the bins of the reliability diagram."""
 
-    definitions = _DEFINITIONS
     lower = frozenset(_DEFINITIONS)
 
     def __init__(self, labels: Labels, bins: int) -> None:
         self._labels, self._bins = labels, bins
+        self.definitions = {name: text.format(bins=bins) for name, text in _DEFINITIONS.items()}
         self.fields = (
             *(f"{part}/{i}" for part in ("pixels", "confidence", "right") for i in range(bins)),
             "squares",

@@ -18,8 +18,8 @@ from maskmill.metrics import Labels, Metric, Sample, by_class, divide
 from maskmill.metrics._outlines import pairs
 
 _DEFINITIONS = MappingProxyType({
-    "object_f1/": "2 TP / (2 TP + FP + FN) of the class's objects over the split: TP are matched, FP predicted without "
-                  "a match, FN true without a match",
+    "object_f1/": "2 TP / (2 TP + FP + FN) of the class's objects over the split: TP are matched at an IoU of {iou:g} "
+                  "or more, FP predicted without a match, FN true without one",
     "object_precision/": "TP / (TP + FP) of the class's objects over the split",
     "object_recall/": "TP / (TP + FN) of the class's objects over the split",
     "object_iou/": "mean IoU of the class's matched objects over the split (segmentation quality)",
@@ -33,10 +33,9 @@ _DEFINITIONS = MappingProxyType({
 class Objects(Metric):
     """F1, precision, recall and mean IoU of matched objects, of each foreground class."""
 
-    definitions = _DEFINITIONS
-
     def __init__(self, labels: Labels, iou: float, connectivity: Literal[4, 8]) -> None:
         self._labels, self._iou, self._connectivity = labels, iou, connectivity
+        self.definitions = {name: text.format(iou=iou) for name, text in _DEFINITIONS.items()}
         parts = ("matched", "predicted", "truth", "iou")
         self.fields = tuple(f"{part}/{labels.classes[i]}" for part in parts for i in labels.foreground)
 

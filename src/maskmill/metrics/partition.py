@@ -22,7 +22,8 @@ from maskmill.metrics.objects import components, joint_counts
 
 _DEFINITIONS = MappingProxyType({
     "v_rand": "sum p_ij^2 / (sum s_i^2 / 2 + sum t_j^2 / 2), mean over images: with p_ij the share of pixels in "
-              "predicted segment i and true segment j, s_i and t_j its sums; harmonic mean of the two below",
+              "predicted segment i and true segment j, s_i and t_j its sums; segments are parts of {segments}; "
+              "harmonic mean of the two below",
     "v_rand_split": "sum p_ij^2 / sum t_j^2, mean over images: low where true segments were split",
     "v_rand_merge": "sum p_ij^2 / sum s_i^2, mean over images: low where true segments were merged",
     "v_info": "I(S; T) / (H(S) / 2 + H(T) / 2), mean over images: with the mutual information and the entropies of "
@@ -35,11 +36,10 @@ _DEFINITIONS = MappingProxyType({
 class Partition(Metric):
     """V_rand and V_info, foreground-restricted, with their split and merge parts."""
 
-    definitions = _DEFINITIONS
-
     def __init__(self, labels: Labels, of: int, connectivity: Literal[4, 8], thin: bool) -> None:
         self._labels, self._of, self._connectivity, self._thin = labels, of, connectivity, thin
         self.fields = ("images", *_DEFINITIONS)
+        self.definitions = {name: text.format(segments=labels.classes[of]) for name, text in _DEFINITIONS.items()}
 
     def statistic(self, sample: Sample) -> Tensor:
         valid = sample.truth.numpy() != self._labels.ignore_index

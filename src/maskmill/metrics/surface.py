@@ -22,7 +22,7 @@ from maskmill.metrics._outlines import Pair, boundary, distances, pairs
 _DEFINITIONS = MappingProxyType({
     "hd95/": "the larger of the 95th percentiles of the distances from predicted to true boundary and back, in pixels, "
              "mean over the images in which the class is; the image's diagonal where only one of them is there",
-    "nsd/": "share of all boundary pixels, predicted and true, that lie within the tolerance of the other boundary, "
+    "nsd/": "share of all boundary pixels, predicted and true, that lie within {tolerance:g} px of the other boundary, "
             "mean over the images in which the class is; 0 where only one of them is there",
     "hd95_foreground": "mean of the foreground classes' hd95, in pixels",
     "nsd_foreground": "mean of the foreground classes' nsd",
@@ -32,13 +32,13 @@ _DEFINITIONS = MappingProxyType({
 class Surface(ImageMeans):
     """HD95 and normalised surface distance of each foreground class."""
 
-    definitions = _DEFINITIONS
     lower = frozenset({"hd95/", "hd95_foreground"})
     names = ("hd95", "nsd")
 
     def __init__(self, labels: Labels, tolerance_px: float) -> None:
         super().__init__(labels, labels.foreground)
         self._tolerance_px = tolerance_px
+        self.definitions = {name: text.format(tolerance=tolerance_px) for name, text in _DEFINITIONS.items()}
 
     def of_image(self, sample: Sample) -> Tensor:
         diagonal_px = math.hypot(*sample.truth.shape)

@@ -35,6 +35,10 @@ addEventListener("load", () => {
     parent.postMessage(JSON.stringify({
       width: innerWidth, overflow: root.scrollWidth - root.clientWidth, wide: wide.map(e => e.outerHTML.slice(0, 120)),
       asked: performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith("data:")),
+      whiskers: [...document.querySelectorAll("#classes .plot")].map(e => {
+        const box = p => (p = e.querySelector(p).getBoundingClientRect(), [p.left, p.right]), [left] = box("em");
+        return [...box("i"), box("em")[1]].map(x => 100 * (x - left) / e.getBoundingClientRect().width);
+      }),
       pictures: pictures.length, broken: pictures.filter(p => !p.naturalWidth).length,
     }), "*");
   });
@@ -82,6 +86,16 @@ def test_the_page_opens_from_the_disk_without_a_network_and_nothing_is_wider_tha
     assert found["pictures"] > 40
     assert found["broken"] == 0
     assert complaints == []
+
+
+def test_the_whisker_of_a_class_stands_where_its_interval_is(probed, data, make_shard, draw_shapes):
+    test, train = make_shard(draw_shapes(6, seed=1), "test"), make_shard(draw_shapes(4), "train")
+    contents = page_contents.contents(data, train, test)
+    found, _ = probed(report.render(contents), 1280)
+    scores = [contents.variants[0].test[f"dice/{name}"] for name in data.classes]
+    assert len(found["whiskers"]) == len(scores)
+    for drawn, score in zip(found["whiskers"], scores, strict=True):
+        assert drawn == pytest.approx([100 * score.low, 100 * score.high, 100 * score.value], abs=0.3)
 
 
 def run(data, name, ids, **params):

@@ -95,6 +95,12 @@ def test_the_value_is_the_score_over_all_images():
     assert {name: score.value for name, score in made.items()} == {name: float(v) for name, v in expected.items()}
 
 
+def test_one_score_alone_is_the_same_as_among_all():
+    rows, units = pixels(12), np.arange(12)
+    alone = intervals.of(METRICS, rows, units, settings(), only="dice/disc")
+    assert alone == {"dice/disc": intervals.of(METRICS, rows, units, settings())["dice/disc"]}
+
+
 def test_the_order_of_the_rows_does_not_matter_to_the_last_bit():
     rows = np.random.default_rng(0).random((30, 9)) + 0.1
     rows[:, 3:] += 1

@@ -8,7 +8,7 @@ from html import unescape
 import numpy as np
 import pytest
 
-from maskmill.evaluation import image_facts, report, report_pictures, report_tables
+from maskmill.evaluation import image_facts, report, report_pictures, report_tables, scores
 from maskmill.evaluation.scores import Score
 from maskmill.evaluation.slices import Table
 from maskmill.metrics import Labels, create
@@ -51,7 +51,7 @@ def test_the_top_says_which_variant_how_sure_where_it_fails_and_what_to_try(page
     score = lead.test[contents.primary]
     assert "unet" in answer
     assert "gate: promoted" in answer
-    assert f"{score.value:.4f} [{score.low:.3f}, {score.high:.3f}]" in answer
+    assert scores.said(score) in answer
     assert page_contents.CAVEAT in answer
     weakest = min(contents.data.classes, key=lambda name: lead.test[f"dice/{name}"].value)
     assert f"Weakest class: {weakest}" in answer
@@ -81,9 +81,9 @@ def test_every_link_to_a_definition_leads_to_one(page):
 
 def test_every_score_on_the_page_is_defined_on_the_page(page, contents):
     defined = dict(re.findall(r'<div id="(def-[^"]+)"><dt>[^<]+</dt><dd>([^<]+)</dd>', page))
-    scores = {name for v in contents.variants for name in (*v.val, *v.test)}
-    assert len(scores) > 20
-    for name in scores:
+    named = {name for v in contents.variants for name in (*v.val, *v.test)}
+    assert len(named) > 20
+    for name in named:
         assert len(defined[report_tables.anchor(name)]) > 10, name
         assert f'href="#{report_tables.anchor(name)}"' in page, name
     assert "less is better" in defined["def-ece"]
@@ -133,6 +133,29 @@ def test_a_difference_is_a_claim_only_with_units_enough(score, said):
     assert report_tables.verdict(score) == said
 
 
+def test_what_the_choice_on_validation_cannot_be_relied_on_for_stands_beside_it(contents):
+    caveat = "2 blocks of 6: no interval decides here"
+    page = report.render(replace(contents, selection={**contents.selection, "caveat": caveat}))
+    assert f"Validation: {caveat}" in text(part(page, "answer"))
+    assert f"Test: {page_contents.CAVEAT}. Validation: {caveat}" in text(part(page, "comparison"))
+
+
+def test_a_score_that_fewer_units_tell_than_the_headline_has_its_n_beside_it(contents):
+    test = {name: replace(score, n=50) for name, score in contents.variants[0].test.items()}
+    test |= {"dice/disc": Score(0.7, 0.6, 0.8, 7)}
+    page = report.render(with_lead(contents, test=test))
+    for section in ("classes", "scores"):
+        assert "0.7000 [0.600, 0.800] n = 7" in text(part(page, section))
+    assert "n = 50" not in text(part(page, "scores"))
+
+
+def test_nothing_exchanged_and_next_to_nothing_are_told_apart(contents):
+    counts = np.diag(np.full(len(contents.data.classes), 1_000_000))
+    counts[0, 1], counts[0, 2] = 3, 2000
+    confusion = text(part(report.render(with_lead(contents, confusion=counts)), "classes")).partition("Confusion")[2]
+    assert "99.8 % < 0.01 % 0.20 % 0 %" in confusion
+
+
 def test_without_calibration_there_is_no_reliability_diagram(contents, page):
     assert "Is it right as often as it is sure?" in part(page, "weaknesses")
     data = contents.data
@@ -146,7 +169,7 @@ def test_one_variant_that_nobody_wants_and_nothing_to_score_still_make_a_page(co
         with_lead(contents, test=nothing, val=nothing, weaknesses=[]),
         variants=[replace(contents.variants[0], test=nothing, val=nothing, weaknesses=[])],
         slices=Table((), Score(math.nan), 4, "No slice has images enough."), caveat="",
-        selection={"challenger": None, "reason": "none is good enough", "variants": [{"variant": "unet"}]},
+        selection={**contents.selection, "challenger": None, "reason": "none is good enough"},
         registration={**contents.registration, "outcome": "refused", "version": None, "champion": None, "checks": []},
     ))  # fmt: skip
     assert "Leads on validation, but is not good enough: none is good enough" in text(part(page, "answer"))

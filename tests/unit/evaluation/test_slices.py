@@ -114,7 +114,7 @@ def test_an_unknown_column_is_named_with_those_there_are():
 def test_a_slice_gets_the_units_of_its_own_images(monkeypatch):
     seen = []
 
-    def of(metrics, statistics, units, settings):
+    def of(metrics, statistics, units, settings, *, only):
         seen.append((len(statistics), set(units)))
         return {"recall/cell": Score(0.5)}
 
@@ -137,7 +137,7 @@ def test_a_slice_gets_the_units_of_its_own_images(monkeypatch):
 def test_worse_needs_an_interval_wholly_below_over_twenty_units(monkeypatch, own, verdict):
     whole = Score(0.7, 0.6, 0.8, 90)
 
-    def of(metrics, statistics, units, settings):
+    def of(metrics, statistics, units, settings, *, only):
         return {"recall/cell": whole if len(units) == 3 else own}
 
     monkeypatch.setattr(intervals_, "of", of)

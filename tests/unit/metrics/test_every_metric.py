@@ -103,6 +103,23 @@ def test_every_score_is_defined_and_no_other(family):
     assert len(set(family.fields)) == len(family.fields)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("boundary", {}, "within 0.75 % of the diagonal of the other boundary"),
+        ("boundary", {"tolerance_px": 3.0}, "within 3 px of the other boundary"),
+        ("boundary", {"band_share": 0.05}, "within 5 % of the diagonal of their own boundary"),
+        ("surface", {"tolerance_px": 1.5}, "within 1.5 px of the other boundary"),
+        ("calibration", {"bins": 10}, "in 10 equal bins"),
+        ("objects", {"iou": 0.4}, "at an IoU of 0.4 or more"),
+        ("partition", {"segments": "b"}, "segments are parts of b"),
+    ],
+)
+def test_a_definition_says_what_the_options_decide(name, options, said):
+    family = metrics.create({name: options}, labels()).families[name]
+    assert any(said in text for text in family.definitions.values())
+
+
 def test_the_page_of_metrics_lists_every_score(family):
     page = (REPOSITORY / "docs" / "metrics.md").read_text()
     assert [name for name in family.definitions if f"`{name.replace('/', '/CLASS')}`" not in page] == []
