@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 
 import maskmill
 from maskmill import files, losses
@@ -27,7 +28,7 @@ from maskmill.models.weights import load, match
 from maskmill.tracking import lineage, live, registry
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
-from maskmill.training import hardware, pretrained
+from maskmill.training import distributed, hardware, pretrained
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
 from maskmill.training.loop import Log, Row, Training, Validation
@@ -53,14 +54,17 @@ def train(
     Raises: MaskmillError when given weights do not fit, images cannot form a batch, or the loss is no number.
     """
     prepared, out = Path(paths.prepared), Path(paths.models) / variant
-    verify(prepared / "shards", Path(paths.state) / "verified")
+    fabric = distributed.start(train)  # where `train.devices` are several, each process runs this from the beginning
+    with fabric.rank_zero_first():  # the others find what the first has written
+        verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
     where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
     options, setting = pretrained.split(models[variant], where)
-    given = None if setting is None else _given(setting, Path(paths.state), where)
+    with fabric.rank_zero_first():
+        given = None if setting is None else _given(setting, Path(paths.state), where)
     loss = _loss(data, train, prepared)
-    training = _make(data, options, train, variant, shards["train"], loss, given, where)
+    training = _make(data, options, train, variant, shards["train"], loss, given, where, fabric)
     validation = Validation(shards["val"], Labels(data.classes, data.foreground, data.ignore_index), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     settings |= {f"models.{variant}": models[variant]}
@@ -131,7 +135,7 @@ def _given(setting: str, state: Path, where: str) -> pretrained.Given:
 
 def _make(
     data: Data, options: dict[str, Any], train: Train, variant: str, shard: Shard, loss: losses.Loss,
-    given: pretrained.Given | None, where: str,
+    given: pretrained.Given | None, where: str, fabric: Fabric,
 ) -> Training:  # fmt: skip
     """The network, fresh by `train.seed` where no weights are given, on its device and in its precision."""
     torch.manual_seed(train.seed)
@@ -144,7 +148,7 @@ def _make(
         load(model, matched)
         print(f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}", flush=True)
     preprocessing = Preprocessing.fit([image for image, _ in shard])
-    return Training(model, loss, preprocessing, train)
+    return Training(model, loss, preprocessing, train, fabric)
 
 
 def _facts(data: Data, options: dict[str, Any], training: Training, variant: str, best_step: int) -> dict[str, Any]:

@@ -5,28 +5,33 @@ them fails, Fabric ends the others within seconds.
 """
 
 import os
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from maskmill.config import Train
 from maskmill.errors import MaskmillError
+from maskmill.training import hardware
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _TIMEOUT = timedelta(minutes=10)  # that one process waits for another, at a validation say
 
 
-def start(train: Train, device: str, precision: str) -> Fabric:
+def start(train: Train) -> Fabric:
     """Fabric on `train.devices` devices; where that is more than one, this program runs once more for each of them.
 
-    Under torchrun, which has started them already, the number must be the same.
+    Under torchrun, which has started them already, the number must be the same. Of several processes one prints.
     Raises: MaskmillError where it is not, or there are fewer GPUs.
     """
+    device = hardware.device(train)
+    precision = hardware.precision(train, device)
     kind: dict[str, Any] = {"accelerator": device, "devices": train.devices, "precision": FABRIC_PRECISION[precision]}
     outside = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else train.devices
     if outside != train.devices:
@@ -44,10 +49,12 @@ def start(train: Train, device: str, precision: str) -> Fabric:
     if device == "cpu":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the processes are on this machine, and so is what they say
     strategy = DDPStrategy(
-        timeout=_TIMEOUT, process_group_backend="nccl" if device == "cuda" else "gloo", broadcast_buffers=False
+        timeout=_TIMEOUT, process_group_backend="nccl" if device == "cuda" else "gloo", forward_sync_buffers=False
     )
     fabric = Fabric(**kind, strategy=strategy)
     fabric.launch()
+    if not fabric.is_global_zero:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  as long as the process
     return fabric
 
 
@@ -101,7 +108,22 @@ class _SyncedBatchNorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance, weight)
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, whose gradient is summed likewise."""
+
+    @staticmethod
+    def forward(_context: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
 def _sum(value: Tensor) -> Tensor:
-    """Over all processes; its gradient is summed likewise."""
-    total: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
+    total: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
     return total

@@ -96,8 +96,7 @@ class Guard:
                     f"them, lower train.learning_rate (now {self._train.learning_rate:g}) in params.yaml, set "
                     "train.clip_norm: 1.0, or take train.precision: fp32"
                 )
-            if self._fabric.is_global_zero:
-                print(f"{what}: skipped ({self.skipped} of at most {most}); its images are {named}", flush=True)
+            print(f"{what}: skipped ({self.skipped} of at most {most}); its images are {named}", flush=True)
 
 
 def smaller(pieces: int, images: int, train: Train, devices: int) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from maskmill.config import Train
@@ -57,16 +58,17 @@ class Result:
 class Training:
     """One training: its network and optimizer on the device, its history and its best weights so far."""
 
-    def __init__(self, model: nn.Module, loss: Loss, preprocessing: Preprocessing, train: Train) -> None:
-        torch.set_num_threads(train.threads)
+    def __init__(
+        self, model: nn.Module, loss: Loss, preprocessing: Preprocessing, train: Train, fabric: Fabric | None = None
+    ) -> None:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         self.train = train
         self.device = hardware.device(train)
         self.precision = hardware.precision(train, self.device)
         self.loss = loss
         self.preprocessing = preprocessing
-        self.fabric = distributed.start(train, self.device, self.precision)
-        torch.set_num_threads(train.threads)  # Fabric sets it where it starts processes
+        self.fabric = fabric or distributed.start(train)
+        torch.set_num_threads(train.threads)  # after Fabric, which sets it where it starts processes
         self.writes = self.fabric.is_global_zero
         model = distributed.over_all_devices(model, self.fabric)
         self.plain = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -94,7 +96,7 @@ class Training:
             state.restore(self, found)
             for row in self.history:
                 log(row)
-            self._say(f"{title}: goes on at step {self.step} of {self.train.steps}")
+            print(f"{title}: goes on at step {self.step} of {self.train.steps}", flush=True)
         started, before, shown = time.monotonic(), self.seconds, float("nan")
         images_per_step = loading.images_per_step
         with (
@@ -117,7 +119,7 @@ class Training:
                 if saves or self._over():
                     self._save(checkpoints, title)
                 if end.asked and self.writes:
-                    self._say(f"{title}: ended by SIGTERM after step {self.step}; the next start goes on there")
+                    print(f"{title}: ended by SIGTERM after step {self.step}; the next start goes on there", flush=True)
                     raise Terminated
                 if self._over():
                     break
@@ -234,10 +236,6 @@ class Training:
             made = state.of(self)
             guards.check_finite(title, self.step, made.tensors, self.train)
             checkpoints.save(made)
-
-    def _say(self, text: str) -> None:
-        if self.writes:
-            print(text, flush=True)
 
     def _line(self, title: str, metric: str) -> str:
         row = self.history[-1]
