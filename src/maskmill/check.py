@@ -21,9 +21,9 @@ def check(params: Params) -> None:
     check_inside(params.paths.versioned)
     check_metrics(params)
     for variant in params.variants:
-        check_variant(variant, params.models[variant], params.data, Path(params.paths.state))
+        check_variant(variant, params.models[variant], params.data, Path(params.paths.state), params.train)
     _check_losses(params.train, params.data)
-    hardware.device(params.train)
+    hardware.precision(params.train, hardware.device(params.train))
     augmentation.recipe(params.augmentation, params.data.ignore_index)
     own_expectations.create(params.validation)
 
@@ -57,15 +57,17 @@ def check_metrics(params: Params) -> None:
             )
 
 
-def check_variant(variant: str, options: dict[str, Any], data: Data, state: Path = Path(".maskmill")) -> None:
+def check_variant(
+    variant: str, options: dict[str, Any], data: Data, state: Path = Path(".maskmill"), train: Train | None = None
+) -> None:
     """Make the variant without memory for its weights; hold a file of given weights against it.
 
-    Raises: MaskmillError when it cannot be made, or the weights do not fit.
+    Raises: MaskmillError when it cannot be made, the weights do not fit, or `train` is about parts that it has not.
     """
     import torch
 
     from maskmill import models
-    from maskmill.training import pretrained
+    from maskmill.training import optim, pretrained
 
     where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
     options, weights = pretrained.split(options, where)
@@ -75,6 +77,8 @@ def check_variant(variant: str, options: dict[str, Any], data: Data, state: Path
         )
     with torch.device("meta"):
         model = models.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
+    if train is not None:
+        optim.encoder(model, train)
     if weights is not None and not weights.startswith(pretrained.VERSION):
         _check_weights(model, weights, data.in_channels, state, where)
 

@@ -226,10 +226,20 @@ class Train(Section):
 
     seed: Seed
     steps: Positive  # optimizer steps, at most
-    batch_size: Positive
+    batch_size: Positive  # images at once on each device
+    accumulate: Positive  # times so many before each optimizer step
+    optimizer: Literal["adamw", "sgd"]
+    momentum: Annotated[float, Field(ge=0, lt=1)]  # of sgd
+    nesterov: bool  # of sgd
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
+    schedule: Literal["cosine", "poly", "one_cycle", "constant"]  # of the learning rate after the warm-up
+    poly_power: Annotated[float, Field(gt=0, le=10)]
     warmup_steps: Annotated[int, Field(ge=0)]
+    clip_norm: Annotated[float, Field(gt=0)] | None  # longest gradient, over all weights together
+    ema: Annotated[float, Field(gt=0, lt=1)] | None  # decay of the averaged weights, which are then the result
+    freeze_encoder_steps: Annotated[int, Field(ge=0)]
+    encoder_lr_scale: Annotated[float, Field(gt=0, le=1)]
     losses: dict[str, Annotated[float | dict[str, Any], BeforeValidator(_loss)]]  # name -> weight, or it and options
     class_weights: Annotated[
         Literal["inverse", "median"] | dict[str, float] | None, BeforeValidator(_class_weights)
@@ -237,10 +247,16 @@ class Train(Section):
     val_every_steps: Positive
     patience: Positive  # validations without a better score before training stops
     device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["auto", "fp32", "bf16"]
+    devices: Positive  # of this machine; each has a process
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
+    compile: bool  # torch.compile
     threads: Positive  # CPU threads; another number gives other weights
-    workers: Annotated[int, Field(ge=0)]  # loader processes; the number does not change the result
+    workers: Literal["auto"] | Annotated[int, Field(ge=0)]  # loader processes; the number does not change the result
+    loader_timeout_s: Annotated[float, Field(gt=0)]  # without a batch from the loader processes
+    max_skipped: Annotated[int, Field(ge=0)]  # steps whose loss or gradient is not finite before training stops
+    allow_smaller_batches: bool  # when a GPU's memory does not suffice: fewer images at once, as many per step
     checkpoint_every_s: Annotated[float, Field(ge=0)]
+    checkpoints_kept: Positive
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -248,6 +264,13 @@ class Train(Section):
             raise ValueError("losses: {} trains nothing; name at least one, for example {cross_entropy: 1.0}")
         if self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps: {self.warmup_steps} must be below steps, {self.steps}")
+        if self.schedule == "one_cycle" and self.warmup_steps:
+            raise ValueError(
+                f"warmup_steps: got {self.warmup_steps}, and one_cycle has a rise of its own, over 30 % of the steps; "
+                "set warmup_steps: 0, or another schedule"
+            )
+        if self.nesterov and not self.momentum and self.optimizer == "sgd":
+            raise ValueError("nesterov: true needs a momentum above 0; set train.momentum, or nesterov: false")
         return self
 
 

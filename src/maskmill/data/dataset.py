@@ -29,12 +29,16 @@ class TrainingPairs(Dataset[tuple[Tensor, Tensor]]):
 class BatchOrder:
     """Batches of draws for optimizer steps `first`..`last`-1: shuffled epochs, one behind the other.
 
-    Step k takes places k*batch .. (k+1)*batch-1 of the endless row of epochs; no sample is dropped.
+    Step k takes places k*batch .. (k+1)*batch-1 of the endless row of epochs; no sample is dropped. Of `ranks`
+    processes that share each batch, this one takes the part `rank`.
     """
 
-    def __init__(self, samples: int, batch: int, seed: int, first: int, last: int) -> None:
+    def __init__(
+        self, samples: int, batch: int, seed: int, first: int, last: int, *, rank: int = 0, ranks: int = 1
+    ) -> None:
         self._samples, self._batch, self._seed = samples, batch, seed
         self._first, self._last = first, last
+        self._part = range(batch * rank // ranks, batch * (rank + 1) // ranks)
         self._shuffled = -1  # the epoch that _order belongs to
 
     def __len__(self) -> int:
@@ -42,7 +46,7 @@ class BatchOrder:
 
     def __iter__(self) -> Iterator[list[Draw]]:
         for step in range(self._first, self._last):
-            places = range(step * self._batch, (step + 1) * self._batch)
+            places = [step * self._batch + i for i in self._part]
             yield [(p // self._samples, self._sample(*divmod(p, self._samples))) for p in places]
 
     def _sample(self, epoch: int, place: int) -> int:
@@ -53,10 +57,13 @@ class BatchOrder:
 
 
 def training_batches(
-    shard: Shard, recipe: Recipe, *, batch: int, seed: int, first: int, last: int, workers: int
-) -> DataLoader[tuple[Tensor, Tensor]]:
+    shard: Shard, recipe: Recipe, *, batch: int, seed: int, first: int, last: int, workers: int, rank: int = 0,
+    ranks: int = 1, pin: bool = False, timeout_s: float = 0,
+) -> DataLoader[tuple[Tensor, Tensor]]:  # fmt: skip
     """Loader of (N, C, H, W) and (N, H, W) uint8 batches for steps `first`..`last`-1; same for any `workers`.
 
+    Of `ranks` processes that share each batch, this one takes the part `rank`. `pin`: into page-locked memory.
+    `timeout_s` without a batch from the workers is an error; 0: none is.
     Raises: MaskmillError when there is no image, or the images, after the recipe's crop, would not have one size.
     """
     if not len(shard):
@@ -73,8 +80,11 @@ def training_batches(
             f"training images differ in size ({listed} px) and cannot form a batch; "
             "set augmentation.crop_px in params.yaml, for example [256, 256]"
         )
-    order = BatchOrder(len(shard), batch, seed, first, last)
-    return DataLoader(pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack)
+    order = BatchOrder(len(shard), batch, seed, first, last, rank=rank, ranks=ranks)
+    return DataLoader(
+        pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack, pin_memory=pin,
+        timeout=timeout_s if workers else 0,
+    )  # fmt: skip
 
 
 def _stack(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import platform
 import re
@@ -13,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 
 import maskmill
 from maskmill import files, losses
@@ -20,7 +20,6 @@ from maskmill import models as networks
 from maskmill.config import Data, Evaluation, Paths, Train
 from maskmill.data import manifest
 from maskmill.data.augmentation import Recipe
-from maskmill.data.dataset import training_batches
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard, verify
 from maskmill.inference import predict
@@ -29,15 +28,21 @@ from maskmill.models.weights import load, match
 from maskmill.tracking import lineage, live, registry
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
-from maskmill.training import hardware, pretrained
+from maskmill.training import distributed, hardware, pretrained
 from maskmill.training.checkpoint import Checkpoints
-from maskmill.training.loop import Row, Training, Validation
+from maskmill.training.loading import Loading
+from maskmill.training.loop import Log, Row, Training, Validation
+from maskmill.training.progress import duration
+from maskmill.training.timing import expected_seconds
 
 _CODE = (  # what decides the weights, beside the pixels, whose digests are taken
     "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py", "losses",
     "metrics/__init__.py", "metrics/confusion.py", "models", "training",
 )  # fmt: skip
-_NO_EFFECT = ("data.title", "data.colours", "train.workers", "train.checkpoint_every_s")  # on the weights
+_NO_EFFECT = (  # on the weights
+    "data.title", "data.colours", "train.workers", "train.loader_timeout_s", "train.max_skipped",
+    "train.allow_smaller_batches", "train.checkpoint_every_s", "train.checkpoints_kept",
+)  # fmt: skip
 _KEPT = 3  # checkpoint folders per variant, newest first
 
 
@@ -49,14 +54,17 @@ def train(
     Raises: MaskmillError when given weights do not fit, images cannot form a batch, or the loss is no number.
     """
     prepared, out = Path(paths.prepared), Path(paths.models) / variant
-    verify(prepared / "shards", Path(paths.state) / "verified")
+    fabric = distributed.start(train)  # where `train.devices` are several, each process runs this from the beginning
+    with fabric.rank_zero_first():  # the others find what the first has written
+        verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
     where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
     options, setting = pretrained.split(models[variant], where)
-    given = None if setting is None else _given(setting, Path(paths.state), where)
+    with fabric.rank_zero_first():
+        given = None if setting is None else _given(setting, Path(paths.state), where)
     loss = _loss(data, train, prepared)
-    training = _make(data, options, train, variant, shards["train"], loss, given, where)
+    training = _make(data, options, train, variant, shards["train"], loss, given, where, fabric)
     validation = Validation(shards["val"], Labels(data.classes, data.foreground, data.ignore_index), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     settings |= {f"models.{variant}": models[variant]}
@@ -66,25 +74,19 @@ def train(
     fingerprint = _fingerprint(prepared, params, training)
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
-    rows: list[Row] = []
-
-    def batches(first: int) -> Any:
-        return training_batches(
-            shards["train"], recipe, batch=train.batch_size, seed=train.seed, first=first, last=train.steps,
-            workers=train.workers,
-        )  # fmt: skip
-
-    def log(row: Row) -> None:  # the file is whole after every validation, so that it can be watched
-        rows.append(row)
-        files.write_text(out / "history.csv", pd.DataFrame(rows).to_csv(index=False))
-        spool.add(row)
-
-    _announce(training, batches(0), validation, variant)
-    checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, fingerprint)
+    loading = Loading(
+        shards["train"], recipe, train, workers=hardware.workers(train, training.device),
+        rank=training.fabric.global_rank, pin=training.device == "cuda",
+    )  # fmt: skip
+    _announce(training, loading, validation, variant)
+    checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, fingerprint, train.checkpoints_kept)
+    if not training.writes:  # one process writes; the others only compute
+        training.fit(loading, validation, checkpoints, lambda row: None, title=variant)
+        return
     known = Facts(fingerprint, variant, params | machine, data_title=data.title, **origin)
     spool = spools.begin(Path(paths.state) / spools.FOLDER, known)
     live.start(spool.path)
-    result = training.fit(batches, validation, checkpoints, log, title=variant)
+    result = training.fit(loading, validation, checkpoints, _log(out, spool), title=variant)
     predict.save(out, result.weights, _facts(data, options, training, variant, result.best_step))
     run = {
         "key": spool.key, **origin, **machine, "started": spool.started_ms / 1000, "ended": round(time.time(), 3),
@@ -93,6 +95,18 @@ def train(
     files.write_json(out / "run.json", run)
     spool.finish()
     print(f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step {result.best_step} -> {out}")
+
+
+def _log(out: Path, spool: spools.Spool) -> Log:
+    """What writes each row to history.csv, which is whole after every validation so that it can be watched, and on."""
+    rows: list[Row] = []
+
+    def log(row: Row) -> None:
+        rows.append(row)
+        files.write_text(out / "history.csv", pd.DataFrame(rows).to_csv(index=False))
+        spool.add(row)
+
+    return log
 
 
 def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
@@ -121,10 +135,9 @@ def _given(setting: str, state: Path, where: str) -> pretrained.Given:
 
 def _make(
     data: Data, options: dict[str, Any], train: Train, variant: str, shard: Shard, loss: losses.Loss,
-    given: pretrained.Given | None, where: str,
+    given: pretrained.Given | None, where: str, fabric: Fabric,
 ) -> Training:  # fmt: skip
     """The network, fresh by `train.seed` where no weights are given, on its device and in its precision."""
-    device = hardware.device(train)
     torch.manual_seed(train.seed)
     model = networks.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
     if given is not None:
@@ -135,32 +148,36 @@ def _make(
         load(model, matched)
         print(f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}", flush=True)
     preprocessing = Preprocessing.fit([image for image, _ in shard])
-    return Training(model, loss, preprocessing, train, device, hardware.precision(train, device))
+    return Training(model, loss, preprocessing, train, fabric)
 
 
 def _facts(data: Data, options: dict[str, Any], training: Training, variant: str, best_step: int) -> dict[str, Any]:
     """What model.json says beside the weights' digest."""
+    precision = "fp32" if training.precision == "fp16" else training.precision  # what evaluation and serving run in
     return {
         "variant": variant, "options": options, "classes": data.classes, "background": data.background,
         "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels,
-        "decoding": data.decoding, "preprocessing": training.preprocessing, "precision": training.precision,
+        "decoding": data.decoding, "preprocessing": training.preprocessing, "precision": precision,
         "parameters": networks.parameters(training.plain), "best_step": best_step,
     }  # fmt: skip
 
 
-def _announce(training: Training, batches: Any, validation: Validation, variant: str) -> None:
+def _announce(training: Training, loading: Loading, validation: Validation, variant: str) -> None:
     """Say what is about to happen and how long it will take here, from a few steps whose results are dropped."""
     train = training.train
-    start = time.perf_counter()
-    images, masks = next(iter(batches))
-    loading = 0 if train.workers else time.perf_counter() - start
-    seconds = (training.seconds_per_step(images, masks) + loading) * train.steps
-    seconds += training.seconds_of_validation(validation) * math.ceil(train.steps / train.val_every_steps)
-    height, width = masks.shape[1:]
-    about = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    seconds = expected_seconds(training, loading, validation)
+    if not training.writes:
+        return
+    height, width = loading.size_px
+    parts = [(train.batch_size, ""), (train.accumulate, "accumulated"), (train.devices, "devices")]
+    batch = " x ".join(f"{n} {what}".rstrip() for n, what in parts if n > 1 or not what)
+    total = f"{loading.images_per_step} ({batch})" if " x " in batch else batch
+    on = f"{training.device} ({train.threads} threads)" if training.device == "cpu" else training.device
+    until = time.strftime("%H:%M" if seconds < 43_200 else "%d %b %H:%M", time.localtime(time.time() + seconds))
     print(
-        f"{variant}: {networks.parameters(training.plain):,} parameters, {training.precision} on {training.device}; "
-        f"{train.steps} steps of {train.batch_size} at {height} x {width} px: about {about}",
+        f"{variant}: {networks.parameters(training.plain):,} parameters, {training.precision} on {on}, "
+        f"{train.optimizer}{', compiled' if train.compile else ''}; "
+        f"{train.steps} steps of {total} at {height} x {width} px: about {duration(seconds)}, until {until}",
         flush=True,
     )
 
@@ -179,13 +196,13 @@ def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> 
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _checkpoints(folder: Path, fingerprint: str) -> Checkpoints:
+def _checkpoints(folder: Path, fingerprint: str, kept: int) -> Checkpoints:
     """This training's folder; all but the newest few of other settings are dropped."""
     (folder / fingerprint).mkdir(parents=True, exist_ok=True)
     (folder / fingerprint).touch()
     for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
-        shutil.rmtree(old)
-    return Checkpoints(folder / fingerprint)
+        shutil.rmtree(old, ignore_errors=True)  # another process of this training may have been faster
+    return Checkpoints(folder / fingerprint, kept)
 
 
 def _machine(device: str) -> str:

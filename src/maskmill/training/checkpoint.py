@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from maskmill import files
 
-_KEPT = 2  # newest files; the one before the last is there for the day the last one is damaged
+_RARER = 50  # times what writing one took, at least, until the next: 2 % of the time at most
 
 
 @dataclass
@@ -26,22 +27,33 @@ class State:
 
 
 class Checkpoints:
-    """A folder of checkpoints of one training."""
+    """A folder of checkpoints of one training: the newest `kept`, each with the best weights so far.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    The one before the newest is there for the day the newest is damaged.
+    """
+
+    def __init__(self, folder: Path, kept: int = 2) -> None:
+        self._folder, self._kept = folder, kept
+        self._saved, self._cost_s = time.monotonic(), 0.0
+
+    def due(self, every_s: float) -> bool:
+        """Whether the last one is `every_s` old, or more where writing takes long; 0: always."""
+        return not every_s or time.monotonic() - self._saved >= max(every_s, _RARER * self._cost_s)
 
     def save(self, state: State) -> None:
-        """Write one file atomically, then drop all but the newest two.
+        """Write one file atomically, then drop older ones, and what a killed writer left.
 
         Raises: DiskFullError; the earlier checkpoints are still there.
         """
+        start = time.monotonic()
         facts = {"step": str(state.step), "facts": json.dumps(state.facts)}
         content = safetensors.torch.save({k: v.contiguous() for k, v in state.tensors.items()}, metadata=facts)
         digest = hashlib.sha256(content).hexdigest()[:16]
         files.write_bytes(self._folder / f"step-{state.step:08d}-{digest}.safetensors", content)
-        for path in self._newest_first()[_KEPT:]:
+        for path in (*self._newest_first()[self._kept :], *self._folder.glob(".step-*.part")):
             path.unlink()
+        self._saved = time.monotonic()
+        self._cost_s = self._saved - start
 
     def latest(self) -> State | None:
         """The newest checkpoint whose bytes match the digest in its name, or None."""

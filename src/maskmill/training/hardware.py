@@ -4,6 +4,7 @@ import torch
 
 from maskmill.config import Train
 from maskmill.errors import MaskmillError
+from maskmill.processes import cores
 
 
 def device(train: Train) -> str:
@@ -18,10 +19,26 @@ def precision(train: Train, device: str) -> str:
     """`bf16` where the processor computes it natively (AMX or AVX-512 BF16, Ampere or newer), else `fp32`.
 
     docs/benchmarks.md has the measured times.
+    Raises: MaskmillError when fp16 is asked for on a CPU.
     """
+    if train.precision == "fp16" and device == "cpu":
+        raise MaskmillError(
+            "params.yaml: train.precision: got 'fp16', which trains on a GPU alone, and this is a CPU; take 'auto', "
+            "'bf16' or 'fp32'"
+        )
     if train.precision != "auto":
         return train.precision
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return "bf16" if native else "fp32"
+
+
+def workers(train: Train, device: str) -> int:
+    """Loader processes: none on a CPU, whose cores compute; beside a GPU one for each core but one, 8 at most.
+
+    The number for a GPU is a guess; measure on yours.
+    """
+    if train.workers != "auto":
+        return train.workers
+    return 0 if device == "cpu" else max(1, min(8, cores() - 1) // train.devices)

@@ -5,16 +5,16 @@ at any step: the order of samples, the augmentation and the learning rate are fu
 optimizer state and history are all that a checkpoint holds.
 """
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from maskmill.config import Train
 from maskmill.data.preprocessing import Preprocessing
@@ -23,15 +23,16 @@ from maskmill.errors import MaskmillError
 from maskmill.losses import Loss
 from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
-from maskmill.training import optim
-from maskmill.training.checkpoint import Checkpoints, State
+from maskmill.training import distributed, guards, hardware, optim, state
+from maskmill.training.average import Average
+from maskmill.training.checkpoint import Checkpoints
+from maskmill.training.guards import Guard
+from maskmill.training.loading import Loading
+from maskmill.training.progress import Progress
+from maskmill.training.signals import Terminated, Termination
 
 Row = dict[str, float]  # one row of the history: step, loss, learning_rate, val_<metric>
 Log = Callable[[Row], None]
-Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]  # first step -> batches from there to the last step
-
-FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
-_PROBE_STEPS, _PROBE_WARM_UP = 5, 2  # the first steps build kernels and take half as long again
 
 
 @dataclass(frozen=True)
@@ -58,55 +59,70 @@ class Training:
     """One training: its network and optimizer on the device, its history and its best weights so far."""
 
     def __init__(
-        self, model: nn.Module, loss: Loss, preprocessing: Preprocessing, train: Train, device: str, precision: str
+        self, model: nn.Module, loss: Loss, preprocessing: Preprocessing, train: Train, fabric: Fabric | None = None
     ) -> None:
-        torch.set_num_threads(train.threads)
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         self.train = train
-        self.device, self.precision = device, precision
+        self.device = hardware.device(train)
+        self.precision = hardware.precision(train, self.device)
         self.loss = loss
         self.preprocessing = preprocessing
-        self.fabric = Fabric(accelerator=device, devices=1, precision=FABRIC_PRECISION[precision])
+        self.fabric = fabric or distributed.start(train)
+        torch.set_num_threads(train.threads)  # after Fabric, which sets it where it starts processes
+        self.writes = self.fabric.is_global_zero
+        model = distributed.over_all_devices(model, self.fabric)
         self.plain = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model, self.optimizer = self.fabric.setup(self.plain, optim.optimizer(self.plain, train))
+        self.encoder = optim.encoder(self.plain, train)
+        self.optimizer = optim.optimizer(self.plain, train)
+        compiled = torch.compile(self.plain) if train.compile else self.plain
+        self.model, _ = self.fabric.setup(compiled, self.optimizer)
+        self.guard = Guard(self.plain, self.optimizer, train, self.fabric)
+        self.average = None if train.ema is None else Average(self.plain, train.ema)
+        self.pieces = train.accumulate  # of a step's images; more after memory did not suffice
         self.step = 0
+        self.losses: list[Tensor] = []  # since the last validation
         self.history: list[Row] = []
         self.seconds = 0.0
         self.best: dict[str, Tensor] = {}
         self.best_step, self.best_score = 0, -1.0
 
-    def fit(self, batches: Batches, validation: Validation, checkpoints: Checkpoints, log: Log, title: str) -> Result:
+    def fit(self, loading: Loading, validation: Validation, checkpoints: Checkpoints, log: Log, title: str) -> Result:
         """Train from the newest checkpoint, or from the start, to the last step or until patience ends.
 
         `log` gets each row of the history once, those of before a restart first.
+        Raises: Terminated after SIGTERM, with a checkpoint of the step; MaskmillError.
         """
-        if state := checkpoints.latest():
-            self._restore(state)
+        if found := checkpoints.latest():
+            state.restore(self, found)
             for row in self.history:
                 log(row)
             print(f"{title}: goes on at step {self.step} of {self.train.steps}", flush=True)
-        started = saved = time.monotonic()
-        before = self.seconds
-        losses: list[Tensor] = []
-        bar = tqdm(desc=title, total=self.train.steps, initial=self.step, unit="step", disable=None, leave=False)
-        for images, masks in batches(self.step) if not self._over() else ():
-            losses.append(self._optimize(images, masks))
-            self.step += 1
-            bar.update()
-            if self.step % self.train.val_every_steps and self.step < self.train.steps:
-                continue
-            loss = float(torch.stack(losses).mean())  # the device is waited for here
-            losses.clear()
-            self._guard(loss, title)
-            log(self._validate(loss, validation))
-            bar.write(self._line(title, validation.metric))
-            self.seconds = before + time.monotonic() - started
-            if self._over() or time.monotonic() - saved >= self.train.checkpoint_every_s:
-                checkpoints.save(self._state())
-                saved = time.monotonic()
-            if self._over():
-                break
-        bar.close()
+        started, before, shown = time.monotonic(), self.seconds, float("nan")
+        images_per_step = loading.images_per_step
+        with (
+            Termination() as end,
+            Progress(title, self.step, self.train.steps, images_per_step, self.device, self.writes) as progress,
+        ):
+            for images, masks in loading(self.step) if not self._over() else ():
+                self._optimize(images, masks)
+                self.step += 1
+                validates = self.step % self.train.val_every_steps == 0 or self.step == self.train.steps
+                saves = end.asked or checkpoints.due(self.train.checkpoint_every_s)
+                if validates or saves or self.guard.due(self.step):
+                    self.guard.look(title, loading.ids)
+                    shown = float(self.losses[-1])
+                progress.step(shown, self._rate())
+                if validates:
+                    log(self._validate(validation))
+                    progress.line(self._line(title, validation.metric))
+                self.seconds = before + time.monotonic() - started
+                if saves or self._over():
+                    self._save(checkpoints, title)
+                if end.asked and self.writes:
+                    print(f"{title}: ended by SIGTERM after step {self.step}; the next start goes on there", flush=True)
+                    raise Terminated
+                if self._over():
+                    break
         if not self.best:
             raise MaskmillError(
                 f"{title}: {validation.metric} was never a number on the val split, which holds no class that it "
@@ -114,36 +130,44 @@ class Training:
             )
         return Result(self.best, self.best_step, self.best_score, self.history, self.seconds)
 
-    def seconds_per_step(self, images: Tensor, masks: Tensor) -> float:
-        """Measure a step on this machine, without leaving a trace in weights or optimizer."""
-        before = {name: value.clone() for name, value in self.plain.state_dict().items()}
-        times = []
-        for _ in range(_PROBE_STEPS):
-            start = time.perf_counter()
-            self._forward_backward(images, masks).item()
+    def _optimize(self, images: Tensor, masks: Tensor) -> None:
+        torch.manual_seed(int(np.random.SeedSequence((self.train.seed, self.step)).generate_state(1)[0]))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate(self.step) * group["lr_scale"]
+        self.guard.remember()
+        loss = self.forward_backward(images, masks)
+        self.guard.step(self.step, loss)
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update(self.step)
+        self.losses.append(loss)
+
+    def forward_backward(self, images: Tensor, masks: Tensor) -> Tensor:
+        """Gradients of a step, and its loss: the mean over its pieces, by their images, of the loss of each."""
+        self.plain.train()
+        self._freeze()
+        while True:
+            with contextlib.suppress(torch.OutOfMemoryError):
+                return self._in_pieces(images, masks)
             self.optimizer.zero_grad()
-            times.append(time.perf_counter() - start)
-        self.plain.load_state_dict(before)
-        return float(np.median(times[_PROBE_WARM_UP:]))
+            self.guard.restore()
+            self.pieces = guards.smaller(self.pieces, len(images), self.train, self.fabric.world_size)
+            if self.device == "cuda":
+                torch.cuda.empty_cache()
 
-    def seconds_of_validation(self, validation: Validation) -> float:
-        """Measure one image of the validation, times all of them."""
-        pixels = [height * width for height, width in validation.shard.sizes]
-        middle = int(np.argsort(pixels)[len(pixels) // 2])
-        times = []
-        for _ in range(_PROBE_WARM_UP):
-            start = time.perf_counter()
-            self._predict(validation.shard[middle][0])
-            times.append(time.perf_counter() - start)
-        self.model.train()
-        return times[-1] * sum(pixels) / pixels[middle]
-
-    def _forward_backward(self, images: Tensor, masks: Tensor) -> Tensor:
+    def _in_pieces(self, images: Tensor, masks: Tensor) -> Tensor:
         images, masks = self.fabric.to_device((images, masks))
-        x = self.preprocessing.apply(images).contiguous(memory_format=torch.channels_last)
-        loss = self._total(self.model(x), masks.long())
-        self.fabric.backward(loss)
-        return loss.detach()
+        pairs = list(zip(images.chunk(self.pieces), masks.chunk(self.pieces), strict=True))
+        total = torch.zeros((), device=self.fabric.device)
+        for i, (part, target) in enumerate(pairs, 1):
+            share = len(part) / len(images)
+            alone = self.fabric.world_size == 1 or i == len(pairs)  # the last sends the sum of all to the others
+            with contextlib.nullcontext() if alone else self.fabric.no_backward_sync(self.model):
+                x = self.preprocessing.apply(part).contiguous(memory_format=torch.channels_last)
+                loss = self._total(self.model(x), target.long()) * share
+                self.fabric.backward(loss)
+            total += loss.detach()
+        return total
 
     def _total(self, out: Tensor | dict[str, Tensor], target: Tensor) -> Tensor:
         """The loss, and that of each auxiliary head times its weight, which the network gives in `aux_heads`."""
@@ -153,47 +177,65 @@ class Training:
         further = [weight * self.loss(out[name], target) for name, weight in weights.items()]
         return sum(further, start=self.loss(out["logits"], target))
 
-    def _optimize(self, images: Tensor, masks: Tensor) -> Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = optim.learning_rate(self.step, self.train)
-        loss = self._forward_backward(images, masks)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return loss
+    def _freeze(self) -> None:
+        """Leave the encoder out of the first steps: no gradient, and batch norm as it is."""
+        if self.encoder is None or not self.train.freeze_encoder_steps:
+            return
+        frozen = self.step < self.train.freeze_encoder_steps
+        self.encoder.train(not frozen)
+        self.encoder.requires_grad_(not frozen)
 
-    def _validate(self, loss: float, validation: Validation) -> Row:
+    def _validate(self, validation: Validation) -> Row:
         confusion = Confusion(validation.labels)
-        scores = confusion.over((self._predict(image), torch.tensor(mask)) for image, mask in validation.shard)
-        self.model.train()
-        score = scores[validation.metric]
+        totals = torch.zeros(len(confusion.fields), dtype=torch.float64)
+        for i in range(self.fabric.global_rank, len(validation.shard), self.fabric.world_size):
+            image, mask = validation.shard[i]
+            totals += confusion.of(self.predict(image), torch.tensor(mask))
+        losses = torch.stack(self.losses)
+        loss = losses[losses.isfinite()].mean()  # without the steps that were skipped
+        if self.fabric.world_size > 1:
+            totals = self.fabric.all_reduce(totals, reduce_op="sum").cpu()
+            loss = self.fabric.all_reduce(loss, reduce_op="mean")
+        self.losses.clear()
+        score = float(confusion.scores(totals)[validation.metric])
         if score > self.best_score:
             self.best_score, self.best_step = score, self.step
-            self.best = {name: value.detach().cpu().clone() for name, value in self.plain.state_dict().items()}
-        rate = optim.learning_rate(self.step - 1, self.train)
-        row = {"step": self.step, "loss": loss, "learning_rate": rate, f"val_{validation.metric}": score}
+            self.best = {name: value.detach().cpu().clone() for name, value in self._shown.state_dict().items()}
+        row = {
+            "step": self.step, "loss": float(loss), "learning_rate": self._rate(), f"val_{validation.metric}": score,
+        }  # fmt: skip
         self.history.append(row)
         return row
 
-    def _predict(self, image: np.ndarray) -> Tensor:
-        """(H, W, C) uint8 -> (H, W) int64 class ids; leaves the network in evaluation mode."""
-        self.model.eval()
-        with torch.inference_mode():
+    @property
+    def _shown(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.plain if self.average is None else self.average.network
+
+    def predict(self, image: np.ndarray) -> Tensor:
+        """(H, W, C) uint8 -> (H, W) int64 class ids."""
+        network, precision = self._shown.eval(), self.fabric.strategy.precision
+        with torch.inference_mode(), precision.forward_context():
             pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]  # (1, C, H, W)
             x = self.preprocessing.apply(self.fabric.to_device(pixels))
-            logits = self.model(x.contiguous(memory_format=torch.channels_last))
+            logits = network(precision.convert_input(x.contiguous(memory_format=torch.channels_last)))
             ids: Tensor = logits.max(1).indices[0].cpu()
         return ids
 
-    def _guard(self, loss: float, title: str) -> None:
-        if not np.isfinite(loss):
-            raise MaskmillError(
-                f"{title}: the loss is {loss} at step {self.step}; lower train.learning_rate "
-                f"(now {self.train.learning_rate}) in params.yaml, or take train.precision: fp32"
-            )
+    def _rate(self, step: int | None = None) -> float:
+        """Of a step from 0, or of the last one."""
+        return optim.learning_rate(self.step - 1 if step is None else step, self.train)
 
     def _over(self) -> bool:
         since = (self.step - self.best_step) // self.train.val_every_steps
-        return self.step >= self.train.steps or (bool(self.history) and since >= self.train.patience)
+        at_validation = bool(self.history) and self.history[-1]["step"] == self.step
+        return self.step >= self.train.steps or (at_validation and since >= self.train.patience)
+
+    def _save(self, checkpoints: Checkpoints, title: str) -> None:
+        if self.writes:
+            made = state.of(self)
+            guards.check_finite(title, self.step, made.tensors, self.train)
+            checkpoints.save(made)
 
     def _line(self, title: str, metric: str) -> str:
         row = self.history[-1]
@@ -201,38 +243,3 @@ class Training:
             f"{title}: step {self.step:>4}/{self.train.steps}  loss {row['loss']:.3f}  "
             f"val {metric} {row[f'val_{metric}']:.4f}  (best {self.best_score:.4f} at {self.best_step})"
         )
-
-    def _state(self) -> State:
-        tensors = {f"model/{name}": value for name, value in self.plain.state_dict().items()}
-        tensors |= {f"best/{name}": value for name, value in self.best.items()}
-        for i, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{i}/{name}": value for name, value in moments.items()}
-        facts = {
-            "history": self.history, "best_step": self.best_step, "best_score": self.best_score,
-            "seconds": self.seconds,
-        }  # fmt: skip
-        return State(self.step, tensors, facts)
-
-    def _restore(self, state: State) -> None:
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-        for name, value in state.tensors.items():
-            part, rest = name.split("/", 1)
-            parts[part][rest] = value
-        self.plain.load_state_dict(parts["model"])
-        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts["optimizer"].items():
-            i, moment = name.split("/")
-            moments.setdefault(int(i), {})[moment] = _laid_out_as(trained[int(i)], value)
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.step, self.best = state.step, parts["best"]
-        self.history, self.seconds = state.facts["history"], state.facts["seconds"]
-        self.best_step, self.best_score = state.facts["best_step"], state.facts["best_score"]
-
-
-def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
-    """The moment in its parameter's memory layout, which fused AdamW takes for granted without looking."""
-    if moment.shape != parameter.shape:
-        return moment  # the step count
-    return torch.empty_like(parameter, dtype=moment.dtype, requires_grad=False).copy_(moment)

@@ -1,4 +1,4 @@
-"""The optimizer and its learning rate as a function of the step."""
+"""The optimizer, and what is a pure function of the step: learning rate, frozen encoder. So nothing has to be saved."""
 
 import math
 
@@ -6,22 +6,76 @@ import torch
 from torch import nn
 
 from maskmill.config import Train
+from maskmill.errors import MaskmillError
+
+_RISE, _FIRST, _LAST = 0.3, 25, 25e4  # one cycle: share of the steps that rises; the peak over its first and last rate
 
 
-def optimizer(model: nn.Module, train: Train) -> torch.optim.AdamW:
-    """Fused AdamW; norms and biases are not decayed.
+def optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+    """Fused AdamW, or fused SGD with momentum; norms and biases are not decayed, the encoder has its own rate.
 
-    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", arXiv:1711.05101.
+    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", arXiv:1711.05101; SGD adds the decay to the
+    gradient.
+    Raises: MaskmillError where a setting is about the encoder, and the network has none.
     """
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=train.learning_rate, fused=True)
+    part = encoder(model, train)
+    inside = set(part.parameters()) if part is not None else set()
+    groups = []
+    for scale, parameters in (
+        (1.0, [p for p in model.parameters() if p not in inside]),
+        (train.encoder_lr_scale, [p for p in model.parameters() if p in inside]),
+    ):
+        decayed, plain = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
+        if parameters:
+            groups += [
+                {"params": decayed, "weight_decay": train.weight_decay, "lr_scale": scale},
+                {"params": plain, "weight_decay": 0.0, "lr_scale": scale},
+            ]
+    if train.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=train.learning_rate, fused=True)
+    return torch.optim.SGD(groups, lr=train.learning_rate, momentum=train.momentum, nesterov=train.nesterov, fused=True)
+
+
+def encoder(model: nn.Module, train: Train) -> nn.Module | None:
+    """The part that is frozen or has a rate of its own; None where no setting asks for it.
+
+    Raises: MaskmillError where one does, and the network has none.
+    """
+    asked = {"freeze_encoder_steps": train.freeze_encoder_steps, "encoder_lr_scale": train.encoder_lr_scale}
+    for key, neutral in (("freeze_encoder_steps", 0), ("encoder_lr_scale", 1.0)):
+        if asked[key] == neutral:
+            continue
+        part = getattr(model, "encoder", None)
+        if isinstance(part, nn.Module):
+            return part
+        raise MaskmillError(
+            f"params.yaml: train.{key}: got {asked[key]}, and a network of `variants` has no encoder "
+            f"({type(model).__name__}); set it to {neutral}, or train variants that have one, such as resnet18_unet"
+        )
+    return None
 
 
 def learning_rate(step: int, train: Train) -> float:
-    """Linear warm-up, then half a cosine down to 0 at the last step; a pure function, so nothing has to be saved."""
+    """The rate of a step: a linear warm-up, then the schedule, at 0 (or nearly, in one cycle) when the last is done."""
+    if train.schedule == "one_cycle":
+        return train.learning_rate * _one_cycle(step, train.steps)
     if step < train.warmup_steps:
         return train.learning_rate * (step + 1) / train.warmup_steps
     done = (step - train.warmup_steps) / (train.steps - train.warmup_steps)
-    return train.learning_rate * (1 + math.cos(math.pi * done)) / 2
+    if train.schedule == "poly":
+        return train.learning_rate * float((1 - done) ** train.poly_power)
+    return train.learning_rate * (1.0 if train.schedule == "constant" else (1 + math.cos(math.pi * done)) / 2)
+
+
+def _one_cycle(step: int, steps: int) -> float:
+    """Half a cosine up from 1/25 to 1 over 30 % of the steps, half a cosine down to 1/250,000 at the last.
+
+    Smith and Topin, "Super-Convergence", arXiv:1708.07120; cosines for its lines, and the momentum stays.
+    """
+    last = max(steps - 1, 1)
+    peak = min(max(_RISE * steps - 1, 1), last)
+    if step <= peak:
+        low, done = 1 / _FIRST, 1 - step / peak
+    else:
+        low, done = 1 / _LAST, (step - peak) / max(last - peak, 1)
+    return low + (1 - low) * (1 + math.cos(math.pi * done)) / 2

@@ -1,75 +1,13 @@
-import math
-
 import pytest
 import torch
 
-from maskmill import losses, models
-from maskmill.config import Augmentation
-from maskmill.data import augmentation
 from maskmill.data.dataset import training_batches
-from maskmill.data.preprocessing import Preprocessing
 from maskmill.errors import MaskmillError
 from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
+from maskmill.training import timing
 from maskmill.training.checkpoint import Checkpoints
-from maskmill.training.loop import Training, Validation
-
-FLIP = ({"HorizontalFlip": {"p": 0.5}},)
-
-
-class Stopped(Exception):
-    """The power fails."""
-
-
-class Lab:
-    """A tiny training that can be built and started as often as wanted."""
-
-    def __init__(self, make_shard, draw_shapes, params, data, folder):
-        self.shard, self.val = make_shard(draw_shapes(8)), make_shard(draw_shapes(2, seed=1), "val")
-        self.folder, self.data = folder, data
-        self.recipe = augmentation.recipe(Augmentation(crop_px=None, preset="none", transforms=FLIP, preview=1), 255)
-        self.settings = params.train.model_copy(
-            update={"seed": 0, "steps": 12, "batch_size": 3, "learning_rate": 1e-2, "weight_decay": 0.01,
-                    "warmup_steps": 2, "val_every_steps": 2, "patience": 100, "device": "cpu", "precision": "fp32",
-                    "threads": 1, "workers": 0, "checkpoint_every_s": 0.0}
-        )  # fmt: skip
-
-    def training(self, loss=None, variant="unet", **changes):
-        train = self.settings.model_copy(update=changes)
-        torch.manual_seed(train.seed)
-        model = models.create(variant, in_channels=1, num_classes=4, feature_scale=16)
-        loss = loss or losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
-        return Training(model, loss, Preprocessing.fit([image for image, _ in self.shard]), train, "cpu", "fp32")
-
-    def fit(self, training, name, log=lambda row: None, metric="dice_foreground", val=None):
-        def batches(first):
-            return training_batches(
-                self.shard, self.recipe, batch=3, seed=training.train.seed, first=first, last=training.train.steps,
-                workers=0,
-            )  # fmt: skip
-
-        validation = Validation(val or self.val, Labels(self.data.classes, self.data.foreground, 255), metric)
-        return training.fit(batches, validation, Checkpoints(self.folder / name), log, "unet")
-
-
-@pytest.fixture
-def lab(make_shard, draw_shapes, params, data, tmp_path):
-    return Lab(make_shard, draw_shapes, params, data, tmp_path)
-
-
-def equal(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def stop_after(validations):
-    seen = []
-
-    def log(row):
-        seen.append(row)
-        if len(seen) > validations:
-            raise Stopped
-
-    return log
+from tests.unit.training.lab import Stopped, equal, stop_after
 
 
 def test_training_learns(lab):
@@ -114,7 +52,7 @@ def test_auxiliary_heads_are_trained_with_their_weights(lab):
     training = lab.training(loss=loss, variant="unet_pp")
     training.plain.aux_heads = {"x0_1": 0.5, "x0_2": 0.0, "x0_3": 2.0}
     images, masks = next(iter(training_batches(lab.shard, lab.recipe, batch=3, seed=0, first=0, last=1, workers=0)))
-    found = training._forward_backward(images, masks)
+    found = training.forward_backward(images, masks)
     with torch.no_grad():
         out = training.plain(training.preprocessing.apply(images))
     logits, one, _, three = (out[name].square().mean() for name in ("logits", "x0_1", "x0_2", "x0_3"))
@@ -182,15 +120,6 @@ def test_the_history_has_a_row_per_validation_and_one_at_the_end(lab):
     assert rows[0]["learning_rate"] == pytest.approx(1e-2)
 
 
-def test_a_loss_that_is_no_number_names_the_setting_to_change(lab):
-    training = lab.training(loss=lambda logits, target: logits.sum() * math.nan)
-    with pytest.raises(MaskmillError) as raised:
-        lab.fit(training, "a")
-    text = str(raised.value)
-    assert text.startswith("unet: the loss is nan at step 2; lower train.learning_rate (now 0.01) in params.yaml")
-    assert Checkpoints(lab.folder / "a").latest() is None
-
-
 def test_a_score_that_is_never_a_number_gives_no_empty_model(lab, make_shard, draw_shapes):
     """Validation masks that are ignored throughout: no weights can be called the best."""
     empty = make_shard([(image, mask * 0 + 255) for image, mask in draw_shapes(2)], "empty")
@@ -203,7 +132,7 @@ def test_measuring_the_time_of_a_step_leaves_no_trace(lab):
     training = lab.training()
     before = {name: value.clone() for name, value in training.plain.state_dict().items()}
     images, masks = next(iter(training_batches(lab.shard, lab.recipe, batch=3, seed=5, first=0, last=1, workers=0)))
-    assert 0 < training.seconds_per_step(images, masks) < 10
+    assert 0 < timing.seconds_per_step(training, images, masks) < 10
     assert equal(training.plain.state_dict(), before)
     result = lab.fit(training, "b")
     assert equal(result.weights, expected.weights)

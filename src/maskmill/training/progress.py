@@ -1,0 +1,68 @@
+"""What people see of a training: a bar where there is a terminal, and what each line says of speed and time left."""
+
+import time
+from typing import Any, Self
+
+import psutil
+import torch
+from tqdm import tqdm
+
+_REFRESH_S = 2.0
+
+
+class Progress:
+    """Counts the images of the steps; measures no step by itself, so that no device is waited for."""
+
+    def __init__(self, title: str, first: int, steps: int, images_per_step: int, device: str, shown: bool) -> None:
+        self._first, self._steps, self._images, self._device = first, steps, images_per_step, device
+        self._done, self._training_s = first, 0.0
+        self._start = self._mark = self._refreshed = time.monotonic()
+        self._bar = tqdm(
+            desc=title, total=steps, initial=first, unit="step", disable=None if shown else True, leave=False,
+            mininterval=_REFRESH_S,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def step(self, loss: float, rate: float) -> None:
+        """One step more is done; `loss` is the last that is known."""
+        now = time.monotonic()
+        self._training_s += now - self._mark
+        self._mark = now
+        self._done += 1
+        self._bar.update()
+        if not self._bar.disable and now - self._refreshed >= _REFRESH_S:
+            self._refreshed = now
+            shown: dict[str, Any] = {"images/s": f"{self.images_per_s:.1f}", "loss": f"{loss:.3f}", "lr": f"{rate:.2g}"}
+            self._bar.set_postfix(shown | {"memory": f"{memory_mb(self._device):.0f} MB"}, refresh=False)
+
+    def line(self, text: str) -> None:
+        """Write a line above the bar, with speed and time left; what the time since the last step went to is no step.
+
+        Else a validation would count as slow training.
+        """
+        now = time.monotonic()
+        left = (now - self._start) / max(self._done - self._first, 1) * (self._steps - self._done)
+        self._bar.write(f"{text}  {self.images_per_s:.0f} images/s, {duration(left)} left")
+        self._mark = now
+
+    @property
+    def images_per_s(self) -> float:
+        """Of all devices, since the start of this process."""
+        return (self._done - self._first) * self._images / max(self._training_s, 1e-9)
+
+
+def memory_mb(device: str) -> float:
+    """The most that torch has had of the GPU's memory; on a CPU what the process holds now. In 10^6 bytes."""
+    return (torch.cuda.max_memory_allocated() if device == "cuda" else psutil.Process().memory_info().rss) / 1e6
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"

@@ -1,0 +1,68 @@
+"""python ranks.py FOLDER DEVICES BATCH: train so on squares; each process writes its weights, the first its rows.
+
+Started once; where DEVICES is 2, it starts itself once more.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from maskmill import config, losses, models
+from maskmill.config import Augmentation
+from maskmill.data import augmentation
+from maskmill.data.preprocessing import Preprocessing
+from maskmill.metrics import Labels
+from maskmill.processes import die_with_parent
+from maskmill.training.checkpoint import Checkpoints
+from maskmill.training.loading import Loading
+from maskmill.training.loop import Row, Training, Validation
+
+SETTINGS = {
+    "seed": 0, "steps": 8, "learning_rate": 0.05, "warmup_steps": 0, "val_every_steps": 3, "optimizer": "sgd",
+    "device": "cpu", "precision": "fp32", "threads": 1, "workers": 0, "checkpoint_every_s": 0.0, "patience": 100,
+    "clip_norm": 1.0, "ema": 0.5,
+}  # fmt: skip
+
+
+class Squares(list[tuple[np.ndarray, np.ndarray]]):
+    """As a shard: images (32, 32, 1) and masks of squares, told apart by brightness."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for _ in range(count):
+            mask = rng.integers(0, 4, (4, 4), np.uint8).repeat(8, 0).repeat(8, 1)
+            self.append(((60 * mask + rng.integers(0, 20, mask.shape)).astype(np.uint8)[..., None], mask))
+        self.ids, self.sizes = [f"p{i}" for i in range(count)], [(32, 32)] * count
+
+
+def main(folder: Path, devices: int, batch: int) -> None:
+    changes = SETTINGS | {"devices": devices, "batch_size": batch}
+    train = config.load(Path(__file__).parents[3] / "params.yaml").train.model_copy(update=changes)
+    shard, val = Squares(8, 0), Squares(3, 1)
+    recipe = augmentation.recipe(Augmentation(crop_px=None, preset="none", transforms=(), preview=1), 255)
+    torch.manual_seed(0)
+    model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
+    loss = losses.create({"cross_entropy": 1.0}, 255)
+    training = Training(model, loss, Preprocessing.fit([image for image, _ in shard]), train)
+    rows: list[Row] = []
+    out = folder / f"{devices}x{batch}"
+    result = training.fit(
+        Loading(shard, recipe, train, rank=training.fabric.global_rank),
+        Validation(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground"),
+        Checkpoints(out / "checkpoints"), rows.append, "unet",
+    )  # fmt: skip
+    assert training.writes == (training.fabric.global_rank == 0)
+    rank = training.fabric.global_rank
+    weights = {name: value.contiguous() for name, value in training.plain.state_dict().items()}
+    safetensors.torch.save_file(weights, out / f"rank{rank}.safetensors")
+    if training.writes:
+        (out / "rows.json").write_text(json.dumps([rows, result.history]))
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
