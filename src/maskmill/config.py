@@ -221,6 +221,23 @@ class Augmentation(Section):
     preview: Positive  # pairs on the preview sheet
 
 
+class Sampling(Section):
+    """What training sees more of; the shipped values: each image once per epoch, crops anywhere."""
+
+    rare_below: Share  # classes in a smaller share of the images are drawn more often; 0: none is
+    foreground_crops: Share  # of the crops are cut around a pixel of a foreground class
+    crop_classes: Literal["equal", "rare"]  # of the foreground classes in the image; rare: the likelier the rarer
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.crop_classes != "equal" and not self.foreground_crops:
+            raise ValueError(
+                f"crop_classes: {self.crop_classes} has no effect while foreground_crops is 0; set it above 0, 0.33 "
+                "for example, or crop_classes: equal"
+            )
+        return self
+
+
 class Train(Section):
     """How a variant is trained."""
 
@@ -234,6 +251,7 @@ class Train(Section):
     class_weights: Annotated[
         Literal["inverse", "median"] | dict[str, float] | None, BeforeValidator(_class_weights)
     ]  # of pixels in the losses that are means over pixels
+    sampling: Sampling
     val_every_steps: Positive
     patience: Positive  # validations without a better score before training stops
     device: Literal["auto", "cpu", "cuda"]
@@ -367,6 +385,11 @@ class Params(Section):
             raise ValueError(
                 f"train.class_weights: {name!r} is no class{suggest(name, self.data.classes) or ';'} data.classes are "
                 f"{', '.join(self.data.classes)}"
+            )
+        if self.train.sampling.foreground_crops and self.augmentation.crop_px is None:
+            raise ValueError(
+                f"train.sampling.foreground_crops: {self.train.sampling.foreground_crops} has no effect on whole "
+                "images; set augmentation.crop_px, [256, 256] for example, or foreground_crops: 0.0"
             )
         if self.splits.val + self.splits.test >= 1:
             raise ValueError(f"splits: val {self.splits.val} + test {self.splits.test} leaves nothing to train on")

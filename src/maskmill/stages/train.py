@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -18,7 +19,7 @@ import maskmill
 from maskmill import files, losses
 from maskmill import models as networks
 from maskmill.config import Data, Evaluation, Paths, Train
-from maskmill.data import manifest
+from maskmill.data import manifest, sampling
 from maskmill.data.augmentation import Recipe
 from maskmill.data.dataset import training_batches
 from maskmill.data.preprocessing import Preprocessing
@@ -34,8 +35,8 @@ from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Row, Training, Validation
 
 _CODE = (  # what decides the weights, beside the pixels, whose digests are taken
-    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py", "losses",
-    "metrics/__init__.py", "metrics/confusion.py", "models", "training",
+    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py",
+    "data/sampling.py", "losses", "metrics/__init__.py", "metrics/confusion.py", "models", "training",
 )  # fmt: skip
 _NO_EFFECT = ("data.title", "data.colours", "train.workers", "train.checkpoint_every_s")  # on the weights
 _KEPT = 3  # checkpoint folders per variant, newest first
@@ -52,6 +53,7 @@ def train(
     verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
+    sampler = _sampler(data, train, recipe, shards["train"], prepared)
     where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
     options, setting = pretrained.split(models[variant], where)
     given = None if setting is None else _given(setting, Path(paths.state), where)
@@ -71,7 +73,7 @@ def train(
     def batches(first: int) -> Any:
         return training_batches(
             shards["train"], recipe, batch=train.batch_size, seed=train.seed, first=first, last=train.steps,
-            workers=train.workers,
+            workers=train.workers, sampler=sampler,
         )  # fmt: skip
 
     def log(row: Row) -> None:  # the file is whole after every validation, so that it can be watched
@@ -106,6 +108,16 @@ def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
         print(f"class weights: {', '.join(said)}", flush=True)
     foreground = {data.classes[i]: i for i in data.foreground}
     return losses.create(train.losses, data.ignore_index, foreground=foreground, class_weights=weights)
+
+
+def _sampler(data: Data, train: Train, recipe: Recipe, shard: Shard, prepared: Path) -> sampling.Sampler:
+    """What is drawn more often, and said; needs the manifest only where something is."""
+    if train.sampling == sampling.PLAIN:
+        return sampling.Sampler()
+    table = manifest.read(prepared / "manifest.parquet").drop_duplicates("id").set_index("id")
+    pixels = table.loc[shard.ids, [f"px_{name}" for name in data.classes]].to_numpy(np.int64)
+    print("; ".join(sampling.described(train.sampling, pixels, data.classes)), flush=True)
+    return sampling.create(train.sampling, pixels, data.foreground, recipe.crop_px)
 
 
 def _given(setting: str, state: Path, where: str) -> pretrained.Given:
