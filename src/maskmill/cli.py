@@ -86,6 +86,14 @@ def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 wher
         raise typer.Exit(_STRICT_REFUSED)
 
 
+@app.command()
+def tune() -> None:
+    """Search for settings by many trainings (section tune in params.yaml); killed and started again, it goes on."""
+    from maskmill.tuning import command
+
+    command.run(config.load())
+
+
 @data.command("verify")
 def data_verify() -> None:
     """Read every file and shard again and hold it against what the models were made from."""

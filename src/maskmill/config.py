@@ -74,6 +74,22 @@ def _class_weights(value: Any) -> Any:
     return value
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _axis(value: Any) -> Any:
+    if isinstance(value, list | tuple) and value:
+        return tuple(value)
+    given = value if isinstance(value, dict) else {}
+    low, high, log = given.get("low"), given.get("high"), given.get("log", False)
+    if given.keys() - {"low", "high", "log"} or not isinstance(log, bool) or not (_number(low) and _number(high)):
+        raise ValueError(f"{_given(value)}needed is a list of values, or {{low: 1.0e-4, high: 1.0e-2, log: true}}")
+    if given["low"] >= given["high"] or (log and given["low"] <= 0):
+        raise ValueError(f"{_given(value)}low must be below high{', and above 0 where log is true' * log}")
+    return value
+
+
 Inside = Annotated[str, AfterValidator(_inside)]
 
 
@@ -293,6 +309,16 @@ class Slices(Section):
     minimum: Positive  # images; a slice of fewer is not shown
 
 
+class Tune(Section):
+    """What `maskmill tune` tries, with the `variants`, for the best `evaluation.primary` on the validation split."""
+
+    trials: Positive  # trainings, those that were cut short and those that failed among them
+    startup: Positive  # trials that are drawn at random and run to their end
+    pruner: Literal["none", "median"]  # median: a trial below the median of those before it is cut short
+    seed: Seed
+    space: dict[str, Annotated[Any, BeforeValidator(_axis)]]  # setting of train or models -> values, or a range
+
+
 class Report(Section):
     """What the page shows."""
 
@@ -368,6 +394,7 @@ class Params(Section):
     gate: Gate
     tracking: Tracking
     report: Report
+    tune: Tune
     services: Services
 
     @model_validator(mode="after")
