@@ -312,7 +312,7 @@ class Slices(Section):
 class Tune(Section):
     """What `maskmill tune` tries, with the `variants`, for the best `evaluation.primary` on the validation split."""
 
-    trials: Positive  # trainings, those that were cut short and those that failed among them
+    trials: Positive  # trainings, those that were cut short among them; another takes the place of one that fails
     startup: Positive  # trials that are drawn at random and run to their end
     pruner: Literal["none", "median"]  # median: a trial below the median of those before it is cut short
     seed: Seed

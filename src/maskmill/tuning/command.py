@@ -18,6 +18,7 @@ from maskmill.tuning.search import Attempt, Search, Tried
 
 FOLDER = "tune"  # below paths.state
 _DECISIVE = ("data", "augmentation", "variants", "models", "train", "evaluation")  # sections; others change no score
+_FAILURES = 3  # one behind the other: then it is no accident
 _FREE = ("trials",)  # of section tune: may be raised later
 
 
@@ -44,39 +45,43 @@ def run(params: Params) -> Tried:
 def _run(params: Params, folder: Path) -> Tried:
     found = Search(folder, params.tune, space.axes(params), params.variants)
     book = record.Book(params, folder)
-    print(f"tune: {len(found.tried())} of {params.tune.trials} trials are there, in {folder}", flush=True)
+    print(f"tune: {search.endings(found.tried())}; {params.tune.trials} wanted; all in {folder}", flush=True)
+    failed = 0
     while (attempt := found.next()) is not None:
-        _try(found, attempt, params, folder / f"trial-{attempt.number}")
+        failed = 0 if _try(found, attempt, params, folder / f"trial-{attempt.number}") else failed + 1
+        if failed == _FAILURES:
+            raise MaskmillError(
+                f"tune: {failed} trials failed one behind the other; what each said stands above; mend it, or change "
+                "tune.space in params.yaml, and start `maskmill tune` again: it goes on"
+            )
         book.write(found.tried())
     book.write(found.tried(), last=True)
     best = search.best(found.tried())
-    if best is None:
-        raise MaskmillError(
-            f"tune: none of {params.tune.trials} trials was done ({search.endings(found.tried())}); what each said "
-            "stands above; change tune.space in params.yaml, or raise tune.trials"
-        )
+    assert best is not None  # the first trial is never cut short
     print(_summary(best, found.tried(), params))
     return best
 
 
-def _try(found: Search, attempt: Attempt, params: Params, folder: Path) -> None:
+def _try(found: Search, attempt: Attempt, params: Params, folder: Path) -> bool:
+    """Run one trial; whether it was of use."""
     title = f"tune: trial {attempt.number}"
     print(f"{title}: {attempt.choice}", flush=True)
     if known := found.same(attempt.choice):
         attempt.end(search.DONE, known.score)
         print(f"{title}: as trial {known.number}, {known.score:.4f}", flush=True)
-        return
+        return True
     try:
         own = trial.prepare(folder, space.applied(attempt.choice, params))
         score = trial.run(folder, own.variants[0], own.evaluation.primary, attempt.report)
     except MaskmillError as error:
         attempt.end(search.FAILED)
         print(f"{title} failed: {error}", file=sys.stderr, flush=True)
-    else:
-        attempt.end(search.CUT_SHORT if score is None else search.DONE, score)
-        said = search.CUT_SHORT if score is None else f"val {own.evaluation.primary} {score:.4f}"
-        print(f"{title}: {said}", flush=True)
+        return False
+    attempt.end(search.CUT_SHORT if score is None else search.DONE, score)
+    said = search.CUT_SHORT if score is None else f"val {own.evaluation.primary} {score:.4f}"
     trial.tidy(folder)
+    print(f"{title}: {said}", flush=True)
+    return True
 
 
 def _name(params: Params, prepared: Path) -> str:

@@ -77,12 +77,13 @@ class Search:
         )  # fmt: skip
 
     def next(self) -> Attempt | None:
-        """The trial that was cut off, else a new one; None once there are `tune.trials`."""
+        """The trial that was cut off, else a new one; None once `tune.trials` did not fail."""
         from optuna import Trial
 
         trials = self.study.get_trials(deepcopy=False)
         unfinished = [trial for trial in trials if not trial.state.is_finished()]
-        if not unfinished and len(trials) >= self._tune.trials:
+        failed = sum(trial.state.name == "FAIL" for trial in trials)
+        if not unfinished and len(trials) - failed >= self._tune.trials:
             return None
         self.study.sampler = self._sampler(unfinished[0].number if unfinished else len(trials))
         trial = Trial(self.study, unfinished[0]._trial_id) if unfinished else self.study.ask()
@@ -129,7 +130,7 @@ def best(tried: Sequence[Tried]) -> Tried | None:
 def endings(tried: Sequence[Tried]) -> str:
     """How many ended how: 3 done, 1 failed."""
     counts = Counter(one.ending for one in tried)
-    return ", ".join(f"{counts[ending]} {ending}" for ending in (DONE, CUT_SHORT, FAILED) if counts[ending])
+    return ", ".join(f"{counts[one]} {one}" for one in _STATES.values() if counts[one]) or "no trial yet"
 
 
 def _tried(trial: "FrozenTrial") -> Tried:

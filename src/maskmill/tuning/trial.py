@@ -41,7 +41,7 @@ def prepare(folder: Path, params: Params) -> Params:
     paths = params.paths.model_copy(update={"state": str(state), "models": str(folder / "models")})
     own = params.model_copy(update={"paths": paths})
     with files.atomic(folder / SETTINGS) as file:
-        YAML(typ="safe", pure=True).dump(own.model_dump(mode="json"), file)
+        YAML(typ="safe", pure=True).dump(own.model_dump(), file)
     return own
 
 
