@@ -104,6 +104,7 @@ class Paths(Section):
     prepared: Inside
     models: Inside
     challenger: Inside
+    folds: Inside
     metrics: Inside
     reports: Inside
     state: Inside

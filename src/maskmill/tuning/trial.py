@@ -15,30 +15,23 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml import YAML
 
-from maskmill import config, files
+from maskmill import config, files, state
 from maskmill.config import Params
 from maskmill.errors import MaskmillError
 from maskmill.processes import die_with_parent
 from maskmill.tracking import spool as spools
-from maskmill.training.pretrained import CACHE
 
 Report = Callable[[int, float], bool]  # step, score -> whether to stop
 
 SETTINGS = "params.yaml"
-_SHARED = ("verified", CACHE)  # below paths.state: what would cost time again
 _POLL_S = 0.2
 _STOP_S = 30.0  # for a training that writes its last checkpoint
 
 
 def prepare(folder: Path, params: Params) -> Params:
     """Write the settings of one training into `folder`, where all that it writes will lie; gives them."""
-    state, main = folder / "state", Path(params.paths.state)
-    state.mkdir(parents=True, exist_ok=True)
-    for name in _SHARED:
-        (main / name).mkdir(parents=True, exist_ok=True)
-        if not (state / name).exists():
-            (state / name).symlink_to((main / name).absolute())
-    paths = params.paths.model_copy(update={"state": str(state), "models": str(folder / "models")})
+    own_state = state.beside(folder / "state", Path(params.paths.state), (state.VERIFIED, state.WEIGHTS))
+    paths = params.paths.model_copy(update={"state": str(own_state), "models": str(folder / "models")})
     own = params.model_copy(update={"paths": paths})
     with files.atomic(folder / SETTINGS) as file:
         YAML(typ="safe", pure=True).dump(own.model_dump(), file)
