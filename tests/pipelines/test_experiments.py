@@ -1,6 +1,8 @@
-"""`make folds` in a clone of this repository: killed, finished, repeated, and what it leaves."""
+"""`make folds` and the experiments of docs/experiments.md in a clone of this repository."""
 
 import json
+import re
+import shlex
 import signal
 import sys
 import time
@@ -86,9 +88,7 @@ def test_the_ensemble_is_the_mean_of_the_models(done: Workspace):
 
 def test_it_leaves_the_working_tree_with_a_definition_to_commit(done: Workspace):
     new = done.run("git", "status", "--porcelain", "--untracked-files=all").stdout.splitlines()
-    assert {line.split()[-1] for line in new if "folds/" in line} == {
-        "folds/.gitignore", "folds/dvc.lock", "folds/dvc.yaml",
-    }  # fmt: skip
+    assert {line.split()[-1] for line in new if "folds/" in line} == {"folds/dvc.lock", "folds/dvc.yaml"}
 
 
 def test_given_splits_leave_no_folds_to_make(done: Workspace):
@@ -113,3 +113,33 @@ def test_another_number_of_folds_is_refused(given: list[str], capsys: pytest.Cap
     monkeypatch.setattr(folds, "die_with_parent", lambda: None)
     assert folds.main(given) == 2
     assert "needed is a number of folds from 2 to 20: make folds FOLDS=5" in capsys.readouterr().err
+
+
+def documented() -> list[list[str]]:
+    """The commands of the section on some settings, word by word."""
+    page = (Path(__file__).parents[2] / "docs/experiments.md").read_text()
+    section = page.partition("## Some settings")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.+?)```", section, re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def test_the_documented_experiments_are_queued_and_run(done: Workspace):
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    done.run(*git, "add", "--all")
+    done.run(*git, "commit", "--quiet", "--message", "folds")
+    *queued, run, show = documented()
+    names = []
+    for command in queued:
+        said = done.run(*command)
+        assert said.returncode == 0, said.stderr
+        names += re.findall(r"Queued experiment '([\w-]+)'", said.stdout)
+    assert len(names) == 4  # a list of two values makes two
+    other_loss = names[2]
+    assert done.dvc("queue", "remove", *(name for name in names if name != other_loss)).returncode == 0
+    ran = done.run(*run)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "an experiment (dvc exp run) never promotes" in ran.stdout + ran.stderr
+    assert other_loss in done.run(*show).stdout
+    done.dvc("exp", "apply", other_loss)
+    losses = YAML(typ="safe").load(done.root / "params.yaml")["train"]["losses"]
+    assert losses == {"cross_entropy": 1.0, "focal": {"weight": 1.0, "gamma": 2.0}}
