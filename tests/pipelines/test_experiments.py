@@ -1,5 +1,7 @@
 """`make folds` and the experiments of docs/experiments.md in a clone of this repository."""
 
+import importlib
+import inspect
 import json
 import re
 import shlex
@@ -105,6 +107,10 @@ def test_its_code_dependencies_are_those_of_the_lines_stages():
     for part in ("split", "augment", "train", "evaluate"):
         needed = {dep for dep in line["stages"][part]["deps"] if dep.startswith("src/")}
         assert needed <= set(stages["fold"]["deps"])
+    for name, stage in stages.items():
+        takes = set(inspect.signature(getattr(importlib.import_module(f"maskmill.stages.{name}"), name)).parameters)
+        depends = {"models" if p == "models.${item.variant}" else p for p in stage["params"]}
+        assert takes - {"paths", "variant", "fold", "folds"} == depends
     assert stages["fold"]["matrix"] == {"variant": "${variants}", "fold": [0, 1, 2, 3, 4]}
 
 

@@ -1,5 +1,6 @@
 """`maskmill tune` with real trainings: killed, with MLflow, without it, and what it says."""
 
+import contextlib
 import json
 import shlex
 import shutil
@@ -121,6 +122,25 @@ def quick(tuning: Tuning, monkeypatch: pytest.MonkeyPatch):
 
 def by_rate(params, variant):
     return 1 - abs(params.train.learning_rate - 0.002)
+
+
+def test_stopped_between_two_validations_a_search_ends_as_one_that_was_not(tuning: Tuning, quick):
+    tuning.set("tune", trials=6, startup=3, pruner="median")
+    quick(by_rate)
+    undisturbed = tuning.tried()
+    shutil.rmtree(tuning.root / ".maskmill/tune")
+    for stop_at in (1, 4, None):
+
+        def score(params, variant, stop_at=stop_at):
+            if stop_at is not None and len(tuning.tried()) == stop_at:
+                raise KeyboardInterrupt
+            return by_rate(params, variant)
+
+        with contextlib.suppress(KeyboardInterrupt):
+            quick(score)
+    for one, other in zip(tuning.tried(), undisturbed, strict=True):
+        assert (one.choice, one.ending, one.scores) == (other.choice, other.ending, other.scores)
+    assert len({str(tried.choice) for tried in undisturbed}) == 6
 
 
 def test_what_was_tried_is_not_trained_again(tuning: Tuning, quick, capsys):

@@ -1,4 +1,4 @@
-"""python -m maskmill.stages NAME [VARIANT [FOLD] [FOLDS]]: run one stage of dvc.yaml in the repository's top folder."""
+"""python -m maskmill.stages NAME [VARIANT] [FOLD] [FOLDS]: run one stage of dvc.yaml in the repository's top folder."""
 
 import inspect
 import itertools
