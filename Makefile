@@ -8,9 +8,10 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 IMAGE ?=
 DIR ?=
 ARGS ?=
+FOLDS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data bench-metrics bench-models bench-peers clean
+.PHONY: help pipeline flow test check format import folds predict serve up down status ui bench bench-data bench-metrics bench-models bench-peers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ format: $(VENV)/.test  ## format the code and mend what the linter can
 
 import: $(VENV)/.runtime  ## DIR=folder: make these images and masks the data (docs/own-data.md); ARGS="--classes a,b"
 	@$(if $(DIR),$(BIN)/maskmill data import "$(DIR)" $(ARGS),echo "error: which folder? make import DIR=path/to/data" >&2; exit 2)
+
+folds: $(VENV)/.runtime  ## FOLDS=5: cross-validate every variant, and score an ensemble (docs/experiments.md)
+	@$(BIN)/python -m pipelines.folds $(FOLDS)
 
 predict: $(VENV)/.runtime  ## IMAGE=x.png: mask and overlay by the champion, into predictions/
 	@$(if $(IMAGE),$(BIN)/maskmill predict "$(IMAGE)",echo "error: which image? make predict IMAGE=x.png" >&2; exit 2)

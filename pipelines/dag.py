@@ -10,6 +10,8 @@ import networkx
 from dvc.repo import Repo
 from dvc.stage import PipelineStage, Stage
 
+_LINE = "dvc.yaml"  # stages of other files, as of `make folds`, are not the line's
+
 
 @dataclass(frozen=True)
 class Step:
@@ -34,7 +36,9 @@ def steps() -> tuple[Step, ...]:
     """All stages, each after those that it needs, and of equals in the order of dvc.yaml."""
     with Repo(_wait_for_lock=True) as repo, repo.lock:
         graph = repo.index.graph
-        rank = {stage: i for i, stage in enumerate(graph)}
+        line = [stage for stage in graph if not isinstance(stage, PipelineStage) or stage.path_in_repo == _LINE]
+        graph = graph.subgraph(line)
+        rank = {stage: i for i, stage in enumerate(line)}
         changed: set[str] = set()
         found = []
         for stage in networkx.lexicographical_topological_sort(graph.reverse(), key=rank.__getitem__):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskmill import components, metrics
+from maskmill import components, metrics, space
 from maskmill.config import Data, Params, Train
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
@@ -26,6 +26,18 @@ def check(params: Params) -> None:
     hardware.precision(params.train, hardware.device(params.train))
     augmentation.recipe(params.augmentation, params.data.ignore_index)
     own_expectations.create(params.validation)
+    _check_space(params)
+
+
+def _check_space(params: Params) -> None:
+    """What `maskmill tune` may try must be allowed."""
+    for choice, changed in space.candidates(params):
+        try:
+            for variant in changed.variants:
+                check_variant(variant, changed.models[variant], changed.data, Path(changed.paths.state))
+            _check_losses(changed.train, changed.data)
+        except MaskmillError as error:
+            raise MaskmillError(f"params.yaml: tune.space: with {choice}: {error}") from None
 
 
 def _check_losses(train: Train, data: Data) -> None:

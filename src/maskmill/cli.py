@@ -108,6 +108,14 @@ def report(
     print(f"look at {comparing.write(named, params)}")
 
 
+@app.command()
+def tune() -> None:
+    """Search for settings by many trainings (section tune in params.yaml); killed and started again, it goes on."""
+    from maskmill.tuning import command
+
+    command.run(config.load())
+
+
 @data.command("verify")
 def data_verify() -> None:
     """Read every file and shard again and hold it against what the models were made from."""

@@ -74,6 +74,22 @@ def _class_weights(value: Any) -> Any:
     return value
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _axis(value: Any) -> Any:
+    if isinstance(value, list | tuple) and value:
+        return tuple(value)
+    given = value if isinstance(value, dict) else {}
+    low, high, log = given.get("low"), given.get("high"), given.get("log", False)
+    if given.keys() - {"low", "high", "log"} or not isinstance(log, bool) or not (_number(low) and _number(high)):
+        raise ValueError(f"{_given(value)}needed is a list of values, or {{low: 1.0e-4, high: 1.0e-2, log: true}}")
+    if given["low"] >= given["high"] or (log and given["low"] <= 0):
+        raise ValueError(f"{_given(value)}low must be below high{', and above 0 where log is true' * log}")
+    return value
+
+
 Inside = Annotated[str, AfterValidator(_inside)]
 
 
@@ -88,6 +104,7 @@ class Paths(Section):
     prepared: Inside
     models: Inside
     challenger: Inside
+    folds: Inside
     metrics: Inside
     reports: Inside
     state: Inside
@@ -221,6 +238,23 @@ class Augmentation(Section):
     preview: Positive  # pairs on the preview sheet
 
 
+class Sampling(Section):
+    """What training sees more of; the shipped values: each image once per epoch, crops anywhere."""
+
+    rare_below: Share  # classes in a smaller share of the images are drawn more often; 0: none is
+    foreground_crops: Share  # of the crops are cut around a pixel of a foreground class
+    crop_classes: Literal["equal", "rare"]  # of the foreground classes in the image; rare: the likelier the rarer
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.crop_classes != "equal" and not self.foreground_crops:
+            raise ValueError(
+                f"crop_classes: {self.crop_classes} has no effect while foreground_crops is 0; set it above 0, 0.33 "
+                "for example, or crop_classes: equal"
+            )
+        return self
+
+
 class Train(Section):
     """How a variant is trained."""
 
@@ -244,6 +278,7 @@ class Train(Section):
     class_weights: Annotated[
         Literal["inverse", "median"] | dict[str, float] | None, BeforeValidator(_class_weights)
     ]  # of pixels in the losses that are means over pixels
+    sampling: Sampling
     val_every_steps: Positive
     patience: Positive  # validations without a better score before training stops
     device: Literal["auto", "cpu", "cuda"]
@@ -296,6 +331,16 @@ class Slices(Section):
     columns: Annotated[tuple[str, ...], Field(strict=False)]  # of the manifest, besides what is always looked at
     bins: Annotated[int, Field(ge=2, le=20)]  # of a column of numbers, equally many images in each
     minimum: Positive  # images; a slice of fewer is not shown
+
+
+class Tune(Section):
+    """What `maskmill tune` tries, with the `variants`, for the best `evaluation.primary` on the validation split."""
+
+    trials: Positive  # trainings, those that were cut short among them; another takes the place of one that fails
+    startup: Positive  # trials that are drawn at random and run to their end
+    pruner: Literal["none", "median"]  # median: a trial below the median of those before it is cut short
+    seed: Seed
+    space: dict[str, Annotated[Any, BeforeValidator(_axis)]]  # setting of train or models -> values, or a range
 
 
 class Report(Section):
@@ -376,6 +421,7 @@ class Params(Section):
     gate: Gate
     tracking: Tracking
     report: Report
+    tune: Tune
     services: Services
 
     @model_validator(mode="after")
@@ -393,6 +439,11 @@ class Params(Section):
             raise ValueError(
                 f"train.class_weights: {name!r} is no class{suggest(name, self.data.classes) or ';'} data.classes are "
                 f"{', '.join(self.data.classes)}"
+            )
+        if self.train.sampling.foreground_crops and self.augmentation.crop_px is None:
+            raise ValueError(
+                f"train.sampling.foreground_crops: {self.train.sampling.foreground_crops} has no effect on whole "
+                "images; set augmentation.crop_px, [256, 256] for example, or foreground_crops: 0.0"
             )
         if self.splits.val + self.splits.test >= 1:
             raise ValueError(f"splits: val {self.splits.val} + test {self.splits.test} leaves nothing to train on")

@@ -43,6 +43,9 @@ def test_a_missing_params_file_is_no_traceback(tmp_path: Path):
         (["train"], "stage train: got variant None; allowed are unet, resnet18_unet, se_resnet18_unet"),
         (["train", "nope"], "stage train: got variant 'nope'; allowed are unet"),
         (["select", "unet"], "stage select runs once, without a variant; got 'unet'"),
+        (["fold", "unet", "first", "5"], "stage fold: got fold 'first'; needed is a number: python -m maskmill.stages"),
+        (["ensemble", "unet"], "stage ensemble: got folds None; needed is a number: python -m maskmill.stages"),
+        (["fold", "fcn", "0", "5"], "stage fold: got variant 'fcn'; allowed are unet"),
         (["train", "unet", "again"], "python -m maskmill.stages NAME [VARIANT]"),
     ],
 )

@@ -30,7 +30,7 @@ _STILL: dict[str, dict[str, Any]] = {  # options with which a transform of the i
 }
 _KINDS = (A.DualTransform, A.ImageOnlyTransform)
 _NO_TRANSFORMS = ("DualTransform", "ImageOnlyTransform", "Transform3D", "Lambda")  # bases, and code
-Key = tuple[int, int, int]  # seed, epoch, sample
+Key = tuple[int, ...]  # seed, epoch, sample, and the turn of a sample that comes again in an epoch
 
 
 class Recipe:
@@ -40,7 +40,7 @@ class Recipe:
         self._chain = chain
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, key: Key) -> tuple[np.ndarray, np.ndarray]:
-        """Vary one pair; the same `key` (seed, epoch, sample) gives the same pair in any process.
+        """Vary one pair; the same `key` gives the same pair in any process.
 
         Shape: image (H, W, C) uint8, mask (H, W) uint8 ids -> the same kinds, of the crop's size where one is set.
         """
@@ -54,6 +54,13 @@ class Recipe:
                 "(images are normalised after the recipe, by the statistics of the training images)"
             )
         return varied.reshape(*varied.shape[:2], image.shape[2]), out["mask"]
+
+    @property
+    def crop_px(self) -> tuple[int, int] | None:
+        """Height and width of the crop that it begins with; None where it takes whole images."""
+        first = self._chain.transforms[:2]
+        cropped = [type(step) for step in first] == [A.PadIfNeeded, A.RandomCrop]
+        return (first[1].height, first[1].width) if cropped else None
 
     def save(self, path: Path) -> None:
         """Write the chain as JSON; `load` gives it back exactly."""

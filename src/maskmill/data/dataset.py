@@ -8,36 +8,41 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from maskmill.data.augmentation import Recipe
+from maskmill.data.sampling import Draw, ForegroundCrops, Sampler, one_epoch
 from maskmill.data.shards import Shard
 from maskmill.errors import MaskmillError
 
-Draw = tuple[int, int]  # epoch, sample
+_PLAIN = Sampler()
 
 
 class TrainingPairs(Dataset[tuple[Tensor, Tensor]]):
-    """Varied pairs: (epoch, sample) -> image (C, H, W) uint8, mask (H, W) uint8."""
+    """Varied pairs: a draw -> image (C, H, W) uint8, mask (H, W) uint8."""
 
-    def __init__(self, shard: Shard, recipe: Recipe, seed: int) -> None:
-        self._shard, self._recipe, self._seed = shard, recipe, seed
+    def __init__(self, shard: Shard, recipe: Recipe, seed: int, crops: ForegroundCrops | None = None) -> None:
+        self._shard, self._recipe, self._seed, self._crops = shard, recipe, seed, crops
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        epoch, sample = draw
-        image, mask = self._recipe(*self._shard[sample], (self._seed, epoch, sample))
+        image, mask = self._shard[draw.sample]
+        if self._crops is not None:
+            image, mask = self._crops(image, mask, draw, self._seed)
+        image, mask = self._recipe(image, mask, draw.key(self._seed))
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(mask.copy())
 
 
 class BatchOrder:
     """Batches of draws for optimizer steps `first`..`last`-1: shuffled epochs, one behind the other.
 
-    Step k takes places k*batch .. (k+1)*batch-1 of the endless row of epochs; no sample is dropped. Of `ranks`
-    processes that share each batch, this one takes the part `rank`.
+    Step k takes places k*batch .. (k+1)*batch-1 of the endless row of epochs. Without `weights` (see
+    `sampling.one_epoch`) each epoch has every sample once. Of `ranks` processes that share each batch, this one takes
+    the part `rank`.
     """
 
     def __init__(
-        self, samples: int, batch: int, seed: int, first: int, last: int, *, rank: int = 0, ranks: int = 1
-    ) -> None:
+        self, samples: int, batch: int, seed: int, first: int, last: int, weights: np.ndarray | None = None, *,
+        rank: int = 0, ranks: int = 1,
+    ) -> None:  # fmt: skip
         self._samples, self._batch, self._seed = samples, batch, seed
-        self._first, self._last = first, last
+        self._first, self._last, self._weights = first, last, weights
         self._part = range(batch * rank // ranks, batch * (rank + 1) // ranks)
         self._shuffled = -1  # the epoch that _order belongs to
 
@@ -47,18 +52,19 @@ class BatchOrder:
     def __iter__(self) -> Iterator[list[Draw]]:
         for step in range(self._first, self._last):
             places = [step * self._batch + i for i in self._part]
-            yield [(p // self._samples, self._sample(*divmod(p, self._samples))) for p in places]
+            yield [self._draw(*divmod(p, self._samples)) for p in places]
 
-    def _sample(self, epoch: int, place: int) -> int:
+    def _draw(self, epoch: int, place: int) -> Draw:
         if self._shuffled != epoch:
+            rng = np.random.default_rng((self._seed, epoch))
+            self._order, self._turns = one_epoch(self._samples, self._weights, rng)
             self._shuffled = epoch
-            self._order = np.random.default_rng((self._seed, epoch)).permutation(self._samples)
-        return int(self._order[place])
+        return Draw(epoch, int(self._order[place]), int(self._turns[place]))
 
 
 def training_batches(
-    shard: Shard, recipe: Recipe, *, batch: int, seed: int, first: int, last: int, workers: int, rank: int = 0,
-    ranks: int = 1, pin: bool = False, timeout_s: float = 0,
+    shard: Shard, recipe: Recipe, *, batch: int, seed: int, first: int, last: int, workers: int,
+    sampler: Sampler = _PLAIN, rank: int = 0, ranks: int = 1, pin: bool = False, timeout_s: float = 0,
 ) -> DataLoader[tuple[Tensor, Tensor]]:  # fmt: skip
     """Loader of (N, C, H, W) and (N, H, W) uint8 batches for steps `first`..`last`-1; same for any `workers`.
 
@@ -71,16 +77,16 @@ def training_batches(
             "the split `train` is empty: there is nothing to train on; give it images by `splits` in params.yaml or "
             "data/splits.csv"
         )
-    pairs = TrainingPairs(shard, recipe, seed)
+    pairs = TrainingPairs(shard, recipe, seed, sampler.crops)
     # two sizes are enough to tell whether the recipe makes them one
-    sizes = {tuple(pairs[0, i][1].shape): shard.ids[i] for i in _one_of_each_size(shard)[:2]}
+    sizes = {tuple(pairs[Draw(0, i)][1].shape): shard.ids[i] for i in _one_of_each_size(shard)[:2]}
     if len(sizes) > 1:
         listed = ", ".join(f"{name} {h} x {w}" for (h, w), name in sizes.items())
         raise MaskmillError(
             f"training images differ in size ({listed} px) and cannot form a batch; "
             "set augmentation.crop_px in params.yaml, for example [256, 256]"
         )
-    order = BatchOrder(len(shard), batch, seed, first, last, rank=rank, ranks=ranks)
+    order = BatchOrder(len(shard), batch, seed, first, last, sampler.weights, rank=rank, ranks=ranks)
     return DataLoader(
         pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack, pin_memory=pin,
         timeout=timeout_s if workers else 0,

@@ -17,6 +17,7 @@ from maskmill.data import decode
 from maskmill.data.shards import Shard
 from maskmill.evaluation import image_facts
 from maskmill.evaluation.diagnostics import Diagnostics
+from maskmill.inference.ensemble import Ensemble
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, Metrics, Sample
 from maskmill.metrics.confusion import matrix
@@ -42,7 +43,14 @@ class Evaluation:
 
 
 def evaluate(
-    predictor: Predictor, shard: Shard, *, metrics: Metrics, labels: Labels, primary: str, gallery: int, title: str
+    predictor: Predictor | Ensemble,
+    shard: Shard,
+    *,
+    metrics: Metrics,
+    labels: Labels,
+    primary: str,
+    gallery: int,
+    title: str,
 ) -> Evaluation:
     """Predict every image of the split, one at a time as serving does, and measure.
 
@@ -99,10 +107,14 @@ def write(folder: Path, evaluation: Evaluation, classes: tuple[str, ...]) -> Non
 
 def write_statistics(path: Path, evaluation: Evaluation) -> None:
     """Write the statistic of each image as parquet: id, clean, and a column per number."""
-    table = pd.DataFrame(evaluation.statistics, columns=list(evaluation.metrics.fields))
-    table = pd.concat([evaluation.images[["id", "clean"]], table], axis=1)
     with files.atomic(path) as file:
-        table.to_parquet(file, index=False)
+        statistics_table(evaluation).to_parquet(file, index=False)
+
+
+def statistics_table(evaluation: Evaluation) -> pd.DataFrame:
+    """The statistic of each image: id, clean, and a column per number."""
+    table = pd.DataFrame(evaluation.statistics, columns=list(evaluation.metrics.fields))
+    return pd.concat([evaluation.images[["id", "clean"]], table], axis=1)
 
 
 def read_statistics(path: Path) -> pd.DataFrame:

@@ -1,6 +1,7 @@
-"""python -m maskmill.stages NAME [VARIANT]: run one stage of dvc.yaml in the repository's top folder."""
+"""python -m maskmill.stages NAME [VARIANT] [FOLD] [FOLDS]: run one stage of dvc.yaml in the repository's top folder."""
 
 import inspect
+import itertools
 import shutil
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from maskmill.repository import check_inside
 def main(arguments: Sequence[str]) -> int:
     """Exit status 0 when the stage's outs are written, 2 when the user has something to mend."""
     die_with_parent()
-    if len(arguments) not in (1, 2):
+    if not arguments:
         print(f"error: {__doc__}", file=sys.stderr)
         return 2
     try:
@@ -33,22 +34,32 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _run(name: str, variant: str | None = None) -> None:
+def _run(name: str, *arguments: str) -> None:
     stage = components.factory(stages.__name__, name, "stage")
     params = config.load()
     check_inside(params.paths.versioned)
-    if "variant" not in inspect.signature(stage).parameters:
-        if variant is not None:
-            raise MaskmillError(f"stage {name} runs once, without a variant; got {variant!r}")
-    elif variant not in params.variants:
+    parameters = inspect.signature(stage).parameters
+    named = [parameter for parameter in parameters if parameter not in config.Params.model_fields]
+    if not named and arguments:
+        raise MaskmillError(f"stage {name} runs once, without a variant; got {arguments[0]!r}")
+    if len(arguments) > len(named):
+        raise MaskmillError(f"stage {name} takes {', '.join(named)}; got {' '.join(arguments)}: {__doc__}")
+    given: dict[str, Any] = dict(itertools.zip_longest(named, arguments))
+    if "variant" in given and given["variant"] not in params.variants:
         raise MaskmillError(
-            f"stage {name}: got variant {variant!r}; allowed are {', '.join(params.variants)} (variants in params.yaml)"
+            f"stage {name}: got variant {given['variant']!r}; allowed are {', '.join(params.variants)} (variants in "
+            "params.yaml)"
         )
-    given: dict[str, Any] = {
-        section: variant if section == "variant" else getattr(params, section)
-        for section in inspect.signature(stage).parameters
-    }
-    stage(**given)
+    for number in ("fold", "folds"):
+        if number in given:
+            given[number] = _number(name, number, given[number])
+    stage(**{name: given[name] if name in given else getattr(params, name) for name in parameters})
+
+
+def _number(stage: str, name: str, given: str | None) -> int:
+    if given is None or not given.isdecimal():
+        raise MaskmillError(f"stage {stage}: got {name} {given!r}; needed is a number: {__doc__}")
+    return int(given)
 
 
 if __name__ == "__main__":

@@ -64,21 +64,9 @@ def _register(
 
 
 def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
-    folder = Path(paths.models) / variant
-    facts = files.read_json(folder / "run.json")
     scores = score_files.read_values(Path(paths.metrics) / "test" / f"{variant}.json")
-    training = runs.Training(
-        key=facts["key"],
-        variant=variant,
-        params=facts["params"] | {name: facts[name] for name in ("device", "machine", "threads")},
-        history=pd.read_csv(folder / "history.csv").to_dict("records"),
-        summary={f"test_{name}": value for name, value in scores.items() if math.isfinite(value)},
-        git_commit=facts["git_commit"],
-        data_title=data.title,
-        data_hash=facts["data_hash"],
-        started_ms=int(1000 * facts["started"]),
-        ended_ms=int(1000 * facts["ended"]),
-    )
+    summary = {f"test_{name}": value for name, value in scores.items() if math.isfinite(value)}
+    training = runs.of_model(Path(paths.models) / variant, variant, data.title, summary)
     return runs.record(store, training)
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
@@ -18,7 +19,7 @@ import maskmill
 from maskmill import files, losses
 from maskmill import models as networks
 from maskmill.config import Data, Evaluation, Paths, Train
-from maskmill.data import manifest
+from maskmill.data import manifest, sampling
 from maskmill.data.augmentation import Recipe
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard, verify
@@ -36,8 +37,8 @@ from maskmill.training.progress import duration
 from maskmill.training.timing import expected_seconds
 
 _CODE = (  # what decides the weights, beside the pixels, whose digests are taken
-    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py", "losses",
-    "metrics/__init__.py", "metrics/confusion.py", "models", "training",
+    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py",
+    "data/sampling.py", "losses", "metrics/__init__.py", "metrics/confusion.py", "models", "training",
 )  # fmt: skip
 _NO_EFFECT = (  # on the weights
     "data.title", "data.colours", "train.workers", "train.loader_timeout_s", "train.max_skipped",
@@ -59,6 +60,7 @@ def train(
         verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
+    sampler = _sampler(data, train, recipe, shards["train"], prepared)
     where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
     options, setting = pretrained.split(models[variant], where)
     with fabric.rank_zero_first():
@@ -75,7 +77,7 @@ def train(
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
     loading = Loading(
-        shards["train"], recipe, train, workers=hardware.workers(train, training.device),
+        shards["train"], recipe, train, sampler, workers=hardware.workers(train, training.device),
         rank=training.fabric.global_rank, pin=training.device == "cuda",
     )  # fmt: skip
     _announce(training, loading, validation, variant)
@@ -120,6 +122,16 @@ def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
         print(f"class weights: {', '.join(said)}", flush=True)
     foreground = {data.classes[i]: i for i in data.foreground}
     return losses.create(train.losses, data.ignore_index, foreground=foreground, class_weights=weights)
+
+
+def _sampler(data: Data, train: Train, recipe: Recipe, shard: Shard, prepared: Path) -> sampling.Sampler:
+    """What is drawn more often, and said; needs the manifest only where something is."""
+    if train.sampling == sampling.PLAIN:
+        return sampling.Sampler()
+    table = manifest.read(prepared / "manifest.parquet").drop_duplicates("id").set_index("id")
+    pixels = table.loc[shard.ids, [f"px_{name}" for name in data.classes]].to_numpy(np.int64)
+    print("; ".join(sampling.described(train.sampling, pixels, data.classes)), flush=True)
+    return sampling.create(train.sampling, pixels, data.foreground, recipe.crop_px)
 
 
 def _given(setting: str, state: Path, where: str) -> pretrained.Given:

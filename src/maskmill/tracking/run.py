@@ -4,16 +4,22 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from maskmill import files
 from maskmill.tracking.owner import Owner
 from maskmill.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Dataset, Metric, Run
 
+FACTS = "run.json"  # beside a model: what is known of its training
 RUNNING, FINISHED, KILLED = "RUNNING", "FINISHED", "KILLED"
 KEY, OWNER, SEEN = "maskmill.training", "maskmill.owner", "maskmill.seen"  # tags of a run; SEEN: Unix time in ms
+_PARENT = "mlflow.parentRunId"  # the tag by which MLflow shows a run below another
 _MAX_PARAM = 6000  # characters MLflow stores of one parameter
 
 Row = dict[str, float]  # `step`, and one value per metric
@@ -50,6 +56,28 @@ def record(store: Store, training: Training) -> str:
         if run.info.lifecycle_stage == "active":
             _complete(store, run, training)
     return str(run.info.run_id)
+
+
+def of_model(folder: Path, variant: str, data_title: str, summary: Mapping[str, float] | None = None) -> Training:
+    """The finished training that wrote the model in `folder`, from its run.json and history.csv."""
+    facts = files.read_json(folder / FACTS)
+    return Training(
+        key=facts["key"],
+        variant=variant,
+        params=facts["params"] | {name: facts[name] for name in ("device", "machine", "threads")},
+        history=pd.read_csv(folder / "history.csv").to_dict("records"),
+        summary=summary or {},
+        git_commit=facts["git_commit"],
+        data_title=data_title,
+        data_hash=facts["data_hash"],
+        started_ms=int(1000 * facts["started"]),
+        ended_ms=int(1000 * facts["ended"]),
+    )
+
+
+def nest(store: Store, run_id: str, parent_id: str) -> None:
+    """Have MLflow show the run below its parent."""
+    store.client.set_tag(run_id, _PARENT, parent_id)
 
 
 def close(store: Store, run: "Run", ended_ms: int) -> None:

@@ -3,13 +3,14 @@
 import multiprocessing
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from maskmill.config import Train
 from maskmill.data.augmentation import Recipe
 from maskmill.data.dataset import training_batches
+from maskmill.data.sampling import Sampler
 from maskmill.data.shards import Shard
 from maskmill.errors import MaskmillError
 
@@ -23,6 +24,7 @@ class Loading:
     shard: Shard
     recipe: Recipe
     train: Train
+    sampler: Sampler = field(default_factory=Sampler)
     workers: int = 0
     rank: int = 0
     pin: bool = False  # page-locked memory, from which a GPU reads faster
@@ -35,8 +37,8 @@ class Loading:
         """
         loader = training_batches(
             self.shard, self.recipe, batch=self.images_per_step, seed=self.train.seed, first=first,
-            last=self.train.steps, workers=self.workers, rank=self.rank, ranks=self.train.devices, pin=self.pin,
-            timeout_s=self.train.loader_timeout_s,
+            last=self.train.steps, workers=self.workers, sampler=self.sampler, rank=self.rank,
+            ranks=self.train.devices, pin=self.pin, timeout_s=self.train.loader_timeout_s,
         )  # fmt: skip
         before = set(multiprocessing.active_children())
         batches = iter(loader)
@@ -75,7 +77,7 @@ class Loading:
         """The samples of a step (from 0), of all devices."""
         loader = training_batches(
             self.shard, self.recipe, batch=self.images_per_step, seed=self.train.seed, first=step, last=step + 1,
-            workers=0,
+            workers=0, sampler=self.sampler,
         )  # fmt: skip
         assert loader.batch_sampler is not None
-        return [self.shard.ids[sample] for _, sample in next(iter(loader.batch_sampler))]
+        return [self.shard.ids[draw.sample] for draw in next(iter(loader.batch_sampler))]

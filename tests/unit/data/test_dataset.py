@@ -64,12 +64,12 @@ def test_without_transforms_a_batch_holds_the_stored_pairs(shard):
 def test_every_sample_is_seen_once_per_epoch(batch):
     draws = list(itertools.chain(*BatchOrder(5, batch, 0, 0, 5 * 7)))
     for epoch in range(7):
-        assert sorted(sample for e, sample in draws if e == epoch) == [0, 1, 2, 3, 4]
+        assert sorted(draw.sample for draw in draws if draw.epoch == epoch) == [0, 1, 2, 3, 4]
 
 
 def test_epochs_differ_in_order_and_in_what_is_drawn(shard):
     draws = list(itertools.chain(*BatchOrder(20, 4, 0, 0, 10)))
-    assert [s for e, s in draws if e == 0] != [s for e, s in draws if e == 1]
+    assert [d.sample for d in draws if d.epoch == 0] != [d.sample for d in draws if d.epoch == 1]
     both = training_batches(shard, recipe(), batch=5, seed=0, first=0, last=2, workers=0)
     (first, _), (second, _) = both
     assert {i.numpy().tobytes() for i in first} != {i.numpy().tobytes() for i in second}

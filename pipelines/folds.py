@@ -1,0 +1,96 @@
+"""python -m pipelines.folds N: N folds of every variant, and an ensemble of each; what `make folds` runs.
+
+Writes folds/dvc.yaml, a matrix over variants and folds beside the line's own dvc.yaml, and has DVC run it: what is done
+stays done, and a training that was cut off goes on. The line itself knows nothing of it.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from maskmill import config, files
+from maskmill.check import check
+from maskmill.errors import MaskmillError
+from maskmill.processes import die_with_parent
+from pipelines import workspace
+
+_HEAD = "# Written by `make folds FOLDS={count}`: cross-validation of every variant (docs/experiments.md).\n"
+_PARTS = ("split", "augment", "train", "evaluate")  # stages of the line whose code decides a fold
+_ALLOWED = range(2, 21)
+
+
+def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
+    """folds/dvc.yaml, from the line's own: its code dependencies and parameters, and a matrix."""
+    stages = line["stages"]
+    code = {dep for part in _PARTS for dep in stages[part]["deps"] if dep.startswith("src/")}
+    scoring = {dep for dep in stages["evaluate"]["deps"] if dep.startswith("src/")}
+    data = ["${paths.source}", "${paths.raw}", "${paths.weights}", "${paths.splits}"]
+    data += [
+        f"${{paths.prepared}}/{name}" for name in ("pairs.parquet", "duplicates.json", "manifest.parquet", "shards")
+    ]
+    model = "${paths.folds}/${item.fold}/${item.variant}"
+    fold = {
+        "desc": "train one variant on all folds but one, and score it there",
+        "wdir": "..",
+        "meta": stages["train"]["meta"],
+        "matrix": {"variant": "${variants}", "fold": list(range(count))},
+        "cmd": f"python -m maskmill.stages fold ${{item.variant}} ${{item.fold}} {count}",
+        "deps": [*data, "${paths.reports}/validation.json", "src/maskmill/stages/fold.py", *sorted(code)],
+        "params": ["data", "splits", "augmentation", "train", "evaluation", "metrics", "models.${item.variant}"],
+        "outs": [model],
+    }
+    together = {
+        "desc": "score all held-out images, and the models together on test",
+        "wdir": "..",
+        "matrix": {"variant": "${variants}"},
+        "cmd": f"python -m maskmill.stages ensemble ${{item.variant}} {count}",
+        "deps": [
+            *(f"${{paths.folds}}/{number}/${{item.variant}}" for number in range(count)), *data[-2:],
+            "src/maskmill/stages/ensemble.py", "src/maskmill/stages/fold.py", *sorted(scoring),
+        ],
+        "params": ["data", "evaluation", "metrics", "intervals"],
+        "metrics": ["${paths.folds}/${item.variant}.json"],
+    }  # fmt: skip
+    return {"vars": [f"../{config.PARAMS}"], "stages": {"fold": fold, "ensemble": together}}
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: DVC's, or 2 when the user has something to mend before DVC can run."""
+    die_with_parent()
+    try:
+        count = _count(arguments)
+        params = config.load()
+        check(params)
+        path = Path(params.paths.folds) / "dvc.yaml"
+        with workspace.alone(Path(params.paths.state), lambda line: print(line, flush=True)):
+            _write(path, definition(config.read_yaml(Path("dvc.yaml")), count), count)
+            return workspace.dvc("repro", str(path))
+    except MaskmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; start it again and it goes on from here", file=sys.stderr)
+        return 130
+
+
+def _count(arguments: list[str]) -> int:
+    if len(arguments) != 1 or not arguments[0].isdecimal() or int(arguments[0]) not in _ALLOWED:
+        raise MaskmillError(
+            f"folds: got {' '.join(arguments) or 'nothing'}; needed is a number of folds from {_ALLOWED[0]} to "
+            f"{_ALLOWED[-1]}: make folds FOLDS=5"
+        )
+    return int(arguments[0])
+
+
+def _write(path: Path, stages: dict[str, Any], count: int) -> None:
+    with files.atomic(path) as file:
+        file.write(_HEAD.format(count=count).encode())
+        yaml = YAML()
+        yaml.default_flow_style, yaml.width = False, 120
+        yaml.dump(stages, file)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""ensemble: what cross-validation says of one variant, and what its models score together on the test split."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from maskmill import files
+from maskmill.config import Data, Evaluation, Intervals, Paths
+from maskmill.data import manifest
+from maskmill.data.shards import Shard
+from maskmill.evaluation import evaluate, units
+from maskmill.evaluation import intervals as intervals_
+from maskmill.evaluation.scores import Score
+from maskmill.inference.ensemble import Ensemble
+from maskmill.inference.predict import Predictor
+from maskmill.metrics import Labels, Metrics, create
+from maskmill.stages.fold import read_held_out
+
+
+def ensemble(
+    paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]], intervals: Intervals,
+    variant: str, folds: int,
+) -> None:  # fmt: skip
+    """Write folds/<variant>.json: scores over all images that were held out, and of the ensemble over the test split.
+
+    Held out: each image is predicted by the one model that did not train on it, and the statistics of all are summed;
+    one score, not a mean over folds. `folds` gives each fold's own, `members` each model's on the test split.
+    """
+    folders = [Path(paths.folds) / str(number) / variant for number in range(folds)]
+    labels = Labels(data.classes, data.foreground, data.ignore_index)
+    families, table = create(metrics, labels), manifest.read(Path(paths.prepared) / "manifest.parquet")
+    held_out = [read_held_out(folder) for folder in folders]
+    members, shard = [Predictor(folder) for folder in folders], Shard(Path(paths.prepared) / "shards", "test")
+
+    def over_test(predictor: Predictor | Ensemble, title: str) -> pd.DataFrame:
+        result = evaluate.evaluate(
+            predictor, shard, metrics=families, labels=labels, primary=evaluation.primary, gallery=0, title=title
+        )
+        return evaluate.statistics_table(result)
+
+    def scored(rows: pd.DataFrame) -> dict[str, Score]:
+        numbers = rows[list(families.fields)].to_numpy(float)
+        return intervals_.of(families, numbers, units.of(rows["id"].tolist(), table, intervals), intervals)
+
+    alone = [over_test(member, f"{variant}, fold {number}, on test") for number, member in enumerate(members)]
+    together = over_test(Ensemble(members), f"{variant}, {folds} folds, on test")
+    found = {
+        "variant": variant, "metric": evaluation.primary,
+        "held_out": _plain(scored(pd.concat(held_out))), "test": _plain(scored(together)),
+        "folds": _values(families, held_out), "members": _values(families, alone),
+    }  # fmt: skip
+    files.write_json(Path(paths.folds) / f"{variant}.json", found)
+    print(_said(found))
+
+
+def _plain(scores: dict[str, Score]) -> dict[str, dict[str, float | None]]:
+    parts = {name: (score.value, score.low, score.high, score.n) for name, score in scores.items()}
+    return {
+        name: dict(zip(("value", "low", "high", "n"), map(_finite, part), strict=True)) for name, part in parts.items()
+    }
+
+
+def _values(families: Metrics, tables: Sequence[pd.DataFrame]) -> dict[str, list[float | None]]:
+    """Each score, once per table."""
+    import torch
+
+    made = [families.scores(torch.from_numpy(table[list(families.fields)].to_numpy(float).sum(0))) for table in tables]
+    return {name: [_finite(float(scores[name])) for scores in made] for name in made[0]}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _said(found: dict[str, Any]) -> str:
+    """The primary metric of each model, of all held-out images, and of the ensemble, as a table."""
+    metric = found["metric"]
+    lines = [f"{found['variant']}: {metric}", f"{'':>10}  {'held out':>23}  {'test':>23}"]
+    rows = zip(found["folds"][metric], found["members"][metric], strict=True)
+    lines += [f"{f'fold {i}':>10}  {_number(own):>23}  {_number(test):>23}" for i, (own, test) in enumerate(rows)]
+    lines.append(
+        f"{'together':>10}  {_interval(found['held_out'][metric]):>23}  {_interval(found['test'][metric]):>23}"
+    )
+    return "\n".join(lines)
+
+
+def _interval(score: dict[str, float | None]) -> str:
+    bounds = "" if score["low"] is None else f" [{_number(score['low'])}, {_number(score['high'])}]"
+    return f"{_number(score['value'])}{bounds}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,106 @@
+"""fold: train one variant on all folds but one, and score it on that one."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from maskmill import state
+from maskmill.config import Augmentation, Data, Evaluation, Paths, Splits, Train
+from maskmill.data import manifest
+from maskmill.data.shards import Shard
+from maskmill.errors import MaskmillError
+from maskmill.evaluation import evaluate
+from maskmill.inference.predict import Predictor
+from maskmill.metrics import Labels, create
+from maskmill.stages.augment import augment
+from maskmill.stages.split import split
+from maskmill.stages.train import train as learn
+
+HELD_OUT = "held_out.parquet"  # beside the model: the statistic of each image of the fold
+
+
+def fold(
+    paths: Paths, data: Data, splits: Splits, augmentation: Augmentation, models: dict[str, dict[str, Any]],
+    train: Train, evaluation: Evaluation, metrics: dict[str, dict[str, Any]], variant: str, fold: int, folds: int,
+) -> None:  # fmt: skip
+    """Write folds/<fold>/<variant>/: the model and what `train` writes beside it, and held_out.parquet.
+
+    The stages split, augment and train do the work, in a folder below paths.state that is gone afterwards but for the
+    checkpoints of a training that was cut off.
+    Raises: MaskmillError where these stages do, and where the source gives the splits.
+    """
+    if splits.given:
+        raise MaskmillError(
+            "params.yaml: splits.given: true leaves no folds to make: the source says what trains and what validates; "
+            "set splits.given: false, and keep its test images by `group,test` in data/splits.csv"
+        )
+    own = _own(paths, fold, folds)
+    _link(paths, own)
+    split(own, data, splits.model_copy(update={"folds": folds, "fold": fold}))
+    _same_test(paths, own)
+    augment(own, data, augmentation)
+    learn(own, data, models, train, evaluation, variant)
+    out = Path(own.models) / variant
+    labels = Labels(data.classes, data.foreground, data.ignore_index)
+    result = evaluate.evaluate(
+        Predictor(out), Shard(Path(own.prepared) / "shards", "val"), metrics=create(metrics, labels), labels=labels,
+        primary=evaluation.primary, gallery=0, title=f"{variant} on fold {fold}",
+    )  # fmt: skip
+    evaluate.write_statistics(out / HELD_OUT, result)
+    print(f"{variant}: {evaluation.primary} {result.points()[evaluation.primary]:.4f} over fold {fold} of {folds}")
+    for folder in (own.prepared, own.reports):
+        shutil.rmtree(folder)
+
+
+def _own(paths: Paths, number: int, folds: int) -> Paths:
+    """Where this fold's stages read and write."""
+    root = Path(paths.state) / "folds" / f"{number}of{folds}"
+    beside = state.beside(root / "state", Path(paths.state), (state.VERIFIED, state.WEIGHTS, state.SPOOL))
+    return paths.model_copy(
+        update={
+            "prepared": str(root / "prepared"), "reports": str(root / "reports"), "state": str(beside),
+            "models": str(Path(paths.folds) / str(number)),
+        }
+    )  # fmt: skip
+
+
+def _link(paths: Paths, own: Paths) -> None:
+    """Bring in what `validate` found, and the shards, whose files need not be written again."""
+    for folder in (own.prepared, own.reports):
+        shutil.rmtree(folder, ignore_errors=True)
+    shards = Path(own.prepared) / "shards"
+    shards.mkdir(parents=True)
+    Path(own.reports).mkdir(parents=True)
+    for name in ("pairs.parquet", "duplicates.json"):
+        shutil.copyfile(Path(paths.prepared) / name, Path(own.prepared) / name)
+    shutil.copyfile(Path(paths.reports) / "validation.json", Path(own.reports) / "validation.json")
+    for path in (Path(paths.prepared) / "shards").iterdir():
+        try:
+            os.link(path.resolve(), shards / path.name)
+        except OSError:  # another disk
+            shutil.copyfile(path, shards / path.name)
+
+
+def _same_test(paths: Paths, own: Paths) -> None:
+    """All folds keep away from the images on which everything is tested."""
+    tables = [manifest.read(Path(part.prepared) / "manifest.parquet") for part in (paths, own)]
+    whole, part = (set(table.loc[table["split"] == "test", "id"]) for table in tables)
+    if whole != part:
+        raise MaskmillError(
+            f"{len(whole ^ part)} images test in the line or in this fold alone; freeze the split first: "
+            f"cp {paths.prepared}/splits.csv {paths.splits}"
+        )
+
+
+def read_held_out(folder: Path) -> pd.DataFrame:
+    """The statistics of the images on which the model in `folder` did not train.
+
+    Raises: MaskmillError when they are not there.
+    """
+    path = folder / HELD_OUT
+    if not path.exists():
+        raise MaskmillError(f"{path}: no such file; train the folds first: `make folds`")
+    return evaluate.read_statistics(path)

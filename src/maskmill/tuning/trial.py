@@ -1,0 +1,117 @@
+"""python -m maskmill.tuning.trial FOLDER: one training by the stage's own code, with the settings in the folder.
+
+A process of its own: what takes its memory, or kills it, ends this trial and not the search.
+"""
+
+import math
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from maskmill import config, files, state
+from maskmill.config import Params
+from maskmill.errors import MaskmillError
+from maskmill.processes import die_with_parent
+from maskmill.tracking import spool as spools
+
+Report = Callable[[int, float], bool]  # step, score -> whether to stop
+
+SETTINGS = "params.yaml"
+_POLL_S = 0.2
+_STOP_S = 30.0  # for a training that writes its last checkpoint
+
+
+def prepare(folder: Path, params: Params) -> Params:
+    """Write the settings of one training into `folder`, where all that it writes will lie; gives them."""
+    own_state = state.beside(folder / "state", Path(params.paths.state), (state.VERIFIED, state.WEIGHTS))
+    paths = params.paths.model_copy(update={"state": str(own_state), "models": str(folder / "models")})
+    own = params.model_copy(update={"paths": paths})
+    with files.atomic(folder / SETTINGS) as file:
+        YAML(typ="safe", pure=True).dump(own.model_dump(), file)
+    return own
+
+
+def run(folder: Path, variant: str, metric: str, report: Report) -> float | None:
+    """Train, and report each validation; the best score, or None where `report` stopped it.
+
+    Raises: MaskmillError when the training failed; what it said stands above.
+    """
+    history = folder / "models" / variant / "history.csv"
+    process = subprocess.Popen([sys.executable, "-m", "maskmill.tuning.trial", str(folder)])
+    told: dict[int, float] = {}
+    try:
+        while True:
+            code = process.poll()  # first: what was written before the end is read after it
+            for step, score in _scores(history, metric).items():
+                if step not in told and math.isfinite(score):
+                    told[step] = score
+                    if report(step, score):
+                        return None
+            if code is not None:
+                break
+            time.sleep(_POLL_S)
+    finally:
+        _stop(process)
+    if code:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        raise MaskmillError(f"the training {how}")
+    if not told:
+        raise MaskmillError(f"{history} holds no score `val_{metric}`")
+    return max(told.values())
+
+
+def tidy(folder: Path) -> None:
+    """Drop checkpoints and weights of a trial that has ended: history, card and facts of the run stay."""
+    shutil.rmtree(folder / "state" / "checkpoints", ignore_errors=True)
+    for weights in folder.glob("models/*/*.safetensors"):
+        weights.unlink()
+
+
+def spool(folder: Path) -> Path | None:
+    """The spool of the trial, where nobody has sent it yet."""
+    found = spools.all_in(folder / "state" / spools.FOLDER)
+    return found[0] if found else None
+
+
+def _scores(history: Path, metric: str) -> dict[int, float]:
+    try:
+        table = pd.read_csv(history)
+    except FileNotFoundError:
+        return {}
+    return {int(step): float(score) for step, score in zip(table["step"], table[f"val_{metric}"], strict=True)}
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main(folder: Path) -> int:
+    """Exit status 0 when the model is written, 2 when the user has something to mend."""
+    from maskmill.stages.train import train
+
+    die_with_parent()
+    try:
+        params = config.load(folder / SETTINGS)
+        (variant,) = params.variants
+        train(params.paths, params.data, params.models, params.train, params.evaluation, variant)
+    except MaskmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
