@@ -66,7 +66,10 @@ class Up(nn.Module):
         self.skip_gate = skip_gate(skip, below) if skip_gate else None
 
     def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
-        return self.convs(self._joined(x, *skips))  # type: ignore[no-any-return]
+        out = self._joined(x, *skips)
+        for layer in self.convs:  # one by one: called as a whole, they would hold the joined map to their end
+            out = layer(out)
+        return out
 
     def _joined(self, x: Tensor, *skips: Tensor) -> Tensor:
         """Skips and resized map in one; by itself, so that its parts are freed before the convolutions begin."""
@@ -89,8 +92,9 @@ class UNetDecoder(nn.Module):
         self.ups = nn.ModuleList(Up(b, s, w, **parts) for b, s, w in zip(below, channels[:-1], widths, strict=True))
         self.out_channels = widths[0]
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        x = maps[-1]
-        for up, skip in zip(reversed(self.ups), reversed(maps[:-1]), strict=True):
-            x = up(x, skip)
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Empties `maps` on the way: in prediction each map is freed once it is joined, before finer ones are made."""
+        x = maps.pop()
+        for up in reversed(self.ups):
+            x = up(x, maps.pop())
         return x

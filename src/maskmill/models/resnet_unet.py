@@ -85,6 +85,7 @@ class ResNetUNet(nn.Module):
         self.decoder.apply(wake)
 
     def forward(self, x: Tensor) -> Tensor:
-        *skips, deepest = self.encoder(x)  # strides 2, 4, 8, 16, 32
-        maps = [self.full_resolution(x), *skips, self.bottleneck(deepest)]
+        maps = self.encoder(x)  # strides 2, 4, 8, 16, 32
+        maps[-1] = self.bottleneck(maps[-1])
+        maps.insert(0, self.full_resolution(x))
         return self.head(self.decoder(maps))  # type: ignore[no-any-return]

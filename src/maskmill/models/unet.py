@@ -75,8 +75,9 @@ class UNet(nn.Module):
         self.apply(init_he).apply(wake)
 
     def forward(self, x: Tensor) -> Tensor:
-        *skips, deepest = self.levels(x)
-        return self.head(self.decoder([*skips, self.bottleneck(deepest)]))  # type: ignore[no-any-return]
+        maps = self.levels(x)
+        maps[-1] = self.bottleneck(maps[-1])
+        return self.head(self.decoder(maps))  # type: ignore[no-any-return]
 
 
 def filters(name: str, feature_scale: float) -> list[int]:

@@ -1,3 +1,5 @@
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -74,3 +76,23 @@ def test_the_gate_of_a_skip_is_asked_with_the_map_below():
     x, skip = torch.randn(1, 4, 4, 4), torch.randn(1, 3, 8, 8)
     assert torch.equal(up(x, skip), up(x, skip + 1))
     assert asked[0] == ((1, 3, 8, 8), (1, 4, 4, 4))
+
+
+def test_in_prediction_a_map_is_freed_once_nothing_needs_it():
+    decoder, living = UNetDecoder((4, 8, 16)).eval(), {}
+
+    def watch(name, layer):
+        def remember(module, args):
+            living[name] = weakref.ref(args[0])
+
+        layer.register_forward_pre_hook(remember)
+
+    def left(module, args):
+        living["after"] = {name for name, ref in living.items() if ref() is not None}
+
+    watch("deepest", decoder.ups[1])
+    watch("joined", decoder.ups[0].convs[0])
+    decoder.ups[0].convs[2].register_forward_pre_hook(left)
+    with torch.no_grad():
+        decoder([torch.randn(1, c, 16 // 2**i, 16 // 2**i) for i, c in enumerate((4, 8, 16))])
+    assert living["after"] == set()
