@@ -75,7 +75,7 @@ def check_variant(variant: str, options: dict[str, Any], data: Data, state: Path
         )
     with torch.device("meta"):
         model = models.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
-    if weights is not None and not weights.startswith(pretrained.VERSION):
+    if weights is not None and not pretrained.is_version(weights, where):
         _check_weights(model, weights, data.in_channels, state, where)
 
 

@@ -62,6 +62,8 @@ def test_a_file_of_weights_is_held_against_the_network_first(data, tmp_path):
         check_variant("unet", {"weights": str(path)}, data, tmp_path)
     with pytest.raises(MaskmillError, match=r"models\.unet\.weights: none\.pth: no such file"):
         check_variant("unet", {"weights": "none.pth"}, data, tmp_path)
+    with pytest.raises(MaskmillError, match=r"models\.unet\.weights: got 'models:/cells'; allowed are a file"):
+        check_variant("unet", {"weights": "models:/cells"}, data, tmp_path)
     with pytest.raises(MaskmillError, match=r"models\.unet\.weights: got 3; allowed are a file"):
         check_variant("unet", {"weights": 3}, data, tmp_path)
 

@@ -23,6 +23,7 @@ from maskmill.data.augmentation import Recipe
 from maskmill.data.dataset import training_batches
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard, verify
+from maskmill.errors import MaskmillError
 from maskmill.inference import predict
 from maskmill.metrics import Labels
 from maskmill.models.weights import load, match
@@ -110,10 +111,13 @@ def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
 
 def _given(setting: str, state: Path, where: str) -> pretrained.Given:
     """The weights that the setting names."""
-    if not setting.startswith(pretrained.VERSION):
+    if not pretrained.is_version(setting, where):
         return pretrained.read(setting, state, where)
-    version = registry.resolve(setting)
-    predictor = registry.predictor(version)
+    try:
+        version = registry.resolve(setting)
+        predictor = registry.predictor(version)
+    except MaskmillError as error:
+        raise MaskmillError(f"{where}: {error}") from error
     source = f"models:/{version.name}/{version.version}"  # what the alias names now
     tensors = predictor.network.state_dict()
     return pretrained.Given(source, predictor.card.sha256, tensors, predictor.card.classes)
