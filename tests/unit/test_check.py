@@ -2,6 +2,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from maskmill import models
 from maskmill.check import check, check_variant
 from maskmill.errors import MaskmillError
 
@@ -47,6 +48,11 @@ def test_mistakes_of_later_stages_are_found_first(refusal):
     )
     assert "'Flip' is no transform" in refusal(augmentation={"transforms": ({"Flip": {}},)})
     assert "models.unet.feature_scale: got 99" in refusal(models={"unet": {"feature_scale": 99}})
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_can_be_named_without_options(name, data):
+    check_variant(name, {}, data)
 
 
 @pytest.mark.parametrize("option", ["in_channels", "num_classes"])

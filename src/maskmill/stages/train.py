@@ -117,7 +117,7 @@ def _given(setting: str, state: Path, where: str) -> pretrained.Given:
         version = registry.resolve(setting)
         predictor = registry.predictor(version)
     except MaskmillError as error:
-        raise MaskmillError(f"{where}: {error}") from error
+        raise type(error)(f"{where}: {error}") from error
     source = f"models:/{version.name}/{version.version}"  # what the alias names now
     tensors = predictor.network.state_dict()
     return pretrained.Given(source, predictor.card.sha256, tensors, predictor.card.classes)
