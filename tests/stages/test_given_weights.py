@@ -131,7 +131,9 @@ def test_a_version_in_mlflow_is_fine_tuned_from_training_to_training(trainer, st
     assert all(near(after[key], value) for key, value in before.items() if key.endswith(("weight", "bias")))
     assert run["params"]["models.unet.weights_from"] == f"models:/{store.model}/{version.version}"
     assert run["params"]["models.unet.weights_sha256"] == card.sha256
-    with pytest.raises(MaskmillError, match=r"^params\.yaml: models\.unet\.weights: no version of '.*' has number 9 in"):
+    with pytest.raises(
+        MaskmillError, match=r"^params\.yaml: models\.unet\.weights: no version of '.*' has number 9 in"
+    ):
         trainer.train(f"models:/{store.model}/9")
 
 

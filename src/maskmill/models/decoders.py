@@ -43,7 +43,7 @@ class Up(nn.Module):
 
     Ronneberger et al., "U-Net", sec. 2, arXiv:1505.04597. Of `n_concat` joined maps, n_concat - 1 are skips of the same
     shape: 2 in U-Net, more in U-Net++ (Zhou et al., sec. 3.1, arXiv:1807.10165).
-    The result takes the skip's size, so that odd sizes need no padding.
+    The result takes the skip's size, so that odd sizes need no padding. A skip of no channels gives its size alone.
     Shape: (N, below, ~H/2, ~W/2), skips (N, skip, H, W) -> (N, out, H, W).
     """
 
@@ -63,7 +63,7 @@ class Up(nn.Module):
         self.resize = upsampling.resize
         self.reduce = upsampling.layer(below, out)
         self.convs = DoubleConv(self.reduce.out_channels + (n_concat - 1) * skip, out, norm=norm, gate=gate)
-        self.skip_gate = skip_gate(skip, below) if skip_gate else None
+        self.skip_gate = skip_gate(skip, below) if skip_gate and skip else None
 
     def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
         out = self._joined(x, *skips)
@@ -76,7 +76,8 @@ class Up(nn.Module):
         up = self.resize(self.reduce(x), skips[0].shape[-2:])
         if self.skip_gate:
             skips = tuple(self.skip_gate(skip, x) for skip in skips)
-        return torch.cat([*skips, up], dim=1)
+        parts = [skip for skip in skips if skip.shape[1]]
+        return torch.cat([*parts, up], dim=1) if parts else up
 
 
 class UNetDecoder(nn.Module):

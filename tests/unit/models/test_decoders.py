@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from maskmill.models.decoders import BILINEAR, TRANSPOSED, UNetDecoder, Up
+from maskmill.models.skips import AttentionGate
 
 
 @pytest.mark.parametrize("size", [(16, 20), (15, 21)], ids=["even", "odd"])
@@ -53,6 +54,12 @@ def test_a_transposed_convolution_puts_two_by_two_in_the_place_of_one(size):
     blocks = torch.einsum("ncyx,coij->noyixj", x, up.reduce.weight) + up.reduce.bias.reshape(1, -1, 1, 1, 1, 1)
     whole = blocks.reshape(1, 5, 8, 10)[..., : size[0], : size[1]]
     assert torch.allclose(up(x, skip), up.convs(torch.cat([skip, whole], 1)), atol=1e-5)
+
+
+def test_a_skip_without_channels_gives_its_size_alone():
+    up, x = Up(4, 0, 6, skip_gate=AttentionGate).eval(), torch.randn(1, 4, 4, 4)
+    assert up.skip_gate is None
+    assert torch.equal(up(x, torch.empty(1, 0, 7, 8)), up.convs(F.interpolate(up.reduce(x), (7, 8), mode="bilinear")))
 
 
 def test_several_skips_are_joined_and_each_is_used():
