@@ -1,7 +1,7 @@
 """Networks of maskmill beside the counterparts of torchvision, timm and segmentation_models.pytorch, as factories."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import segmentation_models_pytorch as smp
 import timm
@@ -61,10 +61,10 @@ def _unet(name: str) -> Pair:
     )
 
 
-def _shipped(variant: str, encoder: str) -> Pair:
+def _shipped(variant: str, encoder: str, **options: Any) -> Pair:
     return Pair(
         "smp Unet",
-        lambda: models.create(variant, in_channels=CHANNELS, num_classes=CLASSES),
+        lambda: models.create(variant, in_channels=CHANNELS, num_classes=CLASSES, **options),
         lambda: smp.Unet(encoder, encoder_weights=None, in_channels=CHANNELS, classes=CLASSES),
     )
 
@@ -78,6 +78,7 @@ PAIRS = {
         lambda: timm.create_model("seresnet50", pretrained=False),
     ),
     **{f"{name} and UNetDecoder, smp's widths": _unet(name) for name in ("resnet18", "resnet50")},
-    "resnet18_unet": _shipped("resnet18_unet", "resnet18"),
-    "resnet50_unet": _shipped("resnet50_unet", "resnet50"),
+    # Not like for like: the last up-step has twice the channels of smp's, and joins a skip at full resolution.
+    **{f"{name}_unet": _shipped(f"{name}_unet", name) for name in ("resnet18", "resnet50")},
+    "resnet18_unet, skip_channels: 0": _shipped("resnet18_unet", "resnet18", skip_channels=0),
 }

@@ -91,7 +91,7 @@ def check_variant(
         model = models.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
     if train is not None:
         optim.encoder(model, train)
-    if weights is not None and not weights.startswith(pretrained.VERSION):
+    if weights is not None and not pretrained.is_version(weights, where):
         _check_weights(model, weights, data.in_channels, state, where)
 
 

@@ -1,4 +1,4 @@
-"""train from given weights: a file, and a registered version; what the weights are is part of the training."""
+"""train: every network, and from given weights: a file, a registered version. What they are is part of the training."""
 
 import json
 import shutil
@@ -8,16 +8,20 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from ruamel.yaml import YAML
 
-from maskmill import config, models
+from maskmill import components, config, models
 from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Predictor
 from maskmill.stages.augment import augment
 from maskmill.stages.train import train
 from maskmill.tracking import live, registry
+from maskmill.tracking import run as runs
+from maskmill.tracking import store as stores
 from tests.stages.test_data_line import Line
 
 OPTIONS = {"feature_scale": 16}
+SMALL = OPTIONS | {"width": 8, "skip_channels": 4}  # of these, the options that a network has
 
 
 class Trainer:
@@ -29,10 +33,12 @@ class Trainer:
         values["train"] |= {"precision": "fp32", "learning_rate": 1e-6}  # so small that the weights can be recognised
 
     def train(self, weights, **options):
-        params = config.parse(self.values)
-        sections = {"unet": OPTIONS | options | {"weights": weights}}
-        train(params.paths, params.data, sections, params.train, params.evaluation, "unet")
+        self.stage("unet", OPTIONS | options | {"weights": weights})
         return Predictor(Path("models/unet")).network.state_dict(), json.loads(Path("models/unet/run.json").read_text())
+
+    def stage(self, variant, options):
+        params = config.parse(self.values)
+        train(params.paths, params.data, {variant: options}, params.train, params.evaluation, variant)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +74,15 @@ def near(a, b):
     return np.allclose(a.numpy(), b.numpy(), atol=1e-4)
 
 
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_trains_by_its_name_alone(trainer, name):
+    known = components.keywords(components.factory("maskmill.models.networks", name, ""))
+    trainer.stage(name, {option: value for option, value in SMALL.items() if option in known})
+    predictor = Predictor(Path("models") / name)
+    assert predictor.card.variant == name
+    assert predictor.predict(np.zeros((33, 50), np.uint8)).shape == (33, 50)
+
+
 def test_a_training_starts_from_the_weights_of_a_file(trainer, weights, capsys):
     Path("data/weights").mkdir()
     safetensors.torch.save_file(weights, "data/weights/start.safetensors")
@@ -93,6 +108,35 @@ def test_weights_that_do_not_fit_stop_the_training_and_name_the_setting(trainer,
         trainer.train("start.safetensors", feature_scale=8)
 
 
+@pytest.fixture
+def store(trainer, monkeypatch):
+    """A real sqlite store of the repository that is worked in."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    YAML().dump(trainer.values, Path("params.yaml"))
+    params = config.load()
+    return stores.connect(params.tracking, params.paths)
+
+
+def test_a_version_in_mlflow_is_fine_tuned_from_training_to_training(trainer, store):
+    before, run = trainer.train(None)
+    card = Predictor(Path("models/unet")).card
+    facts = runs.Training(
+        key=run["key"], variant="unet", params={}, history=[], summary={}, git_commit="", data_title="cells",
+        data_hash="", started_ms=1, ended_ms=2,
+    )  # fmt: skip
+    version = registry.register(store, Path("models/unet"), runs.record(store, facts), {})
+    store.client.set_registered_model_alias(store.model, "champion", version.version)
+    trainer.values["train"]["seed"] = 1  # fresh weights would be others
+    after, run = trainer.train(f"models:/{store.model}@champion")
+    assert all(near(after[key], value) for key, value in before.items() if key.endswith(("weight", "bias")))
+    assert run["params"]["models.unet.weights_from"] == f"models:/{store.model}/{version.version}"
+    assert run["params"]["models.unet.weights_sha256"] == card.sha256
+    with pytest.raises(
+        MaskmillError, match=r"^params\.yaml: models\.unet\.weights: no version of '.*' has number 9 in"
+    ):
+        trainer.train(f"models:/{store.model}/9")
+
+
 class Version:
     name, version = "cells", "3"
 
@@ -108,6 +152,7 @@ def registered(trainer, monkeypatch):
 
 
 def test_a_training_goes_on_from_a_registered_version(trainer, registered, capsys):
+    trainer.values["train"]["seed"] = 1  # fresh weights would be others
     trained, run = trainer.train("models:/cells@champion")
     before = registered.network.state_dict()
     assert near(trained["head.weight"], before["head.weight"])

@@ -2,6 +2,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from maskmill import models
 from maskmill.check import check, check_variant
 from maskmill.errors import MaskmillError
 
@@ -49,6 +50,11 @@ def test_mistakes_of_later_stages_are_found_first(refusal):
     assert "models.unet.feature_scale: got 99" in refusal(models={"unet": {"feature_scale": 99}})
 
 
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_can_be_named_without_options(name, data):
+    check_variant(name, {}, data)
+
+
 @pytest.mark.parametrize("option", ["in_channels", "num_classes"])
 def test_an_option_that_follows_from_the_data_cannot_be_set(data, option):
     with pytest.raises(MaskmillError, match=rf"models\.unet\.{option} follows from the data and cannot be set"):
@@ -62,6 +68,8 @@ def test_a_file_of_weights_is_held_against_the_network_first(data, tmp_path):
         check_variant("unet", {"weights": str(path)}, data, tmp_path)
     with pytest.raises(MaskmillError, match=r"models\.unet\.weights: none\.pth: no such file"):
         check_variant("unet", {"weights": "none.pth"}, data, tmp_path)
+    with pytest.raises(MaskmillError, match=r"models\.unet\.weights: got 'models:/cells'; allowed are a file"):
+        check_variant("unet", {"weights": "models:/cells"}, data, tmp_path)
     with pytest.raises(MaskmillError, match=r"models\.unet\.weights: got 3; allowed are a file"):
         check_variant("unet", {"weights": 3}, data, tmp_path)
 

@@ -43,7 +43,7 @@ class Up(nn.Module):
 
     Ronneberger et al., "U-Net", sec. 2, arXiv:1505.04597. Of `n_concat` joined maps, n_concat - 1 are skips of the same
     shape: 2 in U-Net, more in U-Net++ (Zhou et al., sec. 3.1, arXiv:1807.10165).
-    The result takes the skip's size, so that odd sizes need no padding.
+    The result takes the skip's size, so that odd sizes need no padding. A skip of no channels gives its size alone.
     Shape: (N, below, ~H/2, ~W/2), skips (N, skip, H, W) -> (N, out, H, W).
     """
 
@@ -63,17 +63,21 @@ class Up(nn.Module):
         self.resize = upsampling.resize
         self.reduce = upsampling.layer(below, out)
         self.convs = DoubleConv(self.reduce.out_channels + (n_concat - 1) * skip, out, norm=norm, gate=gate)
-        self.skip_gate = skip_gate(skip, below) if skip_gate else None
+        self.skip_gate = skip_gate(skip, below) if skip_gate and skip else None
 
     def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
-        return self.convs(self._joined(x, *skips))  # type: ignore[no-any-return]
+        out = self._joined(x, *skips)
+        for layer in self.convs:  # one by one: called as a whole, they would hold the joined map to their end
+            out = layer(out)
+        return out
 
     def _joined(self, x: Tensor, *skips: Tensor) -> Tensor:
         """Skips and resized map in one; by itself, so that its parts are freed before the convolutions begin."""
         up = self.resize(self.reduce(x), skips[0].shape[-2:])
         if self.skip_gate:
             skips = tuple(self.skip_gate(skip, x) for skip in skips)
-        return torch.cat([*skips, up], dim=1)
+        parts = [skip for skip in skips if skip.shape[1]]
+        return torch.cat([*parts, up], dim=1) if parts else up
 
 
 class UNetDecoder(nn.Module):
@@ -89,8 +93,9 @@ class UNetDecoder(nn.Module):
         self.ups = nn.ModuleList(Up(b, s, w, **parts) for b, s, w in zip(below, channels[:-1], widths, strict=True))
         self.out_channels = widths[0]
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        x = maps[-1]
-        for up, skip in zip(reversed(self.ups), reversed(maps[:-1]), strict=True):
-            x = up(x, skip)
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Empties `maps` on the way: in prediction each map is freed once it is joined, before finer ones are made."""
+        x = maps.pop()
+        for up in reversed(self.ups):
+            x = up(x, maps.pop())
         return x

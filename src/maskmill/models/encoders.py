@@ -1,7 +1,8 @@
 """Residual encoders, named as in torchvision and with its state-dict keys.
 
 An encoder gives five maps at strides 2, 4, 8, 16, 32 and says their `.channels` and `.strides`. Sources and options:
-maskmill.models.resnet.
+maskmill.models.resnet. Weights are torch's own at first: whoever makes a network of it initialises all once
+(`blocks.init_he`), as the variants and `classifiers` do.
 """
 
 from typing import Unpack

@@ -1,5 +1,6 @@
 """The names that params.yaml has for parts: one table for each place in a network."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -42,5 +43,5 @@ def check_least(name: str, least: int, what: str = "", /, **options: float | Non
     Raises: MaskmillError naming the option, what was got and what is allowed.
     """
     for option, value in options.items():
-        if value is not None and value < least:
+        if value is not None and not least <= value < math.inf:  # NaN is not
             raise MaskmillError(f"params.yaml: models.{name}.{option}: got {value}; at least {least}{what}")

@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     """Options of params.yaml that all of the family have."""
 
     width: int  # channels of the stem, 64 as in the paper if nothing is said
-    skip_channels: int  # of the skip at full resolution, 8 if nothing is said
+    skip_channels: int  # of the skip at full resolution, 8 if nothing is said; 0: there is none
     stem_width: int | None  # of the deep stem's first two convolutions; null, as in the paper: one 7x7 convolution
     output_stride: OutputStride  # of the deepest map, 32 if nothing is said; less dilates the last stages
     upsampling: UpsamplingName  # bilinear if nothing is said
@@ -39,8 +39,9 @@ class ResNetUNet(nn.Module):
     """Encoder, U-Net decoder to stride 1, head.
 
     The encoder's stem halves the size before anything is seen at full resolution; convolutions to `skip_channels` on
-    the image itself bring the fine structure back at the last up-step. The decoder has the widths of basic blocks
-    (width / 2, 1, 1, 2, 4 times width) under every encoder: with those of bottlenecks it would cost thrice as much.
+    the image itself bring the fine structure back at the last up-step; with 0 it has nothing to join. The decoder has
+    the widths of basic blocks (width / 2, 1, 1, 2, 4 times width) under every encoder: with those of bottlenecks it
+    would cost thrice as much.
     Shape: (N, C, H, W) -> logits (N, num_classes, H, W).
     """
 
@@ -61,7 +62,9 @@ class ResNetUNet(nn.Module):
         bottleneck: BottleneckName | None = None,
     ) -> None:
         super().__init__()
-        check_least(name, _MIN_WIDTH, " channels", width=width, skip_channels=skip_channels, stem_width=stem_width)
+        check_least(name, _MIN_WIDTH, " channels", width=width, stem_width=stem_width)
+        if skip_channels:
+            check_least(name, _MIN_WIDTH, " channels, or 0 for no such skip", skip_channels=skip_channels)
         if output_stride < 32 and upsampling == "transposed":
             raise MaskmillError(
                 f"params.yaml: models.{name}.upsampling: got transposed, which doubles the size at every step; with "
@@ -71,7 +74,7 @@ class ResNetUNet(nn.Module):
             in_channels=in_channels, width=width, stem_width=stem_width, output_stride=output_stride, gate=gate
         )
         channels = self.encoder.channels
-        self.full_resolution = DoubleConv(in_channels, skip_channels)
+        self.full_resolution = DoubleConv(in_channels, skip_channels) if skip_channels else None
         make = BOTTLENECKS[bottleneck]
         self.bottleneck = make(channels[-1]) if make else nn.Identity()
         self.decoder = UNetDecoder(
@@ -85,6 +88,7 @@ class ResNetUNet(nn.Module):
         self.decoder.apply(wake)
 
     def forward(self, x: Tensor) -> Tensor:
-        *skips, deepest = self.encoder(x)  # strides 2, 4, 8, 16, 32
-        maps = [self.full_resolution(x), *skips, self.bottleneck(deepest)]
+        maps = self.encoder(x)  # strides 2, 4, 8, 16, 32
+        maps[-1] = self.bottleneck(maps[-1])
+        maps.insert(0, self.full_resolution(x) if self.full_resolution else x[:, :0])  # no channel: a size alone
         return self.head(self.decoder(maps))  # type: ignore[no-any-return]

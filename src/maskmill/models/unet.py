@@ -75,8 +75,9 @@ class UNet(nn.Module):
         self.apply(init_he).apply(wake)
 
     def forward(self, x: Tensor) -> Tensor:
-        *skips, deepest = self.levels(x)
-        return self.head(self.decoder([*skips, self.bottleneck(deepest)]))  # type: ignore[no-any-return]
+        maps = self.levels(x)
+        maps[-1] = self.bottleneck(maps[-1])
+        return self.head(self.decoder(maps))  # type: ignore[no-any-return]
 
 
 def filters(name: str, feature_scale: float) -> list[int]:
@@ -84,7 +85,7 @@ def filters(name: str, feature_scale: float) -> list[int]:
 
     Raises: MaskmillError when that leaves fewer than 4 at the top.
     """
-    if feature_scale < 1 or FILTERS[0] // feature_scale < _MIN_FILTERS:
+    if not 1 <= feature_scale <= FILTERS[0] / _MIN_FILTERS:  # NaN is not
         raise MaskmillError(
             f"params.yaml: models.{name}.feature_scale: got {feature_scale}, which leaves {FILTERS[0]}/{feature_scale} "
             f"filters at the top level; allowed are 1 to {FILTERS[0] // _MIN_FILTERS}"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from maskmill.errors import MaskmillError, few_of
 from maskmill.models.blocks import Head
+from maskmill.models.residual import Residual
 
 ENCODER = "encoder."
 _CLASSIFIER = "fc."  # the last layer of torchvision's classifiers, which no encoder has
@@ -35,7 +36,7 @@ class Match:
             told.append(f"other image channels: {few_of(self.adapted, _NAMED)} (mean over those of the weights)")
         if self.unused:
             told.append(f"not used: {few_of(self.unused, _NAMED)}")
-        parts = dict.fromkeys(key.partition(".")[0] for key in self.fresh)
+        parts = dict.fromkeys(_said(key) for key in self.fresh)
         told.append(f"fresh: {', '.join(parts)} ({len(self.fresh)} tensors)" if parts else "nothing stays fresh")
         return "; ".join(told)
 
@@ -46,6 +47,7 @@ def match(
     """Find the place of every given tensor in `model`, which sees images of `in_channels`; changes nothing.
 
     Heads (`blocks.Head`) stay fresh where `heads` is false, and where the given ones are of another number of classes.
+    So do the gates of residual blocks where an encoder's weights have none: those of a plain ResNet start a gated one.
     Raises: MaskmillError naming missing keys, unexpected ones, and those of other shapes, ten of each and their count.
     """
     own = model.state_dict()
@@ -54,6 +56,8 @@ def match(
     placed = {part + key: value for key, value in given.items()}
     unused = [key for key in placed if key.startswith(part + _CLASSIFIER) and key not in target]
     free = {key for key in _of_heads(model) if not (heads and _fits(own[key], placed.get(key)))}
+    if part and not (gates := _of_gates(model)) & placed.keys():
+        free |= gates
     tensors = {key: value for key, value in placed.items() if key in target and key not in free}
     adapted = [key for key, value in tensors.items() if _other_image(target[key], value, in_channels)]
     tensors |= {key: adapt(tensors[key], in_channels) for key in adapted}
@@ -109,6 +113,18 @@ def _of_heads(model: nn.Module) -> list[str]:
     """Keys of all that depends on the classes."""
     heads = tuple(f"{name}." for name, module in model.named_modules() if isinstance(module, Head))
     return [key for key in model.state_dict() if key.startswith(heads)]
+
+
+def _of_gates(model: nn.Module) -> set[str]:
+    """Keys of the gates in residual blocks."""
+    gates = tuple(f"{name}.gate." for name, module in model.named_modules() if isinstance(module, Residual))
+    return {key for key in model.state_dict() if key.startswith(gates)}
+
+
+def _said(key: str) -> str:
+    """The part of the network that a key belongs to."""
+    first, *inner = key.split(".")
+    return "gates of the encoder" if first == ENCODER.rstrip(".") and "gate" in inner else first
 
 
 def _fits(own: Tensor, given: Tensor | None) -> bool:

@@ -23,6 +23,7 @@ from maskmill.data import manifest, sampling
 from maskmill.data.augmentation import Recipe
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard, verify
+from maskmill.errors import MaskmillError
 from maskmill.inference import predict
 from maskmill.metrics import Labels
 from maskmill.models.weights import load, match
@@ -69,10 +70,7 @@ def train(
     training = _make(data, options, train, variant, shards["train"], loss, given, where, fabric)
     validation = Validation(shards["val"], Labels(data.classes, data.foreground, data.ignore_index), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
-    settings |= {f"models.{variant}": models[variant]}
-    params = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
-    if given is not None:
-        params |= {f"models.{variant}.weights_from": given.source, f"models.{variant}.weights_sha256": given.sha256}
+    params = _params(settings | {f"models.{variant}": models[variant]}, given, variant)
     fingerprint = _fingerprint(prepared, params, training)
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
@@ -136,13 +134,24 @@ def _sampler(data: Data, train: Train, recipe: Recipe, shard: Shard, prepared: P
 
 def _given(setting: str, state: Path, where: str) -> pretrained.Given:
     """The weights that the setting names."""
-    if not setting.startswith(pretrained.VERSION):
+    if not pretrained.is_version(setting, where):
         return pretrained.read(setting, state, where)
-    version = registry.resolve(setting)
-    predictor = registry.predictor(version)
+    try:
+        version = registry.resolve(setting)
+        predictor = registry.predictor(version)
+    except MaskmillError as error:
+        raise type(error)(f"{where}: {error}") from error
     source = f"models:/{version.name}/{version.version}"  # what the alias names now
     tensors = predictor.network.state_dict()
     return pretrained.Given(source, predictor.card.sha256, tensors, predictor.card.classes)
+
+
+def _params(settings: dict[str, dict[str, Any]], given: pretrained.Given | None, variant: str) -> dict[str, Any]:
+    """The settings as `section.key`, and what the given weights are."""
+    params = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
+    if given is not None:
+        params |= {f"models.{variant}.weights_from": given.source, f"models.{variant}.weights_sha256": given.sha256}
+    return params
 
 
 def _make(

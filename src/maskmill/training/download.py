@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import ssl
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,14 @@ SCHEMES = ("https",)
 _MAX_BYTES = 4_000_000_000
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0  # without a byte
+
+
+def is_address(url: str) -> bool:
+    """Whether it is an address of a scheme that is allowed, with a host, as it is sent: without other letters."""
+    try:
+        return url.isascii() and urlsplit(url).scheme in SCHEMES and bool(urlsplit(url).hostname)
+    except ValueError:  # half an IPv6 address
+        return False
 
 
 def place(cache: Path, sha256: str) -> Path:
@@ -48,17 +57,17 @@ def _download(url: str, sha256: str, path: Path, where: str) -> None:
                     f"{where}: {url} has the sha256 {got}, the setting says {sha256}; the file there has changed, or "
                     "is not the one that was meant: it is not kept"
                 )
-    except (URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+    except (URLError, TimeoutError, ConnectionError, ssl.SSLError, UnicodeError, http.client.HTTPException) as error:
         raise MaskmillError(
             f"{where}: {url} cannot be had: {getattr(error, 'reason', error) or type(error).__name__}; try again, or "
             "download it elsewhere and name the file"
         ) from error
 
 
-def _copy(response: Any, file: Any, url: str, where: str) -> str:
+def _copy(response: http.client.HTTPResponse, file: Any, url: str, where: str) -> str:
     """Copy the body; the digest of what came. Raises: URLError where that is not all."""
     digest, size = hashlib.sha256(), 0
-    announced = int(response.headers.get("Content-Length") or 0)
+    announced = response.length or 0  # None where the server says none, or no number
     while size <= _MAX_BYTES and announced <= _MAX_BYTES and (block := response.read(_BLOCK_BYTES)):
         size += len(block)
         digest.update(block)

@@ -4,8 +4,10 @@ A torch file is read once, by `weights_only`, which runs no code of the file; wh
 """
 
 import hashlib
+import io
 import pickle
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +24,16 @@ from maskmill.errors import MaskmillError, few_of
 from maskmill.training import download
 
 SETTING = "weights"  # among the options of a variant, and none of its network
-VERSION = "models:/"
+_VERSION = re.compile(r"models:/[^/@]+(@[^/@]+|/\d+)")
 CACHE = "weights"  # below paths.state
 _HEX = set("0123456789abcdef")
 _TORCH = (b"PK\x03\x04", b"\x80")  # a zip archive; a pickle, as torch wrote them before 1.6
 _NESTED = ("state_dict", "model_state_dict", "model")  # under which trainings keep the weights beside other things
 _WRAPPED = ("module.", "_orig_mod.")  # before every key: DataParallel, torch.compile
+_SPREAD = 8  # times the size of a torch file that its tensors may take: a few bytes can stand for any number of values
+_UNREADABLE = (
+    pickle.UnpicklingError, struct.error, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError,
+)  # fmt: skip
 _ALLOWED = "a file (safetensors or torch), https://HOST/FILE#sha256=DIGEST, models:/NAME@ALIAS, models:/NAME/NUMBER"
 
 
@@ -66,6 +72,13 @@ def split(options: Mapping[str, Any], where: str) -> tuple[dict[str, Any], str |
     return rest, setting
 
 
+def is_version(setting: str, where: str) -> bool:
+    """Whether the setting names a registered version. Raises: MaskmillError when it begins so and is none."""
+    if setting.startswith("models:") and not _VERSION.fullmatch(setting):
+        raise MaskmillError(f"{where}: got {setting!r}; allowed are {_ALLOWED}")
+    return setting.startswith("models:")
+
+
 def parse(setting: str, where: str) -> Address:
     """Take a setting that names no registered version apart; `where` is the setting's name.
 
@@ -75,7 +88,7 @@ def parse(setting: str, where: str) -> Address:
     address = Address(place, digest.lower() if mark else None)
     if address.sha256 is not None and (len(address.sha256) != 64 or set(address.sha256) - _HEX):
         raise MaskmillError(f"{where}: got #sha256={digest!r}; needed are 64 hexadecimal digits, as `sha256sum` says")
-    if not place or (address.remote and urlsplit(place).scheme not in download.SCHEMES):
+    if not place or (address.remote and not download.is_address(place)):
         raise MaskmillError(f"{where}: got {setting!r}; allowed are {_ALLOWED}")
     if not address.remote:
         return address
@@ -116,7 +129,7 @@ def read(setting: str, state: Path, where: str) -> Given:
         return Given(address.place, sha256, _safetensors(content, f"{where}: {path}"))
     tensors = _kept(cache, sha256)
     if tensors is None:
-        tensors = _plain(_torch_file(path, where), f"{where}: {path}")
+        tensors = _plain(_torch_file(content, path, where), f"{where}: {path}", len(content))
         _keep(cache, sha256, tensors)
     return Given(address.place, sha256, tensors)
 
@@ -133,10 +146,11 @@ def _safetensors(content: bytes, what: str) -> dict[str, Tensor]:
         raise MaskmillError(f"{what}: neither safetensors nor a torch file: {error}") from None
 
 
-def _torch_file(path: Path, where: str) -> Any:
+def _torch_file(content: bytes, path: Path, where: str) -> Any:
+    """What the bytes whose digest was taken hold."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
         reason = re.search(r"WeightsUnpickler error: (.+)", str(error))
         said = str(error).strip().partition("\n")[0]  # torch's advice to run it after all is not passed on
         told = reason[1] if reason else "it holds more than that" if "weights_only" in said else said
@@ -146,8 +160,8 @@ def _torch_file(path: Path, where: str) -> Any:
         ) from None
 
 
-def _plain(loaded: Any, what: str) -> dict[str, Tensor]:
-    """The state dict in a torch file, each tensor with memory of its own."""
+def _plain(loaded: Any, what: str, size: int) -> dict[str, Tensor]:
+    """The state dict in a torch file of `size` bytes, each tensor with memory of its own."""
     held = loaded
     if isinstance(held, Mapping):
         held = next((held[key] for key in _NESTED if isinstance(held.get(key), Mapping)), held)
@@ -155,6 +169,13 @@ def _plain(loaded: Any, what: str) -> dict[str, Tensor]:
         has = f"the keys {few_of(list(held), 5)}" if isinstance(held, Mapping) else type(held).__name__
         raise MaskmillError(
             f"{what}: needed is a state dict (name: tensor), by itself or under {', '.join(_NESTED)}; it holds {has}"
+        )
+    if odd := [key for key, v in held.items() if v.layout != torch.strided or v.is_meta or v.is_quantized]:
+        raise MaskmillError(f"{what}: sparse, quantized or without values: {few_of(odd, 5)}; save plain tensors")
+    if (taken := sum(value.nbytes for value in held.values())) > _SPREAD * size:
+        raise MaskmillError(
+            f"{what}: its tensors take {taken:,} bytes and the file has {size:,}: one value stands for many; save them "
+            "after `.clone()`"
         )
     return _unwrapped({str(key): value.detach().contiguous().clone() for key, value in held.items()})
 

@@ -1,8 +1,11 @@
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from maskmill.models.decoders import BILINEAR, TRANSPOSED, UNetDecoder, Up
+from maskmill.models.skips import AttentionGate
 
 
 @pytest.mark.parametrize("size", [(16, 20), (15, 21)], ids=["even", "odd"])
@@ -53,6 +56,12 @@ def test_a_transposed_convolution_puts_two_by_two_in_the_place_of_one(size):
     assert torch.allclose(up(x, skip), up.convs(torch.cat([skip, whole], 1)), atol=1e-5)
 
 
+def test_a_skip_without_channels_gives_its_size_alone():
+    up, x = Up(4, 0, 6, skip_gate=AttentionGate).eval(), torch.randn(1, 4, 4, 4)
+    assert up.skip_gate is None
+    assert torch.equal(up(x, torch.empty(1, 0, 7, 8)), up.convs(F.interpolate(up.reduce(x), (7, 8), mode="bilinear")))
+
+
 def test_several_skips_are_joined_and_each_is_used():
     up = Up(4, 3, 6, n_concat=3).eval()
     x, one, other = torch.randn(1, 4, 4, 4), torch.randn(1, 3, 8, 8), torch.randn(1, 3, 8, 8)
@@ -74,3 +83,23 @@ def test_the_gate_of_a_skip_is_asked_with_the_map_below():
     x, skip = torch.randn(1, 4, 4, 4), torch.randn(1, 3, 8, 8)
     assert torch.equal(up(x, skip), up(x, skip + 1))
     assert asked[0] == ((1, 3, 8, 8), (1, 4, 4, 4))
+
+
+def test_in_prediction_a_map_is_freed_once_nothing_needs_it():
+    decoder, living = UNetDecoder((4, 8, 16)).eval(), {}
+
+    def watch(name, layer):
+        def remember(module, args):
+            living[name] = weakref.ref(args[0])
+
+        layer.register_forward_pre_hook(remember)
+
+    def left(module, args):
+        living["after"] = {name for name, ref in living.items() if ref() is not None}
+
+    watch("deepest", decoder.ups[1])
+    watch("joined", decoder.ups[0].convs[0])
+    decoder.ups[0].convs[2].register_forward_pre_hook(left)
+    with torch.no_grad():
+        decoder([torch.randn(1, c, 16 // 2**i, 16 // 2**i) for i, c in enumerate((4, 8, 16))])
+    assert living["after"] == set()

@@ -21,6 +21,7 @@ ALL_PARTS = {  # networks that hold every block between them
     "unet": {"gate": "scse", "skip_gate": "attention", "bottleneck": "dual_attention", "upsampling": "transposed"},
     "self_attention_unet": {"similarity": "additive", "heads": 2, "skip_gate": "se"},
     "resnext50_unet": {"gate": "se", "stem_width": 4, "output_stride": 8, "bottleneck": "channel_attention"},
+    "resnet18_unet": {"skip_channels": 0, "skip_gate": "se", "upsampling": "transposed"},
 }
 # What these are made of is learned by heart in resnet18, se_resnet18 and resnext50.
 DEEP = ("resnet34", "resnet50", "resnet101", "resnet152", "se_resnet34", "se_resnet50", "wide_resnet50")

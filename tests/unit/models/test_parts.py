@@ -33,3 +33,5 @@ def test_a_number_below_the_least_is_named_and_none_is_left_out():
     parts.check_least("x", 4, width=4, stem_width=None)
     with pytest.raises(MaskmillError, match=r"^params\.yaml: models\.x\.width: got 3; at least 4 channels$"):
         parts.check_least("x", 4, " channels", width=3)
+    with pytest.raises(MaskmillError, match=r"^params\.yaml: models\.x\.deep_supervision: got nan; at least 0$"):
+        parts.check_least("x", 0, deep_supervision=float("nan"))

@@ -73,6 +73,28 @@ def test_an_encoders_weights_go_into_the_encoder_and_its_classifier_is_not_used(
     )
 
 
+@pytest.mark.parametrize(("name", "options"), [("se_resnet18_unet", {}), ("resnet18_unet", {"gate": "scse"})])
+def test_the_weights_of_a_plain_encoder_start_a_gated_one_whose_gates_stay_fresh(name, options):
+    torch.manual_seed(3)
+    model = models.create(name, in_channels=1, num_classes=3, width=8, skip_channels=4, **options)
+    gates = {key: value.clone() for key, value in model.encoder.state_dict().items() if ".gate." in key}
+    given = encoder().state_dict()
+    matched = fit(model, given)
+    load(model, matched)
+    started = model.encoder.state_dict()
+    assert gates and all(torch.equal(started[key], value) for key, value in gates.items())
+    assert all(torch.equal(started[key], value) for key, value in given.items())
+    assert "fresh: gates of the encoder, full_resolution, decoder, head" in str(matched)
+
+
+def test_a_file_with_some_gates_must_have_all():
+    model = models.create("se_resnet18_unet", in_channels=1, num_classes=3, width=8, skip_channels=4)
+    given = {key: value for key, value in model.encoder.state_dict().items() if "layer1.0.gate.squeeze" not in key}
+    assert "2 missing there: encoder.layer1.0.gate.squeeze.weight, encoder.layer1.0.gate.squeeze.bias" in (
+        refusal(model, given).replace("; ", ", ")
+    )
+
+
 def test_weights_of_before_the_batch_counter_fit_too():
     given = {key: value for key, value in encoder().state_dict().items() if "num_batches_tracked" not in key}
     load(resnet_unet(), fit(resnet_unet(), given))

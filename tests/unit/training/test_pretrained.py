@@ -134,6 +134,7 @@ def test_code_in_a_file_does_not_run(tmp_path, write, monkeypatch):
         (b"<html>not found</html>", "neither safetensors nor a torch file"),
         (b"PK\x03\x04 and no archive", "is not a torch file of tensors alone"),
         (b"\x80\x02", "is not a torch file of tensors alone"),
+        (b"\x80\x02junk", "is not a torch file of tensors alone"),
     ],
 )
 def test_a_file_of_another_kind_is_named(tmp_path, content, text):
@@ -154,6 +155,20 @@ def test_a_torch_file_that_holds_something_else_says_what(tmp_path, held, text):
     assert text in told
 
 
+@pytest.mark.parametrize(
+    ("tensor", "text"),
+    [
+        (torch.eye(3).to_sparse(), "sparse, quantized or without values: a; save plain tensors"),
+        (torch.empty(2, device="meta"), "sparse, quantized or without values: a; save plain tensors"),
+        (torch.zeros(1).expand(10**6, 10**6), "its tensors take 4,000,000,000,000 bytes and the file has"),
+    ],
+    ids=["sparse", "meta", "spread"],
+)
+def test_tensors_that_do_not_stand_for_themselves_are_refused(tmp_path, tensor, text):
+    torch.save({"a": tensor}, tmp_path / "weights.pth")
+    assert text in refusal(tmp_path / "weights.pth", tmp_path)
+
+
 def test_a_file_with_its_digest_is_held_against_it(tmp_path, torch_file):
     assert same(read(f"{torch_file}#sha256={sha256(torch_file).upper()}", tmp_path))
     text = refusal(f"{torch_file}#sha256={'0' * 64}", tmp_path)
@@ -166,6 +181,9 @@ def test_a_file_with_its_digest_is_held_against_it(tmp_path, torch_file):
         ("no/such.pth", "no/such.pth: no such file; allowed are a file (safetensors or torch), https://HOST/FILE#sha"),
         ("http://host/a.pth#sha256=" + "0" * 64, "allowed are a file (safetensors or torch), https://HOST/FILE#sha256"),
         ("s3://host/a.pth", "allowed are a file"),
+        ("https://[host/a.pth#sha256=" + "0" * 64, "allowed are a file"),
+        ("https:///a.pth#sha256=" + "0" * 64, "allowed are a file"),
+        ("https://host/\xe4.pth#sha256=" + "0" * 64, "allowed are a file"),
         ("https://host/a.pth", "has no digest; add #sha256= and 64 hexadecimal digits"),
         ("https://host/a.pth#sha256=12", "got #sha256='12'; needed are 64 hexadecimal digits"),
         ("https://me:secret@host/a.pth#sha256=" + "0" * 64, "holds a user, password or query"),
@@ -176,6 +194,14 @@ def test_a_setting_of_another_form_says_what_is_allowed(tmp_path, setting, text)
     told = refusal(setting, tmp_path)
     assert text in told
     assert "secret" not in told
+
+
+def test_a_version_without_alias_or_number_is_refused():
+    assert pretrained.is_version("models:/cells@champion", WHERE) and pretrained.is_version("models:/cells/3", WHERE)
+    assert not pretrained.is_version("models/a.pth", WHERE)
+    for setting in ("models:/cells", "models:/cells/", "models:/cells@", "models:/cells/latest", "models:cells/3"):
+        with pytest.raises(MaskmillError, match=r"models\.unet\.weights: got 'models:.*; allowed are a file"):
+            pretrained.is_version(setting, WHERE)
 
 
 def test_the_setting_is_none_of_the_networks_options():

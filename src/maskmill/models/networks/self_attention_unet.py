@@ -32,8 +32,13 @@ def self_attention_unet(
     Raises: MaskmillError for too few filters, or options that do not go together.
     """
     check_least("self_attention_unet", 1, heads=heads, pool=pool)
+    width = filters("self_attention_unet", shape.get("feature_scale", 1))[-1]
+    if over != "channels" and heads > width // 2:
+        raise MaskmillError(
+            f"{_WHERE}.heads: got {heads}, which leaves no feature of the {width // 2} for each; at most {width // 2}"
+        )
     if over != "positions":
-        _check_channels(similarity, heads, filters("self_attention_unet", shape.get("feature_scale", 1))[-1])
+        _check_channels(similarity, heads, width)
     if over == "channels" and pool is not None:
         raise MaskmillError(f"{_WHERE}.pool: got {pool}, which over: channels has no use for; delete it")
     positions = partial(PositionAttention, similarity=similarity, heads=heads, pool=pool or _POOL)

@@ -8,12 +8,15 @@ from maskmill.models.squeeze_excite import ConcurrentExcite, SqueezeExcite
 
 
 @pytest.mark.parametrize("name", ["resnet18_unet", "se_resnet18_unet"])
-@pytest.mark.parametrize("option", ["width", "skip_channels"])
-@pytest.mark.parametrize("value", [3, 0, -1])
-def test_too_few_channels_name_the_option_and_the_least(name, option, value):
+@pytest.mark.parametrize(
+    ("option", "value", "least"),
+    [("width", value, "at least 4 channels") for value in (3, 0, -1)]
+    + [("skip_channels", value, "at least 4 channels, or 0 for no such skip") for value in (3, -1)],
+)
+def test_too_few_channels_name_the_option_and_the_least(name, option, value, least):
     with pytest.raises(MaskmillError) as raised:
         models.create(name, in_channels=1, num_classes=2, **{option: value})
-    assert str(raised.value) == f"params.yaml: models.{name}.{option}: got {value}; at least 4 channels"
+    assert str(raised.value) == f"params.yaml: models.{name}.{option}: got {value}; {least}"
 
 
 def test_a_reduction_below_one_is_refused():
@@ -47,6 +50,18 @@ def test_full_resolution_structure_reaches_the_logits_past_the_encoder():
         whole = model(x)
         model.full_resolution.register_forward_hook(lambda module, args, out: out * 0)
         assert not torch.allclose(model(x), whole)
+
+
+def test_without_the_skip_at_full_resolution_only_its_own_weights_are_gone():
+    torch.manual_seed(0)
+    plain, whole = (
+        models.create("resnet18_unet", in_channels=1, num_classes=2, width=8, skip_channels=channels, skip_gate="scse")
+        for channels in (0, 8)
+    )
+    gone = set(whole.state_dict()) - set(plain.state_dict())
+    assert set(plain.state_dict()) <= set(whole.state_dict())
+    assert {key.split(".")[0] for key in gone if not key.startswith("decoder.ups.0.skip_gate.")} == {"full_resolution"}
+    assert plain.eval()(torch.randn(1, 1, 33, 47)).shape == (1, 2, 33, 47)
 
 
 def test_the_stem_has_its_least_width_too():

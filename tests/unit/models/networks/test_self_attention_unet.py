@@ -45,6 +45,7 @@ def test_every_similarity_gives_finite_logits_at_an_odd_size(similarity):
             f"{WHERE}.heads: got 3, which does not divide the 64 channels of the deepest map; take another",
         ),
         ({"over": "channels", "pool": 2}, f"{WHERE}.pool: got 2, which over: channels has no use for; delete it"),
+        ({"heads": 33}, f"{WHERE}.heads: got 33, which leaves no feature of the 32 for each; at most 32"),
         ({"heads": 0}, f"{WHERE}.heads: got 0; at least 1"),
         ({"pool": 0}, f"{WHERE}.pool: got 0; at least 1"),
         (

@@ -32,7 +32,7 @@ def test_without_batch_norm_every_convolution_has_a_bias():
     assert all(m.bias is not None for m in model.modules() if isinstance(m, torch.nn.Conv2d))
 
 
-@pytest.mark.parametrize("scale", [0, -1, 17, 64])
+@pytest.mark.parametrize("scale", [0, -1, 17, 64, float("nan")])
 def test_a_scale_that_leaves_too_few_filters_says_what_is_allowed(scale):
     with pytest.raises(MaskmillError) as raised:
         models.create("unet", in_channels=1, num_classes=2, feature_scale=scale)
