@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from maskmill import config, space
@@ -110,3 +112,15 @@ def test_dvc_makes_the_chosen_settings_of_the_overrides(params, settings, tmp_pa
         for part in name.split("."):
             section = section[part]
         assert section == value
+
+
+def test_the_settings_that_the_guide_shows_are_allowed(params):
+    from ruamel.yaml import YAML
+
+    blocks = re.findall(r"```yaml\n(.+?)```", (REPOSITORY / "docs/experiments.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        values = params.model_dump()
+        for section, changes in YAML(typ="safe").load(block).items():
+            values[section] |= changes
+        check(config.parse(values))
