@@ -10,7 +10,7 @@ DIR ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data bench-models bench-peers clean
+.PHONY: help pipeline flow test check format import predict serve up down status ui bench bench-data bench-models bench-kill bench-peers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench-data: $(VENV)/.runtime  ## measure reading, packing and versioning of data
 
 bench-models: $(VENV)/.runtime  ## measure the networks at full width; ARGS="--compile", ARGS="--device cuda unet"
 	@$(BIN)/python benchmarks/models.py $(ARGS)
+
+bench-kill: $(VENV)/.runtime  ## kill trainings 200 times with SIGKILL, hold the weights against undisturbed ones
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kill.py $(ARGS)
 
 bench-peers: $(PEERS)/.installed  ## hold the networks against torchvision, timm and smp: maps first, then time and memory
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/parity.py
