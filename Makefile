@@ -11,7 +11,7 @@ ARGS ?=
 FOLDS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import folds predict serve up down status ui bench bench-data bench-metrics bench-models bench-peers clean
+.PHONY: help pipeline flow test check format import folds predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-metrics: $(VENV)/.test  ## measure what scores cost, and one prediction un
 
 bench-models: $(VENV)/.runtime  ## measure the networks at full width; ARGS="--compile", ARGS="--device cuda unet"
 	@$(BIN)/python benchmarks/models.py $(ARGS)
+
+bench-kill: $(VENV)/.runtime  ## kill trainings 200 times with SIGKILL, hold the weights against undisturbed ones
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kill.py $(ARGS)
 
 bench-peers: $(PEERS)/.installed  ## hold the networks against torchvision, timm and smp: maps first, then time and memory
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/parity.py

@@ -78,3 +78,12 @@ def test_weights_from_elsewhere_are_not_fetched_by_the_check(data, tmp_path):
     for setting in (f"https://host.invalid/a.pth#sha256={'0' * 64}", "models:/cells@champion", None):
         check_variant("unet", {"weights": setting}, data, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_setting_for_an_encoder_is_refused_where_a_variant_has_none(refusal):
+    text = refusal(train={"freeze_encoder_steps": 10})
+    assert "train.freeze_encoder_steps: got 10, and a network of `variants` has no encoder (UNet)" in text
+
+
+def test_fp16_is_refused_before_anything_runs_where_there_is_no_gpu(refusal):
+    assert "train.precision: got 'fp16'" in refusal(train={"precision": "fp16", "device": "cpu"})

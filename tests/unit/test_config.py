@@ -165,6 +165,15 @@ def test_training_without_a_loss_or_with_warmup_alone_is_refused(values):
     assert "train: warmup_steps: 10 must be below steps, 10" in refusal(values)
 
 
+def test_settings_of_training_that_contradict_each_other_are_named(values):
+    values["train"] |= {"schedule": "one_cycle", "warmup_steps": 5}
+    assert "train: warmup_steps: got 5, and one_cycle has a rise of its own, over 30 % of the steps" in refusal(values)
+    values["train"] |= {"schedule": "cosine", "optimizer": "sgd", "momentum": 0.0, "nesterov": True}
+    assert "train: nesterov: true needs a momentum above 0; set train.momentum, or nesterov: false" in refusal(values)
+    values["train"] |= {"workers": "many"}
+    assert "train.workers" in refusal(values)
+
+
 @pytest.mark.parametrize("part", [0, -1.0, True, "much", float("nan"), float("inf"), {"gamma": 2.0}, {"weight": 0}])
 def test_a_loss_needs_a_weight_above_0(values, part):
     values["train"]["losses"] = {"focal": part}

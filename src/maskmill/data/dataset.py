@@ -64,12 +64,11 @@ class BatchOrder:
 
 def training_batches(
     shard: Shard, recipe: Recipe, *, batch: int, seed: int, first: int, last: int, workers: int,
-    sampler: Sampler = _PLAIN, rank: int = 0, ranks: int = 1, pin: bool = False, timeout_s: float = 0,
+    sampler: Sampler = _PLAIN, rank: int = 0, ranks: int = 1, pin: bool = False,
 ) -> DataLoader[tuple[Tensor, Tensor]]:  # fmt: skip
     """Loader of (N, C, H, W) and (N, H, W) uint8 batches for steps `first`..`last`-1; same for any `workers`.
 
     Of `ranks` processes that share each batch, this one takes the part `rank`. `pin`: into page-locked memory.
-    `timeout_s` without a batch from the workers is an error; 0: none is.
     Raises: MaskmillError when there is no image, or the images, after the recipe's crop, would not have one size.
     """
     if not len(shard):
@@ -87,10 +86,7 @@ def training_batches(
             "set augmentation.crop_px in params.yaml, for example [256, 256]"
         )
     order = BatchOrder(len(shard), batch, seed, first, last, sampler.weights, rank=rank, ranks=ranks)
-    return DataLoader(
-        pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack, pin_memory=pin,
-        timeout=timeout_s if workers else 0,
-    )  # fmt: skip
+    return DataLoader(pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack, pin_memory=pin)
 
 
 def _stack(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

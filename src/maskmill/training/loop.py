@@ -101,6 +101,7 @@ class Training:
         images_per_step = loading.images_per_step
         with (
             Termination() as end,
+            loading.explained(),
             Progress(title, self.step, self.train.steps, images_per_step, self.device, self.writes) as progress,
         ):
             for images, masks in loading(self.step) if not self._over() else ():

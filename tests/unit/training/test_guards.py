@@ -67,6 +67,32 @@ def test_a_skipped_step_changes_neither_weights_nor_statistics_nor_moments(lab):
             assert all(torch.equal(a, b) for a, b in zip(moments, after, strict=True))
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_flags_that_stay_on_the_device_skip_the_same_steps_and_are_read_later(lab, optimizer):
+    """The path of a GPU, with the fused kernels of the CPU."""
+    results = []
+    for device in ("cpu", "cuda"):
+        training = lab.training(loss=broken_at(0, 5, 6), optimizer=optimizer, val_every_steps=12)
+        training.guard._device = device
+        results.append((training, lab.fit(training, device)))
+    (here, expected), (there, found) = results
+    assert there.guard.skipped == here.guard.skipped == 3
+    assert found.history == expected.history
+    assert equal(there.plain.state_dict(), here.plain.state_dict())
+    for parameter, moments in zip(here.plain.parameters(), there.plain.parameters(), strict=True):
+        for name, value in here.optimizer.state[parameter].items():
+            assert torch.equal(value, there.optimizer.state[moments][name])
+
+
+def test_the_flags_are_read_rarely_on_a_gpu(lab):
+    training, looks = lab.training(steps=12, val_every_steps=6, checkpoint_every_s=3600.0), []
+    training.guard._device = "cuda"
+    look = training.guard.look
+    training.guard.look = lambda *a: (looks.append(training.step), look(*a))
+    lab.fit(training, "a")
+    assert looks == [6, 12]
+
+
 def test_an_image_that_is_no_number_is_found_though_batch_norm_has_seen_it(lab):
     training = lab.training(steps=4)
     apply, calls = training.preprocessing.apply, iter(range(100))

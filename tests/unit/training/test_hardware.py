@@ -66,3 +66,23 @@ def test_a_precision_that_is_asked_for_is_taken(train, machine):
     assert hardware.precision(train(precision="fp32"), "cpu") == "fp32"
     machine()
     assert hardware.precision(train(precision="bf16"), "cpu") == "bf16"
+
+
+def test_fp16_on_a_cpu_is_an_error_that_says_what_to_take(train, machine):
+    machine()
+    with pytest.raises(MaskmillError) as raised:
+        hardware.precision(train(precision="fp16"), "cpu")
+    assert str(raised.value) == (
+        "params.yaml: train.precision: got 'fp16', which trains on a GPU alone, and this is a CPU; take 'auto', "
+        "'bf16' or 'fp32'"
+    )
+    assert hardware.precision(train(precision="fp16"), "cuda") == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "devices", "taken"),
+    [("auto", "cpu", 1, 0), ("auto", "cuda", 1, 8), ("auto", "cuda", 4, 2), (3, "cpu", 1, 3), (0, "cuda", 1, 0)],
+)
+def test_loader_processes_are_for_a_gpu(train, monkeypatch, asked, device, devices, taken):
+    monkeypatch.setattr(hardware, "cores", lambda: 16)
+    assert hardware.workers(train(workers=asked, devices=devices), device) == taken

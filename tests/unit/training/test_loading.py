@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from maskmill.errors import MaskmillError
+from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
 
 
@@ -51,22 +52,36 @@ def test_devices_share_the_images_of_a_step(loading):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_loader_process_that_dies_or_hangs_is_an_error_in_seconds(loading, how):
-    batches = loading(workers=1, loader_timeout_s=2.0)(0)
+    made = loading(workers=1, loader_timeout_s=2.0)
+    batches = made(0)
     next(batches)
     (worker,) = multiprocessing.active_children()
-    os.kill(worker.pid, how)
     start = time.monotonic()
-    with pytest.raises(MaskmillError) as raised:
+    with pytest.raises(MaskmillError) as raised, made.explained():
+        os.kill(worker.pid, how)
         for _ in batches:
             pass
     assert time.monotonic() - start < 30  # 2 s on an idle machine, and what was loaded before
     text = str(raised.value)
-    assert text.startswith("a loader process died, or gave no batch for 2 s (DataLoader ")
-    assert "start the same command again, which goes on at the last checkpoint" in text
+    assert text.startswith(
+        "a loader process died, or gave no batch for 2 s; start the same command again, which goes on at the last "
+        "checkpoint"
+    )
     assert "lower train.workers (now 1)" in text
     assert "train.loader_timeout_s in params.yaml" in text
     worker.join(10)
     assert not worker.is_alive()
+
+
+def test_a_training_whose_loader_process_is_killed_ends_with_that_and_goes_on(lab):
+    training = lab.training(workers=1, steps=500, val_every_steps=2)
+
+    def kill(row):
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    with pytest.raises(MaskmillError, match="a loader process died"):
+        lab.fit(training, "a", log=kill)
+    assert Checkpoints(lab.folder / "a").latest() is not None or training.step <= 2
 
 
 def test_a_mistake_in_the_data_keeps_its_own_message(loading, monkeypatch):

@@ -1,3 +1,6 @@
+import functools
+import re
+
 import pytest
 import torch
 
@@ -137,3 +140,19 @@ def test_measuring_the_time_of_a_step_leaves_no_trace(lab):
     result = lab.fit(training, "b")
     assert equal(result.weights, expected.weights)
     assert result.history == expected.history
+
+
+def test_a_compiled_network_trains_under_the_same_names(lab, monkeypatch):
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    plain, compiled = lab.training(steps=2), lab.training(steps=2, compile=True)
+    expected, result = lab.fit(plain, "a"), lab.fit(compiled, "b")
+    assert compiled.model is not compiled.plain
+    assert result.weights.keys() == expected.weights.keys()
+    assert all(torch.allclose(result.weights[k], v, atol=1e-5) for k, v in expected.weights.items())
+
+
+def test_each_line_says_speed_and_time_left(lab, capsys):
+    lab.fit(lab.training(steps=4, val_every_steps=2), "a")
+    lines = capsys.readouterr().out.splitlines()
+    assert [bool(re.search(r"  [\d]+ images/s, \d+ s left$", line)) for line in lines] == [True, True]
+    assert lines[-1].endswith(" 0 s left")
