@@ -54,7 +54,7 @@ def test_a_trial_leaves_its_history_and_its_card_and_no_weights(whole: Tuning):
 
 def test_killed_in_a_trial_it_goes_on_there_and_finds_what_it_would_have_found(tuning: Tuning, whole: Tuning):
     process = tuning.start(MLFLOW_TRACKING_URI=AWAY)
-    assert until(lambda: any(tuning.root.glob(".maskmill/tune/*/trial-1/models/unet/history.csv")))
+    assert until(lambda: any(tuning.root.glob(".maskmill/tune/*/trial-1/state/checkpoints/unet/*/[!.]*")))
     kill(process)
     first = (tuning.folder / "trial-0/models/unet/history.csv").stat()
     assert len(tuning.tried()) == 1
