@@ -4,6 +4,7 @@ The processes end with the first: the stage asks the kernel for that (`processes
 them fails, Fabric ends the others within seconds.
 """
 
+import logging
 import os
 import sys
 from datetime import timedelta
@@ -30,6 +31,7 @@ def start(train: Train) -> Fabric:
     Under torchrun, which has started them already, the number must be the same. Of several processes one prints.
     Raises: MaskmillError where it is not, or there are fewer GPUs.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     device = hardware.device(train)
     precision = hardware.precision(train, device)
     kind: dict[str, Any] = {"accelerator": device, "devices": train.devices, "precision": FABRIC_PRECISION[precision]}

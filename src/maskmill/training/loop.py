@@ -6,7 +6,6 @@ optimizer state and history are all that a checkpoint holds.
 """
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,7 +60,6 @@ class Training:
     def __init__(
         self, model: nn.Module, loss: Loss, preprocessing: Preprocessing, train: Train, fabric: Fabric | None = None
     ) -> None:
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         self.train = train
         self.device = hardware.device(train)
         self.precision = hardware.precision(train, self.device)
