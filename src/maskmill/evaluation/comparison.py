@@ -13,15 +13,15 @@ from maskmill.metrics import Metrics
 
 
 def paired(
-    metrics: Metrics, a: pd.DataFrame, b: pd.DataFrame, units: np.ndarray, settings: Intervals
+    metrics: Metrics, a: pd.DataFrame, b: pd.DataFrame, units: np.ndarray, settings: Intervals, *, only: str = ""
 ) -> dict[str, Score]:
-    """Each score of a less that of b, from their tables of statistics (id and `metrics.fields`) of the same images.
+    """Each score, or the one named `only`, of a less that of b, from their tables of statistics of the same images.
 
-    `units`: (N,) of a's rows; b's may stand in another order.
+    The tables have id and `metrics.fields`. `units`: (N,) of a's rows; b's may stand in another order.
     """
     fields = list(metrics.fields)
     of_b = b.set_index("id").loc[a["id"], fields]
-    return intervals.paired(metrics, a[fields].to_numpy(float), of_b.to_numpy(float), units, settings)
+    return intervals.paired(metrics, a[fields].to_numpy(float), of_b.to_numpy(float), units, settings, only=only)
 
 
 class Comparison:
@@ -40,9 +40,9 @@ class Comparison:
     def differences(self, variant: str) -> dict[str, Score]:
         """By split: the primary score of a variant less that of the leader; nothing for the leader itself."""
         return {
-            split: paired(self._headline, of[variant], of[self._lead], self._units[split], self._settings)[
-                self._primary
-            ]
+            split: paired(
+                self._headline, of[variant], of[self._lead], self._units[split], self._settings, only=self._primary
+            )[self._primary]
             for split, of in self._tables.items()
             if variant != self._lead
         }

@@ -24,21 +24,22 @@ def of(
     """
 
     def chosen(sums: Tensor) -> Mapping[str, Tensor]:
-        scores = metrics.scores(sums)
-        return {only: scores[only]} if only else scores
+        return _chosen(metrics.scores(sums), only)
 
     return _scored(chosen, _sums(statistics, units), settings)
 
 
-def paired(metrics: Metrics, a: np.ndarray, b: np.ndarray, units: np.ndarray, settings: Intervals) -> dict[str, Score]:
-    """Each score of model a less that of model b with the interval of the difference, from both on the same images.
+def paired(
+    metrics: Metrics, a: np.ndarray, b: np.ndarray, units: np.ndarray, settings: Intervals, *, only: str = ""
+) -> dict[str, Score]:
+    """Each score, or the one named `only`, of model a less that of model b, with the interval of the difference.
 
     Both are scored on the same resamples, so that what makes a unit hard for both does not count. Shapes as for `of`.
     """
 
     def difference(sums: Tensor) -> Mapping[str, Tensor]:
         of_a, of_b = (metrics.scores(part) for part in sums.chunk(2, dim=-1))
-        return {name: value - of_b[name] for name, value in of_a.items()}
+        return {name: value - of_b[name] for name, value in _chosen(of_a, only).items()}
 
     return _scored(difference, _sums(np.concatenate([a, b], axis=1), units), settings)
 
@@ -59,6 +60,10 @@ def seeds(values: Sequence[float], confidence: float = 0.95) -> Score:
         return Score(float(known[0]) if n else math.nan, n=n)
     half = special.stdtrit(n - 1, (1 + confidence) / 2) * known.std(ddof=1) / math.sqrt(n)
     return Score(float(known.mean()), float(known.mean() - half), float(known.mean() + half), n)
+
+
+def _chosen(scores: Mapping[str, Tensor], only: str) -> Mapping[str, Tensor]:
+    return {only: scores[only]} if only else scores
 
 
 def _scored(scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals) -> dict[str, Score]:

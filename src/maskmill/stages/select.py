@@ -41,7 +41,7 @@ def select(
     }
 
     def compare(a: str, b: str) -> Score:
-        return intervals_.paired(families, statistics[a], statistics[b], of_image, intervals)[primary]
+        return intervals_.paired(families, statistics[a], statistics[b], of_image, intervals, only=primary)[primary]
 
     choice = choose(candidates, compare, selection, primary, units.caveat(of_image, ids, described, intervals))
     challenger = Path(paths.challenger)
