@@ -52,7 +52,7 @@ def check_metrics(params: Params) -> None:
     """Names of metrics, which cost no time to check. Raises: MaskmillError for one that there is not."""
     data = params.data
     headline = confusion.names(data.classes)
-    families = metrics.create(params.metrics, metrics.Labels(data.classes, data.foreground, data.ignore_index))
+    families = metrics.create(params.metrics, metrics.Labels.of(data))
     wanted = [("evaluation.primary", params.evaluation.primary, headline)]
     wanted += [("gate.minimum", name, list(families.names)) for name in params.gate.minimum]
     for key, name, known in wanted:

@@ -56,7 +56,7 @@ def nearest_image(train: Shard, ignore_index: int, otherwise: Rule) -> Rule:
 
 
 def _score(rule: Rule, test: Iterable[tuple[np.ndarray, np.ndarray]], data: Data, primary: str) -> float:
-    confusion = Confusion(Labels(data.classes, data.foreground, data.ignore_index))
+    confusion = Confusion(Labels.of(data))
     return confusion.over((torch.from_numpy(rule(image)), torch.tensor(mask)) for image, mask in test)[primary]
 
 

@@ -9,7 +9,7 @@ left out of means; pixels whose truth is `ignore_index` take part in nothing.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -19,6 +19,17 @@ from maskmill import components
 ALWAYS = "confusion"  # the family that every evaluation has
 
 
+class Meaning(Protocol):
+    """What says what ids mean, as section `data` of params.yaml does."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def foreground(self) -> tuple[int, ...]: ...
+    @property
+    def ignore_index(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Labels:
     """What the ids in a mask mean."""
@@ -26,6 +37,11 @@ class Labels:
     classes: tuple[str, ...]  # order = id
     foreground: tuple[int, ...]  # ids of all classes but the background
     ignore_index: int
+
+    @classmethod
+    def of(cls, data: Meaning) -> Self:
+        """Those of a data set."""
+        return cls(data.classes, data.foreground, data.ignore_index)
 
 
 @dataclass(frozen=True, kw_only=True)

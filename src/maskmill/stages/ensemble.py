@@ -30,7 +30,7 @@ def ensemble(
     one score, not a mean over folds. `folds` gives each fold's own, `members` each model's on the test split.
     """
     folders = [Path(paths.folds) / str(number) / variant for number in range(folds)]
-    labels = Labels(data.classes, data.foreground, data.ignore_index)
+    labels = Labels.of(data)
     families, table = create(metrics, labels), manifest.read(Path(paths.prepared) / "manifest.parquet")
     held_out = [read_held_out(folder) for folder in folders]
     members, shard = [Predictor(folder) for folder in folders], Shard(Path(paths.prepared) / "shards", "test")

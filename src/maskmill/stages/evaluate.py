@@ -26,7 +26,7 @@ def evaluate(
     The .json holds the scores with their intervals, the .parquet the statistic of each image that they are made of.
     """
     predictor, prepared = Predictor(Path(paths.models) / variant), Path(paths.prepared)
-    labels = Labels(data.classes, data.foreground, data.ignore_index)
+    labels = Labels.of(data)
     families, table = create(metrics, labels), manifest.read(prepared / "manifest.parquet")
     for split in ("val", "test"):
         shard = Shard(prepared / "shards", split)

@@ -44,7 +44,7 @@ def fold(
     augment(own, data, augmentation)
     learn(own, data, models, train, evaluation, variant)
     out = Path(own.models) / variant
-    labels = Labels(data.classes, data.foreground, data.ignore_index)
+    labels = Labels.of(data)
     result = evaluate.evaluate(
         Predictor(out), Shard(Path(own.prepared) / "shards", "val"), metrics=create(metrics, labels), labels=labels,
         primary=evaluation.primary, gallery=0, title=f"{variant} on fold {fold}",

@@ -91,7 +91,7 @@ def _gate(
                 f"{list(data.classes)} on {data.in_channels}"
             )
         shard = Shard(prepared / "shards", "test")
-        labels = Labels(data.classes, data.foreground, data.ignore_index)
+        labels = Labels.of(data)
         measured = evaluate.evaluate(
             predictor, shard, metrics=create(metrics, labels), labels=labels, primary=evaluation.primary, gallery=0,
             title="champion on test",

@@ -25,7 +25,7 @@ def report(
     """Write reports/index.html, metrics/baselines.json, and reports/plots/ for `dvc plots`."""
     prepared, out, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
     train, test = (Shard(prepared / "shards", split) for split in ("train", "test"))
-    labels, table = Labels(data.classes, data.foreground, data.ignore_index), manifest.read(prepared / _MANIFEST)
+    labels, table = Labels.of(data), manifest.read(prepared / _MANIFEST)
     rules = baselines.scores(train, test, data, evaluation.primary)
     scores.write_values(out / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
     selection = files.read_json(out / "selection.json")

@@ -34,7 +34,7 @@ def select(
     tables = {variant: read_statistics(metrics / "val" / f"{variant}.parquet") for variant in variants}
     ids, described = tables[variants[0]]["id"].tolist(), manifest.read(Path(paths.prepared) / "manifest.parquet")
     of_image = units.of(ids, described, intervals)
-    families = create({}, Labels(data.classes, data.foreground, data.ignore_index))  # the primary metric is of these
+    families = create({}, Labels.of(data))  # the primary metric is of these
 
     statistics = {
         variant: table.set_index("id").loc[ids, list(families.fields)].to_numpy() for variant, table in tables.items()

@@ -68,7 +68,7 @@ def train(
         given = None if setting is None else _given(setting, Path(paths.state), where)
     loss = _loss(data, train, prepared)
     training = _make(data, options, train, variant, shards["train"], loss, given, where, fabric)
-    validation = Validation(shards["val"], Labels(data.classes, data.foreground, data.ignore_index), evaluation.primary)
+    validation = Validation(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     params = _params(settings | {f"models.{variant}": models[variant]}, given, variant)
     fingerprint = _fingerprint(prepared, params, training)
