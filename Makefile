@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constraints.txt
 PEERS := .venv-peers
+PEER_PACKAGES := torch torchvision timm segmentation-models-pytorch lightning albumentations opencv-python-headless \
+	imagecodecs filelock pandas psutil pyarrow pydantic ruamel.yaml safetensors scikit-image scipy tqdm
 TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 IMAGE ?=
 DIR ?=
@@ -11,7 +13,7 @@ ARGS ?=
 FOLDS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import folds predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers clean
+.PHONY: help pipeline flow test check format import folds predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers bench-training clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +82,9 @@ bench-peers: $(PEERS)/.installed  ## hold the networks against torchvision, timm
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/parity.py
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/models.py --peers $(ARGS)
 
+bench-training: $(PEERS)/.installed  ## hold training against a bare torch loop, and smp with Lightning; ARGS="--data DIR"
+	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/training.py $(ARGS)
+
 clean:  ## remove caches of tools; never data, predictions, stores, models or checkpoints
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find src tests pipelines benchmarks -name __pycache__ -prune -exec rm -rf {} +
@@ -99,7 +104,7 @@ $(VENV)/.test: $(VENV)/.runtime
 	@touch $@
 
 $(PEERS)/.installed: benchmarks/peers/constraints.txt
-	@echo "setting up $(PEERS): about 5.5 GB"
+	@echo "setting up $(PEERS): about 6 GB"
 	@rm -rf $(PEERS) && $(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip install --disable-pip-version-check -qq -c $< torch torchvision timm segmentation-models-pytorch pydantic
+	@$(PEERS)/bin/python -m pip install --disable-pip-version-check -qq -c $< $(PEER_PACKAGES)
 	@touch $@

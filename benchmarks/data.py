@@ -15,16 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from pairs import CLASSES, as_png, generate, write_tiny
+from pairs import as_png, generate, index_of, write_tiny
 
-if TYPE_CHECKING:
-    from maskmill.config import Data
-
-ROOT = Path(__file__).parents[1]
 ROWS = ("manifest", "unchanged", "shards", "dvc")
 ROUNDS = 3
 
@@ -37,7 +31,7 @@ def manifest(folder: Path) -> None:
     from maskmill.data.manifest import build
 
     cv2.setNumThreads(1)
-    index, data = _index(folder)
+    index, data = index_of(folder)
     in_colour = {"image": data.in_channels == 3, "mask": False}
     sides = [(Path(path), in_colour[side]) for side in ("image", "mask") for path in index[side]]
 
@@ -64,7 +58,7 @@ def unchanged(folder: Path, count: int) -> None:
     from maskmill.data.manifest import build
 
     write_tiny(folder / "tiny", count // 2)
-    index, data = _index(folder / "tiny")
+    index, data = index_of(folder / "tiny")
     rows = []
     time.sleep(0.2)  # a file that was just written is not remembered
     for name in ("first", "again", "again"):
@@ -84,7 +78,7 @@ def shards(folder: Path) -> None:
     from maskmill.data.shards import Shard
 
     cv2.setNumThreads(1)
-    index, data = _index(as_png(folder, folder / "png"))
+    index, data = index_of(as_png(folder, folder / "png"))
     table, _ = build(index, data, None)
     start = time.perf_counter()
     pack(folder / "shards", table.assign(split="train", clean=True), data)
@@ -126,7 +120,7 @@ def dvc(folder: Path, count: int) -> None:
     from maskmill.data.packing import pack
 
     tiny = write_tiny(folder / "tiny", count)
-    index, data = _index(tiny)
+    index, data = index_of(tiny)
     rows = []
     for form in ("files", "shards"):
         repository = folder / f"dvc-{form}"
@@ -149,25 +143,6 @@ def _dvc(repository: Path, *command: str) -> float:
     environment = os.environ | {"DVC_SITE_CACHE_DIR": str(repository / "site"), "DVC_NO_ANALYTICS": "1"}
     subprocess.run([sys.executable, "-m", "dvc", *command], cwd=repository, check=True, env=environment)
     return time.perf_counter() - start
-
-
-def _index(folder: Path) -> tuple[pd.DataFrame, "Data"]:
-    from maskmill import config
-    from maskmill.data import decode
-
-    images, masks = (sorted((folder / side).iterdir()) for side in ("images", "masks"))
-    index = pd.DataFrame({"id": [path.stem for path in images], "image": list(map(str, images))})
-    index["mask"] = index["id"].map({path.stem: str(path) for path in masks})
-    index = index.assign(group=index["id"], sequence=index["id"], order=0, split="")
-    colour = decode.header(images[0], config.STRICT).colour != "grey"
-    stored = {int(value) for path in masks[:20] for value in np.unique(decode.mask(path))}
-    ids = max(stored) < CLASSES
-    names = tuple(f"class{i}" for i in range(CLASSES if ids else len(stored)))
-    values = config.load(ROOT / "params.yaml").data.model_dump() | {
-        "classes": names, "background": None, "colours": dict.fromkeys(names, "#000000"),
-        "in_channels": 3 if colour else 1, "values": None if ids else dict(zip(sorted(stored), names, strict=True)),
-    }  # fmt: skip
-    return index, config.Data(**values)
 
 
 def _best(act: Callable[[], object]) -> float:

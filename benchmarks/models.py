@@ -80,7 +80,7 @@ def tensors(out: Any) -> Iterable[Tensor]:
 def factories(args: argparse.Namespace) -> dict[str, dict[str, Callable[[], nn.Module]]]:
     """Name -> side -> what makes the network."""
     if args.peers:
-        from peers.pairs import PAIRS
+        from peers.networks import PAIRS
 
         return {name: {OURS: pair.ours, THEIRS: pair.theirs} for name, pair in PAIRS.items()}
     made = {}

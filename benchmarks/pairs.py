@@ -1,9 +1,15 @@
 """Images and masks to measure on: generated, tiny, or those of a folder as PNG files."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+if TYPE_CHECKING:
+    from maskmill.config import Data
+
+ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH, CLASSES = 360, 480, 12
 GENERATED, TINY_PX = 300, 16
 
@@ -54,3 +60,23 @@ def as_png(source: Path, folder: Path) -> Path:
         for path in sorted((source / side).iterdir()):
             decode.write_png(folder / side / f"{path.stem}.png", read(path))
     return folder
+
+
+def index_of(folder: Path) -> tuple[pd.DataFrame, "Data"]:
+    """Index and data settings of images/ and masks/: the stored values are ids, or, if they are large, a class each."""
+    from maskmill import config
+    from maskmill.data import decode
+
+    images, masks = (sorted((folder / side).iterdir()) for side in ("images", "masks"))
+    index = pd.DataFrame({"id": [path.stem for path in images], "image": list(map(str, images))})
+    index["mask"] = index["id"].map({path.stem: str(path) for path in masks})
+    index = index.assign(group=index["id"], sequence=index["id"], order=0, split="")
+    colour = decode.header(images[0], config.STRICT).colour != "grey"
+    stored = {int(value) for path in masks[:20] for value in np.unique(decode.mask(path))}
+    ids = max(stored) < CLASSES
+    names = tuple(f"class{i}" for i in range(CLASSES if ids else len(stored)))
+    values = config.load(ROOT / "params.yaml").data.model_dump() | {
+        "classes": names, "background": None, "colours": dict.fromkeys(names, "#000000"),
+        "in_channels": 3 if colour else 1, "values": None if ids else dict(zip(sorted(stored), names, strict=True)),
+    }  # fmt: skip
+    return index, config.Data(**values)

@@ -31,11 +31,11 @@ class Pair(NamedTuple):
 class SmpShaped(nn.Module):
     """Encoder and U-Net decoder of smp's widths, which has no skip at full resolution."""
 
-    def __init__(self, encoder: ResNetEncoder) -> None:
+    def __init__(self, encoder: ResNetEncoder, num_classes: int = CLASSES) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = UNetDecoder((0, *encoder.channels), SMP_WIDTHS)
-        self.head = Head(SMP_WIDTHS[0], CLASSES)
+        self.head = Head(SMP_WIDTHS[0], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.decoder([x[:, :0], *self.encoder(x)]))
