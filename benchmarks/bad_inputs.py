@@ -21,6 +21,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+from benchmarks.metrics import milliseconds  # noqa: E402
 from maskmill.config import STRICT  # noqa: E402
 from maskmill.data import decode  # noqa: E402
 from tests.bad_inputs import build, faults, good  # noqa: E402
@@ -95,16 +96,6 @@ def memory() -> None:
         )
 
 
-def milliseconds(work: Callable[[], object], rounds: int = 40) -> float:
-    """The least time of one call: what the work itself takes on a machine that does other things, too."""
-    times = []
-    for _ in range(rounds):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return 1000 * min(times)
-
-
 def speed(data: Path | None) -> None:
     """Checks and decoding beside the bare decoders."""
     import cv2
@@ -132,7 +123,7 @@ def speed(data: Path | None) -> None:
             lambda c=content: decode.header(c, STRICT),
             ours,
         ]
-        print(f"| {name} | " + " | ".join(f"{milliseconds(decoder):.2f}" for decoder in decoders) + " |")
+        print(f"| {name} | " + " | ".join(f"{milliseconds(decoder, rounds=40):.2f}" for decoder in decoders) + " |")
 
 
 def samples(data: Path | None) -> dict[str, bytes]:

@@ -32,22 +32,14 @@ from maskmill.training.loading import Loading
 from maskmill.training.loop import Training, Validation
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+from tests.unit.training.ranks import Squares  # noqa: E402
+
 SETTINGS = {
     "seed": 0, "steps": 60, "batch_size": 2, "learning_rate": 1e-2, "warmup_steps": 2, "val_every_steps": 7,
     "patience": 1000, "device": "cpu", "precision": "fp32", "threads": 1, "workers": 0, "checkpoint_every_s": 0.0,
     "ema": 0.9, "clip_norm": 1.0,
 }  # fmt: skip
-
-
-class Squares(list[tuple[np.ndarray, np.ndarray]]):
-    """As a shard: images (32, 32, 1) and masks of squares, told apart by brightness."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        for _ in range(count):
-            mask = rng.integers(0, 4, (4, 4), np.uint8).repeat(8, 0).repeat(8, 1)
-            self.append(((60 * mask + rng.integers(0, 20, mask.shape)).astype(np.uint8)[..., None], mask))
-        self.ids, self.sizes = [f"p{i}" for i in range(count)], [(32, 32)] * count
 
 
 def train(folder: Path) -> str:

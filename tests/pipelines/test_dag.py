@@ -1,6 +1,7 @@
 """The plan of a small, real DVC repository, and DVC commands as processes that are ready and gone in time."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -37,11 +38,21 @@ stages:
 """
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC repository with nothing in it."""
+    made = tmp_path_factory.mktemp("empty")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        dvc("init", "--no-scm")
+    return made
+
+
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'src'}")
-    dvc("init", "--no-scm")
+    shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     (tmp_path / "a").write_text("1\n")
     (tmp_path / "params.yaml").write_text("seconds: 0\n")
     (tmp_path / "dvc.yaml").write_text(STAGES)

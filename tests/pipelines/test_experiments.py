@@ -23,7 +23,7 @@ from tests.pipelines.conftest import Workspace, change_params, clone, ran
 from tests.stages.test_data_line import Line
 
 QUICK = {
-    "variants": ["unet"], "models.unet.feature_scale": 16, "train.steps": 100, "train.val_every_steps": 10,
+    "variants": ["unet"], "models.unet.feature_scale": 16, "train.steps": 30, "train.val_every_steps": 10,
     "train.warmup_steps": 1, "train.batch_size": 2, "train.threads": 1, "train.checkpoint_every_s": 0.0,
     "splits.given": False, "augmentation.preset": "none",
 }  # fmt: skip
@@ -94,14 +94,6 @@ def test_it_leaves_the_working_tree_with_a_definition_to_commit(done: Workspace)
     assert {line.split()[-1] for line in new if "folds/" in line} == {"folds/dvc.lock", "folds/dvc.yaml"}
 
 
-def test_given_splits_leave_no_folds_to_make(done: Workspace):
-    done.set(splits__given=True)
-    refused = done.run(sys.executable, "-m", "maskmill.stages", "fold", "unet", "0", "2")
-    done.set(splits__given=False)
-    assert refused.returncode == 2
-    assert "error: params.yaml: splits.given: true leaves no folds to make" in refused.stderr
-
-
 def test_its_code_dependencies_are_those_of_the_lines_stages():
     line = YAML(typ="safe").load(Path(__file__).parents[2] / "dvc.yaml")
     stages = folds.definition(line, 5)["stages"]
@@ -131,6 +123,7 @@ def documented() -> list[list[str]]:
 
 
 def test_the_documented_experiments_are_queued_and_run(done: Workspace):
+    done.set(train__steps=4, train__val_every_steps=2)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
     done.run(*git, "add", "--all")
     done.run(*git, "commit", "--quiet", "--message", "folds")

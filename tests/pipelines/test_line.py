@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import sys
 import time
 
@@ -12,7 +13,8 @@ from PIL import Image
 from maskmill.evaluation import report
 from maskmill.files import sha256
 from maskmill.inference.predict import Predictor
-from tests.pipelines.conftest import Workspace, ran
+from pipelines import local
+from tests.pipelines.conftest import Workspace, change_params, ran
 
 STAGES = [
     "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet", "train@se_resnet18_unet",
@@ -77,14 +79,16 @@ def test_the_working_tree_stays_clean_but_for_the_lock(workspace: Workspace):
 
 
 def test_a_second_repro_does_nothing_in_under_three_seconds(workspace: Workspace):
-    took_s = []
+    took_s = float("inf")
     for _ in range(3):  # the best of three: another process on the machine is not what is measured
         start = time.monotonic()
         done = workspace.dvc("repro")
-        took_s.append(time.monotonic() - start)
+        took_s = min(took_s, time.monotonic() - start)
         assert ran(done) == []
         assert "up to date" in done.stdout
-    assert min(took_s) < 3
+        if took_s < 3:
+            break
+    assert took_s < 3
 
 
 @pytest.mark.usefixtures("params_kept")
@@ -213,15 +217,18 @@ def test_without_a_champion_the_error_says_what_to_run(workspace: Workspace):
         ({"models.unet.feature_scale": 32}, "allowed are 1 to 16"),
     ],
 )
-def test_a_bad_setting_is_refused_and_changes_nothing(workspace: Workspace, values: dict[str, object], text: str):
-    from tests.pipelines.conftest import change_params
-
+def test_a_bad_setting_is_refused_and_changes_nothing(
+    workspace: Workspace, values: dict[str, object], text: str, monkeypatch: pytest.MonkeyPatch, capsys
+):
     before = snapshot(workspace)
     change_params(workspace.root, values)
-    done = workspace.pipeline()
-    assert done.returncode == 2
-    assert text in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(workspace.root)
+    monkeypatch.setattr(local, "die_with_parent", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert local.main() == 2
+    said = capsys.readouterr()
+    assert text in said.err
+    assert said.out == ""
     assert snapshot(workspace) == before
 
 

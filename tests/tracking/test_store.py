@@ -92,12 +92,14 @@ def test_a_server_that_never_answers_is_given_up_in_time(
     tmp_path: Path, params: config.Params, monkeypatch: pytest.MonkeyPatch
 ):
     plain(monkeypatch)
+    assert 2 * float(stores._FIRST_ANSWER_S) < 20  # a try, and one more
+    monkeypatch.setattr(stores, "_FIRST_ANSWER_S", "2")
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{mute.getsockname()[1]}")
         start_s = time.monotonic()
         with pytest.raises(stores.AwayError, match="does not answer"):
             stores.connect(params.tracking, params.paths, tmp_path)
-        assert time.monotonic() - start_s < 25
+        assert 4 < time.monotonic() - start_s < 12
 
 
 def test_the_users_own_patience_comes_first(tmp_path: Path, params: config.Params, monkeypatch: pytest.MonkeyPatch):

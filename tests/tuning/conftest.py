@@ -20,7 +20,7 @@ from tests.stages.test_data_line import Line
 
 SPACE = {"train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 TRAIN = {
-    "steps": 80, "warmup_steps": 1, "batch_size": 2, "val_every_steps": 10, "threads": 1, "precision": "fp32",
+    "steps": 30, "warmup_steps": 1, "batch_size": 2, "val_every_steps": 10, "threads": 1, "precision": "fp32",
     "checkpoint_every_s": 0.0,
 }  # fmt: skip
 

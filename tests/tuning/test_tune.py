@@ -4,19 +4,24 @@ import contextlib
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from maskmill import space
-from maskmill.data import shards
+from maskmill.data import manifest, shards
 from maskmill.errors import MaskmillError
 from maskmill.tracking import store as stores
 from maskmill.tuning import command, trial
 from maskmill.tuning.search import CUT_SHORT, DONE, FAILED
+from tests.pipelines.test_kill import running_in
+from tests.tracking.trainings import command as argument
 from tests.tuning.conftest import Tuning, kill, until
 
+PREPARED = Path("data/prepared")
 AWAY = "http://127.0.0.1:9"  # nobody listens there
 
 
@@ -66,6 +71,37 @@ def test_killed_in_a_trial_it_goes_on_there_and_finds_what_it_would_have_found(t
     for one, other in zip(tuning.tried(), whole.tried(), strict=True):
         assert (one.choice, one.score, one.scores) == (other.choice, other.score, other.scores)
     _is_recorded(tuning)
+
+
+def test_on_two_devices_a_trial_is_cut_short_and_ends_without_a_trace(tuning: Tuning, capfd):
+    tuning.set("train", devices=2, val_every_steps=2)
+    folder, told = Path("trial"), []
+    trial.prepare(folder, tuning.params)
+    assert trial.run(folder, "unet", "dice_foreground", lambda step, score: told.append(step) or step >= 4) is None
+    assert told[:2] == [2, 4]
+    said, error = capfd.readouterr()
+    assert said.count("unet: ended by SIGTERM after step") == said.count("unet: step    2/30") == 1
+    assert "Traceback" not in error
+    assert until(lambda: of_trials(tuning) == [], 5)
+
+
+def test_killed_while_a_trial_begins_a_search_leaves_no_training(tuning: Tuning):
+    code = (
+        "import sys; from pathlib import Path; from maskmill.tuning import trial; trial.run(Path(sys.argv[1]), *'abc')"
+    )
+    folder = Path("trial")
+    trial.prepare(folder, tuning.params)
+    search = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    assert until(lambda: len(of_trials(tuning)) == 1)
+    search.kill()
+    search.wait()
+    assert until(lambda: of_trials(tuning) == [])
+    assert not list(folder.rglob("history.csv"))
+
+
+def of_trials(tuning: Tuning) -> list[int]:
+    """Processes that train; not those that tell MLflow of it, which outlive them by seconds."""
+    return [pid for pid in running_in(tuning.root) if "maskmill.tuning.trial" in argument(pid)]
 
 
 def _is_recorded(tuning: Tuning) -> None:
@@ -164,11 +200,47 @@ def test_more_trials_go_on_where_the_search_ended_and_another_space_is_another_s
     assert trainings.folders[0].name == "trial-0"
 
 
-def test_a_trial_below_the_median_is_cut_short(tuning: Tuning, quick):
-    tuning.set("tune", trials=8, startup=2, pruner="median")
+@pytest.mark.parametrize(
+    ("section", "changed"),
+    [
+        ("data", {"ignore_index": 254}), ("augmentation", {"preview": 7}), ("models", {"unet": {"feature_scale": 8}}),
+        ("train", {"weight_decay": 0.5}), ("evaluation", {"primary": "miou"}), ("tune", {"startup": 7}),
+        ("tune", {"pruner": "median"}), ("tune", {"seed": 7}), ("tune", {"space": {"train.steps": [30, 40]}}),
+    ],
+)  # fmt: skip
+def test_whatever_decides_a_score_makes_another_search(tuning: Tuning, section: str, changed: dict[str, object]):
+    before = name(tuning)
+    tuning.set(section, **changed)
+    assert name(tuning) != before
+
+
+def test_other_variants_or_images_make_another_search_and_what_decides_no_score_does_not(tuning: Tuning):
+    before = name(tuning)
+    tuning.set("tune", trials=9)
+    tuning.set("gate", minimum={})
+    assert name(tuning) == before
+    table = manifest.read(PREPARED / "manifest.parquet")
+    manifest.write(PREPARED / "manifest.parquet", table[table["split"] != "test"])
+    assert name(tuning) == before
+    manifest.write(
+        PREPARED / "manifest.parquet", table[table["id"] != table.loc[table["split"] == "train", "id"].min()]
+    )
+    assert name(tuning) != before
+    manifest.write(PREPARED / "manifest.parquet", table)
+    tuning.values["variants"] = ["resnet18_unet"]
+    tuning.set("tune")
+    assert name(tuning) != before
+
+
+def name(tuning: Tuning) -> str:
+    return command._name(tuning.params, PREPARED)
+
+
+@pytest.mark.parametrize(("pruner", "endings"), [("median", {DONE, CUT_SHORT}), ("none", {DONE})])
+def test_a_trial_below_the_median_is_cut_short_where_that_is_asked_for(tuning: Tuning, quick, pruner, endings):
+    tuning.set("tune", trials=8, startup=2, pruner=pruner)
     best, _ = quick(lambda params, variant: 1 / params.train.learning_rate)
-    endings = {tried.ending for tried in tuning.tried()}
-    assert endings == {DONE, CUT_SHORT}
+    assert {tried.ending for tried in tuning.tried()} == endings
     assert best.choice.settings["train.learning_rate"] == min(
         tried.choice.settings["train.learning_rate"] for tried in tuning.tried()
     )

@@ -30,27 +30,29 @@ def assign(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give each pair its `split` and `fold` (-1 where there are no folds).
 
-    The split that the source gives, where `splits.given` says so; else the one that data/splits.csv names for its
-    group, else a new one: copies of one image (`pairs`: columns a, b) stay together, images and classes are divided by
-    the wanted shares. Of neighbours in two of these splits, within `splits.guard` places of a sequence, one is left out
-    (split ""), of train rather than of val, of val rather than of test.
+    The split that the source gives, where `splits.given` says so (with `splits.folds`, only its test split); else the
+    one that data/splits.csv names for its group, else a new one: copies of one image (`pairs`: columns a, b) stay
+    together, images and classes are divided by the wanted shares. Of neighbours in two of these splits, within
+    `splits.guard` places of a sequence, one is left out (split ""), of train rather than of val, of val rather than of
+    test.
     Returns: the manifest with these columns, and for every group what data/splits.csv would call its split; nothing
     where the source gives it.
     Raises: MaskmillError for a malformed file, an empty split, or too few groups.
     """
+    unit = _units(manifest, pairs)
     if splits.given:
-        table, names = _given(manifest), {}
+        table, frozen = _given(manifest), Frozen(frozen.path, {})
     else:
         table = manifest.assign(fold=-1)
-        unit = _units(table, pairs)
         table["split"] = table["group"].map(_split_of_groups(table, unit, frozen, splits))
-        if splits.folds is not None:
-            table["fold"] = _folds(table, unit, frozen, splits)
-            table["split"] = np.where(
-                table["fold"] < 0, table["split"], np.where(table["fold"] == splits.fold, "val", "train")
-            )
-        called = np.where(table["fold"] < 0, table["split"], "fold" + table["fold"].astype(str))
-        names = dict(zip(table["group"], called, strict=True))
+    if splits.folds is not None:
+        table["fold"] = _folds(table, unit, frozen, splits)
+        table["split"] = np.where(
+            table["fold"] < 0, table["split"], np.where(table["fold"] == splits.fold, "val", "train")
+        )
+    called = np.where(table["fold"] < 0, table["split"], "fold" + table["fold"].astype(str))
+    names = {} if splits.given else dict(zip(table["group"], called, strict=True))
+    if not splits.given or splits.folds is not None:
         table = _guarded(table, splits.guard)
     _check_filled(table, frozen, splits)
     return table, names

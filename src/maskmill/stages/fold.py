@@ -18,6 +18,7 @@ from maskmill.metrics import Labels, create
 from maskmill.stages.augment import augment
 from maskmill.stages.split import split
 from maskmill.stages.train import train as learn
+from maskmill.training import distributed
 
 HELD_OUT = "held_out.parquet"  # beside the model: the statistic of each image of the fold
 
@@ -29,20 +30,18 @@ def fold(
     """Write folds/<fold>/<variant>/: the model and what `train` writes beside it, and held_out.parquet.
 
     The stages split, augment and train do the work, in a folder below paths.state that is gone afterwards but for the
-    checkpoints of a training that was cut off.
-    Raises: MaskmillError where these stages do, and where the source gives the splits.
+    checkpoints of a training that was cut off. Where the source gives the splits, its test split is kept.
+    Raises: MaskmillError where these stages do.
     """
-    if splits.given:
-        raise MaskmillError(
-            "params.yaml: splits.given: true leaves no folds to make: the source says what trains and what validates; "
-            "set splits.given: false, and keep its test images by `group,test` in data/splits.csv"
-        )
     own = _own(paths, fold, folds)
-    _link(paths, own)
-    split(own, data, splits.model_copy(update={"folds": folds, "fold": fold}))
-    _same_test(paths, own)
-    augment(own, data, augmentation)
+    if distributed.first():
+        _link(paths, own)
+        split(own, data, splits.model_copy(update={"folds": folds, "fold": fold}))
+        _same_test(paths, own)
+        augment(own, data, augmentation)
     learn(own, data, models, train, evaluation, variant)
+    if not distributed.first():
+        return
     out = Path(own.models) / variant
     labels = Labels.of(data)
     result = evaluate.evaluate(

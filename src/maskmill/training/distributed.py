@@ -7,7 +7,10 @@ them fails, Fabric ends the others within seconds.
 import logging
 import os
 import sys
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,16 @@ from maskmill.training import hardware
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _TIMEOUT = timedelta(minutes=10)  # that one process waits for another, at a validation say
+_END_S = 5.0  # in which the end of the first process reaches the others
+
+
+def first() -> bool:
+    """Whether this process is the first of its training.
+
+    It can be asked before `start`, which has the others run the program from its beginning: they find what the first
+    did until then, and have nothing to do after the training.
+    """
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def start(train: Train) -> Fabric:
@@ -57,7 +70,14 @@ def start(train: Train) -> Fabric:
     fabric.launch()
     if not fabric.is_global_zero:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  as long as the process
+        sys.excepthook = partial(_late, sys.excepthook)
     return fabric
+
+
+def _late(report: Callable[..., Any], *error: Any) -> None:
+    """Report an error unless it comes of the end of the first process, which kills this one a moment later."""
+    time.sleep(_END_S)
+    report(*error)
 
 
 def over_all_devices(network: nn.Module, fabric: Fabric) -> nn.Module:

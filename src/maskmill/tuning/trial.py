@@ -4,6 +4,7 @@ A process of its own: what takes its memory, or kills it, ends this trial and no
 """
 
 import math
+import os
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from ruamel.yaml import YAML
 from maskmill import config, files, state
 from maskmill.config import Params
 from maskmill.errors import MaskmillError
-from maskmill.processes import die_with_parent
+from maskmill.processes import RUN, die_with_parent
 from maskmill.tracking import spool as spools
 
 Report = Callable[[int, float], bool]  # step, score -> whether to stop
@@ -44,7 +45,8 @@ def run(folder: Path, variant: str, metric: str, report: Report) -> float | None
     Raises: MaskmillError when the training failed; what it said stands above.
     """
     history = folder / "models" / variant / "history.csv"
-    process = subprocess.Popen([sys.executable, "-m", "maskmill.tuning.trial", str(folder)])
+    command = [sys.executable, "-m", "maskmill.tuning.trial", str(folder)]
+    process = subprocess.Popen(command, env=os.environ | {RUN: str(os.getpid())})
     told: dict[int, float] = {}
     try:
         while True:
@@ -100,9 +102,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def main(folder: Path) -> int:
     """Exit status 0 when the model is written, 2 when the user has something to mend."""
+    die_with_parent()  # first: what is imported next takes seconds
     from maskmill.stages.train import train
 
-    die_with_parent()
     try:
         params = config.load(folder / SETTINGS)
         (variant,) = params.variants

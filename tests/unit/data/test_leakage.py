@@ -117,6 +117,11 @@ def test_a_name_that_allows_nothing_is_an_error():
     )
 
 
+def test_in_a_division_into_folds_a_name_may_allow_nothing():
+    named = settings("0001TP", "0006R0", "0016E5").model_copy(update={"folds": 5})
+    assert [leak.allowed for leak in leakage.find(camvid(), NO_PAIRS, named)] == [True, True]
+
+
 @pytest.mark.parametrize("named", ["a", "b", "group of a", "group of b"])
 def test_copies_are_allowed_by_either_id_or_group(named):
     rows = table(("a", "train", {"group": "group of a"}), ("b", "test", {"group": "group of b"}))

@@ -222,6 +222,32 @@ def test_each_fold_validates_once_and_test_is_in_none(tmp_path):
     assert sorted([*seen, *tested["id"]]) == sorted(assigned["id"])
 
 
+def test_folds_of_a_given_split_are_of_all_but_its_test_images(frozen):
+    manifest = table({f"g{i}": 2 for i in range(10)} | {"torn": 2})
+    given = ["train"] * 14 + ["val"] * 4 + ["test"] * 2 + ["train", "test"]
+    path = frozen("group,split\ng0,test\ng9,train\n")  # has no say where the source gives the split
+    copies = pd.DataFrame({"a": ["g00"], "b": ["g80"]})
+    seen = []
+    for fold in range(3):
+        settings = shares(given=True, folds=3, fold=fold, guard=0)
+        assigned, new = assign(manifest.assign(given_split=given), path, settings, copies)
+        assert assigned[assigned["split"] == "test"]["id"].tolist() == ["g90", "g91", "torn1"]
+        rest = by_group(assigned[assigned["split"] != "test"])
+        assert rest["g0"] == rest["g8"]
+        seen += assigned[assigned["split"] == "val"]["id"].tolist()
+    assert sorted([*seen, "g90", "g91", "torn1"]) == sorted(manifest["id"])
+    assert new == []
+
+
+def test_between_folds_of_a_given_split_neighbours_are_left_out(tmp_path):
+    manifest = stack(6).assign(given_split=["train"] * 24 + ["val"] * 6 + ["test"] * 6)
+    assigned, _ = assign(manifest, tmp_path / "none.csv", shares(given=True, folds=5, fold=2, guard=2))
+    places = {split: rows["order"].to_numpy() for split, rows in assigned.groupby("split")}
+    assert places["test"].tolist() == list(range(30, 36))
+    assert abs(places["train"][:, None] - places["val"]).min() > 2
+    assert len(places["val"]) >= 4
+
+
 def test_frozen_folds_stay_when_groups_come(frozen, tmp_path):
     first, _ = folds(4, 0, tmp_path / "none.csv")
     path = frozen(freeze(table({f"g{i}": 2 for i in range(20)}), tmp_path / "none.csv", shares(folds=4)))
