@@ -76,6 +76,12 @@ bench-models: $(VENV)/.runtime  ## measure the networks at full width; ARGS="--c
 bench-kill: $(VENV)/.runtime  ## kill trainings 200 times with SIGKILL, hold the weights against undisturbed ones
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kill.py $(ARGS)
 
+bench-scale: $(VENV)/.runtime  ## train on 1,000 to 1,000,000 images, 9 GB in a temporary folder; ARGS="1000 10000"
+	@$(BIN)/python benchmarks/scale.py $(ARGS)
+
+bench-overhead: $(VENV)/.runtime  ## measure what a training loses to its log and its checkpoints; ARGS="away save"
+	@$(BIN)/python benchmarks/overhead.py $(ARGS)
+
 bench-peers: $(PEERS)/.installed  ## hold the networks against torchvision, timm and smp: maps first, then time and memory
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/parity.py
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/models.py --peers $(ARGS)

@@ -187,7 +187,7 @@ def run(folder: Path, counts: list[int]) -> None:
 def main() -> None:
     """Print the table, or do one thing in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("counts", nargs="*", type=int, default=COUNTS, help="samples; default: all that are in the docs")
+    parser.add_argument("counts", nargs="*", type=int, default=COUNTS, help="samples; default: those of the docs")
     parser.add_argument("--folder", type=Path, help="where the workspaces are made and stay; default: a temporary one")
     parser.add_argument("--one", choices=["make", "train", "load"], help=argparse.SUPPRESS)
     parser.add_argument("--since", type=float, help=argparse.SUPPRESS)

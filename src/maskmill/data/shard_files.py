@@ -2,7 +2,7 @@
 
 A `.bin` file holds samples one behind the other, each an image and then its mask, uint8, and never changes. A row of
 the index is a sample of a split, in order of id; a row without an id is a sample that no split uses at present. `sums`
-and `squares` are those of the image's channels (`moments`), so that no training has to read all pixels before it starts.
+and `squares` are those of the image's channels (`moments`): no training has to read all pixels before it starts.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ _OPENED = ("_mapped", "ids")  # what is made anew in another process
 class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
     """One split's samples in order of id: image (H, W, C) uint8 and mask (H, W) uint8 ids, views into mapped files.
 
-    Of a sample about 40 bytes and its id are held, in arrays, which loader processes share: reading them copies nothing.
+    Of a sample some 40 bytes and its id are held, in arrays, which loader processes share: reading copies nothing.
     Copied to another process, it takes them along and maps the files anew. A split without samples is empty.
     """
 
