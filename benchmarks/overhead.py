@@ -1,10 +1,11 @@
-"""python benchmarks/overhead.py [log ..] [rows] [save]: what a training loses to its log and its checkpoints.
+"""python benchmarks/overhead.py [up] [away] [hanging] [rows] [save] [large]: what a training loses to log and checkpoints.
 
-`log`: the shipped data and the first shipped variant, with MLflow's server up, away (nothing listens) and hanging (it
-accepts, and never answers), at `val_every_steps` as shipped and at 1; "of a step" is the time inside `log` over the
-time of all optimizer steps. `rows`: one call of `log` when the history is long. `save`: the shipped variants and
-resnet50_unet at full width, each for a minute or more, then ended by SIGTERM; the checkpoint that SIGTERM asks for is
-left out. Each training is the stage `train`, in a process of its own. Prints the tables of docs/benchmarks.md.
+`up`, `away`, `hanging`: the shipped data and the first shipped variant, with MLflow's server up, away (nothing listens)
+and hanging (it accepts, and never answers), at `val_every_steps` as shipped and at 1; "of a step" is the time inside
+`log` over the time of all optimizer steps. `rows`: one call of `log` when the history is long. `save`: the shipped
+variants, each for a minute, `large`: resnet50_unet at full width for four, ended by SIGTERM; the checkpoint that
+SIGTERM asks for is told apart. Each training is the stage `train`, in a process of its own. Prints the tables of
+docs/benchmarks.md.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src"), "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
-ROWS = ("up", "away", "hanging", "rows", "save")
+ROWS = ("up", "away", "hanging", "rows", "save", "large")
 STEPS = {52: 104, 1: 60}  # val_every_steps: steps
 LENGTHS = (10, 1_000, 10_000)
 LARGE, SECONDS, LARGE_SECONDS = "resnet50_unet", 65.0, 230.0
+MANY = 1_000_000  # steps that no training here comes to
 
 
 def prepare(folder: Path) -> None:
@@ -50,13 +52,13 @@ def train(variant: str, seconds: float) -> None:
     from maskmill.stages.__main__ import main
     from maskmill.training.loop import Training
 
-    times: dict[str, list[float]] = {"step": [], "log": [], "save": []}
+    times: dict[str, list[float]] = {"fit": [], "step": [], "log": [], "save": []}
 
     def timed(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*given: Any) -> Any:
+        def watched(*given: Any, **named: Any) -> Any:
             start = time.perf_counter()
             try:
-                return act(*given)
+                return act(*given, **named)
             finally:
                 times[name].append(time.perf_counter() - start)
 
@@ -64,6 +66,7 @@ def train(variant: str, seconds: float) -> None:
 
     make = stage._log
     stage._log = lambda *given: timed("log", make(*given))
+    Training.fit = timed("fit", Training.fit)  # type: ignore[method-assign]
     Training._optimize = timed("step", Training._optimize)  # type: ignore[method-assign]
     Training._save = timed("save", Training._save)  # type: ignore[method-assign]
     if seconds:
@@ -86,10 +89,9 @@ def run(folder: Path, variant: str, uri: str = "", seconds: float = 0.0, **chang
     YAML().dump(values, folder / "params.yaml")
     command = [sys.executable, str(Path(__file__).resolve()), "--one", variant, "--seconds", str(seconds)]
     environment = ENVIRONMENT | ({"MLFLOW_TRACKING_URI": uri} if uri else {})
-    start = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return said | {"seconds": time.perf_counter() - start}
+    return said
 
 
 @contextlib.contextmanager
@@ -157,18 +159,16 @@ def rows(folder: Path) -> None:
         row(f"{length:,}", f"{times[0]:.0f}", f"{statistics.median(times[1:]):.1f}", f"{size:,.0f}")
 
 
-def save(folder: Path) -> None:
+def save(folder: Path, variants: Sequence[str], seconds: float) -> None:
     """The table of checkpoints, at `checkpoint_every_s` as shipped."""
-    from maskmill import config
-
     table(["variant", "checkpoint, MB", "written", "s each", "of the time", "with the one at the end"])
-    for variant in (*config.load(ROOT / "params.yaml").variants, LARGE):
-        seconds = LARGE_SECONDS if variant == LARGE else SECONDS
-        found = run(folder, variant, seconds=seconds, steps=100_000, patience=100_000)
+    for variant in variants:
+        found = run(folder, variant, seconds=seconds, steps=MANY, patience=MANY)
         *before, last = found["save"]
+        (whole,) = found["fit"]
         row(
             variant, f"{max(found['mb']):.0f}", len(before), f"{statistics.mean([*before, last]):.2f}",
-            f"{sum(before) / (seconds):.2%}", f"{sum([*before, last]) / found['seconds']:.2%}",
+            f"{sum(before) / (whole - last):.2%}", f"{(sum(before) + last) / whole:.2%}",
         )  # fmt: skip
 
 
@@ -191,6 +191,8 @@ def main() -> None:
     if given.one:
         train(given.one, given.seconds)
         return
+    from maskmill import config
+
     with tempfile.TemporaryDirectory(prefix="maskmill-overhead-") as name:
         folder = Path(name)
         prepare(folder)
@@ -198,8 +200,12 @@ def main() -> None:
             print(f"\n`{what}`\n", flush=True)
             if what in ("up", "away", "hanging"):
                 log(folder, what)
+            elif what == "rows":
+                rows(folder)
+            elif what == "save":
+                save(folder, config.load(ROOT / "params.yaml").variants, SECONDS)
             else:
-                {"rows": rows, "save": save}[what](folder)
+                save(folder, [LARGE], LARGE_SECONDS)
 
 
 if __name__ == "__main__":
