@@ -1,4 +1,4 @@
-"""python benchmarks/overhead.py [up] [away] [hanging] [rows] [save] [large]: what a training loses to log and checkpoints.
+"""python benchmarks/overhead.py [up] [away] [hanging] [rows] [save] [large]: what log and checkpoints cost a training.
 
 `up`, `away`, `hanging`: the shipped data and the first shipped variant, with MLflow's server up, away (nothing listens)
 and hanging (it accepts, and never answers), at `val_every_steps` as shipped and at 1; "of a step" is the time inside
