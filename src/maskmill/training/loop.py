@@ -92,7 +92,8 @@ class Training:
         """
         if found := checkpoints.latest():
             state.restore(self, found)
-            log(list(self.history))
+            if self.history:
+                log(list(self.history))
             print(f"{title}: goes on at step {self.step} of {self.train.steps}", flush=True)
         started, before, shown = time.monotonic(), self.seconds, float("nan")
         images_per_step = loading.images_per_step

@@ -48,6 +48,14 @@ def test_a_restart_logs_each_row_once_the_earlier_ones_first(lab):
     assert rows == expected.history
 
 
+def test_a_restart_before_the_first_row_logs_no_rows_of_before(lab):
+    with pytest.raises(Stopped):
+        lab.fit(lab.training(), "stopped", log=stop_after(0))
+    logged = []
+    lab.fit(lab.training(), "stopped", log=logged.append)
+    assert [len(rows) for rows in logged] == [1] * 6
+
+
 def test_auxiliary_heads_are_trained_with_their_weights(lab):
     def loss(out, target):
         return out.square().mean()
