@@ -2,8 +2,8 @@
 
 For each number of samples a workspace is made, whose shards hold grey images and masks of 64 x 64 px, packed by
 `packing.pack` and named by the manifest (noise, drawn instead of decoded; some 70 of them are val and 70 test), and in
-it the stage `train` runs: a UNet of `feature_scale: 16`, batches of 32, one thread, in a process of its own, without loader
-processes and with 2; before the first no shard has been held against its digest yet. Measured are the time from the
+it the stage `train` runs: a UNet of `feature_scale: 16`, batches of 32, one thread, in a process of its own, without
+loader processes and with 2; before the first no shard has been held against its digest yet. Measured are the time from the
 start of the process to the end of its first optimizer step, images per second from there to the last, and anonymous
 memory (RssAnon), which leaves out the mapped files. `loading` is the batches of an epoch's begin alone. Prints the
 table of docs/benchmarks.md. A million samples take 8 GB in DIR, or in a temporary folder.
@@ -29,7 +29,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 SIDE, HELD_OUT = 64, 64
-STEPS, BATCH = 100, 32
+STEPS, BATCH = 150, 32
 LOADED = 500  # batches
 LOOK_S = 0.01
 ONE = [sys.executable, str(Path(__file__).resolve()), "--one"]
@@ -172,15 +172,15 @@ def run(folder: Path, counts: list[int]) -> None:
     for count in counts:
         workspace = folder / str(count)
         subprocess.run([*ONE, "make", "--folder", str(workspace), str(count)], check=True, env=ENVIRONMENT)
-        loading = measure(workspace, "load", steps=STEPS, val_every_steps=STEPS)
         for workers in (0, 2):
             for old in ("models", ".maskmill/checkpoints", *([] if workers else [".maskmill/verified"])):
                 shutil.rmtree(workspace / old, ignore_errors=True)
-            found = measure(workspace, "train", workers=workers, threads=1)
+            found = measure(workspace, "train", workers=workers, threads=1, steps=STEPS, val_every_steps=STEPS)
+            loading = {} if workers else measure(workspace, "load")
             row = [
                 f"{count:,}", str(workers), f"{found['start_up']:.1f}", f"{found['imports']:.1f}",
                 f"{found['images_per_s']:.0f}", f"{found['highest']:.0f} MB", f"{found['later']:.0f} MB",
-                f"{found['loader']:.0f} MB" if workers else "", "" if workers else f"{loading['images_per_s']:,.0f}",
+                f"{found['loader']:.0f} MB" if workers else "", f"{loading['images_per_s']:,.0f}" if loading else "",
             ]  # fmt: skip
             print(f"| {' | '.join(row)} |", flush=True)
 

@@ -34,7 +34,7 @@ COLUMNS = ("id", "split", "clean", *PLACE)
 INDEX = "index.parquet"
 _TYPES = {"clean": pa.bool_()} | dict.fromkeys(PLACE_NUMBERS, pa.int64()) | dict.fromkeys(MOMENTS, pa.list_(pa.int64()))
 _SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
-_ROWS = 65_536  # of the index that are read at once, so that memory does not grow with it
+_ROWS = 8_192  # of the index that are read at once, so that memory hardly grows with it
 _VERIFIED = "shards.json"  # in the cache: file -> stamp at which its content was right
 _MEND = "get it back with `dvc checkout`, or `dvc pull`; or delete it, and `dvc repro split` makes it anew"
 
@@ -100,19 +100,22 @@ def moments_of(folder: Path, split: str) -> Moments:
     return Moments(pixels, *totals)
 
 
-def digest(folder: Path, split: str) -> str:
-    """SHA-256 over the pixels of one split's images and masks, as `manifest.split_digest`, in memory that stays small.
+def digests(folder: Path, splits: Sequence[str]) -> list[str]:
+    """SHA-256 over the pixels of each split's images and masks, as `manifest.split_digest`, but in little memory.
 
     Raises: as `read_index`.
     """
-    found, columns = hashlib.sha256(), ["id", "sha256_pixels", "sha256_mask"]
-    between = ""
+    columns = ["id", "sha256_pixels", "sha256_mask"]
+    found = {split: hashlib.sha256() for split in splits}
+    begun: set[str] = set()
     for part in in_parts(folder, ["split", *columns]):
-        if len(rows := part.filter(pc.field("split") == split)):
-            lines = pc.binary_join_element_wise(*(rows[name] for name in columns), "").to_pylist()
-            found.update((between + "\n".join(lines)).encode())
-            between = "\n"
-    return found.hexdigest()
+        for split, digest in found.items():
+            if len(rows := part.filter(pc.field("split") == split)):
+                lines = pc.binary_join_element_wise(*(rows[name] for name in columns), "").combine_chunks()
+                digest.update(b"\n" if split in begun else b"")
+                digest.update(pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "\n")[0].as_buffer())
+                begun.add(split)
+    return [found[split].hexdigest() for split in splits]
 
 
 def empty_index() -> pd.DataFrame:

@@ -204,13 +204,12 @@ def _announce(training: Training, loading: Loading, validation: Validation, vari
 
 def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> str:
     """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
-    shards = prepared / "shards"
     root = Path(maskmill.__file__).parent
     code = sorted(p for part in _CODE for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py")))
     params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
-        shard_files.digest(shards, "train"), shard_files.digest(shards, "val"),
+        *shard_files.digests(prepared / "shards", ("train", "val")),
         (prepared / "augmentation.json").read_text(), *(path.read_text() for path in code),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
