@@ -3,10 +3,10 @@
 For each number of samples a workspace is made, whose shards hold grey images and masks of 64 x 64 px, packed by
 `packing.pack` and named by the manifest (noise, drawn instead of decoded; some 70 of them are val and 70 test), and in
 it the stage `train` runs: a UNet of `feature_scale: 16`, batches of 32, one thread, in a process of its own, without
-loader processes and with 2; before the first no shard has been held against its digest yet. Measured are the time from the
-start of the process to the end of its first optimizer step, images per second from there to the last, and anonymous
-memory (RssAnon), which leaves out the mapped files. `loading` is the batches of an epoch's begin alone. Prints the
-table of docs/benchmarks.md. A million samples take 8 GB in DIR, or in a temporary folder.
+loader processes and with 2; before the first no shard has been held against its digest yet. Measured are the time from
+the start of the process to the end of its first optimizer step, images per second from there to the last, and anonymous
+memory (RssAnon), which leaves out the mapped files. `loading` is the first batches of an epoch alone. Prints the table
+of docs/benchmarks.md. A million samples take 8 GB in DIR, or in a temporary folder.
 """
 
 import argparse
