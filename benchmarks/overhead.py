@@ -31,7 +31,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src"), "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
 ROWS = ("up", "away", "hanging", "rows", "save", "large")
-STEPS = {52: 52, 1: 20}  # val_every_steps: steps
+STEPS = {52: 52, 1: 24}  # val_every_steps: steps
 LENGTHS = (10, 1_000, 10_000)
 LARGE, SECONDS, LARGE_SECONDS = "resnet50_unet", 50.0, 170.0
 MANY = 1_000_000  # steps that no training here comes to
