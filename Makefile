@@ -13,7 +13,7 @@ ARGS ?=
 FOLDS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import folds predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers bench-training clean
+.PHONY: help pipeline flow test check format import folds predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,12 @@ bench-models: $(VENV)/.runtime  ## measure the networks at full width; ARGS="--c
 
 bench-kill: $(VENV)/.runtime  ## kill trainings 200 times with SIGKILL, hold the weights against undisturbed ones
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kill.py $(ARGS)
+
+bench-scale: $(VENV)/.runtime  ## train on 1,000 to 1,000,000 images, 9 GB in a temporary folder; ARGS="1000 10000"
+	@$(BIN)/python benchmarks/scale.py $(ARGS)
+
+bench-log: $(VENV)/.runtime  ## measure what a training loses to its log and its checkpoints; ARGS="away save"
+	@$(BIN)/python benchmarks/overhead.py $(ARGS)
 
 bench-peers: $(PEERS)/.installed  ## hold the networks against torchvision, timm and smp: maps first, then time and memory
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/parity.py

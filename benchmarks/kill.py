@@ -25,6 +25,7 @@ import torch
 from maskmill import config, losses, models
 from maskmill.config import Augmentation
 from maskmill.data import augmentation
+from maskmill.data.moments import moments
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.metrics import Labels
 from maskmill.training.checkpoint import Checkpoints
@@ -51,9 +52,9 @@ def train(folder: Path) -> str:
     torch.manual_seed(0)
     model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
     loss = losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
-    training = Training(model, loss, Preprocessing.fit([image for image, _ in shard]), settings)
+    training = Training(model, loss, Preprocessing.fit(moments(image) for image, _ in shard), settings)
     validation = Validation(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground")
-    result = training.fit(Loading(shard, recipe, settings), validation, Checkpoints(folder), lambda row: None, "unet")
+    result = training.fit(Loading(shard, recipe, settings), validation, Checkpoints(folder), lambda rows: None, "unet")
     digest = hashlib.sha256(json.dumps([result.history, result.best_step]).encode())
     for tensors in (training.plain.state_dict(), result.weights):
         for name in sorted(tensors):

@@ -43,6 +43,7 @@ from maskmill.data import augmentation
 from maskmill.data.manifest import build
 from maskmill.data.packing import pack
 from maskmill.data.preprocessing import Preprocessing
+from maskmill.data.shard_files import moments_of
 from maskmill.data.shards import Shard
 from maskmill.metrics import Labels
 from maskmill.models import encoders
@@ -93,7 +94,7 @@ class Bench:
         table, _ = build(index, data, None)
         pack(folder / "shards", table.assign(split="train", clean=True), data)
         self.shard, self.classes = Shard(folder / "shards", "train"), data.classes
-        self.standard = Preprocessing.fit([image for image, _ in self.shard])
+        self.standard = Preprocessing.fit([moments_of(folder / "shards", "train")])
         flip = ({"HorizontalFlip": {"p": 0.5}},)
         self.recipe = augmentation.recipe(
             Augmentation(crop_px=CROP, preset="none", transforms=flip, preview=1), IGNORED

@@ -145,7 +145,7 @@ def test_a_leak_allowed_by_name_is_told_and_its_images_are_not_clean(line, capsy
     line.run()
     table = pd.read_parquet("data/prepared/manifest.parquet").set_index("id")
     assert table.index[~table["clean"]].tolist() == ["copy"]
-    assert Shard(Path("data/prepared/shards"), "test").clean == [False, True]
+    assert Shard(Path("data/prepared/shards"), "test").clean.tolist() == [False, True]
     (leak,) = json.loads(Path("reports/leakage.json").read_text())
     assert leak["kind"] == "copy"
     assert sorted(leak["ids"]) == ["copy", "p3"]

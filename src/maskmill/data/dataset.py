@@ -78,9 +78,9 @@ def training_batches(
         )
     pairs = TrainingPairs(shard, recipe, seed, sampler.crops)
     # two sizes are enough to tell whether the recipe makes them one
-    sizes = {tuple(pairs[Draw(0, i)][1].shape): shard.ids[i] for i in _one_of_each_size(shard)[:2]}
+    sizes = {tuple(pairs[Draw(0, i)][1].shape): i for i in _one_of_each_size(shard)[:2]}
     if len(sizes) > 1:
-        listed = ", ".join(f"{name} {h} x {w}" for (h, w), name in sizes.items())
+        listed = ", ".join(f"{shard.ids[i]} {h} x {w}" for (h, w), i in sizes.items())
         raise MaskmillError(
             f"training images differ in size ({listed} px) and cannot form a batch; "
             "set augmentation.crop_px in params.yaml, for example [256, 256]"
@@ -100,4 +100,6 @@ def _stack(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 
 def _one_of_each_size(shard: Shard) -> list[int]:
-    return list({size: i for i, size in enumerate(shard.sizes)}.values())
+    heights, widths = np.asarray(shard.sizes).T
+    _, firsts = np.unique(heights << 32 | widths, return_index=True)
+    return sorted(firsts.tolist())

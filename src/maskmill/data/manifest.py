@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from maskmill import files
@@ -67,6 +70,17 @@ def build(
 def read(path: Path) -> pd.DataFrame:
     """The manifest that `write` wrote."""
     return pd.read_parquet(path)
+
+
+def class_pixels(path: Path, split: str, classes: Sequence[str]) -> np.ndarray:
+    """(N, K) int64: pixels of each class in each sample of a split, in order of id; little else is held of the file."""
+    columns = [f"px_{name}" for name in classes]
+    with pq.ParquetFile(path) as file:
+        parts = [
+            part.filter(pc.field("split") == split) for part in file.iter_batches(columns=["id", "split", *columns])
+        ]
+    rows = pa.Table.from_batches(parts).sort_by("id")
+    return np.stack([rows[name].to_numpy().astype(np.int64) for name in columns], axis=1)
 
 
 def write(path: Path, table: pd.DataFrame) -> None:

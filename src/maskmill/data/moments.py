@@ -4,14 +4,23 @@ OpenCV is imported where it is used: a served model needs none.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 _FEW = 8
 
 
-def moments(pixels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-    """Pixels, and per channel their sum and the sum of their squares. Shape: (H, W, C) uint8 -> (), (C,), (C,) int64.
+class Moments(NamedTuple):
+    """How many pixels were measured, and per channel their sum and the sum of their squares: (C,) int64."""
+
+    pixels: int
+    sums: np.ndarray
+    squares: np.ndarray
+
+
+def moments(pixels: np.ndarray) -> Moments:
+    """Of one image. Shape: (H, W, C) uint8.
 
     OpenCV measures in one pass; its doubles are near enough to the integers that they stand for to be rounded to them.
     """
@@ -20,7 +29,7 @@ def moments(pixels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
     count = pixels.shape[0] * pixels.shape[1]
     mean, deviation = (part[:, 0] for part in cv2.meanStdDev(pixels))
     sums, squares = mean * count, (deviation**2 + mean**2) * count
-    return count, np.rint(sums).astype(np.int64), np.rint(squares).astype(np.int64)
+    return Moments(count, np.rint(sums).astype(np.int64), np.rint(squares).astype(np.int64))
 
 
 def histogram(ids: np.ndarray, expected: Sequence[int] = ()) -> np.ndarray:

@@ -13,8 +13,9 @@ from tqdm import tqdm
 from maskmill import files
 from maskmill.config import Data
 from maskmill.data import decode, describe, labels, shard_files
+from maskmill.data.moments import moments
 from maskmill.data.parallel import in_order
-from maskmill.data.shard_files import COLUMNS, INDEX, PLACE, PLACE_NUMBERS, read_index, write_index
+from maskmill.data.shard_files import COLUMNS, INDEX, MOMENTS, PLACE, PLACE_NUMBERS, read_index, write_index
 from maskmill.errors import MaskmillError
 
 SHARD_BYTES = 256_000_000
@@ -128,13 +129,15 @@ def _write(
                 for part in (image, mask):
                     file.write(part.data)
                     found.update(part.data)
-                rows.append((*image.shape, end, end + image.size, sample.sha256_pixels, sample.sha256_mask))
+                _, sums, squares = moments(image)
+                keys = (sample.sha256_pixels, sample.sha256_mask)
+                rows.append((*image.shape, end, end + image.size, sums, squares, *keys))
                 end += image.size + mask.size
                 if end >= shard_bytes:
                     break
         name = f"{found.hexdigest()}.bin"
         (folder / _NEW).replace(folder / name)
-        yield pd.DataFrame(rows, columns=[*PLACE_NUMBERS, *_KEY]).assign(shard=name)
+        yield pd.DataFrame(rows, columns=[*PLACE_NUMBERS, *MOMENTS, *_KEY]).assign(shard=name)
 
 
 def _pixels(folder: Path, sample: _Sample, data: Data) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from maskmill.data.moments import moments
+from maskmill.data.moments import Moments
 from maskmill.errors import MaskmillError
 
 
@@ -21,14 +21,13 @@ class Preprocessing(BaseModel):
     std: tuple[float, ...]
 
     @classmethod
-    def fit(cls, images: Iterable[np.ndarray]) -> Self:
-        """Measure (H, W, C) uint8 images, one at a time: mean and standard deviation over all pixels of each channel.
+    def fit(cls, measured: Iterable[Moments]) -> Self:
+        """Mean and standard deviation over all pixels of each channel, of the moments of one or more images each.
 
-        Raises: MaskmillError when there is no image.
+        Raises: MaskmillError when there is no pixel.
         """
         pixels, totals, squares = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
-        for image in images:
-            count, total, square = moments(image)
+        for count, total, square in measured:
             pixels, totals, squares = pixels + count, totals + total, squares + square
         if not pixels:
             raise MaskmillError(

@@ -1,55 +1,121 @@
 """The files of packed samples: `<sha256>.bin`, named by their content, and `index.parquet`, which says what lies where.
 
 A `.bin` file holds samples one behind the other, each an image and then its mask, uint8, and never changes. A row of
-the index is a sample of a split; a row without an id is a sample that no split uses at present.
+the index is a sample of a split, in order of id; a row without an id is a sample that no split uses at present. `sums`
+and `squares` are those of the image's channels (`moments`): no training has to read all pixels before it starts.
 """
 
+import contextlib
+import hashlib
 import mmap
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 from tqdm import tqdm
 
 from maskmill import files
+from maskmill.data.moments import Moments
 from maskmill.data.parallel import in_order
 from maskmill.data.stamps import settled, stamp
 from maskmill.errors import MaskmillError
 
 Place = tuple[int, ...]  # the numbers that PLACE_NUMBERS names
 PLACE_NUMBERS = ("height", "width", "channels", "start", "mask_start")
-PLACE = (*PLACE_NUMBERS, "shard", "sha256_pixels", "sha256_mask")
+MOMENTS = ("sums", "squares")
+PLACE = (*PLACE_NUMBERS, *MOMENTS, "shard", "sha256_pixels", "sha256_mask")
 COLUMNS = ("id", "split", "clean", *PLACE)
 INDEX = "index.parquet"
-_TYPES = {"clean": pa.bool_()} | {name: pa.int64() for name in PLACE_NUMBERS}
+_TYPES = {"clean": pa.bool_()} | dict.fromkeys(PLACE_NUMBERS, pa.int64()) | dict.fromkeys(MOMENTS, pa.list_(pa.int64()))
 _SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
+_ROWS = 8_192  # of the index that are read at once, so that memory hardly grows with it
 _VERIFIED = "shards.json"  # in the cache: file -> stamp at which its content was right
 _MEND = "get it back with `dvc checkout`, or `dvc pull`; or delete it, and `dvc repro split` makes it anew"
 
 
 def read_index(folder: Path) -> pd.DataFrame:
     """The index of `folder`, columns COLUMNS. Raises: MaskmillError when it is not there or damaged."""
+    table: pd.DataFrame = pa.concat_tables(in_parts(folder)).to_pandas()
+    return table
+
+
+def in_parts(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[pa.Table]:
+    """Some columns of the index, some thousand rows at a time. Raises: MaskmillError as `read_index`."""
     path = folder / INDEX
+    with _explained(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        if file.schema_arrow.names != list(COLUMNS):
+            raise MaskmillError(f"{path}: columns {file.schema_arrow.names}, needed are {list(COLUMNS)}; {_MEND}")
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, list(columns))
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        table = pq.read_table(path, page_checksum_verification=True).to_pandas()
+        yield
     except FileNotFoundError:
         raise MaskmillError(f"{path}: no such file; {_MEND}") from None
     except (pa.ArrowException, OSError) as error:
         raise MaskmillError(f"{path}: damaged ({error}); {_MEND}") from None
-    if list(table.columns) != list(COLUMNS):
-        raise MaskmillError(f"{path}: columns {list(table.columns)}, needed are {list(COLUMNS)}; {_MEND}")
-    return table
 
 
 def write_index(folder: Path, table: pd.DataFrame) -> None:
-    """Write the index in one step, with checksums in it."""
+    """Write the index in one step, with checksums in it; the rows of splits must be in order of id."""
+    assert table.loc[table["split"] != "", "id"].is_monotonic_increasing
     with files.atomic(folder / INDEX) as file:
         rows = pa.Table.from_pandas(table[list(COLUMNS)], _SCHEMA, preserve_index=False)
-        pq.write_table(rows.replace_schema_metadata(), file, write_page_checksum=True)
+        pq.write_table(rows.replace_schema_metadata(), file, row_group_size=_ROWS, write_page_checksum=True)
+
+
+def read_split(folder: Path, split: str) -> tuple[pa.Table, int]:
+    """Where the samples of a split lie, in order of id, and the channels of all images (0: there are none).
+
+    Columns: id, clean, height, width, start, mask_start, and shard as a dictionary. Raises: as `read_index`.
+    """
+    columns = ["id", "clean", "height", "width", "start", "mask_start", "shard"]
+    parts, channels = [], 0
+    for part in in_parts(folder, [*columns, "split", "channels"]):
+        used = part.filter(pc.field("split") != "")
+        channels = max(channels, pc.max(used["channels"]).as_py() or 0)
+        rows = used.filter(pc.field("split") == split).select(columns)
+        parts.append(rows.set_column(columns.index("shard"), "shard", rows["shard"].dictionary_encode()))
+    return pa.concat_tables(parts).unify_dictionaries(), channels
+
+
+def moments_of(folder: Path, split: str) -> Moments:
+    """Of all images of a split together, from the index alone. Raises: as `read_index`."""
+    pixels, totals = 0, [np.zeros(1, np.int64) for _ in MOMENTS]
+    for part in in_parts(folder, ["split", "height", "width", *MOMENTS]):
+        if len(rows := part.filter(pc.field("split") == split)):
+            pixels += pc.sum(pc.multiply(rows["height"], rows["width"])).as_py()
+            for i, name in enumerate(MOMENTS):
+                per_channel = rows[name].combine_chunks().flatten().to_numpy().reshape(len(rows), -1)
+                totals[i] = totals[i] + per_channel.sum(axis=0)
+    return Moments(pixels, *totals)
+
+
+def digests(folder: Path, splits: Sequence[str]) -> list[str]:
+    """SHA-256 over the pixels of each split's images and masks, as `manifest.split_digest`, but in little memory.
+
+    Raises: as `read_index`.
+    """
+    columns = ["id", "sha256_pixels", "sha256_mask"]
+    found = {split: hashlib.sha256() for split in splits}
+    begun: set[str] = set()
+    for part in in_parts(folder, ["split", *columns]):
+        for split, digest in found.items():
+            if len(rows := part.filter(pc.field("split") == split)):
+                lines = pc.binary_join_element_wise(*(rows[name] for name in columns), "").combine_chunks()
+                digest.update(b"\n" if split in begun else b"")
+                digest.update(pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "\n")[0].as_buffer())
+                begun.add(split)
+    return [found[split].hexdigest() for split in splits]
 
 
 def empty_index() -> pd.DataFrame:
@@ -113,7 +179,7 @@ def verify(folder: Path, cache: Path | None) -> None:
 
     Raises: MaskmillError naming those that are missing or changed.
     """
-    names = sorted(set(read_index(folder)["shard"]))
+    names = sorted({name for part in in_parts(folder, ["shard"]) for name in part["shard"].unique().to_pylist()})
     if wrong := damaged(folder, names, cache):
         listed = ", ".join(str(folder / name) for name in wrong)
         raise MaskmillError(

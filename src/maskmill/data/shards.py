@@ -4,47 +4,57 @@ What lies in them is in shard_files.py, how it comes there in packing.py.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from maskmill.data import shard_files
 from maskmill.data.shard_files import read_index, verify
 
-__all__ = ["Shard", "verify"]
+__all__ = ["Shard", "read_index", "verify"]
+
+_OPENED = ("_mapped", "ids")  # what is made anew in another process
 
 
 class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
     """One split's samples in order of id: image (H, W, C) uint8 and mask (H, W) uint8 ids, views into mapped files.
 
-    Copied to another process, it takes the index along and maps the files anew. A split without samples is empty.
+    Of a sample some 40 bytes and its id are held, in arrays, which loader processes share: reading copies nothing.
+    Copied to another process, it takes them along and maps the files anew. A split without samples is empty.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
-        every = read_index(folder)
-        index = every[every["split"] == split].sort_values("id")
-        self.ids: list[str] = index["id"].tolist()
-        self.sizes: list[tuple[int, int]] = list(zip(index["height"].tolist(), index["width"].tolist(), strict=True))
-        self.clean: list[bool] = index["clean"].tolist()
-        self.channels = int(every.loc[every["split"] != "", "channels"].max()) if (every["split"] != "").any() else 0
+        index, self.channels = shard_files.read_split(folder, split)
+        self.sizes = _numbers(index, "height", "width")  # (N, 2) int64
+        self.clean: np.ndarray = index["clean"].to_numpy()  # (N,) bool
+        self._starts = _numbers(index, "start", "mask_start")
+        self._ids: pa.StringArray = index["id"].combine_chunks()
         self._folder = folder.absolute()
-        names = sorted(set(index["shard"]))
-        ends = (index["mask_start"] + index["height"] * index["width"]).groupby(index["shard"]).max()
-        self._files = {name: int(ends[name]) for name in names}
-        self._shards = index["shard"].map({name: i for i, name in enumerate(names)}).to_numpy(np.int64)
-        self._starts = index[["start", "mask_start"]].to_numpy(np.int64)
+        shards = index["shard"].combine_chunks()
+        self._shards: np.ndarray = shards.indices.to_numpy()
+        ends = np.zeros(len(shards.dictionary), np.int64)
+        np.maximum.at(ends, self._shards, self._starts[:, 1] + self.sizes.prod(axis=1))
+        self._files = dict(zip(shards.dictionary.to_pylist(), ends.tolist(), strict=True))
         self._open()
 
+    @cached_property
+    def ids(self) -> list[str]:
+        """Made when they are asked for: a million take 60 MB, and a training needs none."""
+        names: list[str] = self._ids.to_pylist()
+        return names
+
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._starts)
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
-        place = (*self.sizes[i], self.channels, *self._starts[i].tolist())
+        place = (*self.sizes[i].tolist(), self.channels, *self._starts[i].tolist())
         return shard_files.views(self._mapped[self._shards[i]], place)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_mapped"}
+        return {key: value for key, value in vars(self).items() if key not in _OPENED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -52,3 +62,7 @@ class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
 
     def _open(self) -> None:
         self._mapped = [shard_files.open_shard(self._folder / name, least) for name, least in self._files.items()]
+
+
+def _numbers(index: pa.Table, *names: str) -> np.ndarray:
+    return np.stack([index[name].to_numpy() for name in names], axis=1)

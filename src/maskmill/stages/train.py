@@ -7,10 +7,10 @@ import platform
 import re
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
@@ -19,7 +19,7 @@ import maskmill
 from maskmill import files, losses
 from maskmill import models as networks
 from maskmill.config import Data, Evaluation, Paths, Train
-from maskmill.data import manifest, sampling
+from maskmill.data import manifest, sampling, shard_files
 from maskmill.data.augmentation import Recipe
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shards import Shard, verify
@@ -61,13 +61,14 @@ def train(
         verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
-    sampler = _sampler(data, train, recipe, shards["train"], prepared)
+    sampler = _sampler(data, train, recipe, prepared)
     where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
     options, setting = pretrained.split(models[variant], where)
     with fabric.rank_zero_first():
         given = None if setting is None else _given(setting, Path(paths.state), where)
     loss = _loss(data, train, prepared)
-    training = _make(data, options, train, variant, shards["train"], loss, given, where, fabric)
+    preprocessing = Preprocessing.fit([shard_files.moments_of(prepared / "shards", "train")])
+    training = _make(data, options, train, variant, preprocessing, loss, given, where, fabric)
     validation = Validation(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     params = _params(settings | {f"models.{variant}": models[variant]}, given, variant)
@@ -81,7 +82,7 @@ def train(
     _announce(training, loading, validation, variant)
     checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, fingerprint, train.checkpoints_kept)
     if not training.writes:  # one process writes; the others only compute
-        training.fit(loading, validation, checkpoints, lambda row: None, title=variant)
+        training.fit(loading, validation, checkpoints, lambda rows: None, title=variant)
         return
     known = Facts(fingerprint, variant, params | machine, data_title=data.title, **origin)
     spool = spools.begin(Path(paths.state) / spools.FOLDER, known)
@@ -98,13 +99,14 @@ def train(
 
 
 def _log(out: Path, spool: spools.Spool) -> Log:
-    """What writes each row to history.csv, which is whole after every validation so that it can be watched, and on."""
-    rows: list[Row] = []
+    """What writes rows to history.csv, which is whole after every validation so that it can be watched, and on."""
+    text = ""
 
-    def log(row: Row) -> None:
-        rows.append(row)
-        files.write_text(out / "history.csv", pd.DataFrame(rows).to_csv(index=False))
-        spool.add(row)
+    def log(rows: Sequence[Row]) -> None:
+        nonlocal text
+        text += pd.DataFrame(rows).to_csv(index=False, header=not text)
+        files.write_text(out / "history.csv", text)
+        spool.add(rows)
 
     return log
 
@@ -113,8 +115,7 @@ def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
     """The weighted sum of losses; class weights that follow from the training pixels are said."""
     weights: tuple[float, ...] | None = None
     if train.class_weights is not None:
-        table = manifest.read(prepared / "manifest.parquet")
-        pixels = table.loc[table["split"] == "train", [f"px_{name}" for name in data.classes]].to_numpy(float)
+        pixels = manifest.class_pixels(prepared / "manifest.parquet", "train", data.classes).astype(float)
         weights = losses.class_weights(train.class_weights, data.classes, pixels)
         said = (f"{name} {weight:.3g}" for name, weight in zip(data.classes, weights, strict=True))
         print(f"class weights: {', '.join(said)}", flush=True)
@@ -122,12 +123,11 @@ def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
     return losses.create(train.losses, data.ignore_index, foreground=foreground, class_weights=weights)
 
 
-def _sampler(data: Data, train: Train, recipe: Recipe, shard: Shard, prepared: Path) -> sampling.Sampler:
+def _sampler(data: Data, train: Train, recipe: Recipe, prepared: Path) -> sampling.Sampler:
     """What is drawn more often, and said; needs the manifest only where something is."""
     if train.sampling == sampling.PLAIN:
         return sampling.Sampler()
-    table = manifest.read(prepared / "manifest.parquet").drop_duplicates("id").set_index("id")
-    pixels = table.loc[shard.ids, [f"px_{name}" for name in data.classes]].to_numpy(np.int64)
+    pixels = manifest.class_pixels(prepared / "manifest.parquet", "train", data.classes)
     print("; ".join(sampling.described(train.sampling, pixels, data.classes)), flush=True)
     return sampling.create(train.sampling, pixels, data.foreground, recipe.crop_px)
 
@@ -155,8 +155,8 @@ def _params(settings: dict[str, dict[str, Any]], given: pretrained.Given | None,
 
 
 def _make(
-    data: Data, options: dict[str, Any], train: Train, variant: str, shard: Shard, loss: losses.Loss,
-    given: pretrained.Given | None, where: str, fabric: Fabric,
+    data: Data, options: dict[str, Any], train: Train, variant: str, preprocessing: Preprocessing,
+    loss: losses.Loss, given: pretrained.Given | None, where: str, fabric: Fabric,
 ) -> Training:  # fmt: skip
     """The network, fresh by `train.seed` where no weights are given, on its device and in its precision."""
     torch.manual_seed(train.seed)
@@ -168,7 +168,6 @@ def _make(
         )
         load(model, matched)
         print(f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}", flush=True)
-    preprocessing = Preprocessing.fit([image for image, _ in shard])
     return Training(model, loss, preprocessing, train, fabric)
 
 
@@ -205,13 +204,12 @@ def _announce(training: Training, loading: Loading, validation: Validation, vari
 
 def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> str:
     """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
-    table = manifest.read(prepared / "manifest.parquet")
     root = Path(maskmill.__file__).parent
     code = sorted(p for part in _CODE for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py")))
     params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
-        manifest.split_digest(table, "train"), manifest.split_digest(table, "val"),
+        *shard_files.digests(prepared / "shards", ("train", "val")),
         (prepared / "augmentation.json").read_text(), *(path.read_text() for path in code),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,18 +52,19 @@ class Spool:
         """The training's name, the same before and after a restart."""
         return self.path.stem
 
-    def add(self, row: Row) -> None:
-        """One row of the history; one whose step is there already is not written again."""
-        if row["step"] not in self._steps:
-            self._steps.add(int(row["step"]))
-            self._append({"row": row})
+    def add(self, rows: Sequence[Row]) -> None:
+        """Rows of the history; one whose step is there already is not written again."""
+        new = [row for row in rows if row["step"] not in self._steps]
+        if new:
+            self._steps.update(int(row["step"]) for row in new)
+            self._append(*({"row": row} for row in new))
 
     def finish(self) -> None:
         """The training is over, and its model written."""
         self._append({"ended": FINISHED})
 
-    def _append(self, line: Mapping[str, Any]) -> None:
-        self._pending.append(_encode(line))
+    def _append(self, *lines: Mapping[str, Any]) -> None:
+        self._pending += map(_encode, lines)
         content = b"".join(self._pending)
         try:
             with self.path.open("r+b") as file:

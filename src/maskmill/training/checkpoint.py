@@ -14,7 +14,8 @@ from torch import Tensor
 
 from maskmill import files
 
-_RARER = 50  # times what writing one took, at least, until the next: 2 % of the time at most
+_SHARE = 0.02  # of the time, at most, that goes to checkpoints
+_BYTES_PER_S = 200e6  # that a slow machine brings to the disk, until it is known what one takes
 
 
 @dataclass
@@ -34,18 +35,29 @@ class Checkpoints:
 
     def __init__(self, folder: Path, kept: int = 2) -> None:
         self._folder, self._kept = folder, kept
-        self._saved, self._cost_s = time.monotonic(), 0.0
+        self._began = self._saved = time.monotonic()
+        self._written, self._spent_s, self._expected_s = 0, 0.0, 0.0
+
+    def expect(self, size: int) -> None:
+        """Say how many bytes one will have, so that the first is not written before it is worth its time."""
+        self._expected_s = size / _BYTES_PER_S
 
     def due(self, every_s: float) -> bool:
-        """Whether the last one is `every_s` old, or more where writing takes long; 0: always."""
-        return not every_s or time.monotonic() - self._saved >= max(every_s, _RARER * self._cost_s)
+        """Whether the last one is `every_s` old, or more where writing takes long; 0: always.
 
-    def save(self, state: State) -> None:
+        All together take at most 2 % of the time since the start, but for the one at the end.
+        """
+        now, next_s = time.monotonic(), self._spent_s / self._written if self._written else self._expected_s
+        seldom = self._spent_s + next_s <= _SHARE * (now - self._began)
+        return not every_s or (now - self._saved >= every_s and seldom)
+
+    def save(self, state: State, began: float | None = None) -> None:
         """Write one file atomically, then drop older ones, and what a killed writer left.
 
+        `began`: `time.monotonic()` of when the state was begun to be made, which counts as writing.
         Raises: DiskFullError; the earlier checkpoints are still there.
         """
-        start = time.monotonic()
+        began = time.monotonic() if began is None else began
         facts = {"step": str(state.step), "facts": json.dumps(state.facts)}
         content = safetensors.torch.save({k: v.contiguous() for k, v in state.tensors.items()}, metadata=facts)
         digest = hashlib.sha256(content).hexdigest()[:16]
@@ -53,7 +65,8 @@ class Checkpoints:
         for path in (*self._newest_first()[self._kept :], *self._folder.glob(".step-*.part")):
             path.unlink()
         self._saved = time.monotonic()
-        self._cost_s = self._saved - start
+        self._spent_s += self._saved - began
+        self._written += 1
 
     def latest(self) -> State | None:
         """The newest checkpoint whose bytes match the digest in its name, or None."""

@@ -7,7 +7,7 @@ optimizer state and history are all that a checkpoint holds.
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ from maskmill.training.progress import Progress
 from maskmill.training.signals import Terminated, Termination
 
 Row = dict[str, float]  # one row of the history: step, loss, learning_rate, val_<metric>
-Log = Callable[[Row], None]
+Log = Callable[[Sequence[Row]], None]  # takes the rows that are new
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,17 @@ class Training:
     def fit(self, loading: Loading, validation: Validation, checkpoints: Checkpoints, log: Log, title: str) -> Result:
         """Train from the newest checkpoint, or from the start, to the last step or until patience ends.
 
-        `log` gets each row of the history once, those of before a restart first.
+        `log` gets each row of the history once, those of before a restart first and together.
         Raises: Terminated after SIGTERM, with a checkpoint of the step; MaskmillError.
         """
         if found := checkpoints.latest():
             state.restore(self, found)
-            for row in self.history:
-                log(row)
+            if self.history:
+                log(list(self.history))
             print(f"{title}: goes on at step {self.step} of {self.train.steps}", flush=True)
         started, before, shown = time.monotonic(), self.seconds, float("nan")
         images_per_step = loading.images_per_step
+        checkpoints.expect(state.size(self))
         with (
             Termination() as end,
             loading.explained(),
@@ -106,13 +107,13 @@ class Training:
                 self._optimize(images, masks)
                 self.step += 1
                 validates = self.step % self.train.val_every_steps == 0 or self.step == self.train.steps
-                saves = end.asked or checkpoints.due(self.train.checkpoint_every_s)
+                saves = self.writes and (end.asked or checkpoints.due(self.train.checkpoint_every_s))
                 if validates or saves or self.guard.due(self.step):
                     self.guard.look(title, loading.ids)
                     shown = float(self.losses[-1])
                 progress.step(shown, self._rate())
                 if validates:
-                    log(self._validate(validation))
+                    log([self._validate(validation)])
                     progress.line(self._line(title, validation.metric))
                 self.seconds = before + time.monotonic() - started
                 if saves or self._over():
@@ -232,9 +233,10 @@ class Training:
 
     def _save(self, checkpoints: Checkpoints, title: str) -> None:
         if self.writes:
+            began = time.monotonic()
             made = state.of(self)
             guards.check_finite(title, self.step, made.tensors, self.train)
-            checkpoints.save(made)
+            checkpoints.save(made, began)
 
     def _line(self, title: str, metric: str) -> str:
         row = self.history[-1]

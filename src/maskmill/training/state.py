@@ -29,6 +29,12 @@ def of(training: "Training") -> State:
     return State(training.step, tensors, facts)
 
 
+def size(training: "Training") -> int:
+    """About how many bytes it takes once all is there: weights, the best of them, their average, moments."""
+    copies = 4 if training.average is None else 5
+    return copies * sum(value.nbytes for value in training.plain.state_dict().values())
+
+
 def restore(training: "Training", state: State) -> None:
     """Put the state into a training that was made anew with the same settings."""
     parts: dict[str, dict[str, Tensor]] = {p: {} for p in ("model", "best", "average", "optimizer", "losses")}

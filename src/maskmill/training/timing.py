@@ -41,11 +41,11 @@ def seconds_per_step(training: "Training", images: Tensor, masks: Tensor) -> flo
 
 def seconds_of_validation(training: "Training", validation: "Validation") -> float:
     """Measure one image, times all of them."""
-    pixels = [height * width for height, width in validation.shard.sizes]
+    pixels = np.prod(validation.shard.sizes, axis=1)
     middle = int(np.argsort(pixels)[len(pixels) // 2])
     times = []
     for _ in range(_WARM_UP):
         start = time.perf_counter()
         training.predict(validation.shard[middle][0])
         times.append(time.perf_counter() - start)
-    return float(times[-1] * sum(pixels) / pixels[middle] / training.fabric.world_size)
+    return float(times[-1] * pixels.sum() / pixels[middle] / training.fabric.world_size)

@@ -23,7 +23,7 @@ from maskmill.tracking import spool
 facts, rows = json.loads(sys.argv[2])
 made = spool.begin(Path(sys.argv[1]), spool.Facts(**facts))
 for row in rows:
-    made.add(row)
+    made.add([row])
 print(made.key)
 {then}
 """
@@ -40,7 +40,7 @@ def killed(folder: Path, facts: Facts = FACTS, rows: list[dict] = ROWS) -> str:
 def test_a_training_reads_back_as_it_was_told(tmp_path: Path):
     spool = spools.begin(tmp_path, FACTS)
     for row in ROWS:
-        spool.add(row)
+        spool.add([row])
     known = spools.read(spool.path)
     assert (known.key, known.variant, known.params) == (spool.key, "unet", {"train.seed": 0})
     assert (known.git_commit, known.data_title, known.data_hash) == ("c0ffee", "cells", "0123.dir")
@@ -53,7 +53,7 @@ def test_a_training_reads_back_as_it_was_told(tmp_path: Path):
 
 def test_a_value_that_is_no_number_is_kept_as_such(tmp_path: Path):
     spool = spools.begin(tmp_path, FACTS)
-    spool.add({"step": 2, "val_dice": math.nan})
+    spool.add([{"step": 2, "val_dice": math.nan}])
     assert math.isnan(spools.read(spool.path).history[0]["val_dice"])
 
 
@@ -64,7 +64,7 @@ def test_a_killed_training_goes_on_in_its_file_with_each_row_once(tmp_path: Path
     spool = spools.begin(tmp_path, FACTS)
     assert (spool.key, spool.started_ms) == (key, before.started_ms)
     for row in [*ROWS, {"step": 6, "loss": 0.9, "val_dice": 0.7}]:
-        spool.add(row)
+        spool.add([row])
     known = spools.read(spool.path)
     assert [row["step"] for row in known.history] == [2, 4, 6]
     assert spool.path.read_text().count('"row"') == 3
@@ -93,7 +93,7 @@ def test_a_line_that_was_cut_off_does_not_count_and_is_mended(tmp_path: Path, cu
     spool = spools.begin(tmp_path, FACTS)
     assert spool.path == path
     for row in ROWS:
-        spool.add(row)
+        spool.add([row])
     assert spools.read(path).history == ROWS
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
@@ -112,10 +112,10 @@ import resource
 size = made.path.stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, resource.RLIM_INFINITY))
 for step in (6, 8):
-    made.add({"step": step, "loss": 0.5})
+    made.add([{"step": step, "loss": 0.5}])
 assert len(spool.read(made.path).history) == 2
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-made.add({"step": 10, "loss": 0.5})
+made.add([{"step": 10, "loss": 0.5}])
 assert [row["step"] for row in spool.read(made.path).history] == [2, 4, 6, 8, 10]
 """
     given = json.dumps([dataclasses.asdict(FACTS), ROWS])
@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_made_stops_nothing(tmp_path: Path, capsys: pyte
     (tmp_path / "spool").touch()
     spool = spools.begin(tmp_path / "spool", FACTS)
     for row in ROWS:
-        spool.add(row)
+        spool.add([row])
     spool.finish()
     assert len(spool.key) == 32
     assert capsys.readouterr().err.count("cannot be written") == 1

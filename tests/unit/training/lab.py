@@ -5,6 +5,7 @@ import torch
 from maskmill import losses, models
 from maskmill.config import Augmentation
 from maskmill.data import augmentation
+from maskmill.data.moments import moments
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.metrics import Labels
 from maskmill.training.checkpoint import Checkpoints
@@ -37,9 +38,9 @@ class Lab:
         torch.manual_seed(train.seed)
         model = models.create(variant, in_channels=1, num_classes=4, **OPTIONS[variant])
         loss = loss or losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
-        return Training(model, loss, Preprocessing.fit([image for image, _ in self.shard]), train)
+        return Training(model, loss, Preprocessing.fit(moments(image) for image, _ in self.shard), train)
 
-    def fit(self, training, name, log=lambda row: None, metric="dice_foreground", val=None):
+    def fit(self, training, name, log=lambda rows: None, metric="dice_foreground", val=None):
         labels = Labels(self.data.classes, self.data.foreground, 255)
         loading = Loading(self.shard, self.recipe, training.train, workers=training.train.workers)
         checkpoints = Checkpoints(self.folder / name, training.train.checkpoints_kept)
@@ -54,8 +55,8 @@ def stop_after(validations):
     """A `log` that ends the training at the validation after so many."""
     seen = []
 
-    def log(row):
-        seen.append(row)
+    def log(rows):
+        seen.extend(rows)
         if len(seen) > validations:
             raise Stopped
 

@@ -14,6 +14,7 @@ import torch
 from maskmill import config, losses, models
 from maskmill.config import Augmentation
 from maskmill.data import augmentation
+from maskmill.data.moments import moments
 from maskmill.data.preprocessing import Preprocessing
 from maskmill.metrics import Labels
 from maskmill.processes import die_with_parent
@@ -47,13 +48,13 @@ def main(folder: Path, devices: int, batch: int) -> None:
     torch.manual_seed(0)
     model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
     loss = losses.create({"cross_entropy": 1.0}, 255)
-    training = Training(model, loss, Preprocessing.fit([image for image, _ in shard]), train)
+    training = Training(model, loss, Preprocessing.fit(moments(image) for image, _ in shard), train)
     rows: list[Row] = []
     out = folder / f"{devices}x{batch}"
     result = training.fit(
         Loading(shard, recipe, train, rank=training.fabric.global_rank),
         Validation(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground"),
-        Checkpoints(out / "checkpoints"), rows.append, "unet",
+        Checkpoints(out / "checkpoints"), rows.extend, "unet",
     )  # fmt: skip
     assert training.writes == (training.fabric.global_rank == 0)
     rank = training.fabric.global_rank

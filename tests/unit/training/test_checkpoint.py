@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from maskmill import files
+from maskmill.training import checkpoint
 from maskmill.training.checkpoint import Checkpoints, State
 
 
@@ -90,3 +91,46 @@ def test_a_save_that_fails_leaves_the_earlier_ones(checkpoints, tmp_path, monkey
         checkpoints.save(state(3))
     assert checkpoints.latest().step == 2
     assert len(newest_first(tmp_path)) == 2
+
+
+class Clock:
+    """`time.monotonic`, moved by hand."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(checkpoint.time, "monotonic", made)
+    return made
+
+
+def test_the_first_of_a_large_network_waits_until_it_is_worth_its_time(clock, tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.expect(600_000_000)  # 3 s at 200 MB/s, 2 % of 150 s
+    clock.now += 149
+    assert not checkpoints.due(20.0)
+    clock.now += 2
+    assert checkpoints.due(20.0)
+    assert checkpoints.due(0.0)
+
+
+def test_all_together_stay_below_their_share_of_the_time_whatever_one_takes(clock, tmp_path):
+    checkpoints, spent, start = Checkpoints(tmp_path), [], clock.now
+    checkpoints.expect(1_000)
+    costs = iter([0.1, 3.0, 0.1, 0.5, 1.0])
+    for step in range(5_000):
+        clock.now += 0.5
+        if checkpoints.due(20.0):
+            began = clock.now
+            clock.now += next(costs, 0.2)
+            spent.append(clock.now - began)
+            checkpoints.save(state(step), began)
+            if len(spent) > 2:  # once it is known what one takes
+                assert sum(spent) <= 0.021 * (clock.now - start)
+    assert len(spent) > 10

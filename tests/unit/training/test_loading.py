@@ -76,7 +76,7 @@ def test_a_loader_process_that_dies_or_hangs_is_an_error_in_seconds(loading, how
 def test_a_training_whose_loader_process_is_killed_ends_with_that_and_goes_on(lab):
     training = lab.training(workers=1, steps=500, val_every_steps=2)
 
-    def kill(row):
+    def kill(rows):
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
     with pytest.raises(MaskmillError, match="a loader process died"):

@@ -44,8 +44,16 @@ def test_a_restart_logs_each_row_once_the_earlier_ones_first(lab):
     expected, rows = lab.fit(lab.training(), "whole"), []
     with pytest.raises(Stopped):
         lab.fit(lab.training(), "stopped", log=stop_after(2))
-    lab.fit(lab.training(), "stopped", log=rows.append)
+    lab.fit(lab.training(), "stopped", log=rows.extend)
     assert rows == expected.history
+
+
+def test_a_restart_before_the_first_row_logs_no_rows_of_before(lab):
+    with pytest.raises(Stopped):
+        lab.fit(lab.training(), "stopped", log=stop_after(0))
+    logged = []
+    lab.fit(lab.training(), "stopped", log=logged.append)
+    assert [len(rows) for rows in logged] == [1] * 6
 
 
 def test_auxiliary_heads_are_trained_with_their_weights(lab):
@@ -80,7 +88,7 @@ def test_stopped_before_the_first_checkpoint_starts_anew(lab):
 
 def test_a_finished_training_is_not_run_again(lab):
     expected, rows = lab.fit(lab.training(), "a"), []
-    again = lab.fit(lab.training(), "a", log=rows.append)
+    again = lab.fit(lab.training(), "a", log=rows.extend)
     assert rows == expected.history
     assert again.history == expected.history
     assert equal(again.weights, expected.weights)
@@ -116,7 +124,7 @@ def test_the_weights_are_those_of_the_best_validation(lab):
 
 def test_the_history_has_a_row_per_validation_and_one_at_the_end(lab):
     rows = []
-    result = lab.fit(lab.training(steps=7, val_every_steps=3), "a", log=rows.append)
+    result = lab.fit(lab.training(steps=7, val_every_steps=3), "a", log=rows.extend)
     assert [row["step"] for row in rows] == [3, 6, 7]
     assert result.history == rows
     assert set(rows[0]) == {"step", "loss", "learning_rate", "val_dice_foreground"}

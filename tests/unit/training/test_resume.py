@@ -50,7 +50,7 @@ def expect(lab):
     def same(name, **changes):
         rows, whole, resumed = [], lab.training(**SETTINGS | changes), lab.training(**SETTINGS | changes)
         expected = lab.fit(whole, "whole")
-        result = lab.fit(resumed, name, log=rows.append)
+        result = lab.fit(resumed, name, log=rows.extend)
         assert rows == result.history == expected.history
         assert (result.best_step, result.best_score) == (expected.best_step, expected.best_score)
         assert equal(result.weights, expected.weights)
