@@ -1,5 +1,6 @@
 """train: learn one variant's weights; killed and started again, it goes on where it stopped."""
 
+import ast
 import hashlib
 import json
 import os
@@ -7,12 +8,15 @@ import platform
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 
 import maskmill
@@ -30,7 +34,7 @@ from maskmill.models.weights import load, match
 from maskmill.tracking import lineage, live, registry
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
-from maskmill.training import distributed, hardware, pretrained
+from maskmill.training import determinism, distributed, hardware, pretrained
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
 from maskmill.training.loop import Log, Row, Training, Validation
@@ -39,12 +43,13 @@ from maskmill.training.timing import expected_seconds
 
 _CODE = (  # what decides the weights, beside the pixels, whose digests are taken
     "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py",
-    "data/sampling.py", "losses", "metrics/__init__.py", "metrics/confusion.py", "models", "training",
+    "data/sampling.py", "losses", "metrics/__init__.py", "metrics/confusion.py", "training", "models/weights.py",
 )  # fmt: skip
 _NO_EFFECT = (  # on the weights
     "data.title", "data.colours", "train.workers", "train.loader_timeout_s", "train.max_skipped",
     "train.allow_smaller_batches", "train.checkpoint_every_s", "train.checkpoints_kept",
 )  # fmt: skip
+_CHECKPOINTS = "checkpoints"  # below paths.state
 _KEPT = 3  # checkpoint folders per variant, newest first
 
 
@@ -55,8 +60,16 @@ def train(
 
     Raises: MaskmillError when given weights do not fit, images cannot form a batch, or the loss is no number.
     """
-    prepared, out = Path(paths.prepared), Path(paths.models) / variant
     fabric = distributed.start(train)  # where `train.devices` are several, each process runs this from the beginning
+    with _alone(Path(paths.state), variant, fabric), determinism.applied(train):
+        _train(paths, data, models, train, evaluation, variant, fabric)
+
+
+def _train(
+    paths: Paths, data: Data, models: dict[str, dict[str, Any]], train: Train, evaluation: Evaluation, variant: str,
+    fabric: Fabric,
+) -> None:  # fmt: skip
+    prepared, out = Path(paths.prepared), Path(paths.models) / variant
     with fabric.rank_zero_first():  # the others find what the first has written
         verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
@@ -71,7 +84,7 @@ def train(
     validation = Validation(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     params = _params(settings | {f"models.{variant}": models[variant]}, given, variant)
-    fingerprint = _fingerprint(prepared, params, training)
+    fingerprint = _fingerprint(prepared, params, training, variant)
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
     loading = Loading(
@@ -79,7 +92,7 @@ def train(
         rank=training.fabric.global_rank, pin=training.device == "cuda",
     )  # fmt: skip
     _announce(training, loading, validation, variant)
-    checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, fingerprint, train.checkpoints_kept)
+    checkpoints = _checkpoints(Path(paths.state) / _CHECKPOINTS / variant, fingerprint, train.checkpoints_kept)
     if not training.writes:  # one process writes; the others only compute
         training.fit(loading, validation, checkpoints, lambda row: None, title=variant)
         return
@@ -95,6 +108,28 @@ def train(
     files.write_json(out / "run.json", run)
     spool.finish()
     print(f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step {result.best_step} -> {out}")
+
+
+@contextmanager
+def _alone(state: Path, variant: str, fabric: Fabric) -> Iterator[None]:
+    """Wait for another training of the variant, which may be one whose run was killed: it writes its last checkpoint.
+
+    The processes of one training wait for its first.
+    """
+    folder = state / _CHECKPOINTS
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{variant}.lock")
+    with fabric.rank_zero_first():
+        if fabric.is_global_zero:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                print(f"{variant}: another training of it works in {folder}; waiting for it to end", flush=True)
+                lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _log(out: Path, spool: spools.Spool) -> Log:
@@ -203,18 +238,31 @@ def _announce(training: Training, loading: Loading, validation: Validation, vari
     )
 
 
-def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> str:
+def _fingerprint(prepared: Path, params: dict[str, Any], training: Training, variant: str) -> str:
     """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
     table = manifest.read(prepared / "manifest.parquet")
-    root = Path(maskmill.__file__).parent
-    code = sorted(p for part in _CODE for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py")))
     params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
         manifest.split_digest(table, "train"), manifest.split_digest(table, "val"),
-        (prepared / "augmentation.json").read_text(), *(path.read_text() for path in code),
+        (prepared / "augmentation.json").read_text(), *(path.read_text() for path in sorted(_code(variant))),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _code(variant: str) -> set[Path]:
+    """The files of maskmill that decide the weights; of the networks' those that this variant imports."""
+    root = Path(maskmill.__file__).parent
+    found = {p for part in _CODE for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))}
+    to_read = [root / "models/__init__.py", root / f"models/networks/{variant}.py"]
+    while to_read:
+        path = to_read.pop()
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"{networks.__name__}."):
+                named = (root.parent / node.module.replace(".", "/")).with_suffix(".py")
+                to_read += [named] if named not in found else []
+    return found
 
 
 def _checkpoints(folder: Path, fingerprint: str, kept: int) -> Checkpoints:
