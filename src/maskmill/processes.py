@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
 GRACE_S = 25.0  # for a training to end with a checkpoint; Kubernetes and Prefect kill 30 s after SIGTERM
 STOPPED = "stopped; start it again and it goes on from here"
 
@@ -91,6 +89,8 @@ def _signal_groups(leaders: tuple[int, ...], number: signal.Signals) -> None:
 
 def _any_in(groups: tuple[int, ...]) -> bool:
     """Whether a process is left in one of them; an exit status that nobody has asked for is none."""
+    import psutil  # of all that import this module, few wait for a group
+
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
             if os.getpgid(process.pid) in groups and process.status() != psutil.STATUS_ZOMBIE:
