@@ -59,7 +59,7 @@ def asked_to_end_with_parent() -> Iterator[None]:
 
 
 def _end_by(number: signal.Signals) -> None:
-    global _end
+    global _end  # noqa: PLW0603  a process has one
     _end = number
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)

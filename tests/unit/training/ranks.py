@@ -1,6 +1,7 @@
-"""python ranks.py FOLDER DEVICES BATCH [PAUSE_S]: train so on squares; each process writes its weights, the first its rows.
+"""python ranks.py FOLDER DEVICES BATCH [PAUSE_S]: train so on squares; each process writes its weights.
 
-Started once; where DEVICES is 2, it starts itself once more. PAUSE_S is how long each image takes.
+Started once; where DEVICES is 2, it starts itself once more. The first writes its rows, too. PAUSE_S is how long each
+image takes.
 """
 
 import json

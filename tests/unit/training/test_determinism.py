@@ -80,7 +80,7 @@ def test_an_operation_without_such_a_kernel_is_said_with_the_setting(params):
         "params.yaml: train.deterministic: got true, and on this GPU cumsum_cuda_kernel does not have a deterministic "
         "implementation; set train.deterministic: false, or take another network or loss"
     )
-    with pytest.raises(RuntimeError, match="^out of luck$"), determinism.applied(train):
+    with pytest.raises(RuntimeError, match=r"^out of luck$"), determinism.applied(train):
         raise RuntimeError("out of luck")
 
 
