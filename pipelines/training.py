@@ -189,4 +189,5 @@ def _task(run: Callable[..., State[Any]], name: str) -> Task[..., Any]:
 def _end() -> None:
     """The parent is gone: end as after SIGTERM, so that the server hears of it; in any case within seconds."""
     os.kill(os.getpid(), signal.SIGTERM)
-    threading.Timer(_GRACE_S, os._exit, (1,)).start()
+    time.sleep(_GRACE_S)
+    os._exit(1)

@@ -92,7 +92,7 @@ def _any_in(groups: tuple[int, ...]) -> bool:
     import psutil  # of all that import this module, few wait for a group
 
     for process in psutil.process_iter():
-        with suppress(psutil.Error, ProcessLookupError):
+        with suppress(psutil.Error, OSError):
             if os.getpgid(process.pid) in groups and process.status() != psutil.STATUS_ZOMBIE:
                 return True
     return False

@@ -77,7 +77,7 @@ def first_of(fabric: Fabric, asked: Signals | None) -> Signals | None:
     """The signal that any of the processes has got, which all of them learn at the same step; no GPU is waited for."""
     if fabric.world_size == 1:
         return asked
-    number = torch.tensor(asked or 0)
+    number = torch.tensor(int(asked or 0))
     dist.all_reduce(number, dist.ReduceOp.MAX, group=_on_cpu())
     return Signals(int(number)) if number else None
 
