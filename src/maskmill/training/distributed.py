@@ -52,8 +52,7 @@ def start(train: Train) -> Fabric:
             f"params.yaml: train.devices: got {train.devices}, and torch sees {torch.cuda.device_count()} GPUs; "
             "take at most so many"
         )
-    if device == "cpu":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the processes are on this machine, and so is what they say
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the processes are on this machine, and so is what they say
     strategy = DDPStrategy(
         timeout=_TIMEOUT, process_group_backend="nccl" if device == "cuda" else "gloo", forward_sync_buffers=False
     )
