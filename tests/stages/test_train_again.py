@@ -12,6 +12,7 @@ from filelock import FileLock
 
 import maskmill
 from maskmill import models
+from maskmill.stages import _fingerprint
 from maskmill.stages import train as stage
 
 ROOT = Path(maskmill.__file__).parent
@@ -32,10 +33,10 @@ def test_of_the_networks_code_a_training_depends_on_what_its_variant_imports():
     command = [sys.executable, "-c", IMPORTED, *models.names()]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     for name in models.names():
-        code = {str(path) for path in stage._code(name) if "models" in path.relative_to(ROOT).parts}
+        code = {str(path) for path in _fingerprint.code(name) if "models" in path.relative_to(ROOT).parts}
         assert code == {*found[name], str(ROOT / "models/weights.py")}, name
-    assert ROOT / "models/networks/fcn.py" not in stage._code("unet")
-    assert ROOT / "training/loop.py" in stage._code("unet")
+    assert ROOT / "models/networks/fcn.py" not in _fingerprint.code("unet")
+    assert ROOT / "training/loop.py" in _fingerprint.code("unet")
 
 
 class Alone:

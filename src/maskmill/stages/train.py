@@ -1,8 +1,5 @@
 """train: learn one variant's weights; killed and started again, it goes on where it stopped."""
 
-import ast
-import hashlib
-import json
 import os
 import platform
 import re
@@ -19,7 +16,6 @@ import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 
-import maskmill
 from maskmill import files, losses
 from maskmill import models as networks
 from maskmill.config import Data, Evaluation, Paths, Train
@@ -31,6 +27,7 @@ from maskmill.errors import MaskmillError
 from maskmill.inference import predict
 from maskmill.metrics import Labels
 from maskmill.models.weights import load, match
+from maskmill.stages import _fingerprint
 from maskmill.tracking import lineage, live, registry
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
@@ -41,14 +38,6 @@ from maskmill.training.loop import Log, Row, Training, Validation
 from maskmill.training.progress import duration
 from maskmill.training.timing import expected_seconds
 
-_CODE = (  # what decides the weights, beside the pixels, whose digests are taken
-    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py",
-    "data/sampling.py", "losses", "metrics/__init__.py", "metrics/confusion.py", "training", "models/weights.py",
-)  # fmt: skip
-_NO_EFFECT = (  # on the weights
-    "data.title", "data.colours", "train.workers", "train.loader_timeout_s", "train.max_skipped",
-    "train.allow_smaller_batches", "train.checkpoint_every_s", "train.checkpoints_kept",
-)  # fmt: skip
 _CHECKPOINTS = "checkpoints"  # below paths.state
 _KEPT = 3  # checkpoint folders per variant, newest first
 
@@ -84,7 +73,7 @@ def _train(
     validation = Validation(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     params = _params(settings | {f"models.{variant}": models[variant]}, given, variant)
-    fingerprint = _fingerprint(prepared, params, training, variant)
+    fingerprint = _fingerprint.of(prepared, params, training, variant)
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
     loading = Loading(
@@ -236,33 +225,6 @@ def _announce(training: Training, loading: Loading, validation: Validation, vari
         f"{train.steps} steps of {total} at {height} x {width} px: about {duration(seconds)}, until {until}",
         flush=True,
     )
-
-
-def _fingerprint(prepared: Path, params: dict[str, Any], training: Training, variant: str) -> str:
-    """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
-    table = manifest.read(prepared / "manifest.parquet")
-    params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
-    parts = [
-        json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
-        manifest.split_digest(table, "train"), manifest.split_digest(table, "val"),
-        (prepared / "augmentation.json").read_text(), *(path.read_text() for path in sorted(_code(variant))),
-    ]  # fmt: skip
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-def _code(variant: str) -> set[Path]:
-    """The files of maskmill that decide the weights; of the networks' those that this variant imports."""
-    root = Path(maskmill.__file__).parent
-    found = {p for part in _CODE for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))}
-    to_read = [root / "models/__init__.py", root / f"models/networks/{variant}.py"]
-    while to_read:
-        path = to_read.pop()
-        found.add(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"{networks.__name__}."):
-                named = (root.parent / node.module.replace(".", "/")).with_suffix(".py")
-                to_read += [named] if named not in found else []
-    return found
 
 
 def _checkpoints(folder: Path, fingerprint: str, kept: int) -> Checkpoints:
