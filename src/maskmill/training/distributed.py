@@ -83,7 +83,10 @@ def first_of(fabric: Fabric, asked: Signals | None) -> Signals | None:
 
 @cache
 def _on_cpu() -> dist.ProcessGroup | None:
-    return None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo", timeout=_TIMEOUT)
+    if dist.get_backend() == "gloo":
+        return None
+    made: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=_TIMEOUT)
+    return made
 
 
 def over_all_devices(network: nn.Module, fabric: Fabric) -> nn.Module:
