@@ -70,7 +70,7 @@ def test_killed_in_a_trial_it_goes_on_there_and_finds_what_it_would_have_found(t
 
 
 def test_asked_to_end_it_waits_for_the_checkpoint_of_its_trial(tuning: Tuning):
-    tuning.set("train", steps=2000, val_every_steps=10, checkpoint_every_s=3600.0)
+    tuning.set("train", steps=2000, patience=1000, checkpoint_every_s=3600.0)
     for how, status, goes_on in ((signal.SIGTERM, 143, False), (signal.SIGINT, 130, True)):
         process = tuning.start(MLFLOW_TRACKING_URI=AWAY)
         said = ""
