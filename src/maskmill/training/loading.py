@@ -20,7 +20,7 @@ from maskmill.errors import MaskmillError
 
 _LOST = "DataLoader worker"  # how PyTorch says that a process died
 _DEATH_S = 1.0  # for the system to tell that a process is dead
-_STUCK_S = 15.0  # after the last batch; PyTorch waits 5 s for each process, and its SIGTERM then means nothing to them
+_STUCK_S = 6.0  # for each process after the last batch: PyTorch waits 5 s, and its SIGTERM then means nothing to them
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class _Watchdog:
             if since is not None and time.monotonic() - since > self._timeout_s:
                 self.bit = True
                 self._kill()
-        time.sleep(_STUCK_S)
+        time.sleep(_STUCK_S * len(self._processes))
         self._kill()
 
     def _kill(self) -> None:

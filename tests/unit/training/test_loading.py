@@ -95,14 +95,13 @@ def test_a_signal_to_the_whole_group_leaves_the_loader_processes_to_the_training
     assert not worker.is_alive()
 
 
-def test_a_loader_process_that_is_stuck_at_the_end_is_killed(loading, monkeypatch):
-    monkeypatch.setattr("maskmill.training.loading._STUCK_S", 0.2)
+def test_a_loader_process_that_is_stuck_at_the_end_is_killed(loading):
     batches = loading(workers=1)(0)
     next(batches)
     (worker,) = multiprocessing.active_children()
     os.kill(worker.pid, signal.SIGSTOP)
     batches.close()
-    worker.join(10)
+    worker.join(20)
     assert worker.exitcode == -signal.SIGKILL
 
 
