@@ -1,6 +1,7 @@
 """python -m pipelines: run the flow `training` now, in this process; what `make flow` runs."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 
 from maskmill import config
 from maskmill.errors import MaskmillError
+from maskmill.processes import STOPPED
 from maskmill.services.environment import prefect_environment
 from maskmill.services.up import ensure
 from pipelines import workspace
@@ -28,7 +30,11 @@ def main(
     from pipelines import summary
     from pipelines.training import training
 
-    state = training(update_data=update_data, parallel=parallel, return_state=True)
+    try:
+        state = training(update_data=update_data, parallel=parallel, return_state=True)
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGINT) from None
     if not state.is_completed():
         print(f"error: {state.message}", file=sys.stderr)
         raise typer.Exit(_FAILED)

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from maskmill import config, files
 from maskmill.check import check
 from maskmill.errors import MaskmillError
-from maskmill.processes import die_with_parent
+from maskmill.processes import STOPPED, die_with_parent, exit_on_sigterm
 from pipelines import workspace
 
 _HEAD = "# Written by `make folds FOLDS={count}`: cross-validation of every variant (docs/experiments.md).\n"
@@ -59,6 +59,7 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     """Exit status: DVC's, or 2 when the user has something to mend before DVC can run."""
     die_with_parent()
+    exit_on_sigterm()
     try:
         count = _count(arguments)
         params = config.load()
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; start it again and it goes on from here", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return 130
 
 

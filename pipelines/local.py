@@ -1,7 +1,7 @@
 """python -m pipelines.local: check, `dvc repro`, and one closing summary; what `make pipeline` runs.
 
-Killed at any moment it can simply be started again: children die with it, one run at a time works in a repository, and
-what DVC leaves half-written when it is killed is mended first.
+Ended or killed at any moment it can simply be started again: children end with it, a training with a checkpoint, one
+run at a time works in a repository, and what DVC leaves half-written when it is killed is mended first.
 """
 
 import signal
@@ -11,14 +11,14 @@ from pathlib import Path
 from maskmill import config
 from maskmill.check import check
 from maskmill.errors import MaskmillError
-from maskmill.processes import die_with_parent
+from maskmill.processes import STOPPED, die_with_parent, exit_on_sigterm
 from pipelines import registry, summary, workspace
 
 
 def main() -> int:
     """Exit status: DVC's, or 2 when the user has something to mend before DVC can run."""
     die_with_parent()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    exit_on_sigterm()
     try:
         params = config.load()
         check(params)
@@ -33,7 +33,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; start it again and it goes on from here", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return 128 + signal.SIGINT
     print(summary.text(params))
     return 0

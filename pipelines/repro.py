@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from maskmill.processes import watch_parent
+from maskmill.processes import end_groups, watch_parent
 from pipelines import workspace
 
 Process = subprocess.Popen[str]
@@ -53,7 +53,7 @@ class Output:
 
 
 class Commands:
-    """Runs DVC commands, several at a time where asked to; leaving the context kills those that still run."""
+    """Runs DVC commands, several at a time where asked to; leaving the context ends those that still run."""
 
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
@@ -65,9 +65,8 @@ class Commands:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._lock:
             self.stopped = True
-            for process in {*self._running, self._ready}:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
+            left = [process.pid for process in (*self._running, self._ready) if process.poll() is None]
+        end_groups(*left)
 
     def run(self, *arguments: str, say: Callable[[str], None]) -> tuple[int, Output]:
         """The exit status of `dvc ARGUMENTS` and what was printed, each line of which is given to `say` at once."""
@@ -105,7 +104,7 @@ class Commands:
 
 def main() -> int:
     """DVC's exit status; 0 where no command is wanted any more."""
-    watch_parent(lambda: os.killpg(0, signal.SIGKILL))
+    watch_parent(lambda: os.killpg(0, signal.SIGTERM))
     from dvc.cli import main as dvc
     from dvc.commands import repro  # what `dvc repro` imports late
 

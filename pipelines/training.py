@@ -27,13 +27,13 @@ from pydantic import Field
 from maskmill import config
 from maskmill.check import check_metrics
 from maskmill.errors import MaskmillError
-from maskmill.processes import watch_parent
+from maskmill.processes import GRACE_S, watch_parent
 from maskmill.repository import check_inside
 from pipelines import dag, page, registry, summary, workspace
 from pipelines.repro import Commands
 
 LEASE_S = 60  # a slot whose holder was killed is free again after so long
-_GRACE_S = 8  # to tell the server about the end before this process ends without
+_GRACE_S = GRACE_S + 8  # for the trainings, and to tell the server about the end before this process ends without
 _AWAY_S = 2.0  # between two tries to reach a server that restarts
 _THREADS: Any = ThreadPoolTaskRunner(max_workers=256)  # stages that wait hold one, too
 
@@ -189,4 +189,5 @@ def _task(run: Callable[..., State[Any]], name: str) -> Task[..., Any]:
 def _end() -> None:
     """The parent is gone: end as after SIGTERM, so that the server hears of it; in any case within seconds."""
     os.kill(os.getpid(), signal.SIGTERM)
-    threading.Timer(_GRACE_S, os._exit, (1,)).start()
+    time.sleep(_GRACE_S)
+    os._exit(1)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,14 +15,14 @@ from ruamel.yaml.error import YAMLError
 
 from maskmill.errors import MaskmillError
 from maskmill.files import write_bytes
-from maskmill.processes import RUN, die_with_parent, search_path
+from maskmill.processes import RUN, die_with_parent, end_groups, search_path
 
 Say = Callable[[str], None]
 LOCK = Path("dvc.lock")
 
 
 def dvc(*arguments: str) -> int:
-    """Run DVC in a process group of its own, which is killed whole when this process ends for any reason."""
+    """Run DVC in a process group of its own, which is ended whole when this process ends or DVC is killed."""
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", *arguments],
         env=environment(),
@@ -33,8 +32,8 @@ def dvc(*arguments: str) -> int:
     try:
         return process.wait()
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None or process.returncode < 0:
+            end_groups(process.pid)
             process.wait()
 
 

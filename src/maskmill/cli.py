@@ -1,12 +1,13 @@
 """Bring in own data, list networks, predict with the champion, compare runs, check params.yaml, run the servers."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maskmill import cli_models, config, files
+from maskmill import cli_models, config, files, processes
 from maskmill.errors import MaskmillError, few_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -113,7 +114,12 @@ def tune() -> None:
     """Search for settings by many trainings (section tune in params.yaml); killed and started again, it goes on."""
     from maskmill.tuning import command
 
-    command.run(config.load())
+    processes.exit_on_sigterm()
+    try:
+        command.run(config.load())
+    except KeyboardInterrupt:
+        print(processes.STOPPED, file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGINT) from None
 
 
 @data.command("verify")

@@ -285,6 +285,7 @@ class Train(Section):
     devices: Positive  # of this machine; each has a process
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: bool  # torch.compile
+    deterministic: bool  # kernels of a GPU that give the same bits each time; a CPU's always do
     threads: Positive  # CPU threads; another number gives other weights
     workers: Literal["auto"] | Annotated[int, Field(ge=0)]  # loader processes; the number does not change the result
     loader_timeout_s: Annotated[float, Field(gt=0)]  # without a batch from the loader processes

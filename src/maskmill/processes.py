@@ -1,4 +1,4 @@
-"""Children that die with their parent, so that a killed run leaves nothing behind that still writes."""
+"""Children that end with their parent, so that a killed run leaves nothing behind that still writes."""
 
 import ctypes
 import os
@@ -6,30 +6,96 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+GRACE_S = 25.0  # for a training to end with a checkpoint; Kubernetes and Prefect kill 30 s after SIGTERM
+STOPPED = "stopped; start it again and it goes on from here"
+
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-_POLL_S = 1.0
+_POLL_S, _SOON_S = 1.0, 0.05
+_end: signal.Signals | None = None  # what this process gets when its parent is gone
 RUN = "MASKMILL_RUN"  # environment: the process id of the run that a stage belongs to
 
 
 def die_with_parent() -> None:
-    """Have this process killed as soon as its parent is gone.
+    """Have this process killed as soon as its parent is gone; see `asked_to_end_with_parent` for a gentler end.
 
     Linux's kernel does it (prctl PR_SET_PDEATHSIG); elsewhere a thread looks once a second whether the parent
     has changed, which is how Unix shows that it died. A process whose run (see `RUN`) is gone already ends here.
     """
     parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
-    else:
-        watch_parent(lambda: os._exit(1))
+    _end_by(signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the call
+        os._exit(1)
+    if sys.platform != "linux":
+        watch_parent(lambda: os.kill(os.getpid(), _end or signal.SIGKILL))
     run = os.environ.get(RUN)
     if run and not _alive(int(run)):
         os._exit(1)
+
+
+@contextmanager
+def asked_to_end_with_parent() -> Iterator[None]:
+    """While this is entered, a process that dies with its parent gets SIGTERM for it, and is killed `GRACE_S` later.
+
+    Nothing changes where `die_with_parent` was not called.
+    """
+    if _end is None:
+        yield
+        return
+
+    def kill() -> None:
+        time.sleep(GRACE_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    watch_parent(kill)
+    _end_by(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        _end_by(signal.SIGKILL)
+
+
+def _end_by(number: signal.Signals) -> None:
+    global _end  # noqa: PLW0603  a process has one
+    _end = number
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def exit_on_sigterm() -> None:
+    """Have SIGTERM leave what this process has entered, as an exception does, and end it with status 143."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def end_groups(*leaders: int) -> None:
+    """Ask all processes of these groups to end, and kill what is left after `GRACE_S`, or when this is interrupted."""
+    deadline = time.monotonic() + GRACE_S
+    try:
+        _signal_groups(leaders, signal.SIGTERM)
+        while _any_in(leaders) and time.monotonic() < deadline:
+            time.sleep(_SOON_S)
+    finally:
+        _signal_groups(leaders, signal.SIGKILL)
+
+
+def _signal_groups(leaders: tuple[int, ...], number: signal.Signals) -> None:
+    for leader in leaders:
+        with suppress(ProcessLookupError, PermissionError):  # macOS: the latter where only an exit status is left
+            os.killpg(leader, number)
+
+
+def _any_in(groups: tuple[int, ...]) -> bool:
+    """Whether a process is left in one of them; an exit status that nobody has asked for is none."""
+    import psutil  # of all that import this module, few wait for a group
+
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getpgid(process.pid) in groups and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def watch_parent(act: Callable[[], None]) -> None:

@@ -49,9 +49,11 @@ class Workspace:
         return self.run(sys.executable, "-m", "pipelines.local")
 
     def start(self, *command: str) -> subprocess.Popen[str]:
+        """In a session of its own, as in a terminal of its own."""
         return subprocess.Popen(
-            command, cwd=self.root, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+            command, cwd=self.root, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
 
     def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "dvc", *arguments)

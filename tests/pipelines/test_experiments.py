@@ -110,6 +110,7 @@ def test_its_code_dependencies_are_those_of_the_lines_stages():
 @pytest.mark.parametrize("given", [[], ["1"], ["five"], ["5", "6"], ["21"]])
 def test_another_number_of_folds_is_refused(given: list[str], capsys: pytest.CaptureFixture[str], monkeypatch):
     monkeypatch.setattr(folds, "die_with_parent", lambda: None)
+    monkeypatch.setattr(folds, "exit_on_sigterm", lambda: None)
     assert folds.main(given) == 2
     assert "needed is a number of folds from 2 to 20: make folds FOLDS=5" in capsys.readouterr().err
 

@@ -293,7 +293,9 @@ def test_nothing_is_left_of_a_run_that_was_ended(slow: Servers, by: str, whom: s
     ended = time.monotonic()
     assert eventually(lambda: stages_in(slow.root) == [], 10), stages_in(slow.root)
     if started.process:
-        started.process.communicate(timeout=20)
+        said, _ = started.process.communicate(timeout=20)
+        assert how == signal.SIGKILL or "unet: ended by SIGTERM after step" in said
+        assert "Traceback" not in said
     assert eventually(lambda: started.state() in OVER, 90 - (time.monotonic() - ended)), started.state()
     assert eventually(lambda: slow.prefect.slots_taken() == 0, 90 - (time.monotonic() - ended))
     if how == signal.SIGKILL and whom == "flow" and by == "hand":  # the next run repeats no finished stage

@@ -1,4 +1,4 @@
-"""The line killed with SIGKILL at different moments and started again: it finishes, with the same weights."""
+"""The line ended or killed at different moments and started again: it finishes, with the same weights."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ import pytest
 
 from maskmill.files import sha256
 from tests.pipelines.conftest import Workspace, clone, ran
+from tests.tracking.trainings import command as command_line
 
 SLOW = {"train__steps": 20, "train__val_every_steps": 2, "train__patience": 20}
 
@@ -79,6 +80,50 @@ def test_a_second_run_waits_for_the_first(uninterrupted: Workspace):
     assert first.returncode == 0
     assert second.returncode == 0
     assert "another run works in this repository; waiting for it to end" in second.stdout
+
+
+LOCAL, DVC = ("-m", "pipelines.local"), ("-m", "dvc", "repro")
+
+
+@pytest.mark.parametrize(
+    ("command", "how", "by", "status"),
+    [
+        (LOCAL, signal.SIGTERM, "SIGTERM", 143),
+        (LOCAL, signal.SIGINT, "SIGTERM", 130),
+        (DVC, signal.SIGTERM, "SIGTERM", -15),
+        (DVC, signal.SIGINT, "SIGINT", 255),
+    ],
+    ids=["pipeline-sigterm", "pipeline-ctrl-c", "dvc-sigterm", "dvc-ctrl-c"],
+)
+def test_whatever_ends_a_run_its_training_ends_with_a_checkpoint(
+    command: tuple[str, ...], how: signal.Signals, by: str, status: int, uninterrupted: Workspace
+):
+    killed = uninterrupted
+    killed.set(train__seed=time.time_ns() % 10**9, train__checkpoint_every_s=3600.0)
+    process = killed.start(sys.executable, "-u", *command)
+    assert process.stdout
+    next(line for line in process.stdout if line.startswith("unet: step    6/40"))
+    if by == "SIGINT":
+        os.killpg(process.pid, how)  # as a terminal does
+    else:
+        process.send_signal(how)
+    assert process.wait(60) == status
+    if command is LOCAL:  # it has waited for the training
+        assert not any("maskmill.stages" in command_line(pid) for pid in running_in(killed.root))
+    said, _ = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    (ended,) = (line for line in said.splitlines() if "the next start goes on there" in line)
+    step = int(ended.partition("after step ")[2].partition(";")[0])
+    assert ended.startswith(f"unet: ended by {by} after step")
+    if how == signal.SIGINT:
+        assert command is DVC or "stopped; start it again and it goes on from here" in said
+        return
+    again = killed.start(sys.executable, "-u", *LOCAL)
+    assert again.stdout
+    begins = next(line for line in again.stdout if "unet: goes on at" in line)
+    again.send_signal(signal.SIGTERM)
+    again.communicate(timeout=60)
+    assert begins == f"unet: goes on at step {step} of 40\n"
 
 
 def running_in(root: Path) -> list[int]:

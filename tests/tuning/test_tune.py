@@ -4,6 +4,7 @@ import contextlib
 import json
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,35 @@ def test_killed_while_a_trial_begins_a_search_leaves_no_training(tuning: Tuning)
 def of_trials(tuning: Tuning) -> list[int]:
     """Processes that train; not those that tell MLflow of it, which outlive them by seconds."""
     return [pid for pid in running_in(tuning.root) if "maskmill.tuning.trial" in argument(pid)]
+
+
+def test_asked_to_end_it_waits_for_the_checkpoint_of_its_trial(tuning: Tuning):
+    tuning.set("train", steps=2000, patience=1000, checkpoint_every_s=3600.0)
+    for how, status, goes_on in ((signal.SIGTERM, 143, False), (signal.SIGINT, 130, True)):
+        process = tuning.start(MLFLOW_TRACKING_URI=AWAY)
+        said = ""
+        while "unet: step" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        process.send_signal(how)
+        said += process.communicate(timeout=60)[0]
+        assert process.returncode == status, said
+        assert "Traceback" not in said
+        assert said.count("unet: ended by SIGTERM after step") == 1
+        assert ("unet: goes on at step" in said) == goes_on
+        assert tuning.tried() == []  # the trial is neither done nor failed
+    assert "stopped; start it again and it goes on from here" in said
+
+
+@pytest.mark.parametrize("code", [143, -15, 130])
+def test_a_trial_that_was_asked_to_end_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int):
+    end = f"import os, sys; sys.exit({code})" if code > 0 else f"import os; os.kill(os.getpid(), {-code})"
+    start = trial.subprocess.Popen
+    monkeypatch.setattr(trial.subprocess, "Popen", lambda command: start([command[0], "-c", end]))
+    with pytest.raises(SystemExit) as raised:
+        trial.run(tmp_path, "unet", "dice_foreground", lambda step, score: False)
+    assert raised.value.code == (code if code > 0 else 143)
 
 
 def _is_recorded(tuning: Tuning) -> None:

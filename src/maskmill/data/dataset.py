@@ -1,5 +1,6 @@
 """Training batches in an order that is a pure function of the seed, so that a restart goes on where it stopped."""
 
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ from maskmill.data.augmentation import Recipe
 from maskmill.data.sampling import Draw, ForegroundCrops, Sampler, one_epoch
 from maskmill.data.shards import Shard
 from maskmill.errors import MaskmillError
+from maskmill.processes import die_with_parent
 
 _PLAIN = Sampler()
 
@@ -86,7 +88,16 @@ def training_batches(
             "set augmentation.crop_px in params.yaml, for example [256, 256]"
         )
     order = BatchOrder(len(shard), batch, seed, first, last, sampler.weights, rank=rank, ranks=ranks)
-    return DataLoader(pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack, pin_memory=pin)
+    return DataLoader(
+        pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack, pin_memory=pin, worker_init_fn=_serve
+    )
+
+
+def _serve(_worker: int) -> None:
+    """A loader process lives as long as the training: signals to the whole group are not for it."""
+    die_with_parent()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _stack(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,9 @@ from maskmill.config import Params, Services
 from maskmill.guard import credentials
 from maskmill.processes import search_path
 from maskmill.services.environment import POOL, no_proxy, prefect_environment
+from maskmill.services.records import WORKER
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
-WORKER = "worker"
 # left over in a user's shell, they would point a service elsewhere
 _FOREIGN = ("PREFECT_PROFILE", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
 

@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 
 from maskmill.errors import MaskmillError
 from maskmill.services import records
-from maskmill.services.catalogue import WORKER, Service
+from maskmill.services.catalogue import Service
 from maskmill.services.keeper import GRACE_S, MAX_LOG_BYTES, SETTINGS
-from maskmill.services.records import KEEPER
+from maskmill.services.records import KEEPER, WORKER
 
 _TAIL_LINES = 15
 _POLL_S = 0.1

@@ -20,10 +20,12 @@ from typing import Any, NoReturn
 
 import psutil
 
+from maskmill import processes
 from maskmill.services import records
 
 SETTINGS = "MASKMILL_SETTINGS"  # environment: a digest that a password is part of, which a command line would show
-GRACE_S = 8.0  # between being asked to end and being killed
+_SERVER_S = 8.0  # between being asked to end and being killed
+GRACE_S = processes.GRACE_S + 5.0  # for a worker, whose flow run may wait for the checkpoint of a training
 RESTARTS, WITHIN_S = 5, 300.0  # then it gives up
 MAX_LOG_BYTES = 10_000_000
 _POLL_S = 0.25
@@ -53,6 +55,7 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
     settings = os.environ.pop(SETTINGS)
     record = records.Record(**spec, settings=settings, keeper=outer, pid=0, since=time.time(), restarts=0)
     records.write(path, record)
+    grace_s = GRACE_S if record.name == records.WORKER else _SERVER_S
     deaths: list[float] = []
     try:
         while True:
@@ -61,7 +64,7 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
             records.write(path, record)
             _say(f"{record.name} started as process {process.pid}")
             process.returncode = _wait(process.pid, outer, log)
-            end_all_below(GRACE_S)
+            end_all_below(grace_s)
             now = time.time()
             deaths = [*(t for t in deaths if now - t < WITHIN_S), now]
             record = replace(record, pid=0, restarts=record.restarts + 1, gave_up=len(deaths) > RESTARTS)
@@ -75,7 +78,7 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
                 _poll(outer)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        end_all_below(GRACE_S, record.pid)
+        end_all_below(grace_s, record.pid)
         if not record.gave_up:
             path.unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ import psutil
 from maskmill.files import atomic, read_json
 
 KEEPER = "maskmill.services.keeper"
+WORKER = "worker"  # the name of the service below which flows run
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """maskmill up: what is missing is started, what is broken or has other settings is started again, the rest stays."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from maskmill.config import Params
 from maskmill.errors import MaskmillError
+from maskmill.processes import exit_on_sigterm
 from maskmill.services import catalogue, control, ports, records
 from maskmill.services.catalogue import Service
 from maskmill.services.health import healthy
@@ -25,7 +25,7 @@ def up(params: Params, root: Path) -> None:
 
     Raises: MaskmillError when one cannot be started; what this call has started is stopped again.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    exit_on_sigterm()
     wanted = catalogue.services(params, root)
     *servers, worker = wanted
     started: list[Service] = []

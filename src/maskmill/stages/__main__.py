@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from maskmill import components, config, stages
 from maskmill.errors import MaskmillError
 from maskmill.files import NO_SPACE
-from maskmill.processes import die_with_parent
+from maskmill.processes import STOPPED, die_with_parent
 from maskmill.repository import check_inside
 
 
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str]) -> int:
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        return 128 + signal.SIGINT
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise

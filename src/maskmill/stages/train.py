@@ -1,21 +1,20 @@
 """train: learn one variant's weights; killed and started again, it goes on where it stopped."""
 
-import hashlib
-import json
 import os
 import platform
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 
-import maskmill
 from maskmill import files, losses
 from maskmill import models as networks
 from maskmill.config import Data, Evaluation, Paths, Train
@@ -27,24 +26,18 @@ from maskmill.errors import MaskmillError
 from maskmill.inference import predict
 from maskmill.metrics import Labels
 from maskmill.models.weights import load, match
+from maskmill.stages import _fingerprint
 from maskmill.tracking import lineage, live, registry
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
-from maskmill.training import distributed, hardware, pretrained
+from maskmill.training import determinism, distributed, hardware, pretrained
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
 from maskmill.training.loop import Log, Row, Training, Validation
 from maskmill.training.progress import duration
 from maskmill.training.timing import expected_seconds
 
-_CODE = (  # what decides the weights, beside the pixels, whose digests are taken
-    "data/augmentation.py", "data/dataset.py", "data/moments.py", "data/preprocessing.py",
-    "data/sampling.py", "losses", "metrics/__init__.py", "metrics/confusion.py", "models", "training",
-)  # fmt: skip
-_NO_EFFECT = (  # on the weights
-    "data.title", "data.colours", "train.workers", "train.loader_timeout_s", "train.max_skipped",
-    "train.allow_smaller_batches", "train.checkpoint_every_s", "train.checkpoints_kept",
-)  # fmt: skip
+_CHECKPOINTS = "checkpoints"  # below paths.state
 _KEPT = 3  # checkpoint folders per variant, newest first
 
 
@@ -55,8 +48,16 @@ def train(
 
     Raises: MaskmillError when given weights do not fit, images cannot form a batch, or the loss is no number.
     """
-    prepared, out = Path(paths.prepared), Path(paths.models) / variant
     fabric = distributed.start(train)  # where `train.devices` are several, each process runs this from the beginning
+    with _alone(Path(paths.state), variant, fabric), determinism.applied(train):
+        _train(paths, data, models, train, evaluation, variant, fabric)
+
+
+def _train(
+    paths: Paths, data: Data, models: dict[str, dict[str, Any]], train: Train, evaluation: Evaluation, variant: str,
+    fabric: Fabric,
+) -> None:  # fmt: skip
+    prepared, out = Path(paths.prepared), Path(paths.models) / variant
     with fabric.rank_zero_first():  # the others find what the first has written
         verify(prepared / "shards", Path(paths.state) / "verified")
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
@@ -72,7 +73,7 @@ def train(
     validation = Validation(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     params = _params(settings | {f"models.{variant}": models[variant]}, given, variant)
-    fingerprint = _fingerprint(prepared, params, training)
+    fingerprint = _fingerprint.of(prepared, params, training, variant)
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
     loading = Loading(
@@ -80,7 +81,7 @@ def train(
         rank=training.fabric.global_rank, pin=training.device == "cuda",
     )  # fmt: skip
     _announce(training, loading, validation, variant)
-    checkpoints = _checkpoints(Path(paths.state) / "checkpoints" / variant, fingerprint, train.checkpoints_kept)
+    checkpoints = _checkpoints(Path(paths.state) / _CHECKPOINTS / variant, fingerprint, train.checkpoints_kept)
     if not training.writes:  # one process writes; the others only compute
         training.fit(loading, validation, checkpoints, lambda rows: None, title=variant)
         return
@@ -96,6 +97,28 @@ def train(
     files.write_json(out / "run.json", run)
     spool.finish()
     print(f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step {result.best_step} -> {out}")
+
+
+@contextmanager
+def _alone(state: Path, variant: str, fabric: Fabric) -> Iterator[None]:
+    """Wait for another training of the variant, which may be one whose run was killed: it writes its last checkpoint.
+
+    The processes of one training wait for its first.
+    """
+    folder = state / _CHECKPOINTS
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{variant}.lock")
+    with fabric.rank_zero_first():
+        if fabric.is_global_zero:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                print(f"{variant}: another training of it works in {folder}; waiting for it to end", flush=True)
+                lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _log(out: Path, spool: spools.Spool) -> Log:
@@ -200,19 +223,6 @@ def _announce(training: Training, loading: Loading, validation: Validation, vari
         f"{train.steps} steps of {total} at {height} x {width} px: about {duration(seconds)}, until {until}",
         flush=True,
     )
-
-
-def _fingerprint(prepared: Path, params: dict[str, Any], training: Training) -> str:
-    """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
-    root = Path(maskmill.__file__).parent
-    code = sorted(p for part in _CODE for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py")))
-    params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
-    parts = [
-        json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
-        *shard_files.digests(prepared / "shards", ("train", "val")),
-        (prepared / "augmentation.json").read_text(), *(path.read_text() for path in code),
-    ]  # fmt: skip
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _checkpoints(folder: Path, fingerprint: str, kept: int) -> Checkpoints:

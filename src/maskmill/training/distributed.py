@@ -1,17 +1,17 @@
 """Several devices: one process for each, started here, and batch norm over all of them.
 
 The processes end with the first: the stage asks the kernel for that (`processes.die_with_parent`), and where one of
-them fails, Fabric ends the others within seconds.
+them fails, Fabric ends the others within seconds. Asked to end, they agree on the step after which they do.
 """
 
 import logging
 import os
 import sys
-import time
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from functools import partial
+from functools import cache
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import torch
@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from maskmill.config import Train
 from maskmill.errors import MaskmillError
+from maskmill.processes import asked_to_end_with_parent
 from maskmill.training import hardware
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _TIMEOUT = timedelta(minutes=10)  # that one process waits for another, at a validation say
-_END_S = 5.0  # in which the end of the first process reaches the others
 
 
 def first() -> bool:
@@ -48,7 +48,7 @@ def start(train: Train) -> Fabric:
     device = hardware.device(train)
     precision = hardware.precision(train, device)
     kind: dict[str, Any] = {"accelerator": device, "devices": train.devices, "precision": FABRIC_PRECISION[precision]}
-    outside = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else train.devices
+    outside = int(os.environ.get("WORLD_SIZE", "1")) if _under_torchrun() else train.devices
     if outside != train.devices:
         raise MaskmillError(
             f"params.yaml: train.devices: got {train.devices}, and torchrun has started {outside} processes; make them "
@@ -61,8 +61,7 @@ def start(train: Train) -> Fabric:
             f"params.yaml: train.devices: got {train.devices}, and torch sees {torch.cuda.device_count()} GPUs; "
             "take at most so many"
         )
-    if device == "cpu":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the processes are on this machine, and so is what they say
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the processes are on this machine, and so is what they say
     strategy = DDPStrategy(
         timeout=_TIMEOUT, process_group_backend="nccl" if device == "cuda" else "gloo", forward_sync_buffers=False
     )
@@ -70,14 +69,33 @@ def start(train: Train) -> Fabric:
     fabric.launch()
     if not fabric.is_global_zero:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  as long as the process
-        sys.excepthook = partial(_late, sys.excepthook)
     return fabric
 
 
-def _late(report: Callable[..., Any], *error: Any) -> None:
-    """Report an error unless it comes of the end of the first process, which kills this one a moment later."""
-    time.sleep(_END_S)
-    report(*error)
+def _under_torchrun() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def ending_with_parent(fabric: Fabric) -> AbstractContextManager[None]:
+    """While this is entered, the loss of what started the training is a SIGTERM to it; those that it started die."""
+    return asked_to_end_with_parent() if fabric.is_global_zero or _under_torchrun() else nullcontext()
+
+
+def first_of(fabric: Fabric, asked: Signals | None) -> Signals | None:
+    """The signal that any of the processes has got, which all of them learn at the same step; no GPU is waited for."""
+    if fabric.world_size == 1:
+        return asked
+    number = torch.tensor(int(asked or 0))
+    dist.all_reduce(number, dist.ReduceOp.MAX, group=_on_cpu())
+    return Signals(int(number)) if number else None
+
+
+@cache
+def _on_cpu() -> dist.ProcessGroup | None:
+    if dist.get_backend() == "gloo":
+        return None
+    made: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=_TIMEOUT)
+    return made
 
 
 def over_all_devices(network: nn.Module, fabric: Fabric) -> nn.Module:

@@ -20,6 +20,7 @@ from maskmill.errors import MaskmillError
 
 _LOST = "DataLoader worker"  # how PyTorch says that a process died
 _DEATH_S = 1.0  # for the system to tell that a process is dead
+_STUCK_S = 6.0  # for each process after the last batch: PyTorch waits 5 s, and its SIGTERM then means nothing to them
 
 
 @dataclass(frozen=True)
@@ -144,5 +145,10 @@ class _Watchdog:
             since = self._since
             if since is not None and time.monotonic() - since > self._timeout_s:
                 self.bit = True
-                for process in self._processes:
-                    process.kill()  # one that is stopped would not hear of anything else
+                self._kill()
+        time.sleep(_STUCK_S * len(self._processes))
+        self._kill()
+
+    def _kill(self) -> None:
+        for process in self._processes:
+            process.kill()  # one that is stopped would not hear of anything else

@@ -6,9 +6,12 @@ optimizer state and history are all that a checkpoint holds.
 """
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from signal import Signals
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -88,7 +91,7 @@ class Training:
         """Train from the newest checkpoint, or from the start, to the last step or until patience ends.
 
         `log` gets each row of the history once, those of before a restart first and together.
-        Raises: Terminated after SIGTERM, with a checkpoint of the step; MaskmillError.
+        Raises: Terminated after SIGTERM or Ctrl-C, with a checkpoint of the step; MaskmillError.
         """
         if found := checkpoints.latest():
             state.restore(self, found)
@@ -99,30 +102,36 @@ class Training:
         images_per_step = loading.images_per_step
         checkpoints.expect(state.size(self))
         with (
+            distributed.ending_with_parent(self.fabric),
             Termination() as end,
             loading.explained(),
             Progress(title, self.step, self.train.steps, images_per_step, self.device, self.writes) as progress,
         ):
-            for images, masks in loading(self.step) if not self._over() else ():
+
+            def tell(row: Row) -> None:
+                log([row])
+                progress.line(self._line(title, validation.metric))
+
+            ends = self._validate(validation, end, tell) if self._owes_validation() else None  # it was ended in it
+            for images, masks in loading(self.step) if not (ends or self._over()) else ():
                 self._optimize(images, masks)
                 self.step += 1
-                validates = self.step % self.train.val_every_steps == 0 or self.step == self.train.steps
-                saves = self.writes and (end.asked or checkpoints.due(self.train.checkpoint_every_s))
-                if validates or saves or self.guard.due(self.step):
+                ends = distributed.first_of(self.fabric, end.asked)
+                validates = self._owes_validation()
+                saves = self.writes and checkpoints.due(self.train.checkpoint_every_s)
+                if validates or saves or ends or self.guard.due(self.step):
                     self.guard.look(title, loading.ids)
                     shown = float(self.losses[-1])
                 progress.step(shown, self._rate())
-                if validates:
-                    log([self._validate(validation)])
-                    progress.line(self._line(title, validation.metric))
+                if validates and not ends:
+                    ends = self._validate(validation, end, tell)
                 self.seconds = before + time.monotonic() - started
-                if saves or self._over():
+                if saves or ends or self._over():
                     self._save(checkpoints, title)
-                if end.asked and self.writes:
-                    print(f"{title}: ended by SIGTERM after step {self.step}; the next start goes on there", flush=True)
-                    raise Terminated
-                if self._over():
+                if ends or self._over():
                     break
+            if ends:
+                self._end(title, ends)
         if not self.best:
             raise MaskmillError(
                 f"{title}: {validation.metric} was never a number on the val split, which holds no class that it "
@@ -185,12 +194,22 @@ class Training:
         self.encoder.train(not frozen)
         self.encoder.requires_grad_(not frozen)
 
-    def _validate(self, validation: Validation) -> Row:
+    def _owes_validation(self) -> bool:
+        """Whether the last step is one to validate after, and that is not done."""
+        at = self.step % self.train.val_every_steps == 0 or self.step == self.train.steps
+        return at and self.step > (self.history[-1]["step"] if self.history else 0)
+
+    def _validate(self, validation: Validation, end: Termination, log: Log) -> Signals | None:
+        """Add a row to the history; not where a signal comes meanwhile, which is given: the next start validates."""
         confusion = Confusion(validation.labels)
         totals = torch.zeros(len(confusion.fields), dtype=torch.float64)
         for i in range(self.fabric.global_rank, len(validation.shard), self.fabric.world_size):
+            if end.asked:
+                break
             image, mask = validation.shard[i]
             totals += confusion.of(self.predict(image), torch.tensor(mask))
+        if ends := distributed.first_of(self.fabric, end.asked):
+            return ends
         losses = torch.stack(self.losses)
         loss = losses[losses.isfinite()].mean()  # without the steps that were skipped
         if self.fabric.world_size > 1:
@@ -205,7 +224,8 @@ class Training:
             "step": self.step, "loss": float(loss), "learning_rate": self._rate(), f"val_{validation.metric}": score,
         }  # fmt: skip
         self.history.append(row)
-        return row
+        log(row)
+        return None
 
     @property
     def _shown(self) -> nn.Module:
@@ -237,6 +257,13 @@ class Training:
             made = state.of(self)
             guards.check_finite(title, self.step, made.tensors, self.train)
             checkpoints.save(made, began)
+
+    def _end(self, title: str, by: Signals) -> NoReturn:
+        if not self.writes:
+            sys.exit(0)  # another status has Fabric kill the process that writes
+        with contextlib.suppress(OSError):  # nobody is left who reads it
+            print(f"{title}: ended by {by.name} after step {self.step}; the next start goes on there", flush=True)
+        raise Terminated(by)
 
     def _line(self, title: str, metric: str) -> str:
         row = self.history[-1]

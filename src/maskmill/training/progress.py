@@ -1,5 +1,7 @@
 """What people see of a training: a bar where there is a terminal, and what each line says of speed and time left."""
 
+import contextlib
+import sys
 import time
 from typing import Any, Self
 
@@ -47,7 +49,9 @@ class Progress:
         """
         now = time.monotonic()
         left = (now - self._start) / max(self._done - self._first, 1) * (self._steps - self._done)
-        self._bar.write(f"{text}  {self.images_per_s:.0f} images/s, {duration(left)} left")
+        with contextlib.suppress(BrokenPipeError):  # nobody is left who reads it; the training goes on
+            self._bar.write(f"{text}  {self.images_per_s:.0f} images/s, {duration(left)} left")
+            sys.stdout.flush()  # into a pipe it would come when 8 kB are full
         self._mark = now
 
     @property

@@ -19,14 +19,14 @@ from ruamel.yaml import YAML
 from maskmill import config, files, state
 from maskmill.config import Params
 from maskmill.errors import MaskmillError
-from maskmill.processes import RUN, die_with_parent
+from maskmill.processes import GRACE_S, RUN, die_with_parent
 from maskmill.tracking import spool as spools
 
 Report = Callable[[int, float], bool]  # step, score -> whether to stop
 
 SETTINGS = "params.yaml"
 _POLL_S = 0.2
-_STOP_S = 30.0  # for a training that writes its last checkpoint
+_ASKED = {signal.SIGTERM, signal.SIGINT}  # the training was, and has written a checkpoint where it could
 
 
 def prepare(folder: Path, params: Params) -> Params:
@@ -42,7 +42,7 @@ def prepare(folder: Path, params: Params) -> Params:
 def run(folder: Path, variant: str, metric: str, report: Report) -> float | None:
     """Train, and report each validation; the best score, or None where `report` stopped it.
 
-    Raises: MaskmillError when the training failed; what it said stands above.
+    Raises: MaskmillError when the training failed; what it said stands above. SystemExit when it was asked to end.
     """
     history = folder / "models" / variant / "history.csv"
     command = [sys.executable, "-m", "maskmill.tuning.trial", str(folder)]
@@ -61,6 +61,9 @@ def run(folder: Path, variant: str, metric: str, report: Report) -> float | None
             time.sleep(_POLL_S)
     finally:
         _stop(process)
+    for number in _ASKED:
+        if code in (-number, 128 + number):
+            sys.exit(128 + number)
     if code:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         raise MaskmillError(f"the training {how}")
@@ -94,7 +97,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
     try:
-        process.wait(_STOP_S)
+        process.wait(GRACE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -103,15 +106,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def main(folder: Path) -> int:
     """Exit status 0 when the model is written, 2 when the user has something to mend."""
     die_with_parent()  # first: what is imported next takes seconds
-    from maskmill.stages.train import train
-
     try:
+        from maskmill.stages.train import train
+
         params = config.load(folder / SETTINGS)
         (variant,) = params.variants
         train(params.paths, params.data, params.models, params.train, params.evaluation, variant)
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 

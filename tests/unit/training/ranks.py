@@ -1,10 +1,12 @@
-"""python ranks.py FOLDER DEVICES BATCH: train so on squares; each process writes its weights, the first its rows.
+"""python ranks.py FOLDER DEVICES BATCH [PAUSE_S]: train so on squares; each process writes its weights.
 
-Started once; where DEVICES is 2, it starts itself once more.
+Started once; where DEVICES is 2, it starts itself once more. The first writes its rows, too. PAUSE_S is how long each
+image takes.
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,18 +34,23 @@ SETTINGS = {
 class Squares(list[tuple[np.ndarray, np.ndarray]]):
     """As a shard: images (32, 32, 1) and masks of squares, told apart by brightness."""
 
-    def __init__(self, count: int, seed: int) -> None:
+    def __init__(self, count: int, seed: int, pause_s: float = 0) -> None:
+        self.pause_s = pause_s
         rng = np.random.default_rng(seed)
         for _ in range(count):
             mask = rng.integers(0, 4, (4, 4), np.uint8).repeat(8, 0).repeat(8, 1)
             self.append(((60 * mask + rng.integers(0, 20, mask.shape)).astype(np.uint8)[..., None], mask))
         self.ids, self.sizes = [f"p{i}" for i in range(count)], [(32, 32)] * count
 
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
+        time.sleep(self.pause_s)
+        return super().__getitem__(i)
 
-def main(folder: Path, devices: int, batch: int) -> None:
+
+def main(folder: Path, devices: int, batch: int, pause_s: float = 0) -> None:
     changes = SETTINGS | {"devices": devices, "batch_size": batch}
     train = config.load(Path(__file__).parents[3] / "params.yaml").train.model_copy(update=changes)
-    shard, val = Squares(8, 0), Squares(3, 1)
+    shard, val = Squares(8, 0, pause_s), Squares(3, 1)
     recipe = augmentation.recipe(Augmentation(crop_px=None, preset="none", transforms=(), preview=1), 255)
     torch.manual_seed(0)
     model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
@@ -66,4 +73,4 @@ def main(folder: Path, devices: int, batch: int) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]) if len(sys.argv) > 4 else 0)

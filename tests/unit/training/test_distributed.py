@@ -22,10 +22,12 @@ SCRIPT = Path(__file__).with_name("ranks.py")
 TOLERANCE = 1e-5  # of weights of about 0.1; the sums over images are in another order
 
 
-def start(folder):
-    """Two processes, each with a batch of 2."""
-    command = [sys.executable, str(SCRIPT), str(folder), "2", "2"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def start(folder, *pause_s):
+    """Two processes, each with a batch of 2, in a group of their own."""
+    command = [sys.executable, str(SCRIPT), str(folder), "2", "2", *pause_s]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def finish(process):
@@ -76,6 +78,26 @@ def test_killed_they_leave_no_process_and_go_on_to_the_same_weights(two, tmp_pat
     assert running(str(tmp_path)) == []
     assert "unet: goes on at step" in finish(start(tmp_path))
     assert farthest(weights(tmp_path), weights(two[0])) == 0
+
+
+@pytest.mark.parametrize("whom", ["first", "group"])
+def test_asked_to_end_all_do_after_the_same_step_with_one_checkpoint(two, tmp_path, whom):
+    process = start(tmp_path, "0.1")
+    checkpoints, deadline = Checkpoints(tmp_path / "2x2/checkpoints", kept=100), time.monotonic() + 100
+    while checkpoints.latest() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGTERM) if whom == "first" else os.killpg(process.pid, signal.SIGTERM)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, said
+    assert "Traceback" not in said
+    assert said.count("the next start goes on there") == 1
+    step = checkpoints.latest().step
+    assert f"unet: ended by SIGTERM after step {step};" in said
+    assert step < 8
+    assert running(str(tmp_path)) == []
+    if whom == "group":
+        assert f"unet: goes on at step {step}" in finish(start(tmp_path))
+        assert farthest(weights(tmp_path), weights(two[0])) == 0
 
 
 def running(argument):

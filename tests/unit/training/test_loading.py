@@ -84,6 +84,27 @@ def test_a_training_whose_loader_process_is_killed_ends_with_that_and_goes_on(la
     assert Checkpoints(lab.folder / "a").latest() is not None or training.step <= 2
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_leaves_the_loader_processes_to_the_training(loading, how):
+    batches = loading(workers=1, steps=30)(0)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, how)
+    assert len(list(batches)) == 29
+    worker.join(10)
+    assert not worker.is_alive()
+
+
+def test_a_loader_process_that_is_stuck_at_the_end_is_killed(loading):
+    batches = loading(workers=1)(0)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGSTOP)
+    batches.close()
+    worker.join(20)
+    assert worker.exitcode == -signal.SIGKILL
+
+
 def test_a_mistake_in_the_data_keeps_its_own_message(loading, monkeypatch):
     def broken(self, *_):
         raise MaskmillError("mask 7 is damaged")

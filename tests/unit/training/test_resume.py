@@ -11,9 +11,10 @@ import signal
 import pytest
 
 from maskmill import files
-from maskmill.training import checkpoint, signals
+from maskmill.training import checkpoint
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Training
+from maskmill.training.signals import Termination
 from tests.unit.training.lab import Stopped, equal
 
 SETTINGS = {"steps": 8, "val_every_steps": 3}
@@ -109,15 +110,58 @@ def test_sigkill_at_any_point_costs_nothing_but_time(lab, expect, monkeypatch, p
     assert not list((lab.folder / "killed").glob(".*"))  # nor is anything left of the checkpoint that was cut off
 
 
-def test_sigterm_ends_it_after_the_step_with_a_checkpoint_and_a_status(lab, expect, capsys):
-    before = signal.getsignal(signal.SIGTERM)
-    training = lab.training(**SETTINGS, checkpoint_every_s=3600.0)
-    training.forward_backward = at_call(5, lambda: os.kill(os.getpid(), signal.SIGTERM), training.forward_backward)
+def asked(training, number, call, how=signal.SIGTERM):
+    """The training gets the signal in a call of its method of that name."""
+    setattr(training, call, at_call(number, lambda: os.kill(os.getpid(), how), getattr(training, call)))
+    return training
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["sigterm", "ctrl-c"])
+def test_sigterm_ends_it_after_the_step_with_a_checkpoint_and_a_status(lab, expect, capsys, how, status):
+    before = signal.getsignal(how)
+    training = asked(lab.training(**SETTINGS, checkpoint_every_s=3600.0), 5, "forward_backward", how)
     with pytest.raises(SystemExit) as raised:
         lab.fit(training, "ended")
-    assert raised.value.code == signals.STATUS == 143
-    assert "unet: ended by SIGTERM after step 5; the next start goes on there" in capsys.readouterr().out
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert raised.value.code == status
+    assert f"unet: ended by {how.name} after step 5; the next start goes on there" in capsys.readouterr().out
+    assert signal.getsignal(how) is before
+    assert Checkpoints(lab.folder / "ended").latest().step == 5
+    expect("ended", checkpoint_every_s=3600.0)
+
+
+@pytest.mark.parametrize(("image", "step"), [(1, 3), (4, 6), (6, 8)], ids=["first", "later", "last"])
+def test_asked_to_end_in_a_validation_it_leaves_it_and_the_next_start_makes_it_up(lab, expect, capsys, image, step):
+    training = asked(lab.training(**SETTINGS, checkpoint_every_s=3600.0), image, "predict")
+    with pytest.raises(SystemExit):
+        lab.fit(training, "ended")
+    assert f"ended by SIGTERM after step {step}" in capsys.readouterr().out
+    found = Checkpoints(lab.folder / "ended").latest()
+    assert (found.step, len(found.facts["history"])) == (step, step // 3 - (step < 8))
+    expect("ended", checkpoint_every_s=3600.0)
+
+
+def test_a_second_ctrl_c_ends_it_at_once(lab):
+    training = asked(lab.training(**SETTINGS), 2, "forward_backward", signal.SIGINT)
+    training.guard.step = at_call(2, lambda: os.kill(os.getpid(), signal.SIGINT), training.guard.step)
+    with pytest.raises(KeyboardInterrupt):
+        lab.fit(training, "ended")
+    assert training.step == 1
+
+
+def test_a_signal_that_comes_too_late_takes_its_usual_way():
+    with pytest.raises(KeyboardInterrupt), Termination():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_nobody_left_to_read_what_it_says_is_no_reason_to_lose_the_step(lab, expect, monkeypatch):
+    def gone(*_, **__):
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.print", gone)
+        patch.setattr("tqdm.tqdm.write", gone)
+        with pytest.raises(SystemExit, match="143"):
+            lab.fit(asked(lab.training(**SETTINGS, checkpoint_every_s=3600.0), 5, "forward_backward"), "ended")
     assert Checkpoints(lab.folder / "ended").latest().step == 5
     expect("ended", checkpoint_every_s=3600.0)
 
