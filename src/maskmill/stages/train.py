@@ -2,16 +2,16 @@
 
 import hashlib
 import json
+import math
 import os
 import platform
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from lightning_fabric import Fabric
 
@@ -104,11 +104,21 @@ def _log(out: Path, spool: spools.Spool) -> Log:
 
     def log(rows: Sequence[Row]) -> None:
         nonlocal text
-        text += pd.DataFrame(rows).to_csv(index=False, header=not text)
+        if not text:
+            text = _line(rows[0])
+        text += "".join(_line(map(_cell, row.values())) for row in rows)
         files.write_text(out / "history.csv", text)
         spool.add(rows)
 
     return log
+
+
+def _line(cells: Iterable[str]) -> str:
+    return ",".join(cells) + "\n"
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)
 
 
 def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
