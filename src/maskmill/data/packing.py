@@ -49,7 +49,7 @@ def pack(
     """Bring `folder` to hold the samples of the manifest that have a split, decoding only what is not there yet.
 
     Columns read: id, image, mask, split, clean, sha256_pixels, sha256_mask. A run that is cut off leaves the folder as
-    it was, and what it has written is found by the next one. `cache`: as of `verify`.
+    it was, and what it has written is found by the next one. `cache`: as of `verify`, which need not read what is new.
     Raises: MaskmillError when a file is no longer what the manifest says.
     """
     living = manifest.loc[manifest["split"] != "", ["id", "split", "clean", "image", "mask", *_KEY]].sort_values("id")
@@ -58,7 +58,9 @@ def pack(
     stays = stored[~stored["shard"].isin(_leaving(folder, stored, living, shard_bytes))]
     wanted = living.drop_duplicates(_KEY).merge(stored, "left", on=_KEY)
     samples = [_sample(row) for row in wanted[~_in(wanted, stays)].to_dict("records")]
+    fresh: list[str] = []
     for added in _write(folder, samples, data, shard_bytes, workers):
+        fresh.append(added["shard"].iloc[0])
         stays = pd.concat([stays, added], ignore_index=True)
         before = pd.concat([before, _unused(added)], ignore_index=True)
         write_index(folder, before)
@@ -70,6 +72,8 @@ def pack(
     for path in folder.iterdir():
         if path.name not in named:
             path.unlink()
+    if cache:
+        shard_files.remember(folder, fresh, cache)
 
 
 def _sound(folder: Path, cache: Path | None) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import mmap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from maskmill import files
 from maskmill.data.moments import Moments
 from maskmill.data.parallel import in_order
-from maskmill.data.stamps import settled, stamp
+from maskmill.data.stamps import Stamp, settled, stamp
 from maskmill.errors import MaskmillError
 
 Place = tuple[int, ...]  # the numbers that PLACE_NUMBERS names
@@ -35,6 +35,7 @@ INDEX = "index.parquet"
 _TYPES = {"clean": pa.bool_()} | dict.fromkeys(PLACE_NUMBERS, pa.int64()) | dict.fromkeys(MOMENTS, pa.list_(pa.int64()))
 _SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 _ROWS = 8_192  # of the index that are read at once, so that memory hardly grows with it
+_WAIT_S = 0.02
 _VERIFIED = "shards.json"  # in the cache: file -> stamp at which its content was right
 _MEND = "get it back with `dvc checkout`, or `dvc pull`; or delete it, and `dvc repro split` makes it anew"
 
@@ -166,12 +167,28 @@ def damaged(folder: Path, names: list[str], cache: Path | None) -> list[str]:
         if found == Path(name).stem:
             right.add(name)
     if memory and read:
-        kept = {
-            str((folder / name).resolve()): list(stamps[name]) for name in sorted(right) if settled(stamps[name], now)
-        }
-        with FileLock(memory.with_suffix(".lock")):  # trainings that start together
-            files.write_json(memory, kept)
+        _note(memory, folder, {name: stamps[name] for name in sorted(right) if settled(stamps[name], now)})
     return [name for name in names if name not in right]
+
+
+def remember(folder: Path, names: Sequence[str], cache: Path) -> None:
+    """Let `damaged` know of files that were just written, so that the first training need not read them all.
+
+    Waits for as long as a later edit would leave no trace, which is a tenth of a second.
+    """
+    stamps = {name: stamp(folder / name) for name in names}
+    while not all(settled(found, time.time_ns()) for found in stamps.values()):
+        time.sleep(_WAIT_S)
+    if stamps:
+        _note(cache / _VERIFIED, folder, stamps, keep=True)
+
+
+def _note(memory: Path, folder: Path, stamps: Mapping[str, Stamp], *, keep: bool = False) -> None:
+    """`keep`: beside what is known already."""
+    found = {str((folder / name).resolve()): list(value) for name, value in stamps.items()}
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(memory.with_suffix(".lock")):  # trainings that start together
+        files.write_json(memory, (_recall(memory) if keep else {}) | found)
 
 
 def verify(folder: Path, cache: Path | None) -> None:

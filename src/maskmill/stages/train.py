@@ -1,16 +1,16 @@
 """train: learn one variant's weights; killed and started again, it goes on where it stopped."""
 
+import math
 import os
 import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
@@ -127,11 +127,21 @@ def _log(out: Path, spool: spools.Spool) -> Log:
 
     def log(rows: Sequence[Row]) -> None:
         nonlocal text
-        text += pd.DataFrame(rows).to_csv(index=False, header=not text)
+        if not text:
+            text = _line(rows[0])
+        text += "".join(_line(map(_cell, row.values())) for row in rows)
         files.write_text(out / "history.csv", text)
         spool.add(rows)
 
     return log
+
+
+def _line(cells: Iterable[str]) -> str:
+    return ",".join(cells) + "\n"
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)
 
 
 def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:

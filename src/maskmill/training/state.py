@@ -32,7 +32,8 @@ def of(training: "Training") -> State:
 def size(training: "Training") -> int:
     """About how many bytes it takes once all is there: weights, the best of them, their average, moments."""
     copies = 4 if training.average is None else 5
-    return copies * sum(value.nbytes for value in training.plain.state_dict().values())
+    weights: int = sum(value.nbytes for value in training.plain.state_dict().values())
+    return copies * weights
 
 
 def restore(training: "Training", state: State) -> None:

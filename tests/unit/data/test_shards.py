@@ -338,6 +338,18 @@ def test_what_was_right_is_read_again_only_once_it_changes(samples, tmp_path, mo
             shards.verify(folder, tmp_path / "cache")
 
 
+def test_what_was_just_packed_is_not_read_again_until_it_changes(samples, tmp_path, monkeypatch):
+    folder, cache = tmp_path / "shards", tmp_path / "cache"
+    for name in ("a", "b"):
+        samples.put(name, *pair(4, 4, ord(name))).pack(folder, cache=cache)
+    with monkeypatch.context() as patched:
+        patched.setattr(shard_files.files, "sha256", lambda path: pytest.fail(f"{path} is read"))
+        shards.verify(folder, cache)
+    flip(folder)
+    with pytest.raises(MaskmillError, match="1 of 2 shard files are missing or not what was written"):
+        shards.verify(folder, cache)
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"x": 1'])
 def test_a_damaged_memory_of_what_was_right_is_no_harm(samples, tmp_path, content):
     folder = samples.put("a", *pair(4, 4, 0)).pack(tmp_path / "shards")
