@@ -114,7 +114,7 @@ def _step(folder: Path) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=10, help="in each training")
-    parser.add_argument("--rounds", type=int, default=20, help="trainings")
+    parser.add_argument("--rounds", type=int, default=22, help="trainings")
     given = parser.parse_args()
     torch.set_num_threads(1)
     sys.exit(0 if run(given.kills, given.rounds) else 1)

@@ -100,9 +100,10 @@ def test_whatever_ends_a_run_its_training_ends_with_a_checkpoint(
 ):
     killed = uninterrupted
     killed.set(train__seed=time.time_ns() % 10**9, train__checkpoint_every_s=3600.0)
+    killed.set(train__steps=400, train__patience=400)
     process = killed.start(sys.executable, "-u", *command)
     assert process.stdout
-    next(line for line in process.stdout if line.startswith("unet: step    6/40"))
+    next(line for line in process.stdout if line.startswith("unet: step    6/400"))
     if by == "SIGINT":
         os.killpg(process.pid, how)  # as a terminal does
     else:
@@ -123,7 +124,7 @@ def test_whatever_ends_a_run_its_training_ends_with_a_checkpoint(
     begins = next(line for line in again.stdout if "unet: goes on at" in line)
     again.send_signal(signal.SIGTERM)
     again.communicate(timeout=60)
-    assert begins == f"unet: goes on at step {step} of 40\n"
+    assert begins == f"unet: goes on at step {step} of 400\n"
 
 
 def running_in(root: Path) -> list[int]:

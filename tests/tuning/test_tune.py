@@ -128,7 +128,7 @@ def test_asked_to_end_it_waits_for_the_checkpoint_of_its_trial(tuning: Tuning):
 def test_a_trial_that_was_asked_to_end_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int):
     end = f"import os, sys; sys.exit({code})" if code > 0 else f"import os; os.kill(os.getpid(), {-code})"
     start = trial.subprocess.Popen
-    monkeypatch.setattr(trial.subprocess, "Popen", lambda command: start([command[0], "-c", end]))
+    monkeypatch.setattr(trial.subprocess, "Popen", lambda command, **_: start([command[0], "-c", end]))
     with pytest.raises(SystemExit) as raised:
         trial.run(tmp_path, "unet", "dice_foreground", lambda step, score: False)
     assert raised.value.code == (code if code > 0 else 143)

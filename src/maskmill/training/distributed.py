@@ -7,9 +7,11 @@ them fails, Fabric ends the others within seconds. Asked to end, they agree on t
 import logging
 import os
 import sys
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -27,6 +29,7 @@ from maskmill.training import hardware
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _TIMEOUT = timedelta(minutes=10)  # that one process waits for another, at a validation say
+_END_S = 5.0  # in which the end of the first process reaches the others
 
 
 def first() -> bool:
@@ -69,7 +72,14 @@ def start(train: Train) -> Fabric:
     fabric.launch()
     if not fabric.is_global_zero:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  as long as the process
+        sys.excepthook = partial(_late, sys.excepthook)
     return fabric
+
+
+def _late(report: Callable[..., Any], *error: Any) -> None:
+    """Report an error unless it comes of the end of the first process, which kills this one a moment later."""
+    time.sleep(_END_S)
+    report(*error)
 
 
 def _under_torchrun() -> bool:

@@ -199,7 +199,7 @@ class Training:
         at = self.step % self.train.val_every_steps == 0 or self.step == self.train.steps
         return at and self.step > (self.history[-1]["step"] if self.history else 0)
 
-    def _validate(self, validation: Validation, end: Termination, log: Log) -> Signals | None:
+    def _validate(self, validation: Validation, end: Termination, tell: Callable[[Row], None]) -> Signals | None:
         """Add a row to the history; not where a signal comes meanwhile, which is given: the next start validates."""
         confusion = Confusion(validation.labels)
         totals = torch.zeros(len(confusion.fields), dtype=torch.float64)
@@ -224,7 +224,7 @@ class Training:
             "step": self.step, "loss": float(loss), "learning_rate": self._rate(), f"val_{validation.metric}": score,
         }  # fmt: skip
         self.history.append(row)
-        log(row)
+        tell(row)
         return None
 
     @property
