@@ -11,9 +11,10 @@ IMAGE ?=
 DIR ?=
 ARGS ?=
 FOLDS ?=
+RECIPE ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import folds predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
+.PHONY: help pipeline flow test check format import folds camvid predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,9 @@ import: $(VENV)/.runtime  ## DIR=folder: make these images and masks the data (d
 
 folds: $(VENV)/.runtime  ## FOLDS=5: cross-validate every variant, and score an ensemble (docs/experiments.md)
 	@$(BIN)/python -m pipelines.folds $(FOLDS)
+
+camvid: $(VENV)/.runtime  ## DIR=folder RECIPE=short: the line on CamVid, in a clone (experiments/camvid); ARGS="--minutes 9"
+	@$(if $(DIR),$(BIN)/python experiments/camvid/run.py "$(DIR)" --recipe "$(RECIPE)" $(ARGS),echo "error: which folder? make camvid DIR=path/to/CamVid RECIPE=short" >&2; exit 2)
 
 predict: $(VENV)/.runtime  ## IMAGE=x.png: mask and overlay by the champion, into predictions/
 	@$(if $(IMAGE),$(BIN)/maskmill predict "$(IMAGE)",echo "error: which image? make predict IMAGE=x.png" >&2; exit 2)
@@ -93,7 +97,7 @@ bench-training: $(PEERS)/.installed  ## hold training against a bare torch loop,
 
 clean:  ## remove caches of tools; never data, predictions, stores, models or checkpoints
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	@find src tests pipelines benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	@find src tests pipelines benchmarks experiments -name __pycache__ -prune -exec rm -rf {} +
 
 # An install that was cut off is started over: .started is there from its beginning to its end.
 $(VENV)/.runtime: pyproject.toml constraints.txt

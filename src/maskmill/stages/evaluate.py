@@ -49,11 +49,16 @@ def evaluate(
 
 
 def _scores(result: evaluation_.Evaluation, of: Any, settings: Intervals) -> dict[str, Score]:
-    """Over the split; where images of it leak, once more over those that nothing ties to the training images."""
+    """Over the split; where images of it leak, once more over those that nothing ties to the training images.
+
+    Where all of them leak, those scores are NaN.
+    """
     scores = intervals_.of(result.metrics, result.statistics, of, settings)
     clean = result.images["clean"].to_numpy(bool)
     if not clean.all():
-        again = intervals_.of(result.metrics, result.statistics[clean], of[clean], settings)
+        again = dict.fromkeys(scores, Score(math.nan))
+        if clean.any():
+            again = intervals_.of(result.metrics, result.statistics[clean], of[clean], settings)
         scores |= {score_files.clean_name(name): score for name, score in again.items()}
         scores[score_files.clean_name("images")] = Score(float(clean.sum()))
     return scores

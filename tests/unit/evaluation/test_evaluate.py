@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 from maskmill.evaluation import evaluate, image_facts
 from maskmill.evaluation.evaluate import Evaluation, galleries
 from maskmill.metrics import Labels, create
+from maskmill.stages import evaluate as stage
 
 
 class Threshold:
@@ -70,6 +71,16 @@ def test_clean_scores_leave_out_what_leaks(result):
     image, mask = shard[0]
     expected = f1_score(mask.ravel(), (image[..., 0] // 64).ravel(), labels=[1, 2, 3], average="macro")
     assert found.points(clean=True)["dice_foreground"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("clean", [0, 2])
+def test_a_split_of_which_nothing_is_clean_has_no_clean_scores(result, params, clean):
+    found, _ = result
+    found.images["clean"] = [i < clean for i in range(5)]
+    scores = stage._scores(found, np.arange(5), params.intervals)
+    assert scores["clean/images"].value == clean
+    assert math.isfinite(scores["dice_foreground"].value)
+    assert math.isfinite(scores["clean/dice_foreground"].value) == (clean > 0)
 
 
 def test_each_image_has_its_own_score(result):
