@@ -15,6 +15,7 @@ from torch import Tensor
 from maskmill import files
 
 _SHARE = 0.02  # of the time, at most, that goes to checkpoints
+_LONGEST_S = 900.0  # without one, however long they take: a disk may have hung once, or the machine slept
 _BYTES_PER_S = 200e6  # that a slow machine brings to the disk, until it is known what one takes
 
 
@@ -45,11 +46,13 @@ class Checkpoints:
     def due(self, every_s: float) -> bool:
         """Whether the last one is `every_s` old, or more where writing takes long; 0: always.
 
-        All together take at most 2 % of the time since the start, but for the one at the end.
+        All together take at most 2 % of the time since the start, but for the one at the end, and for one after 15
+        minutes without.
         """
         now, next_s = time.monotonic(), self._spent_s / self._written if self._written else self._expected_s
         seldom = self._spent_s + next_s <= _SHARE * (now - self._began)
-        return not every_s or (now - self._saved >= every_s and seldom)
+        age = now - self._saved
+        return not every_s or (age >= every_s and (seldom or age >= _LONGEST_S))
 
     def save(self, state: State, began: float | None = None) -> None:
         """Write one file atomically, then drop older ones, and what a killed writer left.

@@ -134,3 +134,14 @@ def test_all_together_stay_below_their_share_of_the_time_whatever_one_takes(cloc
             if len(spent) > 2:  # once it is known what one takes
                 assert sum(spent) <= 0.021 * (clock.now - start)
     assert len(spent) > 10
+
+
+def test_one_that_took_long_puts_the_next_off_by_a_quarter_of_an_hour_at_most(clock, tmp_path):
+    checkpoints, began = Checkpoints(tmp_path), clock.now
+    clock.now += 600  # the disk hung
+    checkpoints.save(state(1), began)
+    clock.now += 899
+    assert not checkpoints.due(20.0)
+    clock.now += 1
+    assert checkpoints.due(20.0)
+    assert not checkpoints.due(3600.0)
