@@ -1,4 +1,4 @@
-"""python benchmarks/peers/training.py [--data DIR] [--device cuda]: training steps of maskmill beside those of others.
+"""python benchmarks/peers/training.py [--data DIR] [ROW ..]: training steps of maskmill beside those of others.
 
 Needs the environment of `make bench-peers`. One network, segmentation_models.pytorch's U-Net on a ResNet-34, with the
 same crops, batches and cross-entropy, trained by: (a) a bare torch loop on batches that lie in memory, ready; (b) smp
@@ -260,6 +260,7 @@ def of_a_product(args: argparse.Namespace) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", help="only rows with one of these in their name, and maskmill's")
     parser.add_argument("--data", type=Path, help="a folder with images/ and masks/; generated if not given")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--batch", type=int, default=8)
@@ -273,10 +274,14 @@ def main() -> None:
         bench = Bench(Path(name), args)
         x = torch.zeros(1, 3, *CROP)
         flop = 6 * multiply_adds(bench.network().eval(), x) * args.batch  # forward, and twice that back
-        times: dict[str, list[float]] = {side: [] for side in bench.sides()}
+        sides = {
+            side: train for side, train in bench.sides().items()
+            if side == OURS or not args.rows or any(part in side for part in args.rows)
+        }  # fmt: skip
+        times: dict[str, list[float]] = {side: [] for side in sides}
         waited = []
         for number in range(args.rounds):
-            for side, train in bench.sides().items():
+            for side, train in sides.items():
                 with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
                     times[side].append(train() / args.steps)
                 if side == OURS:
