@@ -143,7 +143,7 @@ def test_leaving_early_leaves_no_process(repository: Path):
         while not [pid for pid in running_in(repository) if b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()]:
             time.sleep(0.1)
     thread.join(timeout=5)
-    assert ended == [-9]
+    assert ended == [-15]
     gone_by = time.monotonic() + 5
     while running_in(repository) and time.monotonic() < gone_by:
         time.sleep(0.1)

@@ -25,7 +25,7 @@ for line in sys.stdin:
         made.finish()
         break
     start = time.monotonic()
-    made.add({"step": int(line), "loss": 1 / int(line), "val_dice": 0.5})
+    made.add([{"step": int(line), "loss": 1 / int(line), "val_dice": 0.5}])
     print(time.monotonic() - start, flush=True)
 """
 

@@ -39,9 +39,9 @@ class ResNetUNet(nn.Module):
     """Encoder, U-Net decoder to stride 1, head.
 
     The encoder's stem halves the size before anything is seen at full resolution; convolutions to `skip_channels` on
-    the image itself bring the fine structure back at the last up-step; with 0 it has nothing to join. The decoder's
-    widths are 1/4, 1/2, 1, 2 and 4 times `width` under every encoder: 16 to 256, as segmentation_models.pytorch has
-    them. Most of its cost is at the finest two.
+    the image itself bring the fine structure back at the last up-step; with 0 it has nothing to join. The decoder has
+    the widths of basic blocks (width / 2, 1, 1, 2, 4 times width) under every encoder: with those of bottlenecks it
+    would cost thrice as much.
     Shape: (N, C, H, W) -> logits (N, num_classes, H, W).
     """
 
@@ -79,7 +79,7 @@ class ResNetUNet(nn.Module):
         self.bottleneck = make(channels[-1]) if make else nn.Identity()
         self.decoder = UNetDecoder(
             (skip_channels, *channels),
-            (max(width // 4, _MIN_WIDTH), max(width // 2, _MIN_WIDTH), width, 2 * width, 4 * width),
+            (max(width // 2, _MIN_WIDTH), width, width, 2 * width, 4 * width),
             upsampling=UPSAMPLING[upsampling],
             skip_gate=SKIP_GATES[skip_gate],
         )

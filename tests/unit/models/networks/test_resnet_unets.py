@@ -116,4 +116,4 @@ def test_the_encoder_of_a_variant_is_the_one_it_is_named_after(name, encoder):
 def test_the_decoder_is_as_narrow_under_bottlenecks_as_under_basic_blocks(name):
     with torch.device("meta"):
         model = models.create(name, in_channels=1, num_classes=2, width=16)
-    assert [up.convs[0].out_channels for up in model.decoder.ups] == [4, 8, 16, 32, 64]
+    assert [up.convs[0].out_channels for up in model.decoder.ups] == [8, 16, 16, 32, 64]
