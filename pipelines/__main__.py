@@ -1,7 +1,6 @@
 """python -m pipelines: run the flow `training` now, in this process; what `make flow` runs."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ import typer
 
 from maskmill import config
 from maskmill.errors import MaskmillError
-from maskmill.processes import STOPPED
+from maskmill.processes import stopped
 from maskmill.services.environment import prefect_environment
 from maskmill.services.up import ensure
 from pipelines import workspace
@@ -33,8 +32,7 @@ def main(
     try:
         state = training(update_data=update_data, parallel=parallel, return_state=True)
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
-        raise typer.Exit(128 + signal.SIGINT) from None
+        raise typer.Exit(stopped()) from None
     if not state.is_completed():
         print(f"error: {state.message}", file=sys.stderr)
         raise typer.Exit(_FAILED)

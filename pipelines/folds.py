@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from maskmill import config, files
 from maskmill.check import check
 from maskmill.errors import MaskmillError
-from maskmill.processes import STOPPED, die_with_parent, exit_on_sigterm
+from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
 from pipelines import workspace
 
 _HEAD = "# Written by `make folds FOLDS={count}`: cross-validation of every variant (docs/experiments.md).\n"
@@ -72,8 +72,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
-        return 130
+        return stopped()
 
 
 def _count(arguments: list[str]) -> int:

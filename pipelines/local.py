@@ -4,14 +4,13 @@ Ended or killed at any moment it can simply be started again: children end with 
 run at a time works in a repository, and what DVC leaves half-written when it is killed is mended first.
 """
 
-import signal
 import sys
 from pathlib import Path
 
 from maskmill import config
 from maskmill.check import check
 from maskmill.errors import MaskmillError
-from maskmill.processes import STOPPED, die_with_parent, exit_on_sigterm
+from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
 from pipelines import registry, summary, workspace
 
 
@@ -33,8 +32,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
-        return 128 + signal.SIGINT
+        return stopped()
     print(summary.text(params))
     return 0
 

@@ -7,7 +7,8 @@ rows in between, each with one setting more; and maskmill: its loop, recipe, sha
 runs in one process, taking turns, on the pairs of DIR/images and DIR/masks or on generated ones of 360 x 480 px. A
 turn trains WARM_UP steps and then those that are timed; a figure is the median of the turns, a ratio the median of the
 turns' ratios. A checkpoint falls into none of them, nor a validation that is worth its name: `benchmarks/scale.py`
-measures what they cost.
+measures what they cost. All sides stand in one file, long as it is, so that what each does can be held beside the
+others.
 """
 
 import argparse

@@ -1,6 +1,5 @@
 """Bring in own data, list networks, predict with the champion, compare runs, check params.yaml, run the servers."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -118,8 +117,7 @@ def tune() -> None:
     try:
         command.run(config.load())
     except KeyboardInterrupt:
-        print(processes.STOPPED, file=sys.stderr)
-        raise typer.Exit(128 + signal.SIGINT) from None
+        raise typer.Exit(processes.stopped()) from None
 
 
 @data.command("verify")

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 GRACE_S = 25.0  # for a training to end with a checkpoint; Kubernetes and Prefect kill 30 s after SIGTERM
-STOPPED = "stopped; start it again and it goes on from here"
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _POLL_S, _SOON_S = 1.0, 0.05
@@ -63,6 +62,12 @@ def _end_by(number: signal.Signals) -> None:
     _end = number
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def stopped() -> int:
+    """Say that Ctrl-C has ended a command that can be started again; its exit status, as a shell gives it."""
+    print("stopped; start it again and it goes on from here", file=sys.stderr)
+    return 128 + signal.SIGINT
 
 
 def exit_on_sigterm() -> None:

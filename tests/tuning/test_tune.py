@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from maskmill import space
-from maskmill.data import manifest, shards
+from maskmill.data import manifest, shard_files
 from maskmill.errors import MaskmillError
 from maskmill.tracking import store as stores
 from maskmill.tuning import command, trial
@@ -31,8 +31,8 @@ def whole(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuning:
     """A search that nothing disturbed, with MLflow away and no test images."""
     root = tmp_path_factory.mktemp("whole")
     shutil.copytree(prepared, root, dirs_exist_ok=True)
-    index = shards.read_index(root / "data/prepared/shards")
-    shards.shard_files.write_index(root / "data/prepared/shards", index[index["split"] != "test"])
+    index = shard_files.read_index(root / "data/prepared/shards")
+    shard_files.write_index(root / "data/prepared/shards", index[index["split"] != "test"])
     made = Tuning(root)
     made.code, made.output = made.run(MLFLOW_TRACKING_URI=AWAY)
     return made

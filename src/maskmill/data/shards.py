@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from maskmill.data import shard_files
-from maskmill.data.shard_files import read_index, verify
+from maskmill.data.shard_files import verify
 
-__all__ = ["Shard", "read_index", "verify"]
+__all__ = ["Shard", "verify"]
 
 _OPENED = ("_mapped", "ids")  # what is made anew in another process
 

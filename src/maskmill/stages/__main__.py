@@ -3,7 +3,6 @@
 import inspect
 import itertools
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from maskmill import components, config, stages
 from maskmill.errors import MaskmillError
 from maskmill.files import NO_SPACE
-from maskmill.processes import STOPPED, die_with_parent
+from maskmill.processes import die_with_parent, stopped
 from maskmill.repository import check_inside
 
 
@@ -27,8 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
-        return 128 + signal.SIGINT
+        return stopped()
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise

@@ -6,7 +6,7 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,17 +127,13 @@ def _log(out: Path, spool: spools.Spool) -> Log:
 
     def log(rows: Sequence[Row]) -> None:
         nonlocal text
-        if not text:
-            text = _line(rows[0])
-        text += "".join(_line(map(_cell, row.values())) for row in rows)
+        lines = [] if text else [",".join(rows[0])]
+        lines += [",".join(map(_cell, row.values())) for row in rows]
+        text += "".join(f"{line}\n" for line in lines)
         files.write_text(out / "history.csv", text)
         spool.add(rows)
 
     return log
-
-
-def _line(cells: Iterable[str]) -> str:
-    return ",".join(cells) + "\n"
 
 
 def _cell(value: float) -> str:

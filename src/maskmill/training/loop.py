@@ -2,7 +2,8 @@
 
 `fit` takes the data, a network and the settings, and gives the weights with the best validation score. It can be killed
 at any step: the order of samples, the augmentation and the learning rate are functions of the step, so weights,
-optimizer state and history are all that a checkpoint holds.
+optimizer state and history are all that a checkpoint holds. It is not cut up, nor is `fit`: what counts is the order in
+which things happen.
 """
 
 import contextlib

@@ -144,7 +144,7 @@ def test_the_index_knows_pixels_and_moments_of_a_split_in_parts(make_shard, data
     make_shard(pairs, "train", names=["a", "c", "d"], data=own)
     folder = tmp_path / "shards"
     assert len(list(shard_files.in_parts(folder))) == 2
-    rows = shards.read_index(folder)
+    rows = shard_files.read_index(folder)
     expected = [manifest.split_digest(rows, split) for split in ("train", "val", "test")]
     assert shard_files.digests(folder, ("train", "val", "test")) == expected
     found, pixels = shard_files.moments_of(folder, "train"), np.concatenate([x.reshape(-1, channels) for x, _ in pairs])
