@@ -36,7 +36,7 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
         "wdir": "..",
         "meta": stages["train"]["meta"],
         "matrix": {"variant": "${variants}", "fold": list(range(count))},
-        "cmd": f"python -m maskmill.stages fold ${{item.variant}} ${{item.fold}} {count}",
+        "cmd": f"exec python -m maskmill.stages fold ${{item.variant}} ${{item.fold}} {count}",
         "deps": [*data, "${paths.reports}/validation.json", "src/maskmill/stages/fold.py", *sorted(code)],
         "params": ["data", "splits", "augmentation", "train", "evaluation", "metrics", "models.${item.variant}"],
         "outs": [model],
@@ -45,7 +45,7 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
         "desc": "score all held-out images, and the models together on test",
         "wdir": "..",
         "matrix": {"variant": "${variants}"},
-        "cmd": f"python -m maskmill.stages ensemble ${{item.variant}} {count}",
+        "cmd": f"exec python -m maskmill.stages ensemble ${{item.variant}} {count}",
         "deps": [
             *(f"${{paths.folds}}/{number}/${{item.variant}}" for number in range(count)), *data[-2:],
             "src/maskmill/stages/ensemble.py", "src/maskmill/stages/fold.py", *sorted(scoring),

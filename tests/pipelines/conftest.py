@@ -33,9 +33,10 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         bin_folder = str(Path(sys.executable).parent)
-        # the clone's own code, and the interpreter of the tests, as in an activated environment
+        # the clone's own code, and the interpreter of the tests, as in an activated environment; no SHELL, as in a
+        # container or a service
         self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_"))},
+            **{k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "DVC_")) and k != "SHELL"},
             "PATH": os.pathsep.join([bin_folder, os.environ["PATH"]]),
             "PYTHONPATH": str(root / "src"),
         }
