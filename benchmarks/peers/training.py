@@ -36,9 +36,9 @@ from torch.utils.data import DataLoader, Dataset
 
 sys.path.append(str(Path(__file__).parents[1]))
 from pairs import ROOT, as_png, generate, index_of
-from peers.networks import SmpShaped
+from peers.networks import LIKE_SMP
 
-from maskmill import config, losses
+from maskmill import config, losses, models
 from maskmill.config import Augmentation, Train
 from maskmill.data import augmentation
 from maskmill.data.manifest import build
@@ -47,7 +47,6 @@ from maskmill.data.preprocessing import Preprocessing
 from maskmill.data.shard_files import moments_of
 from maskmill.data.shards import Shard
 from maskmill.metrics import Labels
-from maskmill.models import encoders
 from maskmill.models.describe import multiply_adds
 from maskmill.training import hardware
 from maskmill.training.checkpoint import Checkpoints
@@ -108,7 +107,7 @@ class Bench:
 
     def smp_shaped(self) -> nn.Module:
         torch.manual_seed(0)
-        return SmpShaped(encoders.resnet34(in_channels=3), len(self.classes))
+        return models.create("resnet34_unet", in_channels=3, num_classes=len(self.classes), **LIKE_SMP)
 
     def settings(self, **changed: Any) -> Train:
         steps = WARM_UP + self.args.steps
@@ -195,6 +194,7 @@ class Bench:
             "bare loop: fp32, NCHW": lambda: self.bare(Setting()),
             "maskmill in fp32": lambda: self.maskmill(precision="fp32"),
             "maskmill with 2 loader processes": lambda: self.maskmill(workers=2),
+            "maskmill with compile: true": lambda: self.maskmill(compile=True),
             own: lambda: self.maskmill(self.smp_shaped),
         }
 

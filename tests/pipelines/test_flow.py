@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,8 @@ def test_runs_from_the_page_go_through_the_worker_one_after_the_other(served: Se
 def test_a_run_by_its_schedule_goes_through(served: Servers):
     schedules = f"/deployments/{served.prefect.deployment()}/schedules"
     known = {run["id"] for run in served.prefect.runs()}
-    often = {"schedule": {"interval": 45}, "active": True}
+    soon = datetime.now(UTC) + timedelta(seconds=10)
+    often = {"schedule": {"interval": 300, "anchor_date": soon.isoformat()}, "active": True}
     (made,) = served.prefect.http.post(schedules, json=[often]).json()
 
     def new() -> list[dict[str, Any]]:

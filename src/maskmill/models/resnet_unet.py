@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
 
     width: int  # channels of the stem, 64 as in the paper if nothing is said
     skip_channels: int  # of the skip at full resolution, 8 if nothing is said; 0: there is none
+    decoder_width: int | None  # of the last up-step, twice as much at each before it; null: the encoder's widths
     stem_width: int | None  # of the deep stem's first two convolutions; null, as in the paper: one 7x7 convolution
     output_stride: OutputStride  # of the deepest map, 32 if nothing is said; less dilates the last stages
     upsampling: UpsamplingName  # bilinear if nothing is said
@@ -39,9 +40,9 @@ class ResNetUNet(nn.Module):
     """Encoder, U-Net decoder to stride 1, head.
 
     The encoder's stem halves the size before anything is seen at full resolution; convolutions to `skip_channels` on
-    the image itself bring the fine structure back at the last up-step; with 0 it has nothing to join. The decoder has
-    the widths of basic blocks (width / 2, 1, 1, 2, 4 times width) under every encoder: with those of bottlenecks it
-    would cost thrice as much.
+    the image itself bring the fine structure back at the last up-step; with 0 it has nothing to join. If
+    `decoder_width` does not say otherwise, the decoder has the widths of basic blocks (width / 2, 1, 1, 2, 4 times
+    width) under every encoder: with those of bottlenecks it would cost thrice as much.
     Shape: (N, C, H, W) -> logits (N, num_classes, H, W).
     """
 
@@ -54,6 +55,7 @@ class ResNetUNet(nn.Module):
         num_classes: int,
         width: int = 64,
         skip_channels: int = 8,
+        decoder_width: int | None = None,
         stem_width: int | None = None,
         output_stride: OutputStride = 32,
         upsampling: UpsamplingName = "bilinear",
@@ -62,7 +64,7 @@ class ResNetUNet(nn.Module):
         bottleneck: BottleneckName | None = None,
     ) -> None:
         super().__init__()
-        check_least(name, _MIN_WIDTH, " channels", width=width, stem_width=stem_width)
+        check_least(name, _MIN_WIDTH, " channels", width=width, decoder_width=decoder_width, stem_width=stem_width)
         if skip_channels:
             check_least(name, _MIN_WIDTH, " channels, or 0 for no such skip", skip_channels=skip_channels)
         if output_stride < 32 and upsampling == "transposed":
@@ -75,11 +77,12 @@ class ResNetUNet(nn.Module):
         )
         channels = self.encoder.channels
         self.full_resolution = DoubleConv(in_channels, skip_channels) if skip_channels else None
+        widths = [2**i * decoder_width for i in range(5)] if decoder_width else _widths(width)
         make = BOTTLENECKS[bottleneck]
         self.bottleneck = make(channels[-1]) if make else nn.Identity()
         self.decoder = UNetDecoder(
             (skip_channels, *channels),
-            (max(width // 2, _MIN_WIDTH), width, width, 2 * width, 4 * width),
+            widths,
             upsampling=UPSAMPLING[upsampling],
             skip_gate=SKIP_GATES[skip_gate],
         )
@@ -92,3 +95,8 @@ class ResNetUNet(nn.Module):
         maps[-1] = self.bottleneck(maps[-1])
         maps.insert(0, self.full_resolution(x) if self.full_resolution else x[:, :0])  # no channel: a size alone
         return self.head(self.decoder(maps))  # type: ignore[no-any-return]
+
+
+def _widths(width: int) -> list[int]:
+    """Channels of the decoder, finest first: those of an encoder of basic blocks."""
+    return [max(width // 2, _MIN_WIDTH), width, width, 2 * width, 4 * width]

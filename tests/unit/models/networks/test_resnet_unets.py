@@ -11,6 +11,7 @@ from maskmill.models.squeeze_excite import ConcurrentExcite, SqueezeExcite
 @pytest.mark.parametrize(
     ("option", "value", "least"),
     [("width", value, "at least 4 channels") for value in (3, 0, -1)]
+    + [("decoder_width", value, "at least 4 channels") for value in (3, 0)]
     + [("skip_channels", value, "at least 4 channels, or 0 for no such skip") for value in (3, -1)],
 )
 def test_too_few_channels_name_the_option_and_the_least(name, option, value, least):
@@ -117,3 +118,11 @@ def test_the_decoder_is_as_narrow_under_bottlenecks_as_under_basic_blocks(name):
     with torch.device("meta"):
         model = models.create(name, in_channels=1, num_classes=2, width=16)
     assert [up.convs[0].out_channels for up in model.decoder.ups] == [8, 16, 16, 32, 64]
+
+
+@pytest.mark.parametrize("name", ["resnet18_unet", "resnet50_unet"])
+def test_a_width_of_the_decoder_doubles_with_every_step_below_the_finest(name):
+    with torch.device("meta"):
+        model = models.create(name, in_channels=1, num_classes=2, width=64, decoder_width=16)
+    assert [up.convs[0].out_channels for up in model.decoder.ups] == [16, 32, 64, 128, 256]
+    assert model.head.weight.shape[1] == 16
