@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constrain
 PEERS := .venv-peers
 PEER_PACKAGES := torch torchvision timm segmentation-models-pytorch lightning albumentations opencv-python-headless \
 	imagecodecs filelock pandas psutil pyarrow pydantic ruamel.yaml safetensors scikit-image scipy tqdm
-TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
+TESTS := $(BIN)/python -m pytest -n 3 --dist loadfile  # on 2 cores too: some tests wait for a server
 IMAGE ?=
 DIR ?=
 ARGS ?=

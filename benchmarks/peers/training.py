@@ -105,7 +105,7 @@ class Bench:
         torch.manual_seed(0)
         return smp.Unet("resnet34", encoder_weights=None, classes=len(self.classes))
 
-    def smp_shaped(self) -> nn.Module:
+    def like_smp(self) -> nn.Module:
         torch.manual_seed(0)
         return models.create("resnet34_unet", in_channels=3, num_classes=len(self.classes), **LIKE_SMP)
 
@@ -182,7 +182,7 @@ class Bench:
 
     def sides(self) -> dict[str, Callable[[], float]]:
         bf16, best = Setting("bf16"), Setting("bf16", channels_last=True, fused=True)
-        own = "maskmill, and its own ResNet-34 and UNetDecoder of smp's widths"
+        own = f"maskmill, with its own resnet34_unet and {LIKE_SMP}"
         return {
             OURS: self.maskmill,
             "(a) bare loop, batches in memory: bf16, channels_last, fused AdamW": lambda: self.bare(best),
@@ -195,7 +195,7 @@ class Bench:
             "maskmill in fp32": lambda: self.maskmill(precision="fp32"),
             "maskmill with 2 loader processes": lambda: self.maskmill(workers=2),
             "maskmill with compile: true": lambda: self.maskmill(compile=True),
-            own: lambda: self.maskmill(self.smp_shaped),
+            own: lambda: self.maskmill(self.like_smp),
         }
 
 
