@@ -90,7 +90,7 @@ bench-log: $(VENV)/.runtime  ## measure what a training loses to its log and its
 
 bench-peers: $(PEERS)/.installed  ## hold the networks against torchvision, timm and smp: maps first, then time and memory
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/parity.py
-	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/models.py --peers $(ARGS)
+	@PYTHONPATH=src KINETO_LOG_LEVEL=99 $(PEERS)/bin/python benchmarks/models.py --peers $(ARGS)
 
 bench-training: $(PEERS)/.installed  ## hold training against a bare torch loop, and smp with Lightning; ARGS="--data DIR"
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/training.py $(ARGS)

@@ -33,7 +33,10 @@ STEPS, BATCH = 150, 32
 LOADED = 500  # batches
 LOOK_S = 0.01
 ONE = [sys.executable, str(Path(__file__).resolve()), "--one"]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src"), "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(ROOT / "src"), "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # as a stage sets it for itself; here its imports come first
+}  # fmt: skip
 
 
 def make(folder: Path, count: int) -> None:

@@ -6,7 +6,7 @@ and Lightning's Trainer on PNG files and albumentations, in fp32 and NCHW, as it
 rows in between, each with one setting more; and maskmill: its loop, recipe, shards, guards and progress. Everything
 runs in one process, taking turns, on the pairs of DIR/images and DIR/masks or on generated ones of 360 x 480 px. A
 turn trains WARM_UP steps and then those that are timed; a figure is the median of the turns, a ratio the median of the
-turns' ratios. A checkpoint falls into none of them, nor a validation that is worth its name: `benchmarks/scale.py`
+turns' ratios. A checkpoint falls into none of them, nor a validation that is worth its name: `benchmarks/overhead.py`
 measures what they cost. All sides stand in one file, long as it is, so that what each does can be held beside the
 others.
 """
@@ -56,6 +56,7 @@ from maskmill.training.loop import Training, Validation
 CROP, IGNORED, RATE, WARM_UP = (256, 256), 11, 1e-3, 4
 VAL_PX = 64  # side of the one image that the loop validates on
 OURS = "maskmill, as it chooses itself"
+OWN = f"maskmill, with its own resnet34_unet and {LIKE_SMP}"
 
 
 class Setting(NamedTuple):
@@ -182,7 +183,6 @@ class Bench:
 
     def sides(self) -> dict[str, Callable[[], float]]:
         bf16, best = Setting("bf16"), Setting("bf16", channels_last=True, fused=True)
-        own = f"maskmill, with its own resnet34_unet and {LIKE_SMP}"
         return {
             OURS: self.maskmill,
             "(a) bare loop, batches in memory: bf16, channels_last, fused AdamW": lambda: self.bare(best),
@@ -195,7 +195,7 @@ class Bench:
             "maskmill in fp32": lambda: self.maskmill(precision="fp32"),
             "maskmill with 2 loader processes": lambda: self.maskmill(workers=2),
             "maskmill with compile: true": lambda: self.maskmill(compile=True),
-            own: lambda: self.maskmill(self.like_smp),
+            OWN: lambda: self.maskmill(self.like_smp),
         }
 
 
@@ -274,7 +274,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="maskmill-bench-") as name:
         bench = Bench(Path(name), args)
         x = torch.zeros(1, 3, *CROP)
-        flop = 6 * multiply_adds(bench.network().eval(), x) * args.batch  # forward, and twice that back
+        networks = {False: bench.network(), True: bench.like_smp()}
+        # of a step: forward, and twice that back
+        flop = {own: 6 * multiply_adds(made.eval(), x) * args.batch for own, made in networks.items()}
         sides = {
             side: train for side, train in bench.sides().items()
             if side == OURS or not args.rows or any(part in side for part in args.rows)
@@ -296,7 +298,7 @@ def main() -> None:
     for side, seconds in times.items():
         middle = statistics.median(seconds)
         ratio = statistics.median(theirs / ours for theirs, ours in zip(seconds, times[OURS], strict=True))
-        cells = [side, f"{1000 * middle:.0f}", f"{args.batch / middle:.1f}", f"{flop / middle / best:.0%}"]
+        cells = [side, f"{1000 * middle:.0f}", f"{args.batch / middle:.1f}", f"{flop[side == OWN] / middle / best:.0%}"]
         print("| " + " | ".join([*cells, f"{ratio:.2f}"]) + " |")
     print(
         f"\nmaskmill waits for data {statistics.median(waited):.1%} of the time; the product: {best / 1e12:.2f} TFLOP/s"

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 def check(params: Params) -> None:
     """Raises: MaskmillError for a name or value that some stage would refuse later, or that none would."""
     from maskmill.data import augmentation, own_expectations
-    from maskmill.training import hardware
+    from maskmill.training import hardware, pretrained
 
     check_inside(params.paths.versioned)
     check_metrics(params)
-    for variant in params.variants:
-        check_variant(variant, params.models[variant], params.data, Path(params.paths.state), params.train)
+    for variant, options in params.models.items():
+        if variant in params.variants:
+            check_variant(variant, options, params.data, Path(params.paths.state), params.train)
+        else:  # its options alone; weights may come once it is chosen
+            check_variant(variant, {k: v for k, v in options.items() if k != pretrained.SETTING}, params.data)
     _check_losses(params.train, params.data)
     hardware.precision(params.train, hardware.device(params.train))
     augmentation.recipe(params.augmentation, params.data.ignore_index)

@@ -26,7 +26,7 @@ def check() -> None:
 
     params = config.load()
     check_params(params)
-    print(f"{config.PARAMS}: fine; {len(params.variants)} variants: {', '.join(params.variants)}")
+    print(f"{config.PARAMS}: fine; variants: {', '.join(params.variants)}")
 
 
 @app.command()

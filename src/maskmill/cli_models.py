@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from maskmill.models.describe import Description
 
 app = typer.Typer(help="The networks there are; a trained one as a file for other programs.")
-_SIDE_PX = 256
+_SIZE = "256x256"
 _CHANNELS, _CLASSES = 3, 2  # outside a repository
 
 Size = Annotated[str, typer.Option(help="Height x width of an image in px.")]
@@ -22,9 +22,13 @@ Defaults = Annotated[bool, typer.Option("--defaults", help="The options of the p
 
 
 @app.callback(invoke_without_command=True)
-def listing(context: typer.Context, size: Size = f"{_SIDE_PX}x{_SIDE_PX}", defaults: Defaults = False) -> None:
+def listing(context: typer.Context, size: Size = _SIZE, defaults: Defaults = False) -> None:
     """List the networks with their parameters, multiply-adds for one image, and paper."""
     if context.invoked_subcommand:
+        if defaults or size != _SIZE:
+            raise MaskmillError(
+                f"maskmill models: --size and --defaults come after {context.invoked_subcommand}, which they are for"
+            )
         return
     from maskmill import models
     from maskmill.models.describe import paper
@@ -41,7 +45,7 @@ def listing(context: typer.Context, size: Size = f"{_SIDE_PX}x{_SIDE_PX}", defau
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A network, as `maskmill models` lists them.")],
-    size: Size = f"{_SIDE_PX}x{_SIDE_PX}",
+    size: Size = _SIZE,
     defaults: Defaults = False,
 ) -> None:
     """Print the shape of each level, what it costs, and how its size comes about."""
@@ -116,7 +120,7 @@ def _measured(sides: tuple[int, int], defaults: bool) -> str:
 def _sides(size: str) -> tuple[int, int]:
     found = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", size)
     if not found:
-        raise MaskmillError(f"--size: got {size!r}; needed is HEIGHTxWIDTH in px, 256x512 say")
+        raise MaskmillError(f"--size: got {size!r}; needed is HEIGHTxWIDTH in px, 256x512 say, up to 99999x99999")
     return int(found[1]), int(found[2] or found[1])
 
 

@@ -31,7 +31,8 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Seed = Annotated[int, Field(ge=0)]
 Severity = Literal["critical", "warning", "info"]
 ClassName = Annotated[str, Field(pattern=r"^\w[\w .:-]*$")]  # MLflow takes no other characters in a metric's name
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+_NAME = r"^[a-z][a-z0-9_]*$"
+Name = Annotated[str, Field(pattern=_NAME)]
 
 
 class Section(BaseModel):
@@ -433,7 +434,8 @@ class Params(Section):
             if variant not in self.models:
                 raise ValueError(
                     f"variants: {variant!r} has no section under models{suggest(variant, self.models)}; "
-                    f"there are {', '.join(self.models)}; docs/settings.md lists the variants"
+                    f"there are {', '.join(self.models)}; correct one of the two, or add `{variant}: {{}}` there; "
+                    "docs/settings.md lists the variants"
                 )
         weighted = self.train.class_weights if isinstance(self.train.class_weights, dict) else {}
         for name in weighted.keys() - set(self.data.classes):
@@ -466,7 +468,9 @@ def parse(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise MaskmillError("\n".join(_explain(e, path) for e in error.errors())) from None
+        found = error.errors()
+        inner = {e["loc"][:depth] for e in found for depth in range(1, len(e["loc"]))}  # of a list, what is in it
+        raise MaskmillError("\n".join(_explain(e, path) for e in found if e["loc"] not in inner)) from None
 
 
 def read_yaml(path: Path) -> Any:
@@ -479,6 +483,14 @@ def read_yaml(path: Path) -> Any:
         raise MaskmillError(f"{path}: not readable as YAML: {error}") from None
 
 
+_SAID = {  # by pattern or kind of error; pydantic speaks of Python
+    _NAME: "small letters, digits and _ are allowed, after a letter",
+    "tuple_type": "needed is a list, [a, b] say",
+    "dict_type": "needed is a mapping, {} where nothing is to be said",
+    "too_short": "needed are at least %(min_length)d",
+}
+
+
 def _explain(error: Mapping[str, Any], path: Path) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
@@ -487,7 +499,9 @@ def _explain(error: Mapping[str, Any], path: Path) -> str:
         return f"{path}: {key} is not a setting{near}; allowed there are {', '.join(allowed)}"
     if error["type"] == "missing":
         return f"{path}: {key} is missing; add it"
-    message = error["msg"].removeprefix("Value error, ")
+    context = error.get("ctx", {})
+    own = _SAID.get(context.get("pattern", error["type"]))
+    message = own % context if own else error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error" and isinstance(error["input"], BaseModel | dict):
         return f"{path}: {key + ': ' if key else ''}{message}"
     quotes = error["type"] == "string_type" and isinstance(error["input"], int | float)  # 0016E5 is 1600000 in YAML

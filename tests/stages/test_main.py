@@ -64,3 +64,13 @@ def test_a_full_disk_is_said_as_such(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(runner, "die_with_parent", lambda: None)  # the test runner shall not die with its shell
     assert runner.main(["ingest"]) == 2
     assert "error: no space left on the disk" in capsys.readouterr().err
+
+
+def test_arrow_keeps_no_memory_for_itself():
+    """With a million samples its own allocator would hold some 50 MB that nothing uses."""
+    code = (
+        "from maskmill.stages.__main__ import main; main([]); import pyarrow;"
+        "print(pyarrow.default_memory_pool().backend_name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "system\n"

@@ -50,6 +50,17 @@ def test_mistakes_of_later_stages_are_found_first(refusal):
     assert "models.unet.feature_scale: got 99" in refusal(models={"unet": {"feature_scale": 99}})
 
 
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ({"resnet18_unet": {"widht": 8}}, "models.resnet18_unet.widht is not an option; did you mean 'width'?"),
+        ({"resnet19_unet": {}}, "models.resnet19_unet: 'resnet19_unet' is not known"),
+    ],
+)
+def test_sections_of_variants_that_are_not_chosen_are_checked_too(refusal, models, said):
+    assert said in refusal(models={"unet": {}} | models)
+
+
 @pytest.mark.parametrize("name", models.names())
 def test_every_network_can_be_named_without_options(name, data):
     check_variant(name, {}, data)

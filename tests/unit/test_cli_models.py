@@ -49,8 +49,13 @@ def test_a_network_is_shown_level_by_level(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("size", ["0x4", "256*512", "wide", "99999999"])
 def test_a_size_of_another_form_is_named(size):
-    with pytest.raises(MaskmillError, match="needed is HEIGHTxWIDTH in px, 256x512 say"):
+    with pytest.raises(MaskmillError, match="needed is HEIGHTxWIDTH in px, 256x512 say, up to 99999x99999"):
         run("show", "unet", "--size", size)
+
+
+def test_options_before_the_command_that_they_are_for_are_refused():
+    with pytest.raises(MaskmillError, match="--size and --defaults come after show, which they are for"):
+        run("--size", "64", "show", "unet")
 
 
 def test_an_unknown_network_names_the_nearest():

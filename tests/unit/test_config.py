@@ -143,14 +143,27 @@ def test_an_unknown_variant_is_named_with_the_nearest(values):
     values["variants"] = ["unett"]
     text = refusal(values)
     assert "variants: 'unett' has no section under models; did you mean 'unet'?" in text
-    assert "docs/settings.md lists the variants" in text
+    assert "add `unett: {}` there; docs/settings.md lists the variants" in text
 
 
 def test_a_variant_twice_and_no_variant_are_refused(values):
     values["variants"] = ["unet", "unet"]
     assert "variants: ['unet', 'unet'] names a variant twice" in refusal(values)
     values["variants"] = []
-    assert "params.yaml: variants: got []" in refusal(values)
+    assert refusal(values) == "params.yaml: variants: got []: needed are at least 1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("variants", ["UNet"], "variants.0: got 'UNet': small letters, digits and _ are allowed, after a letter"),
+        ("variants", "unet", "variants: got 'unet': needed is a list, [a, b] say"),
+        ("models", None, "models: got None: needed is a mapping, {} where nothing is to be said"),
+    ],
+)
+def test_a_value_of_another_form_is_answered_once_in_words_of_yaml(values, key, value, said):
+    values[key] = value
+    assert refusal(values) == f"params.yaml: {said}"
 
 
 def test_splits_must_leave_something_to_train_on(values):
