@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from maskmill.data import shard_files
 from maskmill.data.shard_files import verify
@@ -27,17 +26,13 @@ class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
     """
 
     def __init__(self, folder: Path, split: str) -> None:
-        index, self.channels = shard_files.read_split(folder, split)
-        self.sizes = _numbers(index, "height", "width")  # (N, 2) int64
-        self.clean: np.ndarray = index["clean"].to_numpy()  # (N,) bool
-        self._starts = _numbers(index, "start", "mask_start")
-        self._ids: pa.StringArray = index["id"].combine_chunks()
-        self._folder = folder.absolute()
-        shards = index["shard"].combine_chunks()
-        self._shards: np.ndarray = shards.indices.to_numpy()
-        ends = np.zeros(len(shards.dictionary), np.int64)
+        places = shard_files.read_split(folder, split)
+        self.channels, self.clean = places.channels, places.clean
+        self.sizes, self._starts = places.numbers[:, :2], places.numbers[:, 2:]  # (N, 2) int64 each
+        self._ids, self._shards, self._folder = places.ids, places.shards, folder.absolute()
+        ends = np.zeros(len(places.files), np.int64)
         np.maximum.at(ends, self._shards, self._starts[:, 1] + self.sizes.prod(axis=1))
-        self._files = dict(zip(shards.dictionary.to_pylist(), ends.tolist(), strict=True))
+        self._files = dict(zip(places.files, ends.tolist(), strict=True))
         self._open()
 
     @cached_property
@@ -62,7 +57,3 @@ class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
 
     def _open(self) -> None:
         self._mapped = [shard_files.open_shard(self._folder / name, least) for name, least in self._files.items()]
-
-
-def _numbers(index: pa.Table, *names: str) -> np.ndarray:
-    return np.stack([index[name].to_numpy() for name in names], axis=1)
