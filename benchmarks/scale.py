@@ -35,7 +35,7 @@ LOOK_S = 0.01
 ONE = [sys.executable, str(Path(__file__).resolve()), "--one"]
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(ROOT / "src"), "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",  # as a stage sets it for itself; here its imports come first
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # as maskmill sets it; here pandas, and with it Arrow, comes first
 }  # fmt: skip
 
 

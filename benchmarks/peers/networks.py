@@ -37,12 +37,14 @@ def _classifier(name: str) -> Pair:
     return Pair("torchvision", lambda: classifier(name), lambda: torchvision.models.get_model(name, weights=None))
 
 
-def _unet(variant: str, encoder: str, **options: Any) -> Pair:
-    return Pair(
+def _unet(encoder: str, **options: Any) -> tuple[str, Pair]:
+    variant = f"{encoder}_unet"
+    pair = Pair(
         "smp Unet",
         lambda: models.create(variant, in_channels=CHANNELS, num_classes=CLASSES, **options),
         lambda: smp.Unet(encoder, encoder_weights=None, in_channels=CHANNELS, classes=CLASSES),
     )
+    return ", ".join([variant, *(f"{option}: {value}" for option, value in options.items())]), pair
 
 
 PAIRS = {
@@ -53,11 +55,7 @@ PAIRS = {
         lambda: classifier("resnet50", gate=SqueezeExcite),
         lambda: timm.create_model("seresnet50", pretrained=False),
     ),
-    **{
-        f"{name}_unet, decoder_width: 16, skip_channels: 0": _unet(f"{name}_unet", name, **LIKE_SMP)
-        for name in ("resnet18", "resnet50")
-    },
+    **dict(_unet(name, **LIKE_SMP) for name in ("resnet18", "resnet50")),
     # Not like for like: a skip at full resolution, and at the end also twice the channels of smp's last up-step.
-    "resnet18_unet, decoder_width: 16": _unet("resnet18_unet", "resnet18", decoder_width=16),
-    **{f"{name}_unet": _unet(f"{name}_unet", name) for name in ("resnet18", "resnet50")},
+    **dict([_unet("resnet18", decoder_width=16), _unet("resnet18"), _unet("resnet50")]),
 }

@@ -274,13 +274,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="maskmill-bench-") as name:
         bench = Bench(Path(name), args)
         x = torch.zeros(1, 3, *CROP)
-        networks = {False: bench.network(), True: bench.like_smp()}
-        # of a step: forward, and twice that back
-        flop = {own: 6 * multiply_adds(made.eval(), x) * args.batch for own, made in networks.items()}
         sides = {
             side: train for side, train in bench.sides().items()
             if side == OURS or not args.rows or any(part in side for part in args.rows)
         }  # fmt: skip
+        counted = dict.fromkeys(sides, multiply_adds(bench.network().eval(), x))
+        counted[OWN] = multiply_adds(bench.like_smp().eval(), x)
         times: dict[str, list[float]] = {side: [] for side in sides}
         waited = []
         for number in range(args.rounds):
@@ -298,7 +297,8 @@ def main() -> None:
     for side, seconds in times.items():
         middle = statistics.median(seconds)
         ratio = statistics.median(theirs / ours for theirs, ours in zip(seconds, times[OURS], strict=True))
-        cells = [side, f"{1000 * middle:.0f}", f"{args.batch / middle:.1f}", f"{flop[side == OWN] / middle / best:.0%}"]
+        flop = 6 * counted[side] * args.batch  # forward, and twice that back
+        cells = [side, f"{1000 * middle:.0f}", f"{args.batch / middle:.1f}", f"{flop / middle / best:.0%}"]
         print("| " + " | ".join([*cells, f"{ratio:.2f}"]) + " |")
     print(
         f"\nmaskmill waits for data {statistics.median(waited):.1%} of the time; the product: {best / 1e12:.2f} TFLOP/s"

@@ -24,7 +24,8 @@ def check(params: Params) -> None:
         if variant in params.variants:
             check_variant(variant, options, params.data, Path(params.paths.state), params.train)
         else:  # its options alone; weights may come once it is chosen
-            check_variant(variant, {k: v for k, v in options.items() if k != pretrained.SETTING}, params.data)
+            alone, _ = pretrained.split(options, f"params.yaml: models.{variant}.{pretrained.SETTING}")
+            check_variant(variant, alone, params.data)
     _check_losses(params.train, params.data)
     hardware.precision(params.train, hardware.device(params.train))
     augmentation.recipe(params.augmentation, params.data.ignore_index)

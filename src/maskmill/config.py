@@ -469,8 +469,8 @@ def parse(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         found = error.errors()
-        inner = {e["loc"][:depth] for e in found for depth in range(1, len(e["loc"]))}  # of a list, what is in it
-        raise MaskmillError("\n".join(_explain(e, path) for e in found if e["loc"] not in inner)) from None
+        around = {e["loc"][:depth] for e in found for depth in range(1, len(e["loc"]))}  # what a mistake is in
+        raise MaskmillError("\n".join(_explain(e, path) for e in found if e["loc"] not in around)) from None
 
 
 def read_yaml(path: Path) -> Any:

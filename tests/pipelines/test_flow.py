@@ -211,8 +211,8 @@ def test_a_run_by_its_schedule_goes_through(served: Servers):
     schedules = f"/deployments/{served.prefect.deployment()}/schedules"
     known = {run["id"] for run in served.prefect.runs()}
     soon = datetime.now(UTC) + timedelta(seconds=10)
-    often = {"schedule": {"interval": 300, "anchor_date": soon.isoformat()}, "active": True}
-    (made,) = served.prefect.http.post(schedules, json=[often]).json()
+    once = {"schedule": {"interval": 300, "anchor_date": soon.isoformat()}, "active": True}
+    (made,) = served.prefect.http.post(schedules, json=[once]).json()
 
     def new() -> list[dict[str, Any]]:
         return [run for run in served.prefect.runs() if run["id"] not in known and run["state_type"] in OVER]

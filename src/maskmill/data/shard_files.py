@@ -96,13 +96,13 @@ def read_split(folder: Path, split: str) -> Places:
         used = part.filter(pc.field("split") != "")
         channels = max(channels, pc.max(used["channels"]).as_py() or 0)
         rows = used.filter(pc.field("split") == split)
-        ids.append(rows["id"])
+        ids += rows["id"].chunks
         numbers += np.stack([rows[name].to_numpy() for name in columns], axis=1).tobytes()
         clean += rows["clean"].to_numpy().tobytes()
         shards += np.array([known.setdefault(f, len(known)) for f in rows["shard"].to_pylist()], np.int32).tobytes()
     return Places(
-        pa.chunked_array([chunk for part in ids for chunk in part.chunks], pa.string()).combine_chunks(),
-        np.frombuffer(clean, bool), np.frombuffer(numbers, np.int64).reshape(-1, len(columns)),
+        pa.chunked_array(ids, pa.string()).combine_chunks(), np.frombuffer(clean, bool),
+        np.frombuffer(numbers, np.int64).reshape(-1, len(columns)),
         np.frombuffer(shards, np.int32), list(known), channels,
     )  # fmt: skip
 

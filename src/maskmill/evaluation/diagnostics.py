@@ -48,7 +48,7 @@ class Diagnostics:
         self._exchanges.update(truth[wrong], chosen, confidence, bins[wrong] < NEAR_BINS)
         self._objects.update(truth, predicted, valid)
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:  # long by its docstring, which says what stands in the file
         """What was found, ready for JSON; a number that cannot be had is None.
 
         images, pixels: that were seen; pixels without ignored ones.

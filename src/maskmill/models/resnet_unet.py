@@ -28,7 +28,7 @@ class Options(TypedDict, total=False):
 
     width: int  # channels of the stem, 64 as in the paper if nothing is said
     skip_channels: int  # of the skip at full resolution, 8 if nothing is said; 0: there is none
-    decoder_width: int | None  # of the last up-step, twice as much at each before it; null: the encoder's widths
+    decoder_width: int | None  # of the last up-step, twice as much at each before it; null: those of basic blocks
     stem_width: int | None  # of the deep stem's first two convolutions; null, as in the paper: one 7x7 convolution
     output_stride: OutputStride  # of the deepest map, 32 if nothing is said; less dilates the last stages
     upsampling: UpsamplingName  # bilinear if nothing is said
@@ -77,12 +77,11 @@ class ResNetUNet(nn.Module):
         )
         channels = self.encoder.channels
         self.full_resolution = DoubleConv(in_channels, skip_channels) if skip_channels else None
-        widths = [2**i * decoder_width for i in range(5)] if decoder_width else _widths(width)
         make = BOTTLENECKS[bottleneck]
         self.bottleneck = make(channels[-1]) if make else nn.Identity()
         self.decoder = UNetDecoder(
             (skip_channels, *channels),
-            widths,
+            _widths(width, decoder_width),
             upsampling=UPSAMPLING[upsampling],
             skip_gate=SKIP_GATES[skip_gate],
         )
@@ -97,6 +96,8 @@ class ResNetUNet(nn.Module):
         return self.head(self.decoder(maps))  # type: ignore[no-any-return]
 
 
-def _widths(width: int) -> list[int]:
-    """Channels of the decoder, finest first: those of an encoder of basic blocks."""
+def _widths(width: int, finest: int | None) -> list[int]:
+    """Channels of the decoder, finest first; those of an encoder of basic blocks where nothing is said."""
+    if finest is not None:
+        return [2**i * finest for i in range(5)]
     return [max(width // 2, _MIN_WIDTH), width, width, 2 * width, 4 * width]

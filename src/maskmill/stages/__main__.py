@@ -2,7 +2,6 @@
 
 import inspect
 import itertools
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from maskmill.repository import check_inside
 def main(arguments: Sequence[str]) -> int:
     """Exit status 0 when the stage's outs are written, 2 when the user has something to mend."""
     die_with_parent()
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own keeps what each thread has freed
     if not arguments:
         print(f"error: {__doc__}", file=sys.stderr)
         return 2
