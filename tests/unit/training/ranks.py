@@ -1,7 +1,7 @@
 """python ranks.py FOLDER DEVICES BATCH [PAUSE_S]: train so on squares; each process writes its weights.
 
-Started once; where DEVICES is 2, it starts itself once more. The first writes its rows, too. PAUSE_S is how long each
-image takes.
+Started once; where DEVICES is 2, it starts itself once more. The first writes its rows, too, and its weights after one
+step. PAUSE_S is how long each image takes.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from maskmill import config, losses, models
 from maskmill.config import Augmentation
@@ -57,16 +58,26 @@ def main(folder: Path, devices: int, batch: int, pause_s: float = 0) -> None:
     loss = losses.create({"cross_entropy": 1.0}, 255)
     training = Training(model, loss, Preprocessing.fit(moments(image) for image, _ in shard), train)
     rows: list[Row] = []
-    out = folder / f"{devices}x{batch}"
+    out, rank = folder / f"{devices}x{batch}", training.fabric.global_rank
+
+    def write_weights(name: str) -> None:
+        weights = {name: value.contiguous() for name, value in training.plain.state_dict().items()}
+        safetensors.torch.save_file(weights, out / f"{name}.safetensors")
+
+    def after_step(*_: object) -> None:
+        if training.writes and not (out / "first.safetensors").exists():
+            write_weights("first")
+
+    out.mkdir(parents=True, exist_ok=True)
+    hook = register_optimizer_step_post_hook(after_step)
     result = training.fit(
         Loading(shard, recipe, train, rank=training.fabric.global_rank),
         Validation(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground"),
         Checkpoints(out / "checkpoints"), rows.extend, "unet",
     )  # fmt: skip
-    assert training.writes == (training.fabric.global_rank == 0)
-    rank = training.fabric.global_rank
-    weights = {name: value.contiguous() for name, value in training.plain.state_dict().items()}
-    safetensors.torch.save_file(weights, out / f"rank{rank}.safetensors")
+    hook.remove()
+    assert training.writes == (rank == 0)
+    write_weights(f"rank{rank}")
     if training.writes:
         (out / "rows.json").write_text(json.dumps([rows, result.history]))
 

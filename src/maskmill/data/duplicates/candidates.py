@@ -18,6 +18,7 @@ PROBES, MORE_PROBES = 4, 6  # weakest signs that a query turns; where a texture 
 CROWDED = 64  # images under one key that a query looks at
 FEW = 5000  # images that are compared each with each, which takes seconds
 BLOCK = 1 << 20  # entries held at once
+_DIGITS = 5  # of a cosine that decide an order; those after them differ between processors
 PART, _AT_ONCE = 4096, 128  # images that look into the tables, or are compared with all others, at once
 
 FOUND = np.dtype([("a", "i4"), ("b", "i4"), ("view", "i2"), ("orientation", "i1"), ("cosine", "f4")])
@@ -123,7 +124,7 @@ def _each_with_each(coefficients: np.ndarray, least: float, per_image: int) -> t
         hits = np.zeros(len(row), FOUND)
         hits["a"], hits["b"] = first + row, image
         hits["orientation"], hits["cosine"] = orientation[row, image], cosine[row, image]
-        hits = hits[np.argsort(-hits["cosine"], kind="stable")]
+        hits = hits[np.argsort(-hits["cosine"].round(_DIGITS), kind="stable")]
         rank = _rank(hits["a"])
         found.append(hits[rank < per_image])
         cut.append(hits["a"][rank == per_image])
@@ -135,7 +136,8 @@ def best(found: np.ndarray, per_image: int) -> tuple[np.ndarray, np.ndarray]:
 
     And the images that have more.
     """
-    found = found[np.lexsort((found["orientation"], found["view"], found["b"], found["a"], -found["cosine"]))]
+    alike = -found["cosine"].round(_DIGITS)
+    found = found[np.lexsort((found["orientation"], found["view"], found["b"], found["a"], alike))]
     low, high = np.minimum(found["a"], found["b"]).astype(np.int64), np.maximum(found["a"], found["b"])
     _, first = np.unique(low << 32 | high, return_index=True)
     found = found[np.sort(first)]

@@ -28,10 +28,8 @@ def compare(
     `to_source` and `to_template` say where the view lies in either, (3, 3), places 0..1.
     """
     shown = picture(template, to_template, len(template))
-    moved = _align(source, shown, to_source, _ROUNDS_SMALL)
-    if moved is None or _whole(picture(source, moved, len(shown)), shown) < SAME_AS_THUMBNAILS:
-        return None
-    return moved
+    moved, found = _fit(source, shown, to_source, _ROUNDS_SMALL)
+    return moved if _whole(found, shown) >= SAME_AS_THUMBNAILS else None
 
 
 def compare_closely(
@@ -40,15 +38,22 @@ def compare_closely(
     """The same on more pixels: the map, and how well the two agree, 0..1; None where they differ."""
     side = max(LEAST_PX, round(len(template) * float(np.hypot(*to_template[:2, 0]))))
     shown = picture(template, to_template, side)
-    moved = _align(source, shown, to_source, _ROUNDS_FINE)
-    if moved is None:
-        moved = to_source
-    found = picture(source, moved, side)
+    moved, found = _fit(source, shown, to_source, _ROUNDS_FINE)
     whole, worst = _whole(found, shown), _worst(found, shown)
     least = min(SAME_SMALL, SAME + 0.001 * max(0, SURE_PX - side))
     if whole < least or worst < SAME_EVERYWHERE:
         return None
     return moved, min(1.0, whole, worst)
+
+
+def _fit(source: np.ndarray, template: np.ndarray, start: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
+    """The map, refined from `start`, and what it shows of the source.
+
+    It is `start` itself where the alignment fails or strays, which the last bits of a sum decide on some images.
+    """
+    maps = [start, _align(source, template, start, iterations)]
+    shown = [(moved, picture(source, moved, len(template))) for moved in maps if moved is not None]
+    return max(shown, key=lambda view: _whole(view[1], template))
 
 
 def _align(source: np.ndarray, template: np.ndarray, move: np.ndarray, iterations: int) -> np.ndarray | None:
