@@ -6,7 +6,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constrain
 PEERS := .venv-peers
 PEER_PACKAGES := torch torchvision timm segmentation-models-pytorch lightning albumentations opencv-python-headless \
 	imagecodecs filelock pandas psutil pyarrow pydantic ruamel.yaml safetensors scikit-image scipy tqdm
-TESTS := $(BIN)/python -m pytest -n 3 --dist loadfile  # on 2 cores too: some tests wait for a server
+# Three at once on 2 cores too, since some tests wait for a server; in their order, in which the long ones come first.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 IMAGE ?=
 DIR ?=
 ARGS ?=
@@ -14,7 +15,7 @@ FOLDS ?=
 RECIPE ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test check format import folds camvid predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
+.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,15 +26,19 @@ pipeline: $(VENV)/.runtime  ## set up, run what has changed (dvc repro), say wha
 flow: $(VENV)/.runtime  ## the same through Prefect, with a page of the run; ARGS="--parallel 2"
 	@$(BIN)/python -m pipelines $(ARGS)
 
-test: $(VENV)/.test  ## set up, run all tests
+test: $(VENV)/.test  ## set up, run the tests
 	@$(TESTS)
 
-check: $(VENV)/.test  ## format, lint, types, import contracts, tests
+test-slow: $(VENV)/.test  ## the tests that go on where those leave off: every network in full
+	@$(TESTS) -m slow
+
+lint: $(VENV)/.test  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(TESTS)
+
+check: lint test  ## both
 
 format: $(VENV)/.test  ## format the code and mend what the linter can
 	@$(BIN)/ruff format .

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +46,8 @@ def test_links_between_documents_lead_somewhere():
 
 def test_continuous_integration_runs_the_readmes_test_command():
     assert "make test" in (ROOT / "README.md").read_text()
-    assert (ROOT / ".ci/run").read_text().rstrip().endswith("make test")
+    commands = (ROOT / ".ci/run").read_text().splitlines()
+    assert {"make lint", "make test"} <= set(commands)
 
 
 def test_help_lists_every_target():
@@ -67,15 +67,6 @@ def test_every_dependency_is_pinned():
     block = re.search(r"^dependencies = \[(.+?)^\]", project, re.MULTILINE | re.DOTALL).group(1)
     needed = {name.lower().replace("_", "-") for name in re.findall(r'^  "([A-Za-z0-9_.-]+)', block, re.MULTILINE)}
     assert needed - pinned == set()
-
-
-@pytest.mark.parametrize("command", ["ruff format --check .", "ruff check .", "mypy", "lint-imports"])
-def test_the_code_passes(command: str):
-    program, *arguments = command.split()
-    done = subprocess.run(
-        [Path(sys.executable).parent / program, *arguments], cwd=ROOT, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_fault_in_the_docs_has_the_test_that_it_names():

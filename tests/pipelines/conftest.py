@@ -1,4 +1,4 @@
-"""A clone of this repository with tiny settings, in which the real line runs."""
+"""Clones of this repository with tiny settings, in which the real line runs."""
 
 import os
 import shutil
@@ -9,15 +9,20 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.pipelines import lines
+
 REPOSITORY = Path(__file__).parents[2]
 TINY = {
     "models.unet.feature_scale": 16,
     "models.resnet18_unet.width": 8,
     "models.se_resnet18_unet.width": 8,
+    "augmentation.crop_px": None,
     "train.steps": 6,
     "train.val_every_steps": 2,
     "train.warmup_steps": 1,
     "train.batch_size": 2,
+    "train.patience": 4,
+    "train.precision": "fp32",  # as on every processor
     "train.threads": 1,
     "train.checkpoint_every_s": 0.0,
     "selection.minimum": 0.0,
@@ -78,7 +83,11 @@ def change_params(root: Path, values: dict[str, object]) -> None:
 
 def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The stages that a `dvc repro` ran, in order."""
-    return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
+    return stages_of(done.stdout)
+
+
+def stages_of(said: str) -> list[str]:
+    return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
 
 
 def clone(to: Path) -> Workspace:
@@ -104,13 +113,34 @@ def clone(to: Path) -> Workspace:
     return Workspace(to)
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A clone in which the line has run once, with three variants; whoever changes anything takes a copy of it."""
+
+    def make(folder: Path) -> str:
+        line = clone(folder / "repository")
+        done = line.pipeline()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert lines.wait_until_nothing_runs_in(line.root) == []
+        return done.stdout
+
+    folder = lines.make_once(tmp_path_factory, make)
+    made = Workspace(folder / "repository")
+    made.said = (folder / lines.SAID).read_text()
+    return made
+
+
+def copy(line: Workspace, to: Path) -> Workspace:
+    """A copy of a line that has run, on its own."""
+    lines.copy(line.root, to)
+    return Workspace(to)
+
+
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A clone in which the line has run once."""
-    made = clone(tmp_path_factory.mktemp("line") / "repository")
-    first = made.pipeline()
-    assert first.returncode == 0, first.stdout + first.stderr
-    made.first = first
+def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy of the finished line, and what its run said."""
+    made = copy(finished, tmp_path_factory.mktemp("line") / "repository")
+    made.said = finished.said
     return made
 
 

@@ -6,16 +6,17 @@ import time
 
 import pytest
 
-from tests.pipelines.conftest import Workspace, clone
+from tests.pipelines.conftest import Workspace, copy
 from tests.tracking.test_away import Server
 
 WITH_RETRIES_S = 245  # of stock MLflow, at the start alone
 
 
 @pytest.fixture(scope="module")
-def away(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = clone(tmp_path_factory.mktemp("away") / "repository")
-    made.set(variants=["unet"])
+def away(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A line that has run, with a training to do."""
+    made = copy(finished, tmp_path_factory.mktemp("away") / "repository")
+    made.set(variants=["unet"], train__seed=5)
     return made
 
 

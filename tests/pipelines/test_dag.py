@@ -13,7 +13,7 @@ import pytest
 from pipelines import dag
 from pipelines.repro import Commands, Output
 from tests.pipelines.conftest import REPOSITORY
-from tests.pipelines.test_kill import running_in
+from tests.pipelines.lines import running_in
 
 STAGES = """
 stages:

@@ -1,5 +1,7 @@
 """`maskmill data import` in a real repository: what it says, writes and versions, and what it never loses."""
 
+import contextlib
+import io
 import shutil
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskmill import config, configure, files
+from maskmill import cli, config, configure, files
 from maskmill.data import decode
 from tests.pipelines.conftest import Workspace, clone
 
@@ -31,7 +33,19 @@ def draw(folder: Path, names: list[str], stored: tuple[int, ...] = (0, 255), siz
 
 
 def bring(workspace: Workspace, folder: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
-    return workspace.run(sys.executable, "-m", "maskmill", "data", "import", str(folder), *options)
+    """The command in this process, which spares its imports."""
+    command = ["maskmill", "data", "import", str(folder), *options]
+    out, error = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(workspace.root),
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(error),
+        pytest.raises(SystemExit) as ended,
+    ):
+        patch.setattr(sys, "argv", command)
+        cli.main()
+    return subprocess.CompletedProcess(command, ended.value.code or 0, out.getvalue(), error.getvalue())
 
 
 def params(workspace: Workspace) -> config.Params:

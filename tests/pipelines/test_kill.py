@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,25 +9,30 @@ from pathlib import Path
 import pytest
 
 from maskmill.files import sha256
-from tests.pipelines.conftest import Workspace, clone, ran
+from tests.pipelines.conftest import Workspace, copy, ran
+from tests.pipelines.lines import running_in, wait_until_nothing_runs_in
 from tests.tracking.trainings import command as command_line
 
-SLOW = {"train__steps": 20, "train__val_every_steps": 2, "train__patience": 20}
+SLOW = {
+    "variants": ["unet"], "train__steps": 20, "train__val_every_steps": 2, "train__patience": 20,
+    "validation__min_std": 0.5,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = clone(tmp_path_factory.mktemp("whole") / "repository")
-    made.set(variants=["unet"], **SLOW)
-    assert made.pipeline().returncode == 0
+def uninterrupted(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    made = copy(finished, tmp_path_factory.mktemp("whole") / "repository")
+    made.set(**SLOW)
+    done = made.pipeline()
+    assert done.returncode == 0, done.stdout + done.stderr
     return made
 
 
 def test_killed_at_three_moments_it_leaves_no_process_and_the_next_run_finishes(
-    uninterrupted: Workspace, tmp_path: Path
+    finished: Workspace, uninterrupted: Workspace, tmp_path: Path
 ):
-    killed = clone(tmp_path / "repository")
-    killed.set(variants=["unet"], **SLOW)
+    killed = copy(finished, tmp_path / "repository")
+    killed.set(**SLOW)
     for moment in ("Running stage 'validate'", "unet: step    6/20", "Running stage 'register'"):
         said = kill_at(moment, killed)
     assert "unet: goes on at step" in said
@@ -54,10 +58,7 @@ def kill_at(moment: str, workspace: Workspace) -> str:
         pytest.fail(f"{moment!r} was never printed, but {''.join(said)}")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + 10
-    while running_in(workspace.root) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert running_in(workspace.root) == [], moment
+    assert wait_until_nothing_runs_in(workspace.root) == [], moment
     return "".join(said)
 
 
@@ -71,7 +72,7 @@ def test_a_lock_file_cut_off_by_a_kill_is_mended(uninterrupted: Workspace):
 
 
 def test_a_second_run_waits_for_the_first(uninterrupted: Workspace):
-    uninterrupted.set(train__seed=3, train__steps=2)
+    uninterrupted.set(gate__minimum={"dice_foreground": 0.002})
     first = uninterrupted.start(sys.executable, "-u", "-m", "pipelines.local")
     assert first.stdout
     next(line for line in first.stdout if line.startswith("Running stage"))
@@ -125,16 +126,3 @@ def test_whatever_ends_a_run_its_training_ends_with_a_checkpoint(
     again.send_signal(signal.SIGTERM)
     again.communicate(timeout=60)
     assert begins == f"unet: goes on at step {step} of 400\n"
-
-
-def running_in(root: Path) -> list[int]:
-    """Processes whose working folder is the workspace."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if (entry / "cwd").readlink() == root and b"zombie" not in (entry / "status").read_bytes():
-                    found.append(int(entry.name))
-            except (OSError, subprocess.SubprocessError):
-                continue
-    return found

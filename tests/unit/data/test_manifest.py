@@ -322,7 +322,7 @@ ACTIONS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rounds=st.lists(ACTIONS, min_size=2, max_size=4))
 def test_what_is_remembered_equals_what_is_read_afresh(tmp_path_factory, data, monkeypatch, rounds):
     monkeypatch.setattr(stamps, "_SETTLED_NS", 20_000_000)

@@ -236,7 +236,7 @@ def test_the_number_of_workers_changes_no_byte(samples, tmp_path, workers):
     assert {p.name: p.read_bytes() for p in other.iterdir()} == {p.name: p.read_bytes() for p in one.iterdir()}
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rounds=st.lists(
         st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["train", "val", "", "change", "drop"])), max_size=6),

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskmill.config import Splits
@@ -134,6 +134,7 @@ def test_copies_of_one_image_go_where_the_frozen_one_is(frozen):
     assert {g: s for g, s in by_group(assigned).items() if g in "ade"} == {"a": "test", "d": "test", "e": "test"}
 
 
+@settings(max_examples=25)
 @given(sizes=st.lists(st.integers(1, 6), min_size=6, max_size=20), seed=st.integers(0, 99), data=st.data())
 def test_no_group_and_no_copy_is_torn_whatever_the_data(sizes, seed, data):
     manifest = table({f"g{i:02d}": n for i, n in enumerate(sizes)})

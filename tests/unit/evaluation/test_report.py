@@ -209,6 +209,7 @@ def test_the_galleries_show_worst_least_certain_and_best_with_image_truth_predic
     assert images.count("<details open>") == 1
 
 
+@pytest.mark.slow
 def test_twelve_variants_with_large_noisy_images_stay_below_twenty_megabytes(data, make_shard):
     rng = np.random.default_rng(0)
     pairs = [

@@ -1,7 +1,7 @@
 """The contract that every network inherits: a new file in models/networks is tested by being there.
 
-Exports, and learning by heart in the deepest networks, take seconds each: here for networks that hold every block
-between them, for all with `-m slow`.
+Learning by heart takes seconds each, an export tens of them: all networks do so with `-m slow`. Without it unet,
+resnet18_unet and whatever is new learn by heart, and one network is exported in tests/unit/inference.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ ALL_PARTS = {  # networks that hold every block between them
     "resnext50_unet": {"gate": "se", "stem_width": 4, "output_stride": 8, "bottleneck": "channel_attention"},
     "resnet18_unet": {"skip_channels": 0, "skip_gate": "se", "upsampling": "transposed"},
 }
-# What these are made of is learned by heart in resnet18, se_resnet18 and resnext50.
+WIDE = ("attention", "fcn", "scse", "se", "self_attention", "unet_pp", "se_resnet18", "resnext50")
 DEEP = ("resnet34", "resnet50", "resnet101", "resnet152", "se_resnet34", "se_resnet50", "wide_resnet50")
 SLOW = pytest.mark.slow
 
@@ -195,11 +195,8 @@ def test_parameters_counts_what_is_trained(name):
     assert models.parameters(model) == sum(np.prod(tuple(p.shape)) for p in model.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [*ALL_PARTS.items(), *(pytest.param(name, {}, marks=SLOW) for name in models.names())],
-    ids=described,
-)
+@SLOW
+@pytest.mark.parametrize(("name", "options"), CASES, ids=described)
 def test_exported_to_torch_and_onnx_it_agrees_at_other_sizes(name, options):
     model, x = settled(make(name, **options)), image(2, 1, 48, 64)
     dynamic = torch.export.Dim.DYNAMIC
@@ -216,7 +213,8 @@ def test_exported_to_torch_and_onnx_it_agrees_at_other_sizes(name, options):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=SLOW) if n.removesuffix("_unet") in DEEP else n for n in models.names()]
+    "name",
+    [pytest.param(n, marks=SLOW) if n.removesuffix("_unet") in WIDE + DEEP else n for n in models.names()],
 )
 def test_four_small_images_are_learned_by_heart(name, draw_shapes):
     pairs = draw_shapes(4, size=40)

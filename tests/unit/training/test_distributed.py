@@ -81,7 +81,7 @@ def test_killed_they_leave_no_process_and_go_on_to_the_same_weights(two, tmp_pat
     assert farthest(weights(tmp_path), weights(two[0])) == 0
 
 
-@pytest.mark.parametrize("whom", ["first", "group"])
+@pytest.mark.parametrize("whom", ["first", pytest.param("group", marks=pytest.mark.slow)])
 def test_asked_to_end_all_do_after_the_same_step_with_one_checkpoint(two, tmp_path, whom):
     process = start(tmp_path, "0.1")
     checkpoints, deadline = Checkpoints(tmp_path / "2x2/checkpoints", kept=100), time.monotonic() + 100

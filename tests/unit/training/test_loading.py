@@ -73,6 +73,8 @@ def test_a_loader_process_that_dies_or_hangs_is_an_error_in_seconds(loading, how
     assert not worker.is_alive()
 
 
+# That it died may be raised inside any function, such as one that the garbage collector calls.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_training_whose_loader_process_is_killed_ends_with_that_and_goes_on(lab):
     training = lab.training(workers=1, steps=500, val_every_steps=2)
 
