@@ -13,7 +13,8 @@ import pytest
 from pipelines import dag
 from pipelines.repro import Commands, Output
 from tests.pipelines.conftest import REPOSITORY
-from tests.pipelines.lines import running_in
+from tests.pipelines.lines import running_in, wait_until_nothing_runs_in
+from tests.tracking.trainings import command
 
 STAGES = """
 stages:
@@ -120,34 +121,33 @@ def test_commands_give_status_lines_and_outcome(repository: Path):
 
 
 def test_two_stages_run_at_the_same_time(repository: Path):
-    (repository / "params.yaml").write_text("seconds: 3\n")
+    (repository / "params.yaml").write_text("seconds: 600\n")
     dvc("repro", "triple")
     with Commands() as commands:
-        start = time.monotonic()
         slow = threading.Thread(target=lambda: commands.run("--wait-for-lock", "repro", "-s", "alone", say=print))
         slow.start()
-        time.sleep(1)
+        wait_until_one_sleeps_in(repository)
         assert commands.run("--wait-for-lock", "repro", "-s", "double", say=print)[0] == 0
         assert slow.is_alive()
-        slow.join()
-    assert time.monotonic() - start >= 3
+    slow.join()
+
+
+def wait_until_one_sleeps_in(repository: Path) -> None:
+    while not any("sleep" in command(pid) for pid in running_in(repository)):
+        time.sleep(0.1)
 
 
 def test_leaving_early_leaves_no_process(repository: Path):
-    (repository / "params.yaml").write_text("seconds: 60\n")
+    (repository / "params.yaml").write_text("seconds: 600\n")
     dvc("repro", "triple")
     ended: list[int] = []
     with Commands() as commands:
         thread = threading.Thread(target=lambda: ended.append(commands.run("repro", "-s", "alone", say=print)[0]))
         thread.start()
-        while not [pid for pid in running_in(repository) if b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()]:
-            time.sleep(0.1)
-    thread.join(timeout=5)
+        wait_until_one_sleeps_in(repository)
+    thread.join(timeout=60)
     assert ended == [-15]
-    gone_by = time.monotonic() + 5
-    while running_in(repository) and time.monotonic() < gone_by:
-        time.sleep(0.1)
-    assert running_in(repository) == []
+    assert wait_until_nothing_runs_in(repository, 60) == []
     assert commands.run("status", say=print)[0] == -9
 
 

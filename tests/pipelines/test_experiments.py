@@ -123,6 +123,7 @@ def documented() -> list[list[str]]:
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_documented_experiments_are_queued_and_run(done: Workspace):
     done.set(train__steps=4, train__val_every_steps=2)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]

@@ -197,7 +197,7 @@ def test_runs_from_the_page_go_through_the_worker_one_after_the_other(served: Se
     def runs() -> list[dict[str, Any]]:
         return sorted((served.prefect.run(identity) for identity in both), key=lambda run: run["start_time"] or "~")
 
-    assert eventually(lambda: all(run["state_type"] in OVER for run in runs()), 150)
+    assert eventually(lambda: all(run["state_type"] in OVER for run in runs()), 400)
     first, second = runs()
     assert first["state_type"] == second["state_type"] == "COMPLETED"
     assert second["start_time"] >= first["end_time"]
@@ -214,7 +214,7 @@ def test_a_run_by_its_schedule_goes_through(served: Servers):
         return [run for run in served.prefect.runs() if run["id"] not in known and run["state_type"] in OVER]
 
     try:
-        done = eventually(new, 150)
+        done = eventually(new, 400)
     finally:
         served.prefect.http.delete(f"{schedules}/{made['id']}")
     assert {(run["state_type"], run["auto_scheduled"]) for run in done} == {("COMPLETED", True)}
@@ -229,9 +229,9 @@ class Started:
         self.process = slow.start(*FLOW) if by == "hand" else None
         if by == "worker":
             slow.prefect.post(f"/deployments/{slow.prefect.deployment()}/create_flow_run")
-        (run,) = eventually(lambda: [run for run in slow.prefect.runs() if run["id"] not in known], 60)
+        (run,) = eventually(lambda: [run for run in slow.prefect.runs() if run["id"] not in known], 180)
         self.identity = run["id"]
-        assert eventually(self.trains, 90), self.prefect.run(self.identity)["state"]
+        assert eventually(self.trains, 240), self.prefect.run(self.identity)["state"]
 
     def trains(self) -> bool:
         filtered = {"flow_run_id": {"any_": [self.identity]}}
@@ -270,10 +270,10 @@ def stages_in(root: Path) -> list[int]:
     ("by", "whom", "how"),
     [
         ("hand", "flow", signal.SIGTERM),
-        ("hand", "flow", signal.SIGINT),
+        pytest.param("hand", "flow", signal.SIGINT, marks=pytest.mark.slow),
         ("hand", "flow", signal.SIGKILL),
-        ("worker", "flow", signal.SIGKILL),
-        ("worker", "worker", signal.SIGTERM),
+        pytest.param("worker", "flow", signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param("worker", "worker", signal.SIGTERM, marks=pytest.mark.slow),
         ("worker", "worker", signal.SIGKILL),
         ("worker", "run", None),  # cancelled on the page
     ],
@@ -288,14 +288,13 @@ def test_nothing_is_left_of_a_run_that_was_ended(slow: Servers, by: str, whom: s
         os.kill(slow.record("worker").pid, how)
     else:
         os.kill(started.process.pid if by == "hand" else started.flow().pid, how)
-    ended = time.monotonic()
-    assert eventually(lambda: stages_in(slow.root) == [], 10), stages_in(slow.root)
+    assert eventually(lambda: stages_in(slow.root) == [], 60), stages_in(slow.root)
     if started.process:
-        said, _ = started.process.communicate(timeout=20)
+        said, _ = started.process.communicate(timeout=60)
         assert how == signal.SIGKILL or "unet: ended by SIGTERM after step" in said
         assert "Traceback" not in said
-    assert eventually(lambda: started.state() in OVER, 90 - (time.monotonic() - ended)), started.state()
-    assert eventually(lambda: slow.prefect.slots_taken() == 0, 90 - (time.monotonic() - ended))
+    assert eventually(lambda: started.state() in OVER, 180), started.state()
+    assert eventually(lambda: slow.prefect.slots_taken() == 0, 180)
     if how == signal.SIGKILL and whom == "flow" and by == "hand":  # the next run repeats no finished stage
         slow.set(train__steps=4)
         assert slow.run(*FLOW).returncode == 0
@@ -316,5 +315,5 @@ def test_a_run_completes_though_the_server_was_killed_in_the_middle(slow: Server
         except httpx.HTTPError:
             return "away"
 
-    assert eventually(lambda: state() in OVER, 150)
+    assert eventually(lambda: state() in OVER, 400)
     assert state() == "COMPLETED"

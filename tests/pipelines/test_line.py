@@ -137,7 +137,7 @@ def test_dvc_shows_metrics_parameters_plots_and_the_model(workspace: Workspace):
 def test_an_experiment_records_but_never_promotes(workspace: Workspace):
     workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "add", "--all")
     workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "first run")
-    changed = workspace.dvc("exp", "run", "--name", "seven", "--set-param", "train.seed=7")
+    changed = workspace.dvc("exp", "run", "--name", "seven", "-S", "train.seed=7", "-S", "variants=[unet]")
     assert changed.returncode == 0, changed.stdout + changed.stderr
     registration = json.loads((workspace.root / "metrics/registration.json").read_text())
     assert registration["outcome"] in ("recorded", "refused")

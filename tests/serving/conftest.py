@@ -1,4 +1,4 @@
-"""A real registry with a tiny version of each variant, and real servers of them on free ports."""
+"""A real registry with a tiny version of two variants, and real servers of them on free ports."""
 
 import base64
 import contextlib
@@ -25,9 +25,9 @@ from maskmill.tracking import store as stores
 from tests.conftest import REPOSITORY
 from tests.pipelines.conftest import change_params
 
-TINY = {"resnet18_unet": {"width": 8}, "se_resnet18_unet": {"width": 8}, "unet": {"feature_scale": 16}}
+TINY = {"resnet18_unet": {"width": 8}, "unet": {"feature_scale": 16}}
 VARIANTS = list(TINY)
-PRECISION = dict(zip(VARIANTS, ["bf16", "fp32"] * len(VARIANTS), strict=False))
+PRECISION = {"resnet18_unet": "bf16", "unet": "fp32"}
 AUTH = "ann:secret"
 
 

@@ -69,15 +69,15 @@ def test_it_listens_on_loopback_alone(clients):
 
 
 def test_it_says_what_it_serves_and_logs_each_request(clients, registered):
-    post(clients["se_resnet18_unet"], GOOD)
-    output = clients["se_resnet18_unet"].process.output
-    assert f"serving icbm152 version {registered.versions['se_resnet18_unet']} (se_resnet18_unet, weights " in output
+    post(clients["resnet18_unet"], GOOD)
+    output = clients["resnet18_unet"].process.output
+    assert f"serving icbm152 version {registered.versions['resnet18_unet']} (resnet18_unet, weights " in output
     assert '"POST /invocations HTTP/1.1" 200' in output
 
 
 def test_the_line_that_it_prints_works_in_a_shell(clients, tmp_path):
     (tmp_path / "IMAGE.png").write_bytes(base64.b64decode(GOOD))
-    output = clients["se_resnet18_unet"].process.output
+    output = clients["resnet18_unet"].process.output
     line = output[output.index("printf ") : output.index("/invocations") + len("/invocations")]
     done = subprocess.run(["sh", "-c", line], cwd=tmp_path, text=True, capture_output=True, check=True)
     assert done.stdout.startswith('{"predictions": [{"mask": "')

@@ -40,6 +40,7 @@ class Line:
         colours = {"background": "#000000", "blob": "#0072B2"}
         values["data"] |= {"classes": list(colours), "values": {0: "background", 255: "blob"}, "colours": colours}
         values["splits"] |= {"given": True}
+        values["augmentation"] |= {"crop_px": None}
         self.values = values
         (root / "data").mkdir()
         (root / "data/source.yaml").write_text("kind: folder\n")

@@ -23,13 +23,7 @@ def test_a_stage_outside_the_repository_says_where_to_run_it(tmp_path: Path):
     assert f"error: params.yaml: no such file in {tmp_path}; run from the repository's top folder" in done.stderr
 
 
-def test_an_unknown_stage_names_the_known_ones(tmp_path: Path):
-    done = run(tmp_path, "ingets")
-    assert done.returncode == 2
-    assert "stage: 'ingets' is not known; did you mean 'ingest'?" in done.stderr
-
-
-def test_a_missing_params_file_is_no_traceback(tmp_path: Path):
+def test_a_file_of_settings_that_is_no_yaml_is_no_traceback(tmp_path: Path):
     (tmp_path / "params.yaml").write_text("paths: [unclosed")
     done = run(tmp_path, "ingest")
     assert "error: params.yaml: not readable as YAML" in done.stderr
@@ -39,6 +33,7 @@ def test_a_missing_params_file_is_no_traceback(tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["ingets"], "stage: 'ingets' is not known; did you mean 'ingest'?"),
         ([], "python -m maskmill.stages NAME [VARIANT]"),
         (["train"], "stage train: got variant None; allowed are unet, resnet18_unet, se_resnet18_unet"),
         (["train", "nope"], "stage train: got variant 'nope'; allowed are unet"),
@@ -49,11 +44,13 @@ def test_a_missing_params_file_is_no_traceback(tmp_path: Path):
         (["train", "unet", "again"], "python -m maskmill.stages NAME [VARIANT]"),
     ],
 )
-def test_wrong_arguments_are_named_with_what_is_allowed(arguments: list[str], text: str):
-    done = run(ROOT, *arguments)
-    assert done.returncode == 2
-    assert text in done.stderr
-    assert "Traceback" not in done.stderr
+def test_wrong_arguments_are_named_with_what_is_allowed(
+    arguments: list[str], text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(runner, "die_with_parent", lambda: None)  # the test runner shall not die with its shell
+    assert runner.main(arguments) == 2
+    assert text in capsys.readouterr().err
 
 
 def test_a_full_disk_is_said_as_such(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

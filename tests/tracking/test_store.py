@@ -15,40 +15,45 @@ from maskmill.tracking import store as stores
 from tests.tracking.conftest import ROOT
 
 WRITER = """
-import sys, time
+import multiprocessing, sys
 from pathlib import Path
 import mlflow
 from mlflow.entities import Metric
 from maskmill import config
 from maskmill.tracking import store as stores
 params = config.load(Path(sys.argv[1]))
-print("ready", flush=True)
-sys.stdin.readline()
-store = stores.connect(params.tracking, params.paths, Path(sys.argv[2]))
-for i in range(3):
-    run = store.client.create_run(store.experiment_id).info.run_id
-    store.client.log_batch(run, [Metric("loss", 1.0, step, step) for step in range(5)])
-    store.client.set_terminated(run)
+
+
+def write():
+    store = stores.connect(params.tracking, params.paths, Path(sys.argv[2]))
+    for i in range(3):
+        run = store.client.create_run(store.experiment_id).info.run_id
+        store.client.log_batch(run, [Metric("loss", 1.0, step, step) for step in range(5)])
+        store.client.set_terminated(run)
+
+
+if sys.argv[3] == "1":
+    sys.exit(write())
+others = [multiprocessing.get_context("fork").Process(target=write) for _ in range(int(sys.argv[3]))]
+for other in others:
+    other.start()
+for other in others:
+    other.join()
+sys.exit(sum(other.exitcode != 0 for other in others))
 """
 
 
-def start(code: str, root: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", code, ROOT / "params.yaml", root]
+def start(root: Path, processes: int = 1) -> "subprocess.Popen[str]":
+    """Write into the store in `root` by so many processes at once, which share what was imported."""
+    command = [sys.executable, "-c", WRITER, ROOT / "params.yaml", root, str(processes)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    return subprocess.Popen(
-        command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_eight_processes_that_open_a_fresh_store_together_lose_nothing(tmp_path: Path, params: config.Params):
-    writers = [start(WRITER, tmp_path) for _ in range(8)]
-    for writer in writers:
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    said = [writer.communicate(timeout=120)[1] for writer in writers]
-    assert [writer.returncode for writer in writers] == [0] * 8, said
+    writers = start(tmp_path, 8)
+    said = writers.communicate(timeout=300)[1]
+    assert writers.returncode == 0, said
     store = stores.connect(params.tracking, params.paths, tmp_path)
     found = store.client.search_runs([store.experiment_id])
     assert len(found) == 24
@@ -57,9 +62,7 @@ def test_eight_processes_that_open_a_fresh_store_together_lose_nothing(tmp_path:
 
 def test_a_process_killed_while_it_makes_the_store_leaves_it_whole(tmp_path: Path, params: config.Params):
     part = tmp_path / ".maskmill/mlflow/.mlflow.db.part"
-    killed = start(WRITER, tmp_path)
-    killed.stdin.write("go\n")
-    killed.stdin.flush()
+    killed = start(tmp_path)
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size > 500_000) and time.monotonic() < deadline:
         time.sleep(0.002)  # until it is in the middle of the migration, which is when stock files break

@@ -1,5 +1,6 @@
 """The remote of a real DVC repository."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,18 @@ from maskmill import remote
 from maskmill.errors import MaskmillError
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC repository with nothing in it."""
+    made = tmp_path_factory.mktemp("empty")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=made, check=True)
+    return made
+
+
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
+    shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
