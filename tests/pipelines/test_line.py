@@ -76,6 +76,32 @@ def test_the_working_tree_stays_clean_but_for_the_lock(workspace: Workspace):
     assert workspace.run("git", "status", "--porcelain").stdout.split() == ["??", "dvc.lock"]
 
 
+def test_the_champion_predicts_what_was_evaluated(workspace: Workspace):
+    code = (
+        "import maskmill, numpy as np, sys; from PIL import Image;"
+        "mask = maskmill.load('models:/icbm152@champion').predict('data/raw/images/icbm152_z081.png');"
+        "Image.fromarray(mask).save('mask.png'); print(mask.shape, mask.dtype)"
+    )
+    done = workspace.run(sys.executable, "-c", code)
+    assert "(192, 192) uint8" in done.stdout, done.stderr
+    champion = json.loads((workspace.root / "metrics/registration.json").read_text())["champion"]
+    expected = Predictor(workspace.root / "models" / champion["variant"])
+    assert expected.card.sha256 == champion["weights_sha256"]
+    served = np.asarray(Image.open(workspace.root / "mask.png"))
+    np.testing.assert_array_equal(served, expected.predict(workspace.root / "data/raw/images/icbm152_z081.png"))
+    (workspace.root / "mask.png").unlink()
+
+
+def test_predict_writes_mask_and_overlay_for_any_size(workspace: Workspace):
+    image = workspace.root / "odd.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (47, 33), dtype=np.uint8)).save(image)
+    done = workspace.run("maskmill", "predict", "odd.png")
+    assert "look at predictions/odd_overlay.png" in done.stdout, done.stderr
+    assert Image.open(workspace.root / "predictions/odd_mask.png").size == (33, 47)
+    assert Image.open(workspace.root / "predictions/odd_overlay.png").mode == "RGB"
+    image.unlink()
+
+
 def test_a_second_repro_does_nothing(workspace: Workspace):
     done = workspace.dvc("repro")
     assert ran(done) == []
@@ -111,7 +137,7 @@ def test_a_threshold_of_the_gate_runs_the_gate_and_the_report(workspace: Workspa
 
 
 def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
-    workspace.pipeline()
+    workspace.dvc("repro")
     outs = [workspace.root / path for path in ("models/unet/model.safetensors", "metrics/test/unet.json")]
     before = [sha256(path) for path in outs]
     for folder in (workspace.root / ".maskmill/checkpoints/unet").iterdir():
@@ -149,33 +175,6 @@ def test_an_experiment_records_but_never_promotes(workspace: Workspace):
     assert "seven" in workspace.dvc("exp", "show", "--csv").stdout
     workspace.run("git", "checkout", "--", ".")
     workspace.dvc("checkout", "--force")
-
-
-def test_the_champion_predicts_what_was_evaluated(workspace: Workspace):
-    workspace.pipeline()
-    code = (
-        "import maskmill, numpy as np, sys; from PIL import Image;"
-        "mask = maskmill.load('models:/icbm152@champion').predict('data/raw/images/icbm152_z081.png');"
-        "Image.fromarray(mask).save('mask.png'); print(mask.shape, mask.dtype)"
-    )
-    done = workspace.run(sys.executable, "-c", code)
-    assert "(192, 192) uint8" in done.stdout, done.stderr
-    champion = json.loads((workspace.root / "metrics/registration.json").read_text())["champion"]
-    expected = Predictor(workspace.root / "models" / champion["variant"])
-    assert expected.card.sha256 == champion["weights_sha256"]
-    served = np.asarray(Image.open(workspace.root / "mask.png"))
-    np.testing.assert_array_equal(served, expected.predict(workspace.root / "data/raw/images/icbm152_z081.png"))
-    (workspace.root / "mask.png").unlink()
-
-
-def test_predict_writes_mask_and_overlay_for_any_size(workspace: Workspace):
-    image = workspace.root / "odd.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (47, 33), dtype=np.uint8)).save(image)
-    done = workspace.run("maskmill", "predict", "odd.png")
-    assert "look at predictions/odd_overlay.png" in done.stdout, done.stderr
-    assert Image.open(workspace.root / "predictions/odd_mask.png").size == (33, 47)
-    assert Image.open(workspace.root / "predictions/odd_overlay.png").mode == "RGB"
-    image.unlink()
 
 
 def test_a_lost_registry_is_filled_again(workspace: Workspace):
