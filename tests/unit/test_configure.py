@@ -43,6 +43,7 @@ def test_only_the_named_settings_change_and_their_comments_stay(params_file: Pat
 
 
 def test_what_would_change_is_told_a_line_each(params_file: Path):
+    configure.change({"augmentation.crop_px": None}, params_file)
     values = {"data.title": "cells", "train.seed": 0, "augmentation.crop_px": [64, 64], "gate.minimum": {"miou": 0.5}}
     assert configure.differences(values, params_file) == [
         "data.title: ICBM152 slices, simulated scanners -> cells",
