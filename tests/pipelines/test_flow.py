@@ -100,7 +100,7 @@ def contents(root: Path) -> dict[str, str]:
 def test_the_flow_runs_every_stage_and_ends_with_the_summary(served: Servers):
     (run,) = served.prefect.runs()
     assert run["state_type"] == "COMPLETED"
-    assert served.prefect.tasks(run) == dict.fromkeys(STAGES, "Completed")
+    assert served.prefect.tasks(run).items() >= dict.fromkeys(STAGES, "Completed").items()
     assert served.first.stdout.rstrip().endswith("look at reports/index.html; then: make predict IMAGE=x.png")
 
 
@@ -138,7 +138,9 @@ def test_stage_output_stands_in_the_log_of_its_task(served: Servers):
 def test_what_has_not_changed_is_cached(served: Servers):
     done = served.run(*FLOW)
     assert done.returncode == 0, done.stderr
-    assert served.prefect.tasks(served.prefect.runs()[0]) == dict.fromkeys(STAGES, "Cached")
+    states = served.prefect.tasks(served.prefect.runs()[0])
+    assert states.keys() >= set(STAGES)
+    assert set(states.values()) == {"Cached"}
 
 
 def test_a_lost_registry_is_filled_again(served: Servers):
@@ -203,6 +205,7 @@ def test_runs_from_the_page_go_through_the_worker_one_after_the_other(served: Se
     assert second["start_time"] >= first["end_time"]
 
 
+@pytest.mark.slow
 def test_a_run_by_its_schedule_goes_through(served: Servers):
     schedules = f"/deployments/{served.prefect.deployment()}/schedules"
     known = {run["id"] for run in served.prefect.runs()}
@@ -302,6 +305,7 @@ def test_nothing_is_left_of_a_run_that_was_ended(slow: Servers, by: str, whom: s
         assert [states[name] for name in ("ingest", "validate", "split", "augment")] == ["Cached"] * 4
 
 
+@pytest.mark.slow
 def test_a_run_completes_though_the_server_was_killed_in_the_middle(slow: Servers):
     slow.set(train__steps=120)
     started = Started(slow, "worker")

@@ -66,7 +66,7 @@ def test_a_new_copy_in_the_test_images_stops_the_line_and_nothing_is_lost(own: W
     assert {path: path.read_bytes() for path in before} == before
     for kind in ("images", "masks"):
         (source / "test" / kind / "again.png").unlink()
-    assert own.pipeline().returncode == 0
+    assert own.dvc("repro").returncode == 0
 
 
 def test_a_flipped_byte_in_a_source_file_is_found_by_verify(own: Workspace):

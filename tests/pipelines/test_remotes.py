@@ -110,6 +110,7 @@ def test_a_second_clone_goes_on_where_the_first_stopped(first: Servers, tmp_path
         second.maskmill("down")
 
 
+@pytest.mark.slow
 def test_new_data_at_the_source_is_seen_and_only_what_depends_on_it_runs(first: Servers):
     add_pair(first.elsewhere, 6)
     done = first.run(*FLOW)

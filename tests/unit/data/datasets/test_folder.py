@@ -203,7 +203,7 @@ def test_images_behind_a_link_are_refused_since_dvc_would_not_keep_them(source, 
 
 def test_a_source_without_a_kind_lists_the_kinds(tmp_path, data):
     for config in (None, {}, {"kinds": "folder"}, ["folder"]):
-        with pytest.raises(MaskmillError, match=r"needs a line `kind: NAME`; known are coco, folder, icbm152, table"):
+        with pytest.raises(MaskmillError, match=r"needs a line `kind: NAME`; known are .*coco.*folder.*table"):
             datasets.create(config, tmp_path, data, "data/source.yaml")
 
 
