@@ -71,13 +71,13 @@ class Process:
 
     def wait_until_up(self) -> str:
         """Its address."""
-        assert self._up.wait(120), self.output
+        assert self._up.wait(400), self.output
         address = re.search(r"http://127\.0\.0\.1:\d+", self.output)
         assert address and self.popen.poll() is None, self.output
         return address[0]
 
     def ended(self) -> int:
-        code = self.popen.wait(60)
+        code = self.popen.wait(300)
         self._reader.join()
         return code
 
