@@ -132,7 +132,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def copy(line: Workspace, to: Path) -> Workspace:
     """A copy of a line that has run, on its own."""
-    lines.copy(line.root, to)
+    lines.copy_repository(line.root, to)
     return Workspace(to)
 
 

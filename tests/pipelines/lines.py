@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from filelock import FileLock
 SAID = "said.txt"
 
 
-def make_once(tmp_path_factory: pytest.TempPathFactory, make) -> Path:
+def make_once(tmp_path_factory: pytest.TempPathFactory, make: Callable[[Path], str]) -> Path:
     """The folder that `make` has filled, with what it gave in SAID; the other processes of the tests wait for it."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
@@ -25,7 +27,7 @@ def make_once(tmp_path_factory: pytest.TempPathFactory, make) -> Path:
     return folder
 
 
-def copy(line: Path, to: Path) -> None:
+def copy_repository(line: Path, to: Path) -> None:
     """Copy a repository whose line has run; its store, which knows where it lies, is told of the new place.
 
     Files are copied, not linked: databases and logs are written where they are.
@@ -33,7 +35,7 @@ def copy(line: Path, to: Path) -> None:
     shutil.copytree(line, to, symlinks=True)
     for path in (to / ".maskmill/mlflow/artifacts").rglob("MLmodel"):
         path.write_text(path.read_text().replace(str(line), str(to)))
-    with sqlite3.connect(to / ".maskmill/mlflow/mlflow.db") as store:
+    with closing(sqlite3.connect(to / ".maskmill/mlflow/mlflow.db")) as store, store:
         for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             for _, column, *_ in store.execute(f"PRAGMA table_info({table})").fetchall():
                 store.execute(
