@@ -48,7 +48,7 @@ class Workspace:
 
     def run(self, *command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=self.root, env=self.env | (env or {}), text=True, capture_output=True, timeout=400, check=False
+            command, cwd=self.root, env=self.env | (env or {}), text=True, capture_output=True, timeout=800, check=False
         )
 
     def pipeline(self) -> subprocess.CompletedProcess[str]:
