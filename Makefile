@@ -38,7 +38,7 @@ lint: $(VENV)/.test  ## format, lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-check: lint test  ## both
+check: lint test  ## lint, then test
 
 format: $(VENV)/.test  ## format the code and mend what the linter can
 	@$(BIN)/ruff format .
