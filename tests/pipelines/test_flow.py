@@ -332,6 +332,7 @@ def test_a_slot_that_no_run_holds_is_free_again(served: Servers):
     assert served.prefect.slots_taken() == 0
 
 
+@pytest.mark.slow  # a minute, until the lease of its slot has ended; test_ends.py has the same in seconds
 def test_asked_to_end_while_its_server_is_away_a_flow_ends_in_time(slow: Servers):
     started = Started(slow, "hand")
     server = slow.record("prefect").pid
@@ -346,6 +347,7 @@ def test_asked_to_end_while_its_server_is_away_a_flow_ends_in_time(slow: Servers
     assert "Prefect's server did not answer for 5 s" in said
     assert "Traceback" not in said
     assert stages_in(slow.root) == []
+    assert eventually(lambda: slow.prefect.slots_taken() == 0, 180)
 
 
 def test_a_training_that_was_killed_is_told_by_its_signal_and_how_to_go_on(slow: Servers):
