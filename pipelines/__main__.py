@@ -9,7 +9,9 @@ import typer
 
 from maskmill import config
 from maskmill.errors import MaskmillError
+from maskmill.files import check_room, full_disk_in_words
 from maskmill.processes import stopped
+from maskmill.repository import check_git
 from maskmill.services.environment import prefect_environment
 from maskmill.services.up import ensure
 from pipelines import workspace
@@ -22,8 +24,10 @@ def main(
     update_data: Annotated[bool, typer.Option(help="First bring the data up to date.")] = True,
 ) -> None:
     """Bring every stage of dvc.yaml up to date through Prefect; the servers are started where they are not up."""
+    check_git()
     params, root = config.load(), Path.cwd()
     workspace.question("pipelines.registry")  # asked while Prefect is imported
+    check_room(root / params.paths.state)
     ensure(params, root)
     os.environ.update(prefect_environment(params, root))  # Prefect reads it when it is imported
     from pipelines import summary
@@ -41,7 +45,8 @@ def main(
 
 if __name__ == "__main__":
     try:
-        typer.run(main)
+        with full_disk_in_words():
+            typer.run(main)
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

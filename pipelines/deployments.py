@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import Timeout
 from prefect.automations import Automation
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
@@ -27,13 +27,15 @@ from prefect.states import Crashed
 
 from maskmill import config
 from maskmill.errors import MaskmillError
-from maskmill.files import write_text
+from maskmill.exits import GO_ON
+from maskmill.files import full_disk_in_words, write_text
 from maskmill.services.environment import POOL
 from pipelines import workspace
 
 SLOTS = "gpu"
 _ZOMBIES = "maskmill: end flow runs without a heartbeat"
 _DEPLOYED = ("prefect.yaml", "pipelines/training.py")
+_GONE = "its process is gone: killed, or the machine went down"
 _SILENT_S = 60  # two heartbeats of PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30
 _ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
 _BEAT = "prefect.flow-run.heartbeat"
@@ -44,10 +46,11 @@ _OVER = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CAN
 def main() -> int:
     """Exit status 2 when `prefect deploy` refuses prefect.yaml."""
     try:
-        params = config.load()
-        state = Path(params.paths.state)
-        asyncio.run(_prepare(params.services.gpu_slots, state))
-        _deploy(state / "prefect" / "deployed")
+        with full_disk_in_words():
+            params = config.load()
+            state = Path(params.paths.state)
+            asyncio.run(_prepare(params.services.gpu_slots, state))
+            _deploy(state / "prefect" / "deployed")
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -77,19 +80,25 @@ async def _end_zombies(client: PrefectClient) -> None:
         threshold=1,
         within=timedelta(seconds=_SILENT_S),
     )
-    crashed = ChangeFlowRunState(state=StateType.CRASHED, name=None, message="its process is gone: no heartbeat")
+    crashed = ChangeFlowRunState(state=StateType.CRASHED, name=None, message=f"{_GONE}: no heartbeat. {GO_ON}")
     await Automation(name=_ZOMBIES, trigger=silent, actions=[crashed]).acreate()
 
 
 async def _close_runs(client: PrefectClient, state: Path) -> None:
-    """End the runs of before the machine or the server stopped: none works where nobody holds the lock of runs."""
+    """End the runs of before the machine or the server stopped: none works where nobody holds the lock of runs.
+
+    Where no run is left on the server, none holds a slot: one that a server with a full disk has lost is free again.
+    """
     begun = datetime.now(UTC) - timedelta(seconds=_SILENT_S)  # a younger one may be about to take the lock
     old = FlowRunFilter.model_validate(
         {"state": {"type": {"any_": [StateType.RUNNING]}}, "start_time": {"before_": begun}}
     )
     with suppress(Timeout), workspace.run_lock(state, timeout_s=0):
         for run in await client.read_flow_runs(flow_run_filter=old):
-            await client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
+            await client.set_flow_run_state(run.id, Crashed(message=f"{_GONE}. {GO_ON}"), force=True)
+        going = FlowRunFilter.model_validate({"state": {"type": {"any_": _GOING}}})
+        if not await client.read_flow_runs(flow_run_filter=going, limit=1):
+            await client.update_global_concurrency_limit(SLOTS, GlobalConcurrencyLimitUpdate(active_slots=0))
 
 
 async def _close_tasks(client: PrefectClient) -> None:
@@ -97,7 +106,7 @@ async def _close_tasks(client: PrefectClient) -> None:
     over = FlowRunFilter.model_validate({"state": {"type": {"any_": _OVER}}})
     going = TaskRunFilter.model_validate({"state": {"type": {"any_": _GOING}}})
     for run in await client.read_task_runs(flow_run_filter=over, task_run_filter=going):
-        await client.set_task_run_state(run.id, Crashed(message="its process is gone"), force=True)
+        await client.set_task_run_state(run.id, Crashed(message=_GONE), force=True)
 
 
 def _deploy(stamp: Path) -> None:

@@ -14,6 +14,7 @@ from maskmill import config, files
 from maskmill.check import check
 from maskmill.errors import MaskmillError
 from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
+from maskmill.repository import check_git
 from pipelines import workspace
 
 _HEAD = "# Written by `make folds FOLDS={count}`: cross-validation of every variant (docs/experiments.md).\n"
@@ -61,18 +62,23 @@ def main(arguments: list[str]) -> int:
     die_with_parent()
     exit_on_sigterm()
     try:
-        count = _count(arguments)
-        params = config.load()
-        check(params)
-        path = Path(params.paths.folds) / "dvc.yaml"
-        with workspace.alone(Path(params.paths.state), lambda line: print(line, flush=True)):
-            _write(path, definition(config.read_yaml(Path("dvc.yaml")), count), count)
-            return workspace.dvc("repro", str(path))
+        with files.full_disk_in_words():
+            return _run(_count(arguments))
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return stopped()
+
+
+def _run(count: int) -> int:
+    check_git()
+    params = config.load()
+    check(params)
+    path = Path(params.paths.folds) / "dvc.yaml"
+    with workspace.alone(Path(params.paths.state), lambda line: print(line, flush=True)):
+        _write(path, definition(config.read_yaml(Path("dvc.yaml")), count), count)
+        return workspace.dvc("repro", str(path))
 
 
 def _count(arguments: list[str]) -> int:

@@ -10,7 +10,9 @@ from pathlib import Path
 from maskmill import config
 from maskmill.check import check
 from maskmill.errors import MaskmillError
+from maskmill.files import full_disk_in_words
 from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
+from maskmill.repository import check_git
 from pipelines import registry, summary, workspace
 
 
@@ -19,20 +21,26 @@ def main() -> int:
     die_with_parent()
     exit_on_sigterm()
     try:
-        params = config.load()
-        check(params)
-        with workspace.alone(Path(params.paths.state), _say):
-            workspace.mend(_say)
-            before = workspace.snapshot()
-            code = _repro(params, before)
-            if code:
-                print(f"error: {workspace.put_back(before)}", file=sys.stderr)
-                return code
+        with full_disk_in_words():
+            return _run()
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return stopped()
+
+
+def _run() -> int:
+    check_git()
+    params = config.load()
+    check(params)
+    with workspace.alone(Path(params.paths.state), _say):
+        workspace.mend(_say)
+        before = workspace.snapshot()
+        code = _repro(params, before)
+        if code:
+            print(f"error: {workspace.put_back(before)}", file=sys.stderr)
+            return code
     print(summary.text(params))
     return 0
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from maskmill import config
 from maskmill.errors import MaskmillError
-from maskmill.files import read_json
+from maskmill.files import full_disk_in_words, read_json
 from maskmill.processes import die_with_parent
 
 State = Literal["holds", "moved", "behind"]
@@ -51,7 +51,8 @@ def main() -> int:
     """Exit status 2 when the registry cannot be asked."""
     die_with_parent()
     try:
-        print(state(config.load()))
+        with full_disk_in_words():
+            print(state(config.load()))
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,10 +1,13 @@
 """DVC commands as processes that are ready before they are wanted, and are gone when the run is.
 
-Starting Python and importing DVC takes longer than DVC needs for a stage. So a process waits for its arguments (a line
-of JSON) while the one before it works: that is what `python -m pipelines.repro` is.
+python -m pipelines.repro ARGUMENTS: DVC's own command, with an error of its own for a killed stage and a full disk.
+
+Starting Python and importing DVC takes longer than DVC needs for a stage. So without arguments the process waits for
+them (a line of JSON) while the one before it works.
 """
 
 import json
+import logging
 import os
 import re
 import signal
@@ -15,6 +18,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from maskmill import exits
+from maskmill.files import disk_full
 from maskmill.processes import end_groups, watch_parent
 from pipelines import workspace
 
@@ -22,8 +27,9 @@ Process = subprocess.Popen[str]
 _SKIPPED = {"Cached": "didn't change, skipping", "Restored": "is cached - skipping run"}  # DVC's words for it
 _NOISE = re.compile(
     r"To track the changes with git|\tgit add |To enable auto staging|\tdvc config |Use `dvc push`"
-    r"|(Updating|Generating) lock file"
+    r"|(Updating|Generating) lock file|Having any troubles\?"
 )
+_KILLED = re.compile(r"exited with (-\d+)$")  # DVC's words for it
 
 
 class Output:
@@ -36,6 +42,8 @@ class Output:
 
     def line(self, line: str) -> None:
         """Take the next line, and pass it on where it says something."""
+        if _NOISE.match(line):
+            return
         for outcome, words in _SKIPPED.items():
             if words in line:
                 self.outcome = outcome
@@ -43,8 +51,7 @@ class Output:
             self._error.append(line.removeprefix("error: "))
         elif line.startswith("ERROR: ") and not self._error:  # DVC's own, where the stage said nothing
             self._error.append(line.removeprefix("ERROR: "))
-        if not _NOISE.match(line):
-            self._say(line)
+        self._say(line)
 
     @property
     def error(self) -> str:
@@ -102,16 +109,40 @@ class Commands:
         )
 
 
-def main() -> int:
+class PlainErrors(logging.Filter):
+    """Puts DVC's error into a user's words where a stage was killed (`exited with -9`), or the disk is full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kills = exits.memory_kills()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error and (words := self._killed(error) or disk_full(error)):
+            record.msg, record.args, record.exc_info = str(words), (), None
+        return True
+
+    def _killed(self, error: BaseException) -> str:
+        """Which stage was killed, by what, and how to go on; "" where none was."""
+        cause = error.__cause__
+        found = _KILLED.search(str(cause))
+        if cause is None or found is None:
+            return ""
+        stage = str(error).partition("'")[2].rstrip("'")  # failed to reproduce 'train@unet'
+        return f"{stage} {exits.describe(int(found[1]), self._kills)}. {exits.GO_ON}"
+
+
+def main(arguments: list[str]) -> int:
     """DVC's exit status; 0 where no command is wanted any more."""
     watch_parent(lambda: os.killpg(0, signal.SIGTERM))
     from dvc.cli import main as dvc
     from dvc.commands import repro  # what `dvc repro` imports late
 
     assert repro
-    line = sys.stdin.readline()
+    logging.getLogger("dvc.cli").addFilter(PlainErrors())
+    line = json.dumps(arguments) if arguments else sys.stdin.readline()
     return int(dvc(json.loads(line))) if line else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -3,8 +3,10 @@
 DVC says what there is to do and does it; MLflow and the files say what came out; this flow says when, and shows it.
 """
 
+import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -24,9 +26,10 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from maskmill import config
+from maskmill import config, exits
 from maskmill.check import check_metrics
 from maskmill.errors import MaskmillError
+from maskmill.files import full_disk_in_words
 from maskmill.processes import GRACE_S, watch_parent
 from maskmill.repository import check_inside
 from pipelines import dag, page, registry, summary, workspace
@@ -34,7 +37,8 @@ from pipelines.repro import Commands
 
 LEASE_S = 60  # a slot whose holder was killed is free again after so long
 _GRACE_S = GRACE_S + 8  # for the trainings, and to tell the server about the end before this process ends without
-_AWAY_S = 2.0  # between two tries to reach a server that restarts
+_TELL_S = 5.0  # for Prefect's server to hear that a flow was asked to end
+_AGAIN_S = 2.0  # between two questions for a slot that is taken, or to a server that restarts
 _THREADS: Any = ThreadPoolTaskRunner(max_workers=256)  # stages that wait hold one, too
 
 
@@ -47,8 +51,11 @@ def training(update_data: bool = True, parallel: Annotated[int, Field(ge=1, le=6
         parallel: Stages that may run at the same time. Trainings also share the slots of the limit `gpu`.
     """
     watch_parent(_end)
+    for name in ("prefect.task_runs", "prefect._internal.concurrency"):
+        logging.getLogger(name).addFilter(_says_something)
     try:
-        return _train(update_data, parallel)
+        with _ending_in_time(), full_disk_in_words():
+            return _train(update_data, parallel)
     except MaskmillError as error:
         return Failed(message=str(error))
 
@@ -152,15 +159,19 @@ class _Run:
         """A slot of the server's limit `name`, over all its flows; a server that is away is waited for."""
         with self._gates[name], self._free, ExitStack() as held:
             while True:
-                lasting = concurrency(name, lease_duration=LEASE_S, strict=True, raise_on_lease_renewal_failure=False)
+                lasting = concurrency(
+                    name, lease_duration=LEASE_S, strict=True, raise_on_lease_renewal_failure=False, max_retries=0
+                )
                 try:
                     held.enter_context(lasting)
                     break
                 except ConcurrencySlotAcquisitionError as error:
-                    if self._commands.stopped or not isinstance(error.__cause__, httpx.TransportError):
+                    away = isinstance(error.__cause__, httpx.TransportError)
+                    if self._commands.stopped or not (away or _is_taken(error.__cause__)):
                         raise
-                    get_run_logger().warning("Prefect's server is away; asking again for a slot of %r", name)
-                    time.sleep(_AWAY_S)
+                    if away:
+                        get_run_logger().warning("Prefect's server is away; asking again for a slot of %r", name)
+                    time.sleep(_AGAIN_S)
             yield
             with suppress(httpx.HTTPError):  # the slot is free again when its lease ends
                 held.close()
@@ -172,10 +183,12 @@ class _Run:
             say(text)
             progress.line(text)
 
+        kills = exits.memory_kills()
         with closing(page.Progress(name)) as progress:
             code, output = self._commands.run("--wait-for-lock", *arguments, say=line)
         if code:
-            self._failures[name] = output.error or f"dvc {' '.join(arguments)} ended with {code}"
+            how = f"dvc {' '.join(arguments)} {exits.describe(code, kills)}. {exits.GO_ON}"
+            self._failures[name] = output.error.removeprefix(f"{name} ") or how
             return Failed(message=self._failures[name])
         self._failures.pop(name, None)
         self._outcomes[name] = output.outcome
@@ -184,6 +197,52 @@ class _Run:
 
 def _task(run: Callable[..., State[Any]], name: str) -> Task[..., Any]:
     return Task(run, name=name, cache_policy=NO_CACHE)
+
+
+def _is_taken(error: BaseException | None) -> bool:
+    """Whether the server has said that all slots are held."""
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.LOCKED
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """Whether a line of Prefect's log tells a user more than the lines beside it.
+
+    Of a failed state it shows an exception that is none, of a call that the server did not take its own insides.
+    """
+    return record.exc_info != (None, None, None) and record.msg != "Service %r failed to process item %r"
+
+
+@contextmanager
+def _ending_in_time() -> Iterator[None]:
+    """Where the flow is asked to end, leave Prefect's server so long to hear of it, once the stages have ended.
+
+    Prefect's client asks a server that is away again and again, for minutes.
+    """
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # SIGTERM, Ctrl-C, or cancelled on the page
+        _leave_soon()
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _leave_soon)  # until Prefect puts back what was there before the flow
+
+
+def _leave_soon(*_: object) -> None:
+    timer = threading.Timer(_TELL_S, _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    print(
+        f"the flow has ended; Prefect's server did not answer for {_TELL_S:.0f} s, so its page shows the run as "
+        "running until `maskmill up` starts the server",
+        file=sys.stderr, flush=True,
+    )  # fmt: skip
+    os._exit(128 + signal.SIGTERM)
 
 
 def _end() -> None:

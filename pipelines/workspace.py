@@ -13,8 +13,9 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from maskmill import exits
 from maskmill.errors import MaskmillError
-from maskmill.files import write_bytes
+from maskmill.files import check_room, write_bytes
 from maskmill.processes import RUN, die_with_parent, end_groups, search_path
 
 Say = Callable[[str], None]
@@ -22,19 +23,27 @@ LOCK = Path("dvc.lock")
 
 
 def dvc(*arguments: str) -> int:
-    """Run DVC in a process group of its own, which is ended whole when this process ends or DVC is killed."""
+    """Run DVC in a process group of its own, which is ended whole when this process ends or DVC is killed.
+
+    The exit status is DVC's, or what a shell gives for a DVC that was killed, which is said.
+    """
+    kills = exits.memory_kills()
     process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments],
+        [sys.executable, "-m", "pipelines.repro", *arguments],
         env=environment(),
         start_new_session=True,
         preexec_fn=die_with_parent,  # noqa: PLW1509
     )
     try:
-        return process.wait()
+        code = process.wait()
     finally:
         if process.poll() is None or process.returncode < 0:
             end_groups(process.pid)
             process.wait()
+    if code < 0:
+        print(f"error: DVC {exits.describe(code, kills)}. {exits.GO_ON}", file=sys.stderr)
+        return 128 - code
+    return code
 
 
 def environment() -> dict[str, str]:
@@ -71,7 +80,8 @@ def run_lock(state: Path, timeout_s: float = -1) -> FileLock:
 
 @contextmanager
 def alone(state: Path, say: Say) -> Iterator[None]:
-    """Wait until no other run works in this repository."""
+    """Wait until no other run works in this repository. Raises: DiskFullError where there is no room to work in."""
+    check_room(state)
     state.mkdir(parents=True, exist_ok=True)
     lock = run_lock(state)
     try:
@@ -104,7 +114,7 @@ def put_back(lock: bytes, run: Callable[..., int] = dvc) -> str:
 
     What ran well before the failure is in DVC's cache of runs: the next run takes it from there.
     """
-    if lock:
+    if lock and snapshot() != lock:  # on a full disk even the same bytes could not be written
         write_bytes(LOCK, lock)
     if run("checkout", "--quiet", "--force", "dvc.yaml") == 0:
         return "the pipeline stopped; what stood on disk before is back in place"

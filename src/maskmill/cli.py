@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill import cli_models, config, files, processes
+from maskmill import cli_models, config, files, processes, repository
 from maskmill.errors import MaskmillError, few_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -160,6 +160,7 @@ def data_import(
     from maskmill.data.importing import command
     from maskmill.data.importing.plan import Wishes
 
+    repository.check_git()  # before anything is written
     named = tuple(part.strip() for part in classes.split(",")) if classes else ()
     value = int(ignore) if ignore is not None and ignore.isdecimal() else ignore and ignore.lower()
     wishes = Wishes(named, background, value, groups, title, name)
@@ -206,7 +207,8 @@ def ui() -> None:
 def main() -> None:
     """The entry point of `maskmill`."""
     try:
-        app()
+        with files.full_disk_in_words():
+            app()
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

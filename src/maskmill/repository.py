@@ -10,7 +10,17 @@ from maskmill.errors import MaskmillError, few_of
 
 def dvc(*arguments: str, what: str) -> None:
     """Run DVC. Raises: MaskmillError that begins with `what` and says what DVC said."""
+    check_git()
     _run([sys.executable, "-m", "dvc", *arguments], f"dvc {' '.join(arguments)}", what)
+
+
+def check_git() -> None:
+    """Hold this folder against git, which DVC needs. Raises: MaskmillError where it is in no repository of git."""
+    if _git("rev-parse", "--git-dir") is None:
+        raise MaskmillError(
+            f"{Path.cwd()} is in no git repository, which DVC needs; a ZIP of this repository holds none. Make one, "
+            "and run the same command again: git init && git add --all && git commit --message start"
+        )
 
 
 def commit_of(revision: str, what: str) -> str:

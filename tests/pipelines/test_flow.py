@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -321,3 +322,53 @@ def test_a_run_completes_though_the_server_was_killed_in_the_middle(slow: Server
 
     assert eventually(lambda: state() in OVER, 400)
     assert state() == "COMPLETED"
+
+
+def test_a_slot_that_no_run_holds_is_free_again(served: Servers):
+    served.prefect.http.patch("/v2/concurrency_limits/gpu", json={"active_slots": 1}).raise_for_status()
+    done = served.run(sys.executable, "-m", "pipelines.deployments", env=served.prefect_env())
+    assert done.returncode == 0, done.stderr
+    assert served.prefect.slots_taken() == 0
+
+
+@pytest.mark.slow  # a minute, until the lease of its slot has ended; test_ends.py has the same in seconds
+def test_asked_to_end_while_its_server_is_away_a_flow_ends_in_time(slow: Servers):
+    started = Started(slow, "hand")
+    server = slow.record("prefect").pid
+    os.kill(server, signal.SIGSTOP)
+    try:
+        os.kill(started.process.pid, signal.SIGTERM)
+        said, _ = started.process.communicate(timeout=120)  # 10 s on an idle machine; Prefect alone needs minutes
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert started.process.returncode == 143
+    assert "unet: ended by SIGTERM after step" in said
+    assert "Prefect's server did not answer for 5 s" in said
+    assert "Traceback" not in said
+    assert stages_in(slow.root) == []
+    assert eventually(lambda: slow.prefect.slots_taken() == 0, 180)
+
+
+def test_a_training_that_was_killed_is_told_by_its_signal_and_how_to_go_on(slow: Servers):
+    started = Started(slow, "hand")
+    for pid in running_in(slow.root):
+        if b"maskmill.stages" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    said, _ = started.process.communicate(timeout=120)
+    message = slow.prefect.run(started.identity)["state"]["message"]
+    assert message.startswith("train@unet: was killed by SIGKILL: ")
+    assert message.endswith("Start it again: finished stages stay, and a training goes on at its last checkpoint")
+    assert f"error: {message}" in said
+    assert "NoneType" not in said
+
+
+def test_down_ends_a_run_that_was_started_by_hand(slow: Servers):
+    started = Started(slow, "hand")
+    done = slow.maskmill("down")
+    assert done.stdout.splitlines()[-1].startswith("stopped: flow run, worker, ")
+    said, _ = started.process.communicate(timeout=120)
+    assert "unet: ended by SIGTERM after step" in said
+    with sqlite3.connect(slow.root / ".maskmill/prefect/prefect.db") as database:
+        state = database.execute("SELECT state_type FROM flow_run WHERE id = ?", [started.identity]).fetchall()
+        assert state == [("CRASHED",)]
+        assert database.execute("SELECT active_slots FROM concurrency_limit_v2 WHERE name = 'gpu'").fetchall() == [(0,)]

@@ -1,5 +1,6 @@
 """Data, models and the run cache on a remote: a second clone goes on where the first stopped, and damage is found."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image
+from ruamel.yaml import YAML
 
 from tests.pipelines.conftest import Workspace, ran
 from tests.pipelines.test_flow import FLOW, Prefect
@@ -137,15 +139,41 @@ def test_a_flipped_byte_on_the_remote_is_found_before_it_is_used(first: Servers,
     assert first.dvc("push", "--run-cache").returncode == 0
     git(first, "commit", "--quiet", "--all", "--message", "another remote")
     second = Clone(first, tmp_path / "repository")
-    hurt = next(path for path in kept.rglob("*") if path.is_file() and path.stat().st_size > 100_000)
-    content = bytearray(hurt.read_bytes())
-    content[5000] ^= 1
-    hurt.chmod(0o644)
-    hurt.write_bytes(content)
+    folder = stored(kept, "data/prepared/shards", first)
+    listed = json.loads(folder.read_text())
+    shard = stored(kept, next(file["md5"] for file in listed if file["relpath"].endswith(".bin")))
+    weights = stored(kept, "models/unet/model.safetensors", first)
+    for hurt in (shard, weights):
+        flip(hurt)
     pulled = second.dvc("pull")
     assert pulled.returncode != 0
-    assert not [path for path in (second.root / ".dvc/cache").rglob("*") if path.is_file() and path.name == hurt.name]
-    hurt.unlink(missing_ok=True)  # DVC has dropped it already
+    cached = {path.name for path in (second.root / ".dvc/cache").rglob("*") if path.is_file()}
+    assert cached.isdisjoint({shard.name, weights.name})
+    for hurt in (shard, weights):
+        hurt.unlink(missing_ok=True)  # DVC has dropped those that it has come to
+
     assert first.dvc("push").returncode == 0
-    assert second.dvc("pull", "--run-cache").returncode == 0, "the whole one is taken again"
+    assert weights.exists(), "a single file that is gone is sent again"
+    assert not shard.exists(), "one of a folder is not, as long as the folder's list is there"
+    folder.unlink()
+    assert first.dvc("push").returncode == 0
+    assert shard.exists()
+    assert second.dvc("pull", "--run-cache").returncode == 0, "the whole ones are taken again"
     assert ran(second.dvc("repro")) in ([], ["register"], ["register", "report"])
+
+
+def stored(remote: Path, what: str, workspace: Servers | None = None) -> Path:
+    """The file on the remote with this digest, or that of an out of the workspace."""
+    if workspace:
+        stages = YAML(typ="safe").load(workspace.root / "dvc.lock")["stages"].values()
+        what = next(out["md5"] for stage in stages for out in stage["outs"] if out["path"] == what)
+    (found,) = remote.glob(f"files/md5/{what[:2]}/{what[2:]}")
+    return found
+
+
+def flip(path: Path) -> None:
+    """Change one bit in its middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)

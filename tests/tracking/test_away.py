@@ -17,9 +17,9 @@ from maskmill.tracking import reaper
 from maskmill.tracking import store as stores
 from tests.tracking.trainings import Trainer, until
 
-LINE_S = 1.0  # what a row may cost a training, whatever MLflow does: a line on the disk
-END_S = 3.0  # and its end, beside the interpreter's own
-ARRIVES_S = 300  # seconds; a busy machine leaves little to a process of the lowest priority
+LINE_S = 4.0  # what a row may cost a training, whatever MLflow does: a line on the disk, and no time-out of MLflow's
+END_S = 20.0  # and its end, which waits for no sender: one that MLflow keeps waiting lives for 30 s
+ARRIVES_S = 300  # seconds on an idle machine; a busy one leaves little to a process of the lowest priority
 
 
 class Server:
@@ -133,8 +133,8 @@ def test_a_killed_training_is_closed_by_its_sender_and_goes_on_as_the_same_run(
     assert until(lambda: held(asked, training.key)[0] == "RUNNING", ARRIVES_S)
     training.add(3)
     training.kill()
-    assert until(lambda: held(asked, training.key) == ("KILLED", [1, 2, 3]), 10)
-    assert until(lambda: not training.senders(), 3)
+    assert until(lambda: held(asked, training.key) == ("KILLED", [1, 2, 3]), ARRIVES_S)
+    assert until(lambda: not training.senders(), ARRIVES_S)
 
     again = Trainer(tmp_path, server.uri)
     assert again.key == training.key

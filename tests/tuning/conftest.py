@@ -86,7 +86,10 @@ def tuning(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
     return Tuning(tmp_path)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
+PATIENCE_S = 240  # a busy machine takes long to import PyTorch; what is waited for comes in seconds on an idle one
+
+
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -97,4 +100,4 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
 
 def kill(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)

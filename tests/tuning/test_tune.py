@@ -83,7 +83,7 @@ def test_on_two_devices_a_trial_is_cut_short_and_ends_without_a_trace(tuning: Tu
     said, error = capfd.readouterr()
     assert said.count("unet: ended by SIGTERM after step") == said.count("unet: step    2/30") == 1
     assert "Traceback" not in error
-    assert until(lambda: of_trials(tuning) == [], 5)
+    assert until(lambda: of_trials(tuning) == [])
 
 
 def test_killed_while_a_trial_begins_a_search_leaves_no_training(tuning: Tuning):

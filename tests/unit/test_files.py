@@ -1,6 +1,8 @@
 import errno
 import json
 import os
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -64,6 +66,49 @@ def test_every_kind_of_no_space_is_a_users_error(tmp_path, monkeypatch, code):
     with pytest.raises(MaskmillError, match="no space left to write"):
         files.write_text(tmp_path / "a", "x")
     assert os.listdir(tmp_path) == []
+
+
+def raised(error, cause=None):
+    """The error as it is when it was raised from another."""
+    with pytest.raises(type(error)) as found:
+        raise error from cause
+    return found.value
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/b.png"), "no space left to write a/b.png ("),
+        (OSError(errno.ENOSPC, "No space left on device", "from", None, "to"), "no space left to write to ("),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "a"), "MB free on its disk; your quota is used up)"),
+        (OSError(errno.EFBIG, "File too large", "a"), "MB free on its disk; `ulimit -f` bounds the size of a file)"),
+        (OSError(errno.ENOSPC, "No space left on device"), "no space left on the disk ("),
+        (sqlite3.OperationalError("database or disk is full"), "It said: database or disk is full"),
+        (RuntimeError("lines\nI/O error: No space left on device (os error 28)\nmore"), "It said: I/O error: No space"),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), "No space left on device: 'b'"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
+def test_a_full_disk_is_one_line_whichever_library_meets_it(error, said, wrapped):
+    with pytest.raises(files.DiskFullError) as found, files.full_disk_in_words():
+        raise raised(MaskmillError("the store cannot be opened"), error) if wrapped else error
+    assert said in str(found.value)
+    assert "free some space and run the same command again" in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+def test_what_is_no_full_disk_goes_its_way():
+    with pytest.raises(OSError, match="input/output"), files.full_disk_in_words():
+        raise OSError(errno.EIO, "input/output error", "a")
+    with pytest.raises(files.DiskFullError, match=r"^said already$"), files.full_disk_in_words():
+        raise files.DiskFullError("said already")
+
+
+def test_a_disk_without_room_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    files.check_room(tmp_path / "not" / "made" / "yet")
+    monkeypatch.setattr(files, "free_mb", lambda folder: 0.4)
+    with pytest.raises(files.DiskFullError, match=r"no space left on the disk of .* \(0\.4 MB free\); free some space"):
+        files.check_room(tmp_path)
 
 
 def test_another_io_error_is_not_called_a_full_disk(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maskmill.errors import MaskmillError
-from maskmill.repository import check_inside, commit_of, show, tree
+from maskmill.repository import check_git, check_inside, commit_of, show, tree
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -86,3 +86,14 @@ def test_a_file_is_read_as_it_was_committed_from_the_folder_that_is_worked_in():
 def test_what_names_no_commit_is_refused_with_the_names_there_are(name: str):
     with pytest.raises(MaskmillError, match=r"test: got .*, which is no git revision and no DVC experiment; .*done"):
         commit_of(name, "test")
+
+
+def test_a_folder_without_git_is_refused_with_the_commands_that_help(elsewhere: Path):
+    with pytest.raises(MaskmillError) as raised:
+        check_git()
+    assert str(raised.value) == (
+        f"{Path.cwd()} is in no git repository, which DVC needs; a ZIP of this repository holds none. Make one, and "
+        "run the same command again: git init && git add --all && git commit --message start"
+    )
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    check_git()

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from maskmill import files
 from maskmill.errors import MaskmillError
 from maskmill.services import records
 from maskmill.services.catalogue import Service
@@ -81,7 +82,12 @@ def stop_all(paths: list[Path]) -> list[str]:
 
 
 def failed(service: Service, why: str) -> MaskmillError:
-    """What to tell when a service did not start: why, and the end of its log."""
+    """What to tell when a service did not start: that the disk is full, else why, and the end of its log."""
+    if "no space left" in tail(service.log).lower():
+        return files.DiskFullError(
+            f"{service.name}: {why}, since no space was left on a disk ({files.free_mb(service.state):.0f} MB free in "
+            f"{service.state}); free some space and run `maskmill up` again"
+        )
     return MaskmillError(f"{service.name}: {why}; the end of {service.log}:{tail(service.log)}")
 
 

@@ -14,13 +14,27 @@ from maskmill.services.records import workspace
 
 def check_free(services: Services, wanted: list[Service]) -> None:
     """Raises: MaskmillError that names, for each port that cannot be had, who has it and what to change."""
-    problems = [_problem(services.host, service) for service in wanted if service.port]
+    problems = [problem(services, service) for service in wanted if service.port]
     if any(problems):
         raise MaskmillError("\n".join(filter(None, problems)))
 
 
-def _problem(host: str, service: Service) -> str | None:
-    key, port = f"services.{service.name}_port", service.port
+def own(service: Service) -> psutil.Process | None:
+    """The process of this very service that listens on its port, whether or not a record or a keeper is left of it."""
+    try:
+        listening = network.listeners(service.port) if service.port else []
+        return next((process for process in listening if _is_own(process, service)), None)
+    except psutil.Error:
+        return None
+
+
+def _is_own(process: psutil.Process, service: Service) -> bool:
+    return bool(process.cmdline() == list(service.command) and process.cwd() == str(service.root))
+
+
+def problem(services: Services, service: Service) -> str | None:
+    """Why a server cannot have its port, and what to change; None where it can."""
+    host, key, port = services.host, f"services.{service.name}_port", service.port
     assert port
     try:
         family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -34,11 +48,11 @@ def _problem(host: str, service: Service) -> str | None:
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
             return f"services.host: {host!r} is no address of this machine; set one that is in {PARAMS}"
-        return f"{key}: {port} is in use by {_holder(port)}, or set another {key} in {PARAMS}"
+        return f"{key}: {port} is in use by {_holder(port, service)}, or set another {key} in {PARAMS}"
     return None
 
 
-def _holder(port: int) -> str:
+def _holder(port: int, service: Service) -> str:
     """Who listens on the port, and how to free it."""
     unknown = "a process that is not yours; ask its owner to stop it"
     try:
@@ -48,6 +62,8 @@ def _holder(port: int) -> str:
         folder = workspace(process)
         if folder:
             return f"the maskmill workspace in {folder}; run `maskmill down` there"
+        if _is_own(process, service):
+            return f"process {process.pid}, a server of this workspace whose keeper is gone; run `maskmill down`"
         return f"process {process.pid} ({' '.join(process.cmdline()) or process.name()}); stop it"
     except psutil.Error:
         return unknown

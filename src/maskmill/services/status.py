@@ -1,37 +1,69 @@
 """maskmill status, down and ui: what runs, since when and where; and stopping it."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from maskmill import network
 from maskmill.config import Params
 from maskmill.guard import AUTH
-from maskmill.services import catalogue, control, records
+from maskmill.services import catalogue, control, flows, ports, records
 from maskmill.services.catalogue import Service
 from maskmill.services.health import healthy
 
 
 def down(params: Params, root: Path) -> None:
-    """Stop everything that `maskmill up` has started here, the worker first; fine where nothing runs."""
-    state = root / params.paths.state
+    """Stop the flow runs, and then everything that `maskmill up` has started here; fine where nothing runs.
+
+    A process on a port of ours that is none of this workspace is named, and left alone.
+    """
+    state, services = root / params.paths.state, catalogue.services(params, root)
     with control.alone(state):
-        stopped = control.stop_all(control.recorded(state))
+        stopped = _end_flows(root)
+        if worker := records.keepers(root).get(records.WORKER):  # before the servers, also where its record is gone
+            control.end(worker)
+            stopped.append(records.WORKER)
+        stopped += control.stop_all(control.recorded(state))
         for name, keeper in records.keepers(root).items():  # whose records somebody has deleted
             control.end(keeper)
             stopped.append(name)
+        for service in services:
+            if (left := ports.own(service)) is not None:  # and its keeper somebody has killed
+                control.end(left)
+                stopped.append(service.name)
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was up")
+    for service in services:
+        if service.port and service.name not in stopped and (taken := ports.problem(params.services, service)):
+            print(f"left alone, since it is not of this workspace: {taken}")
+
+
+def _end_flows(root: Path) -> list[str]:
+    """End the flow runs that were started by hand, and say so of all: those of the worker end with it."""
+    by_hand, by_worker = flows.by_hand(root), flows.by_worker(root)
+    for process in (*by_hand, *by_worker):
+        print(f"ending a flow run (process {process.pid}): a training of it writes a checkpoint first", flush=True)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(flows.end, by_hand))
+    return ["flow run"] * len([*by_hand, *by_worker])
 
 
 def status(params: Params, root: Path) -> bool:
     """Print a table of the services; whether all of them are up."""
     services = catalogue.services(params, root)
-    states = {service.name: _state(service) for service in services}
-    rows = [("service", "state", "process", "since", "address", "log"), *(_row(s, states[s.name]) for s in services)]
+    unrecorded = records.keepers(root)
+    seen = {service.name: _see(params, service, unrecorded) for service in services}
+    rows = [("service", "state", "process", "since", "address", "log"), *(_row(s, seen[s.name]) for s in services)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     print("\n".join("  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows))
+    for name, one in seen.items():
+        if one.note:
+            print(f"{name}: {one.note}")
     if len(services) < 3:
         print(f"mlflow is a server that runs elsewhere: {catalogue.tracking_uri(params)}")
-    return set(states.values()) == {"up"}
+    return {one.state for one in seen.values()} == {"up"}
 
 
 def addresses(params: Params, root: Path) -> str:
@@ -44,21 +76,45 @@ def addresses(params: Params, root: Path) -> str:
     return "\n".join(lines)
 
 
-def _state(service: Service) -> str:
-    record = records.read(service.record)
-    if record is None:
-        return "down"
-    if record.gave_up:
-        return "gave up"
-    if not record.alive:
-        return "killed"
-    return "up" if healthy(service, record) else "no answer"
+@dataclass(frozen=True)
+class _Seen:
+    """What is seen of a service: its state, its process, since when (s since 1970), and what to add."""
+
+    state: str
+    process: int = 0
+    since: float = 0.0
+    note: str = ""
 
 
-def _row(service: Service, state: str) -> tuple[str, ...]:
+def _see(params: Params, service: Service, keepers: dict[str, psutil.Process]) -> _Seen:
     record = records.read(service.record)
-    runs = record is not None and record.alive and record.pid
-    since = time.strftime("%m-%d %H:%M:%S", time.localtime(record.since)) if record and runs else "-"
+    if record is not None and record.alive:
+        state = "gave up" if record.gave_up else "up" if healthy(service, record) else "no answer"
+        return _Seen(state, record.pid, record.since)
+    try:
+        found = ports.own(service) or _kept(keepers.get(service.name))
+        if found is not None:
+            note = f"it runs, and its record {service.record.relative_to(service.root)} is gone"
+            then = "`maskmill down` ends it, and `maskmill up` starts it anew"
+            return _Seen("no record", found.pid, found.create_time(), f"{note}; {then}")
+    except psutil.Error:
+        pass
+    if record is not None:
+        return _Seen("gave up" if record.gave_up else "killed")
+    taken = ports.problem(params.services, service) if service.port else None
+    return _Seen("foreign" if taken and "in use" in taken else "down", note=taken or "")
+
+
+def _kept(keeper: psutil.Process | None) -> psutil.Process | None:
+    """The service of a keeper, which is the child of its child; the keeper itself between two starts."""
+    if keeper is None:
+        return None
+    below = [service for inner in keeper.children() for service in inner.children()]
+    return below[0] if below else keeper
+
+
+def _row(service: Service, seen: _Seen) -> tuple[str, ...]:
+    since = time.strftime("%m-%d %H:%M:%S", time.localtime(seen.since)) if seen.process else "-"
     log = service.log.relative_to(service.root)
     where = service.address if service.health else f"asks {service.address}"
-    return (service.name, state, str(record.pid) if record and runs else "-", since, where, str(log))
+    return (service.name, seen.state, str(seen.process or "-"), since, where, str(log))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maskmill.config import Params
 from maskmill.errors import MaskmillError
+from maskmill.files import check_room
 from maskmill.processes import exit_on_sigterm
 from maskmill.services import catalogue, control, ports, records
 from maskmill.services.catalogue import Service
@@ -26,6 +27,7 @@ def up(params: Params, root: Path) -> None:
     Raises: MaskmillError when one cannot be started; what this call has started is stopped again.
     """
     exit_on_sigterm()
+    check_room(root / params.paths.state)
     wanted = catalogue.services(params, root)
     *servers, worker = wanted
     started: list[Service] = []

@@ -2,14 +2,13 @@
 
 import inspect
 import itertools
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from maskmill import components, config, stages
 from maskmill.errors import MaskmillError
-from maskmill.files import NO_SPACE
+from maskmill.files import full_disk_in_words
 from maskmill.processes import die_with_parent, stopped
 from maskmill.repository import check_inside
 
@@ -21,18 +20,13 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {__doc__}", file=sys.stderr)
         return 2
     try:
-        _run(*arguments)
+        with full_disk_in_words():
+            _run(*arguments)
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return stopped()
-    except OSError as error:
-        if error.errno not in NO_SPACE:
-            raise
-        free_mb = shutil.disk_usage(".").free / 1e6
-        print(f"error: no space left on the disk ({free_mb:.0f} MB free): {error}", file=sys.stderr)
-        return 2
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from maskmill import config
 from maskmill.errors import MaskmillError
+from maskmill.files import full_disk_in_words
 from maskmill.tracking import run as runs
 from maskmill.tracking import spool as spools
 from maskmill.tracking import store as stores
@@ -70,10 +71,11 @@ def _reason(run: "Run") -> str:
 def main() -> int:
     """Exit status 0, or 2 when MLflow cannot be asked."""
     try:
-        params = config.load()
-        store = stores.connect(params.tracking, params.paths)
-        with stores.reaching(store.uri):
-            closed = reap(store)
+        with full_disk_in_words():
+            params = config.load()
+            store = stores.connect(params.tracking, params.paths)
+            with stores.reaching(store.uri):
+                closed = reap(store)
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

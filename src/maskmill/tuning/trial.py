@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml import YAML
 
-from maskmill import config, files, state
+from maskmill import config, exits, files, state
 from maskmill.config import Params
 from maskmill.errors import MaskmillError
 from maskmill.processes import GRACE_S, RUN, die_with_parent
@@ -46,6 +46,7 @@ def run(folder: Path, variant: str, metric: str, report: Report) -> float | None
     """
     history = folder / "models" / variant / "history.csv"
     command = [sys.executable, "-m", "maskmill.tuning.trial", str(folder)]
+    kills = exits.memory_kills()
     process = subprocess.Popen(command, env=os.environ | {RUN: str(os.getpid())})
     told: dict[int, float] = {}
     try:
@@ -65,8 +66,7 @@ def run(folder: Path, variant: str, metric: str, report: Report) -> float | None
         if code in (-number, 128 + number):
             sys.exit(128 + number)
     if code:
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        raise MaskmillError(f"the training {how}")
+        raise MaskmillError(f"the training {exits.describe(code, kills)}")
     if not told:
         raise MaskmillError(f"{history} holds no score `val_{metric}`")
     return max(told.values())
@@ -107,11 +107,12 @@ def main(folder: Path) -> int:
     """Exit status 0 when the model is written, 2 when the user has something to mend."""
     die_with_parent()  # first: what is imported next takes seconds
     try:
-        from maskmill.stages.train import train
+        with files.full_disk_in_words():
+            from maskmill.stages.train import train
 
-        params = config.load(folder / SETTINGS)
-        (variant,) = params.variants
-        train(params.paths, params.data, params.models, params.train, params.evaluation, variant)
+            params = config.load(folder / SETTINGS)
+            (variant,) = params.variants
+            train(params.paths, params.data, params.models, params.train, params.evaluation, variant)
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 import math
 import re
 import statistics
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -186,8 +187,14 @@ def _settings(
         "evaluation.primary": primary,
         "selection.minimum": 0.0,
         "gate.minimum": _gate(found, meant, primary),
-        "tracking.model": wishes.name or re.sub(r"[^a-z0-9_.-]+", "-", title.lower()).strip("-.") or "model",
+        "tracking.model": wishes.name or _plain(title) or "model",
     }
+
+
+def _plain(title: str) -> str:
+    """A title as a name in the registry: small ASCII letters, accents dropped; "" where none is left."""
+    letters = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_.-]+", "-", letters).strip("-.")
 
 
 def _gate(found: Contents, meant: Meaning, primary: str) -> dict[str, float]:

@@ -192,6 +192,21 @@ def test_other_stored_values_or_another_layout_are_guessed_anew():
     assert not make().again
 
 
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Données été", "donnees-ete"),
+        ("Straße 7", "strasse-7"),
+        ("細胞", "model"),
+        ("..mine--", "mine"),
+        ("a b(c)", "a-b-c"),
+    ],
+)
+def test_the_models_name_is_the_title_without_what_a_registry_refuses(title: str, name: str):
+    draw([40, 48, 50])
+    assert make(title=title).settings["tracking.model"] == name
+
+
 def test_groups_that_were_changed_by_hand_stay_unless_others_are_asked_for():
     draw([40, 48, 50])
     settle(make())

@@ -1,0 +1,47 @@
+"""The flow runs that go on in a workspace, whoever has started them."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from maskmill.services.keeper import GRACE_S
+
+_BY_HAND = ("pipelines",)  # python -m MODULE: what `make flow` runs ..
+_BY_WORKER = ("prefect.engine", "prefect.flow_engine")  # .. and what Prefect's worker does
+
+
+def by_hand(root: Path) -> list[psutil.Process]:
+    """The processes of `make flow`, which are below no worker."""
+    return _running(_BY_HAND, root)
+
+
+def by_worker(root: Path) -> list[psutil.Process]:
+    """The processes of the flow runs that the worker has started."""
+    return _running(_BY_WORKER, root)
+
+
+def end(process: psutil.Process) -> None:
+    """Ask the process of a flow run to end, and kill it where it takes longer than its trainings may.
+
+    What it has started ends with it, but for the servers, which may be its children: `make flow` starts them.
+    """
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+        try:
+            process.wait(GRACE_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _running(modules: tuple[str, ...], root: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            flag, module = process.cmdline()[1:3]
+            if flag == "-m" and module in modules and process.cwd() == str(root):
+                found.append(process)
+        except (psutil.Error, OSError, ValueError):  # gone, another user's, or with fewer arguments
+            continue
+    return found
