@@ -10,6 +10,7 @@ from pathlib import Path
 from maskmill import config
 from maskmill.check import check
 from maskmill.errors import MaskmillError
+from maskmill.outs import check_outs
 from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
 from pipelines import registry, summary, workspace
 
@@ -23,6 +24,7 @@ def main() -> int:
         check(params)
         with workspace.alone(Path(params.paths.state), _say):
             workspace.mend(_say)
+            check_outs(params)  # again: it may have waited for another run
             before = workspace.snapshot()
             code = _repro(params, before)
             if code:

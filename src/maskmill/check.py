@@ -7,6 +7,7 @@ from maskmill import components, metrics, space
 from maskmill.config import Data, Params, Train
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
+from maskmill.outs import check_outs
 from maskmill.repository import check_inside
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def check(params: Params) -> None:
     from maskmill.training import hardware, pretrained
 
     check_inside(params.paths.versioned)
+    check_outs(params)
     check_metrics(params)
     for variant, options in params.models.items():
         if variant in params.variants:

@@ -20,6 +20,12 @@ from maskmill.errors import MaskmillError
 PARAMS = Path("params.yaml")
 IGNORE = "ignore"  # in `data.values`: pixels of this value take part in nothing
 SPLITS = ("train", "val", "test")
+RESERVED = (  # what the repository is made of besides data; no setting may lead there
+    *(".ci", ".dvc", ".git", ".venv", ".venv-peers", "benchmarks", "docs", "experiments", "pipelines", "src", "tests"),
+    *(".dvcignore", ".gitignore", ".pre-commit-config.yaml", "CITATION.cff", "LICENSE", "Makefile", "NOTICE"),
+    *("README.md", "constraints.txt", "dvc.lock", "dvc.yaml", "params.yaml", "prefect.yaml", "pyproject.toml"),
+    "predictions",
+)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -109,6 +115,25 @@ class Paths(Section):
     metrics: Inside
     reports: Inside
     state: Inside
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        """DVC empties the places of outs: none may hold another, or a part of the repository."""
+        places = {key: Path(path) for key, path in self.model_dump().items()}
+        for key, place in places.items():
+            for name in RESERVED:
+                if place.is_relative_to(name) or Path(name).is_relative_to(place):
+                    raise ValueError(
+                        f"{key}: got {str(place)!r}, and {name} is a part of the repository; name a folder of its own"
+                    )
+            for other, its in places.items():
+                if other != key and place.is_relative_to(its):
+                    held = f"is that of {other}, too" if place == its else f"lies in {other}, {str(its)!r}"
+                    raise ValueError(
+                        f"{key}: got {str(place)!r}, which {held}; name a place of its own for each: a run empties the "
+                        "places that it writes to"
+                    )
+        return self
 
     @property
     def versioned(self) -> dict[str, str]:
