@@ -64,7 +64,7 @@ class Run:
         try:
             yield
         finally:
-            if self.began.exists() and self.began.read_text() == token:  # else another one has begun, which waits for this one to end
+            if self.began.exists() and self.began.read_text() == token:  # else the next one has begun, and waits
                 self.ended.touch()
 
 
