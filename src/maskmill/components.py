@@ -104,7 +104,9 @@ def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: M
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known names that are most like it, or nothing."""
-    near = [repr(other) for other in _nearest(name, list(known))[:_SUGGESTED]]
+    section, dot, last = name.rpartition(".")  # of train.lr that is train, where its likes are
+    beside = [other.removeprefix(section + dot) for other in known if other.startswith(section + dot)]
+    near = [repr(f"{section}{dot}{other}") for other in _nearest(last, beside)[:_SUGGESTED]]
     listed = " or ".join([", ".join(near[:-1]), near[-1]] if len(near) > 1 else near)
     return f"; did you mean {listed}?" if near else ""
 

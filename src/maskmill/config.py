@@ -5,6 +5,7 @@ is an error that names the key, the value, what is allowed and the file. Long on
 """
 
 import ipaddress
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -161,12 +162,12 @@ class Paths(Section):
     def _apart(self) -> Self:
         """DVC empties the places of outs: none may hold another, or a part of the repository."""
         places = {key: Path(path) for key, path in self.model_dump().items()}
+        for (key, place), name in itertools.product(places.items(), RESERVED):
+            if place.is_relative_to(name) or Path(name).is_relative_to(place):
+                raise ValueError(
+                    f"{key}: got {str(place)!r}, and {name} is a part of the repository; name a folder of its own"
+                )
         for key, place in places.items():
-            for name in RESERVED:
-                if place.is_relative_to(name) or Path(name).is_relative_to(place):
-                    raise ValueError(
-                        f"{key}: got {str(place)!r}, and {name} is a part of the repository; name a folder of its own"
-                    )
             for other, its in places.items():
                 if other != key and place.is_relative_to(its):
                     held = f"is that of {other}, too" if place == its else f"lies in {other}, {str(its)!r}"
@@ -367,13 +368,13 @@ class Train(Section):
     def _consistent(self) -> Self:
         if not self.losses:
             raise ValueError("losses: {} trains nothing; name at least one, for example {cross_entropy: 1.0}")
+        if self.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps: {self.warmup_steps} must be below steps, {self.steps}")
         if self.val_every_steps > self.steps:
             raise ValueError(
                 f"val_every_steps: {self.val_every_steps} is beyond the last of {self.steps} steps; at most steps is "
                 "allowed"
             )
-        if self.warmup_steps >= self.steps:
-            raise ValueError(f"warmup_steps: {self.warmup_steps} must be below steps, {self.steps}")
         if self.schedule == "one_cycle" and self.warmup_steps:
             raise ValueError(
                 f"warmup_steps: got {self.warmup_steps}, and one_cycle has a rise of its own, over 30 % of the steps; "
@@ -559,6 +560,7 @@ def read_yaml(path: Path) -> Any:
 _SAID = {  # by pattern or kind of error; pydantic speaks of Python
     _NAME: "small letters, digits and _ are allowed, after a letter",
     "tuple_type": "needed is a list, [a, b] say",
+    "model_type": "needed is a mapping, its settings indented below it",
     "dict_type": "needed is a mapping, {} where nothing is to be said",
     "too_short": "needed are at least %(min_length)d",
 }
