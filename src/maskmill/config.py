@@ -34,7 +34,8 @@ MAX_SIDE_PX = 16_384  # of a crop; one of three channels takes 3 GB as float32
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0, le=10**12)]  # beyond, numbers do not fit into what computes with them
+Positive = Annotated[int, Field(ge=1, le=10**12)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Threads = Annotated[int, Field(ge=1, le=256)]  # more than two of the largest processors have cores
 Processes = Annotated[int, Field(ge=0, le=256)]
@@ -233,13 +234,15 @@ class Data(Section):
             raise ValueError(f"classes: {IGNORE!r} is what data.values calls pixels of no class; take another name")
         if self.ignore_index < len(self.classes):
             raise ValueError(f"ignore_index: {self.ignore_index} is also the id of a class; take 255")
-        known = {"background": {self.background} if self.background else set(), "colours": set(self.colours)}
+        known = {"background": set() if self.background is None else {self.background}, "colours": set(self.colours)}
         known["values"] = set((self.values or {}).values()) - {IGNORE}
         for key, used in known.items():
             if unknown := used - set(self.classes):
                 raise ValueError(f"{key}: {sorted(map(str, unknown))} not in data.classes {list(self.classes)}")
         if missing := set(self.classes) - set(self.colours):
             raise ValueError(f"colours: no colour for {sorted(missing)}")
+        if self.values == {}:
+            raise ValueError("values: {} gives no value a meaning; take null where the stored values are the ids")
         if len({type(key) for key in self.values or ()}) > 1:
             raise ValueError("values: numbers and colours stand beside each other; a mask stores one or the other")
         if self.decoding.bands is not None and len(self.decoding.bands) != self.in_channels:
@@ -286,7 +289,7 @@ class Splits(Section):
     test: Share
     seed: Seed
     folds: Annotated[int, Field(ge=2, le=20)] | None  # cross-validation: everything but test in so many folds
-    fold: Annotated[int, Field(ge=0)]  # the fold that validates
+    fold: Natural  # the fold that validates
     guard: Guard  # places of one sequence this near are neighbours, and stay in one split
     allow_leaks: Annotated[tuple[str, ...], Field(strict=False)]  # groups or pair ids that may leak; scores come twice
 
@@ -339,10 +342,10 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     schedule: Literal["cosine", "poly", "one_cycle", "constant"]  # of the learning rate after the warm-up
     poly_power: Annotated[float, Field(gt=0, le=10)]
-    warmup_steps: Annotated[int, Field(ge=0)]
+    warmup_steps: Natural
     clip_norm: Annotated[float, Field(gt=0)] | None  # longest gradient, over all weights together
     ema: Annotated[float, Field(gt=0, lt=1)] | None  # decay of the averaged weights, which are then the result
-    freeze_encoder_steps: Annotated[int, Field(ge=0)]
+    freeze_encoder_steps: Natural
     encoder_lr_scale: Annotated[float, Field(gt=0, le=1)]
     losses: dict[str, Annotated[float | dict[str, Any], BeforeValidator(_loss)]]  # name -> weight, or it and options
     class_weights: Annotated[
@@ -358,8 +361,8 @@ class Train(Section):
     deterministic: bool  # kernels of a GPU that give the same bits each time; a CPU's always do
     threads: Threads  # CPU threads; another number gives other weights
     workers: Literal["auto"] | Processes  # loader processes; the number does not change the result
-    loader_timeout_s: Annotated[float, Field(gt=0)]  # without a batch from the loader processes
-    max_skipped: Annotated[int, Field(ge=0)]  # steps whose loss or gradient is not finite before training stops
+    loader_timeout_s: Annotated[float, Field(gt=0, le=1e6)]  # without a batch from the loader processes
+    max_skipped: Natural  # steps whose loss or gradient is not finite before training stops
     allow_smaller_batches: bool  # when a GPU's memory does not suffice: fewer images at once, as many per step
     checkpoint_every_s: Annotated[float, Field(ge=0)]
     checkpoints_kept: Annotated[int, Field(ge=1, le=1000)]
