@@ -28,10 +28,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     [
         ("dvc", "repro"),
         ("dvc", "repro", "--single-item", "ingest"),
-        ("maskmill.stages", "ingest"),
         ("pipelines.local",),
         ("pipelines.folds", "2"),
-        ("maskmill", "check"),
     ],
     ids=" ".join,
 )
