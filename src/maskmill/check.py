@@ -1,6 +1,8 @@
 """All of params.yaml against the code, before DVC removes a single out of a stage that would then fail."""
 
+import importlib.util
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _SQLITE = b"SQLite format 3\0"  # a file of its begins so
+_DRIVERS = {"postgresql": "psycopg2", "mysql": "MySQLdb", "mssql": "pyodbc"}  # those that SQLAlchemy takes
 _FLOAT = 4  # bytes
 _COPIES = 3  # of the weights at the least: gradient and momentum
 _DRAWING = ("normal_", "uniform_", "trunc_normal_")
@@ -58,6 +61,12 @@ def check_store(params: Params) -> None:
             config.tracking_uri(given)
         except ValueError as error:
             raise MaskmillError(f"{where}: got {given!r}: {error}; change or unset it") from None
+    database = re.match(r"(postgresql|mysql|mssql)(?:\+(\w+))?://", uri)
+    if database and importlib.util.find_spec(driver := database[2] or _DRIVERS[database[1]]) is None:
+        raise MaskmillError(
+            f"{where}: {database[0]} needs the package {driver}, which is not installed; install it into .venv, or "
+            "name the address of an MLflow server"
+        )
     path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
     if uri.startswith("sqlite:///") and path.exists() and not _is_store(path):
         raise MaskmillError(

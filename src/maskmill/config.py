@@ -73,7 +73,7 @@ def _no_password(uri: str) -> str:
 
 def tracking_uri(uri: str) -> str:
     """What MLflow opens: a database, or a server by its address. Raises: ValueError for anything else."""
-    known = re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?:///?[^/]|sqlite:////|databricks(://|$)", uri)
+    known = re.match(r"sqlite:////?[^/]|(postgresql|mysql|mssql)(\+\w+)?://[^/]|databricks(://|$)", uri)
     if not known and not (uri.startswith(("http://", "https://")) and _address(uri)):
         raise ValueError(
             "is nothing that MLflow opens; allowed are sqlite:///FILE, http://HOST:PORT or https://HOST of a server, "
