@@ -60,7 +60,8 @@ def check_store(params: Params) -> None:
         try:
             config.tracking_uri(given)
         except ValueError as error:
-            raise MaskmillError(f"{where}: got {given!r}: {error}; change or unset it") from None
+            scheme = given.partition(":")[0]  # the rest may hold a password
+            raise MaskmillError(f"{where}: got {scheme}:..: {error}; change or unset it") from None
     database = re.match(r"(postgresql|mysql|mssql)(?:\+(\w+))?://", uri)
     if database and importlib.util.find_spec(driver := database[2] or _DRIVERS[database[1]]) is None:
         raise MaskmillError(

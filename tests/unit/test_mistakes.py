@@ -201,6 +201,30 @@ def test_a_mistake_is_refused_by_the_check_in_words_and_no_file_changes(
     assert held(repository) == before
 
 
+def test_what_cannot_fit_into_memory_is_refused(settled: dict[str, Any], repository: Path):
+    values = copied(settled)
+    put(values, "train.batch_size", 65_536)
+    put(values, "augmentation.crop_px", [16_384, 16_384])
+    with pytest.raises(
+        MaskmillError, match=r"train.batch_size: 65536 crops of \[16384, 16384\] px take 70,369 GB, and"
+    ):
+        check(config.parse(values))
+    values = copied(settled)
+    put(values, "models.resnet18_unet", {"width": 20_000})
+    put(values, "variants", ["resnet18_unet"])
+    with pytest.raises(MaskmillError, match=r"models.resnet18_unet: [\d,]+ parameters take [\d,]+ GB in training, and"):
+        check(config.parse(values))
+
+
+def test_a_tracking_address_in_the_environment_is_checked_and_keeps_its_password(
+    settled: dict[str, Any], repository: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://me:secret@host")
+    with pytest.raises(MaskmillError, match="MLFLOW_TRACKING_URI: got ftp:") as raised:
+        check(config.parse(settled))
+    assert "secret" not in str(raised.value)
+
+
 def test_every_section_of_the_settings_has_mistakes():
     assert {key.partition(".")[0] for key, _, _ in MISTAKES} >= set(config.Params.model_fields)
     assert len(MISTAKES) >= 59
