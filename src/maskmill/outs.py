@@ -142,8 +142,9 @@ def check_outs(params: Params) -> None:
 def _refusal(out: Out, lost: Sequence[Path], known: bool) -> str:
     named = few_of([str(path) for path in lost], _SHOWN)
     if known:
+        place = "it" if list(lost) == [out.path] else str(out.path)
         return (
-            f"{named}: not as the stage {out.name} wrote {out.path}, and a run would delete it; move what is yours "
+            f"{named}: not as the stage {out.name} wrote {place}, and a run would delete it; move what is yours "
             f"elsewhere, or have DVC keep it: dvc commit --force {out.name}"
         )
     return (
