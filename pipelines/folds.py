@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from maskmill import config, files
 from maskmill.check import check
 from maskmill.errors import MaskmillError
+from maskmill.outs import check_outs
 from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
 from maskmill.repository import check_git
 from pipelines import workspace
@@ -78,6 +79,7 @@ def _run(count: int) -> int:
     path = Path(params.paths.folds) / "dvc.yaml"
     with workspace.alone(Path(params.paths.state), lambda line: print(line, flush=True)):
         _write(path, definition(config.read_yaml(Path("dvc.yaml")), count), count)
+        check_outs(params)
         return workspace.dvc("repro", str(path))
 
 
@@ -91,6 +93,12 @@ def _count(arguments: list[str]) -> int:
 
 
 def _write(path: Path, stages: dict[str, Any], count: int) -> None:
+    """Write folds/dvc.yaml. Raises: MaskmillError where a file of the user's stands there."""
+    if path.exists() and not path.read_bytes().startswith(_HEAD.partition("{")[0].encode()):
+        raise MaskmillError(
+            f"folds: {path} is not of `make folds`, which would write there; move it, or name another folder under "
+            f"paths.folds in {config.PARAMS}"
+        )
     with files.atomic(path) as file:
         file.write(_HEAD.format(count=count).encode())
         yaml = YAML()

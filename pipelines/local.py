@@ -11,6 +11,7 @@ from maskmill import config
 from maskmill.check import check
 from maskmill.errors import MaskmillError
 from maskmill.files import full_disk_in_words
+from maskmill.outs import check_outs
 from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
 from maskmill.repository import check_git
 from pipelines import registry, summary, workspace
@@ -36,6 +37,7 @@ def _run() -> int:
     check(params)
     with workspace.alone(Path(params.paths.state), _say):
         workspace.mend(_say)
+        check_outs(params)  # again: it may have waited for another run
         before = workspace.snapshot()
         code = _repro(params, before)
         if code:

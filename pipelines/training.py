@@ -27,9 +27,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from maskmill import config, exits
-from maskmill.check import check_metrics
 from maskmill.errors import MaskmillError
 from maskmill.files import full_disk_in_words
+from maskmill.outs import check_outs
 from maskmill.processes import GRACE_S, watch_parent
 from maskmill.repository import check_inside
 from pipelines import dag, page, registry, summary, workspace
@@ -66,6 +66,7 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
     say = get_run_logger().info
     with workspace.alone(Path(params.paths.state), say), Commands() as commands:
         workspace.mend(say)
+        check_outs(params)
         before, asked = workspace.snapshot(), workspace.question("pipelines.registry")
         data = dag.data()
         run = _Run(commands, parallel, params.services.gpu_slots)
@@ -73,7 +74,7 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
             return Failed(message=run.failed())
         steps = dag.steps()
         if any(step.changed for step in steps):
-            check_metrics(params)  # all else that is wrong fails in its stage
+            workspace.Question("maskmill", "check").answer()  # in a process of its own, which imports much
         if not run.stages(steps) or not run.registration(asked, restored=workspace.snapshot() != before):
             say(workspace.put_back(before, lambda *checkout: commands.run("--wait-for-lock", *checkout, say=say)[0]))
             return Failed(message=run.failed())

@@ -13,9 +13,10 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from maskmill import exits
+from maskmill import config, exits
 from maskmill.errors import MaskmillError
 from maskmill.files import check_room, write_bytes
+from maskmill.outs import check_outs
 from maskmill.processes import RUN, die_with_parent, end_groups, search_path
 
 Say = Callable[[str], None]
@@ -112,8 +113,13 @@ def snapshot() -> bytes:
 def put_back(lock: bytes, run: Callable[..., int] = dvc) -> str:
     """Bring back dvc.lock and the outs of all stages as they were, and say so; never the user's own data/source.
 
-    What ran well before the failure is in DVC's cache of runs: the next run takes it from there.
+    What ran well before the failure is in DVC's cache of runs: the next run takes it from there. Where the user has
+    changed an out meanwhile, all stays as it is.
     """
+    try:
+        check_outs(config.load())
+    except MaskmillError as error:
+        return f"the pipeline stopped; nothing was put back, since that would lose changes of yours: {error}"
     if lock and snapshot() != lock:  # on a full disk even the same bytes could not be written
         write_bytes(LOCK, lock)
     if run("checkout", "--quiet", "--force", "dvc.yaml") == 0:

@@ -1,24 +1,39 @@
 """All of params.yaml against the code, before DVC removes a single out of a stage that would then fail."""
 
+import importlib.util
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskmill import components, metrics, space
+from torch.overrides import TorchFunctionMode
+
+from maskmill import components, config, metrics, space
 from maskmill.config import Data, Params, Train
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
+from maskmill.outs import check_outs
 from maskmill.repository import check_inside
 
 if TYPE_CHECKING:
     from torch import nn
 
+_SQLITE = b"SQLite format 3\0"  # a file of its begins so
+_DRIVERS = {"postgresql": "psycopg2", "mysql": "MySQLdb", "mssql": "pyodbc"}  # those that SQLAlchemy takes
+_FLOAT = 4  # bytes
+_COPIES = 3  # of the weights at the least: gradient and momentum
+_DRAWING = ("normal_", "uniform_", "trunc_normal_")
+
 
 def check(params: Params) -> None:
     """Raises: MaskmillError for a name or value that some stage would refuse later, or that none would."""
-    from maskmill.data import augmentation, own_expectations
+    from maskmill.data import augmentation
+    from maskmill.data.crops import check_crop
     from maskmill.training import hardware, pretrained
 
     check_inside(params.paths.versioned)
+    check_outs(params)
+    check_store(params)
     check_metrics(params)
     for variant, options in params.models.items():
         if variant in params.variants:
@@ -27,10 +42,71 @@ def check(params: Params) -> None:
             alone, _ = pretrained.split(options, f"params.yaml: models.{variant}.{pretrained.SETTING}")
             check_variant(variant, alone, params.data)
     _check_losses(params.train, params.data)
-    hardware.precision(params.train, hardware.device(params.train))
+    device = hardware.device(params.train)
+    hardware.precision(params.train, device)
+    hardware.check_devices(params.train, device)
     augmentation.recipe(params.augmentation, params.data.ignore_index)
-    own_expectations.create(params.validation)
+    _check_batch(params, device)
+    _check_columns(params)
+    check_crop(params)
     _check_space(params)
+
+
+def check_store(params: Params) -> None:
+    """Raises: MaskmillError where MLflow would refuse what MLFLOW_TRACKING_URI names, or the file of tracking.uri."""
+    uri, where = params.tracking.uri, "params.yaml: tracking.uri"
+    if given := os.environ.get("MLFLOW_TRACKING_URI"):
+        uri, where = given, "environment: MLFLOW_TRACKING_URI"
+        try:
+            config.tracking_uri(given)
+        except ValueError as error:
+            scheme = given.partition(":")[0]  # the rest may hold a password
+            raise MaskmillError(f"{where}: got {scheme}:..: {error}; change or unset it") from None
+    database = re.match(r"(postgresql|mysql|mssql)(?:\+(\w+))?://", uri)
+    if database and importlib.util.find_spec(driver := database[2] or _DRIVERS[database[1]]) is None:
+        raise MaskmillError(
+            f"{where}: {database[0]} needs the package {driver}, which is not installed; install it into .venv, or "
+            "name the address of an MLflow server"
+        )
+    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    if uri.startswith("sqlite:///") and path.exists() and not _is_store(path):
+        raise MaskmillError(
+            f"{where}: {path} is no sqlite file, and MLflow would not open it; name one of its own, "
+            "sqlite:///.maskmill/mlflow/mlflow.db for example"
+        )
+
+
+def _is_store(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) in (b"", _SQLITE)
+
+
+def _check_columns(params: Params) -> None:
+    """The columns of the manifest that settings name, which is there only once `validate` has run."""
+    import pandas as pd
+
+    from maskmill.data import manifest, own_expectations
+    from maskmill.evaluation import slices
+
+    described = manifest.columns(params.data.classes)
+    for where, expectation in own_expectations.create(params.validation):
+        own_expectations.check_columns(where, expectation, pd.DataFrame(columns=described))
+    slices.check(params.slices.columns, pd.DataFrame(columns=[*described, *manifest.SPLIT_COLUMNS]))
+
+
+def _check_batch(params: Params, device: str) -> None:
+    """The images of a batch must fit into memory at all, without any map of the network."""
+    from maskmill.training import hardware
+
+    if crop := params.augmentation.crop_px:
+        needed = _FLOAT * params.train.batch_size * params.data.in_channels * crop[0] * crop[1]
+        if needed > (there := hardware.memory_bytes(device)):
+            raise MaskmillError(
+                f"params.yaml: train.batch_size: {params.train.batch_size} crops of {list(crop)} px take "
+                f"{needed / 1e9:,.0f} GB, and there are {there / 1e9:,.0f} GB; lower it, or augmentation.crop_px"
+            )
 
 
 def _check_space(params: Params) -> None:
@@ -83,7 +159,7 @@ def check_variant(
     import torch
 
     from maskmill import models
-    from maskmill.training import optim, pretrained
+    from maskmill.training import hardware, optim, pretrained
 
     where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
     options, weights = pretrained.split(options, where)
@@ -91,12 +167,32 @@ def check_variant(
         raise MaskmillError(
             f"params.yaml: models.{variant}.{option} follows from the data and cannot be set; delete it"
         )
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         model = models.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
     if train is not None:
         optim.encoder(model, train)
+        _check_weights_fit(model, variant, hardware.memory_bytes(hardware.device(train)))
     if weights is not None and not pretrained.is_version(weights, where):
         _check_weights(model, weights, data.in_channels, state, where)
+
+
+def _check_weights_fit(model: "nn.Module", variant: str, there: int) -> None:
+    count = sum(parameter.numel() for parameter in model.parameters())
+    if (needed := _FLOAT * _COPIES * count) > there:
+        raise MaskmillError(
+            f"params.yaml: models.{variant}: {count:,} parameters take {needed / 1e9:,.0f} GB in training, and there "
+            f"are {there / 1e9:,.0f} GB; lower its width, or raise its feature_scale"
+        )
+
+
+class _Unfilled(TorchFunctionMode):
+    """Weights without memory are not drawn: torch would import its compiler for it, which takes over a second."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call `function`, unless it draws numbers into a tensor."""
+        if function.__name__ in _DRAWING:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def _check_weights(model: "nn.Module", setting: str, in_channels: int, state: Path, where: str) -> None:

@@ -1,6 +1,8 @@
 """Bring in own data, list networks, predict with the champion, compare runs, check params.yaml, run the servers."""
 
+import itertools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -50,11 +52,22 @@ def predict(
     colours = [tuple(bytes.fromhex(card.colours[name][1:])) for name in card.classes]
     background = None if card.background is None else card.classes.index(card.background)
     over = pictures.overlay(pixels, mask, colours, background)  # type: ignore[arg-type]
-    for kind, picture in (("mask", mask), ("overlay", over)):
-        decode.write_png(out / f"{image.stem}_{kind}.png", picture)
+    written = {kind: decode.png_bytes(picture) for kind, picture in (("mask", mask), ("overlay", over))}
+    stem = free_stem(out, image.stem, written)
+    for kind, content in written.items():
+        files.write_bytes(out / f"{stem}_{kind}.png", content)
     shares = ", ".join(f"{name} {(mask == i).mean():.1%}" for i, name in enumerate(card.classes))
     print(f"{uri} ({card.variant}): {shares}")
-    print(f"look at {out / f'{image.stem}_overlay.png'}; class ids are in {out / f'{image.stem}_mask.png'}")
+    print(f"look at {out / f'{stem}_overlay.png'}; class ids are in {out / f'{stem}_mask.png'}")
+
+
+def free_stem(out: Path, stem: str, written: Mapping[str, bytes]) -> str:
+    """The stem, or with the first number behind it where other files stand: they may be anybody's."""
+    for candidate in itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2))):
+        there = {kind: path for kind in written if (path := out / f"{candidate}_{kind}.png").exists()}
+        if all(path.read_bytes() == written[kind] for kind, path in there.items()):
+            break
+    return candidate
 
 
 @app.command()

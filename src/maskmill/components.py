@@ -8,6 +8,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Unpack
@@ -15,6 +16,8 @@ from typing import Any, Unpack
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from maskmill.errors import MaskmillError
+
+_SUGGESTED = 3  # names at most
 
 
 def names(package: str) -> list[str]:
@@ -100,6 +103,46 @@ def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: M
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the nearest known name, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    """`; did you mean 'x'?` for the known names that are most like it, or nothing."""
+    section, dot, last = name.rpartition(".")  # of train.lr that is train, where its likes are
+    beside = [other.removeprefix(section + dot) for other in known if other.startswith(section + dot)]
+    near = [repr(f"{section}{dot}{other}") for other in _nearest(last, beside)[:_SUGGESTED]]
+    listed = " or ".join([", ".join(near[:-1]), near[-1]] if len(near) > 1 else near)
+    return f"; did you mean {listed}?" if near else ""
+
+
+def _nearest(name: str, known: list[str]) -> list[str]:
+    """The known names that are like it in the strongest way in which any is."""
+    plain, parts = _plain(name), _parts(name)
+    shortened = {other: "".join(part[0] for part in _parts(other)) for other in known}
+    ways: list[Callable[[str], bool]] = [
+        lambda other: _plain(other) == plain,  # learningRate, Dice
+        lambda other: _parts(other)[: len(parts)] == parts,  # dice: dice_foreground, dice/road
+        lambda other: shortened[other] == plain and len(plain) > 1,  # lr: learning_rate
+        lambda other: len(plain) > 2 and _plain(other).startswith(plain),  # augment: augmentation
+    ]
+    for way in ways:
+        if found := [other for other in known if way(other)]:
+            return found
+    if found := difflib.get_close_matches(name, known, n=1):  # leraning_rate
+        return found
+    return _of_parts(parts, known)
+
+
+def _of_parts(parts: list[str], known: list[str]) -> list[str]:
+    """The known names that share the most parts: num_workers, workers; dize, dice_foreground."""
+    shared = {
+        other: sum(bool(difflib.get_close_matches(part, _parts(other), n=1, cutoff=0.75)) for part in parts)
+        for other in known
+    }
+    most = max(shared.values(), default=0)
+    return [other for other in known if most and shared[other] == most]
+
+
+def _parts(name: str) -> list[str]:
+    """The words of a name, in small letters."""
+    return re.findall(r"[a-z]+|\d+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()) or [""]
+
+
+def _plain(name: str) -> str:
+    return "".join(_parts(name))

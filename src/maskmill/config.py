@@ -4,11 +4,15 @@ Each section is a class below; each field says its unit and meaning. A key that 
 is an error that names the key, the value, what is allowed and the file. Long on purpose: every setting at one look.
 """
 
+import ipaddress
+import itertools
 import math
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -20,15 +24,29 @@ from maskmill.errors import MaskmillError
 PARAMS = Path("params.yaml")
 IGNORE = "ignore"  # in `data.values`: pixels of this value take part in nothing
 SPLITS = ("train", "val", "test")
+RESERVED = (  # what the repository is made of besides data; no setting may lead there
+    *(".ci", ".dvc", ".git", ".venv", ".venv-peers", "benchmarks", "docs", "experiments", "pipelines", "src", "tests"),
+    *(".dvcignore", ".gitignore", ".pre-commit-config.yaml", "CITATION.cff", "LICENSE", "Makefile", "NOTICE"),
+    *("README.md", "constraints.txt", "dvc.lock", "dvc.yaml", "params.yaml", "prefect.yaml", "pyproject.toml"),
+    "predictions",
+)
+MAX_SIDE_PX = 16_384  # of a crop; one of three channels takes 3 GB as float32
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0, le=10**12)]  # beyond, numbers do not fit into what computes with them
+Positive = Annotated[int, Field(ge=1, le=10**12)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Threads = Annotated[int, Field(ge=1, le=256)]  # more than two of the largest processors have cores
+Processes = Annotated[int, Field(ge=0, le=256)]
+Guard = Annotated[int, Field(ge=0, le=100_000)]
+Trials = Annotated[int, Field(ge=1, le=100_000)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Stored = Annotated[int, Field(ge=0, le=65535)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 Severity = Literal["critical", "warning", "info"]
 ClassName = Annotated[str, Field(pattern=r"^\w[\w .:-]*$")]  # MLflow takes no other characters in a metric's name
 _NAME = r"^[a-z][a-z0-9_]*$"
@@ -38,7 +56,7 @@ Name = Annotated[str, Field(pattern=_NAME)]
 class Section(BaseModel):
     """A frozen part of params.yaml that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 def _inside(path: str) -> str:
@@ -51,6 +69,36 @@ def _no_password(uri: str) -> str:
     if uri.startswith("http") and "@" in uri.partition("//")[2].partition("/")[0]:
         raise ValueError("holds a user or password; give them by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
     return uri
+
+
+def tracking_uri(uri: str) -> str:
+    """What MLflow opens: a database, or a server by its address. Raises: ValueError for anything else."""
+    known = re.match(r"sqlite:////?[^/]|(postgresql|mysql|mssql)(\+\w+)?://[^/]|databricks(://|$)", uri)
+    if not known and not (uri.startswith(("http://", "https://")) and _address(uri)):
+        raise ValueError(
+            "is nothing that MLflow opens; allowed are sqlite:///FILE, http://HOST:PORT or https://HOST of a server, "
+            "and postgresql://, mysql:// and mssql:// of a database"
+        )
+    return uri
+
+
+def _address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port beyond 65535
+        return False
+
+
+def _host(host: str) -> str:
+    if re.fullmatch(r"[\d.]+", host) or ":" in host:
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ValueError("is no IP address; allowed are 127.0.0.1, 0.0.0.0 or the name of this machine") from None
+    elif not re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", host):
+        raise ValueError("is no name of a machine; allowed are 127.0.0.1, 0.0.0.0 or the name of this machine")
+    return host
 
 
 def _above_0(value: Any) -> bool:
@@ -91,6 +139,7 @@ def _axis(value: Any) -> Any:
     return value
 
 
+TrackingUri = Annotated[str, AfterValidator(_no_password), AfterValidator(tracking_uri)]
 Inside = Annotated[str, AfterValidator(_inside)]
 
 
@@ -109,6 +158,25 @@ class Paths(Section):
     metrics: Inside
     reports: Inside
     state: Inside
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        """DVC empties the places of outs: none may hold another, or a part of the repository."""
+        places = {key: Path(path) for key, path in self.model_dump().items()}
+        for (key, place), name in itertools.product(places.items(), RESERVED):
+            if place.is_relative_to(name) or Path(name).is_relative_to(place):
+                raise ValueError(
+                    f"{key}: got {str(place)!r}, and {name} is a part of the repository; name a folder of its own"
+                )
+        for key, place in places.items():
+            for other, its in places.items():
+                if other != key and place.is_relative_to(its):
+                    held = f"is that of {other}, too" if place == its else f"lies in {other}, {str(its)!r}"
+                    raise ValueError(
+                        f"{key}: got {str(place)!r}, which {held}; name a place of its own for each: a run empties the "
+                        "places that it writes to"
+                    )
+        return self
 
     @property
     def versioned(self) -> dict[str, str]:
@@ -166,13 +234,15 @@ class Data(Section):
             raise ValueError(f"classes: {IGNORE!r} is what data.values calls pixels of no class; take another name")
         if self.ignore_index < len(self.classes):
             raise ValueError(f"ignore_index: {self.ignore_index} is also the id of a class; take 255")
-        known = {"background": {self.background} if self.background else set(), "colours": set(self.colours)}
+        known = {"background": set() if self.background is None else {self.background}, "colours": set(self.colours)}
         known["values"] = set((self.values or {}).values()) - {IGNORE}
         for key, used in known.items():
             if unknown := used - set(self.classes):
                 raise ValueError(f"{key}: {sorted(map(str, unknown))} not in data.classes {list(self.classes)}")
         if missing := set(self.classes) - set(self.colours):
             raise ValueError(f"colours: no colour for {sorted(missing)}")
+        if self.values == {}:
+            raise ValueError("values: {} gives no value a meaning; take null where the stored values are the ids")
         if len({type(key) for key in self.values or ()}) > 1:
             raise ValueError("values: numbers and colours stand beside each other; a mask stores one or the other")
         if self.decoding.bands is not None and len(self.decoding.bands) != self.in_channels:
@@ -219,12 +289,14 @@ class Splits(Section):
     test: Share
     seed: Seed
     folds: Annotated[int, Field(ge=2, le=20)] | None  # cross-validation: everything but test in so many folds
-    fold: Annotated[int, Field(ge=0)]  # the fold that validates
-    guard: Annotated[int, Field(ge=0)]  # places of one sequence this near are neighbours, and stay in one split
+    fold: Natural  # the fold that validates
+    guard: Guard  # places of one sequence this near are neighbours, and stay in one split
     allow_leaks: Annotated[tuple[str, ...], Field(strict=False)]  # groups or pair ids that may leak; scores come twice
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.folds is None and self.fold:
+            raise ValueError(f"fold: {self.fold} has no effect while folds is null; set splits.folds, or fold: 0")
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold: {self.fold} is not one of the folds 0..{self.folds - 1}")
         return self
@@ -233,10 +305,10 @@ class Splits(Section):
 class Augmentation(Section):
     """The recipe of the training images."""
 
-    crop_px: Annotated[tuple[Positive, Positive], Field(strict=False)] | None  # height, width; null: whole images
+    crop_px: Annotated[tuple[Side, Side], Field(strict=False)] | None  # height, width; null: whole images
     preset: Literal["none", "light", "medical", "aerial", "street"]
     transforms: tuple[dict[str, dict[str, Any]], ...] = Field(strict=False)  # after the preset: name -> options
-    preview: Positive  # pairs on the preview sheet
+    preview: Annotated[int, Field(ge=1, le=100)]  # pairs on the preview sheet
 
 
 class Sampling(Section):
@@ -260,9 +332,9 @@ class Train(Section):
     """How a variant is trained."""
 
     seed: Seed
-    steps: Positive  # optimizer steps, at most
-    batch_size: Positive  # images at once on each device
-    accumulate: Positive  # times so many before each optimizer step
+    steps: Count  # optimizer steps, at most
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]  # images at once on each device
+    accumulate: Annotated[int, Field(ge=1, le=65_536)]  # times so many before each optimizer step
     optimizer: Literal["adamw", "sgd"]
     momentum: Annotated[float, Field(ge=0, lt=1)]  # of sgd
     nesterov: bool  # of sgd
@@ -270,10 +342,10 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     schedule: Literal["cosine", "poly", "one_cycle", "constant"]  # of the learning rate after the warm-up
     poly_power: Annotated[float, Field(gt=0, le=10)]
-    warmup_steps: Annotated[int, Field(ge=0)]
+    warmup_steps: Natural
     clip_norm: Annotated[float, Field(gt=0)] | None  # longest gradient, over all weights together
     ema: Annotated[float, Field(gt=0, lt=1)] | None  # decay of the averaged weights, which are then the result
-    freeze_encoder_steps: Annotated[int, Field(ge=0)]
+    freeze_encoder_steps: Natural
     encoder_lr_scale: Annotated[float, Field(gt=0, le=1)]
     losses: dict[str, Annotated[float | dict[str, Any], BeforeValidator(_loss)]]  # name -> weight, or it and options
     class_weights: Annotated[
@@ -283,17 +355,17 @@ class Train(Section):
     val_every_steps: Positive
     patience: Positive  # validations without a better score before training stops
     device: Literal["auto", "cpu", "cuda"]
-    devices: Positive  # of this machine; each has a process
+    devices: Annotated[int, Field(ge=1, le=64)]  # of this machine; each has a process
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: bool  # torch.compile
     deterministic: bool  # kernels of a GPU that give the same bits each time; a CPU's always do
-    threads: Positive  # CPU threads; another number gives other weights
-    workers: Literal["auto"] | Annotated[int, Field(ge=0)]  # loader processes; the number does not change the result
-    loader_timeout_s: Annotated[float, Field(gt=0)]  # without a batch from the loader processes
-    max_skipped: Annotated[int, Field(ge=0)]  # steps whose loss or gradient is not finite before training stops
+    threads: Threads  # CPU threads; another number gives other weights
+    workers: Literal["auto"] | Processes  # loader processes; the number does not change the result
+    loader_timeout_s: Annotated[float, Field(gt=0, le=1e6)]  # without a batch from the loader processes
+    max_skipped: Natural  # steps whose loss or gradient is not finite before training stops
     allow_smaller_batches: bool  # when a GPU's memory does not suffice: fewer images at once, as many per step
     checkpoint_every_s: Annotated[float, Field(ge=0)]
-    checkpoints_kept: Positive
+    checkpoints_kept: Annotated[int, Field(ge=1, le=1000)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -301,6 +373,11 @@ class Train(Section):
             raise ValueError("losses: {} trains nothing; name at least one, for example {cross_entropy: 1.0}")
         if self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps: {self.warmup_steps} must be below steps, {self.steps}")
+        if self.val_every_steps > self.steps:
+            raise ValueError(
+                f"val_every_steps: {self.val_every_steps} is beyond the last of {self.steps} steps; at most steps is "
+                "allowed"
+            )
         if self.schedule == "one_cycle" and self.warmup_steps:
             raise ValueError(
                 f"warmup_steps: got {self.warmup_steps}, and one_cycle has a rise of its own, over 30 % of the steps; "
@@ -338,8 +415,8 @@ class Slices(Section):
 class Tune(Section):
     """What `maskmill tune` tries, with the `variants`, for the best `evaluation.primary` on the validation split."""
 
-    trials: Positive  # trainings, those that were cut short among them; another takes the place of one that fails
-    startup: Positive  # trials that are drawn at random and run to their end
+    trials: Trials  # trainings, those that were cut short among them; another takes the place of one that fails
+    startup: Trials  # trials that are drawn at random and run to their end
     pruner: Literal["none", "median"]  # median: a trial below the median of those before it is cut short
     seed: Seed
     space: dict[str, Annotated[Any, BeforeValidator(_axis)]]  # setting of train or models -> values, or a range
@@ -348,7 +425,7 @@ class Tune(Section):
 class Report(Section):
     """What the page shows."""
 
-    gallery: Positive  # worst, least certain and best test images of each variant
+    gallery: Annotated[int, Field(ge=1, le=1000)]  # worst, least certain and best test images of each variant
 
 
 class Selection(Section):
@@ -371,25 +448,25 @@ class Gate(Section):
 class Tracking(Section):
     """Where runs and versions are recorded."""
 
-    uri: Annotated[str, AfterValidator(_no_password)]  # MLflow's; sqlite paths are relative to the repository
-    experiment: str
+    uri: TrackingUri  # MLflow's; sqlite paths are relative to the repository
+    experiment: Annotated[str, Field(min_length=1, max_length=250)]
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the registered model's name
 
 
 class Services(Section):
     """The servers that `maskmill up` and `maskmill serve` start on this machine."""
 
-    host: str  # the address they listen on
+    host: Annotated[str, AfterValidator(_host)]  # the address they listen on
     prefect_port: Port
     mlflow_port: Port
     model_port: Port
     allowed_hosts: Annotated[tuple[str, ...], Field(strict=False)]  # names besides `host` and localhost, of a proxy say
     auth: bool  # one user and password for all of them
-    gpu_slots: Positive  # trainings at once, over all flows of this Prefect server
-    threads: Positive  # CPU threads of the served model
-    max_rows: Positive  # images in one request
-    max_pixels: Positive  # of one served image
-    max_body_mb: Positive  # of one request
+    gpu_slots: Annotated[int, Field(ge=1, le=1000)]  # trainings at once, over all flows of this Prefect server
+    threads: Threads  # CPU threads of the served model
+    max_rows: Annotated[int, Field(ge=1, le=10_000)]  # images in one request
+    max_pixels: Count  # of one served image
+    max_body_mb: Annotated[int, Field(ge=1, le=10_000)]  # of one request, which is held in memory
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -486,6 +563,7 @@ def read_yaml(path: Path) -> Any:
 _SAID = {  # by pattern or kind of error; pydantic speaks of Python
     _NAME: "small letters, digits and _ are allowed, after a letter",
     "tuple_type": "needed is a list, [a, b] say",
+    "model_type": "needed is a mapping, its settings indented below it",
     "dict_type": "needed is a mapping, {} where nothing is to be said",
     "too_short": "needed are at least %(min_length)d",
 }

@@ -23,6 +23,13 @@ def check_git() -> None:
         )
 
 
+def cache() -> Path:
+    """Where DVC keeps what it has versioned: its setting `cache.dir`."""
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip() or ".dvc/cache")
+
+
 def commit_of(revision: str, what: str) -> str:
     """The commit that a git revision or a DVC experiment names.
 

@@ -85,3 +85,34 @@ def test_an_option_of_another_type_is_refused_by_name(name, option, value):
 def test_options_reach_the_part():
     assert create("unet", feature_scale=16).head.in_channels == 4
     assert create("unet", feature_scale=8).head.in_channels == 8
+
+
+SETTINGS = ["seed", "steps", "learning_rate", "weight_decay", "batch_size", "workers", "encoder_lr_scale"]
+SCORES = ["dice_foreground", "dice_micro", "miou", "dice/road", "iou/road"]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("lr", SETTINGS, "'learning_rate'"),
+        ("wd", SETTINGS, "'weight_decay'"),
+        ("learningRate", SETTINGS, "'learning_rate'"),
+        ("batch", SETTINGS, "'batch_size'"),
+        ("num_workers", SETTINGS, "'workers'"),
+        ("leraning_rate", SETTINGS, "'learning_rate'"),
+        ("dice", SCORES, "'dice_foreground', 'dice_micro' or 'dice/road'"),
+        ("dize", SCORES, "'dice_foreground', 'dice_micro' or 'dice/road'"),
+        ("mIoU", SCORES, "'miou'"),
+        ("dize", ["cross_entropy", "dice", "focal"], "'dice'"),
+        ("dice_loss", ["cross_entropy", "dice", "focal"], "'dice'"),
+        ("ce", ["cross_entropy", "dice", "focal"], "'cross_entropy'"),
+        ("train.lr", [f"train.{name}" for name in SETTINGS], "'train.learning_rate'"),
+    ],
+)
+def test_abbreviations_beginnings_and_parts_of_names_are_understood(name, known, near):
+    assert components.suggest(name, known) == f"; did you mean {near}?"
+
+
+@pytest.mark.parametrize("name", ["zzz", "", "42"])
+def test_what_is_like_nothing_gets_no_suggestion(name):
+    assert components.suggest(name, SETTINGS) == ""

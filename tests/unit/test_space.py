@@ -77,10 +77,10 @@ def test_a_choice_becomes_settings_of_one_variant(params):
 
 
 def test_of_a_list_every_value_is_checked_and_of_a_range_both_ends(params):
-    space_ = {"train.steps": [50, 60], "models.resnet18_unet.width": {"low": 8, "high": 16}}
+    space_ = {"train.steps": [500, 600], "models.resnet18_unet.width": {"low": 8, "high": 16}}
     found = [(choice.variant, dict(choice.settings)) for choice, _ in space.candidates(with_space(params, space_))]
     assert found == [
-        ("unet", {"train.steps": 50}), ("unet", {"train.steps": 60}),
+        ("unet", {"train.steps": 500}), ("unet", {"train.steps": 600}),
         ("resnet18_unet", {"models.resnet18_unet.width": 8}), ("resnet18_unet", {"models.resnet18_unet.width": 16}),
     ]  # fmt: skip
 

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from maskmill import components, files
-from maskmill.config import Augmentation
+from maskmill.config import MAX_SIDE_PX, Augmentation
 from maskmill.data.presets import PRESETS
 from maskmill.errors import MaskmillError
 
@@ -148,6 +148,7 @@ def _transform(where: str, name: str, options: dict[str, Any], ignore_index: int
             raise MaskmillError(
                 f"{where}.{option}: {options[option]} moves the image away from its mask; allowed is {kept}; delete it"
             )
+    _check_sizes(options, where)
     options = still | options
     fill = inspect.signature(kind.__init__).parameters.get("fill_mask")
     if fill is not None and fill.default is not None:  # None: the transform leaves masks alone
@@ -160,6 +161,14 @@ def _transform(where: str, name: str, options: dict[str, Any], ignore_index: int
         reasons = "; ".join(map(_reason, details)) or str(error)
         raise MaskmillError(f"{where}: {reasons}") from None
     return made
+
+
+def _check_sizes(options: dict[str, Any], where: str) -> None:
+    """Raises: MaskmillError for a number of pixels, holes or rounds with which an image takes hours, or all memory."""
+    for option, value in options.items():
+        for number in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(number, int) and abs(number) > MAX_SIDE_PX:
+                raise MaskmillError(f"{where}.{option}: got {value}; at most {MAX_SIDE_PX} is allowed")
 
 
 def _reason(detail: Any) -> str:

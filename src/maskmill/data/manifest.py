@@ -30,8 +30,14 @@ _COLUMNS = (
     "sha256_file", "sha256_mask_file", "sha256_pixels", "sha256_mask", "phash", "mean", "std", "mask_height",
     "mask_width", "ignored_px", "unknown_px", "unknown_ids",
 )  # fmt: skip
+SPLIT_COLUMNS = ("fold", "split", "clean")
 _SIDES = ("image", "mask")
 _BATCH = 8  # files that a thread takes at once: to hand over each costs a tenth of a millisecond
+
+
+def columns(classes: Sequence[str]) -> list[str]:
+    """What the manifest says of each pair, before `split` adds SPLIT_COLUMNS."""
+    return [*_COLUMNS, *(f"px_{name}" for name in classes), "error"]
 
 
 def build(
@@ -74,13 +80,13 @@ def read(path: Path) -> pd.DataFrame:
 
 def class_pixels(path: Path, split: str, classes: Sequence[str]) -> np.ndarray:
     """(N, K) int64: pixels of each class in each sample of a split, in order of id; little else is held of the file."""
-    columns = [f"px_{name}" for name in classes]
+    counts = [f"px_{name}" for name in classes]
     with pq.ParquetFile(path) as file:
         parts = [
-            part.filter(pc.field("split") == split) for part in file.iter_batches(columns=["id", "split", *columns])
+            part.filter(pc.field("split") == split) for part in file.iter_batches(columns=["id", "split", *counts])
         ]
     rows = pa.Table.from_batches(parts).sort_by("id")
-    return np.stack([rows[name].to_numpy().astype(np.int64) for name in columns], axis=1)
+    return np.stack([rows[name].to_numpy().astype(np.int64) for name in counts], axis=1)
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
@@ -133,7 +139,7 @@ class _Table:
     """Rows in order of id, filled side by side in any order."""
 
     def __init__(self, index: pd.DataFrame, data: Data) -> None:
-        self._columns = [*_COLUMNS, *(f"px_{name}" for name in data.classes), "error"]
+        self._columns = columns(data.classes)
         self._place = {name: i for i, name in enumerate(self._columns)}
         pairs = index.rename(columns={"split": "given_split"}).sort_values("id", kind="stable")
         empty = [None] * (len(self._columns) - len(_INDEX))

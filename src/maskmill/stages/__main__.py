@@ -1,14 +1,17 @@
 """python -m maskmill.stages NAME [VARIANT] [FOLD] [FOLDS]: run one stage of dvc.yaml in the repository's top folder."""
 
+import contextlib
 import inspect
 import itertools
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from maskmill import components, config, stages
 from maskmill.errors import MaskmillError
 from maskmill.files import full_disk_in_words
+from maskmill.outs import check_outs, run_of
 from maskmill.processes import die_with_parent, stopped
 from maskmill.repository import check_inside
 
@@ -49,7 +52,20 @@ def _run(name: str, *arguments: str) -> None:
     for number in ("fold", "folds"):
         if number in given:
             given[number] = _number(name, number, given[number])
-    stage(**{name: given[name] if name in given else getattr(params, name) for name in parameters})
+    with _watched(" ".join([name, *arguments]), params):
+        stage(**{name: given[name] if name in given else getattr(params, name) for name in parameters})
+
+
+@contextlib.contextmanager
+def _watched(stage: str, params: config.Params) -> Iterator[None]:
+    """Nothing of the user's lies where stages write, and what is written from now on is the stage's."""
+    run = run_of(stage, params) if os.environ.get("LOCAL_RANK", "0") == "0" else None  # the first of a training's
+    if run is None:
+        yield
+        return
+    check_outs(params)
+    with run.recorded():
+        yield
 
 
 def _number(stage: str, name: str, given: str | None) -> int:

@@ -1,5 +1,6 @@
 """Which device and precision a training takes when params.yaml says `auto`: the fastest measured."""
 
+import psutil
 import torch
 
 from maskmill.config import Train
@@ -42,3 +43,19 @@ def workers(train: Train, device: str) -> int:
     if train.workers != "auto":
         return train.workers
     return 0 if device == "cpu" else max(1, min(8, cores() - 1) // train.devices)
+
+
+def check_devices(train: Train, device: str) -> None:
+    """Raises: MaskmillError for more devices than this machine has GPUs, or its processor cores."""
+    there, what = (torch.cuda.device_count(), "GPUs") if device == "cuda" else (max(cores(), 2), "cores")
+    if train.devices > there:
+        raise MaskmillError(
+            f"params.yaml: train.devices: got {train.devices}, and this machine has {there} {what}; take at most that"
+        )
+
+
+def memory_bytes(device: str) -> int:
+    """What the device has in all."""
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return int(psutil.virtual_memory().total)

@@ -15,8 +15,9 @@ _KEEP = ".gitkeep"
 
 
 def present(target: Path) -> list[Path]:
-    """The files in data/source, the one that keeps the empty folder in git left out."""
-    return sorted(p for p in target.rglob("*") if not p.is_dir() and p != target / _KEEP) if target.is_dir() else []
+    """The files and links in data/source, the one that keeps the empty folder in git left out."""
+    found = target.rglob("*") if target.is_dir() else ()
+    return sorted(path for path in found if (path.is_symlink() or not path.is_dir()) and path != target / _KEEP)
 
 
 def check_free(folder: Path, target: Path, files: Sequence[Path], *, replace: bool) -> bool:
