@@ -33,7 +33,7 @@ def test_the_first_run_runs_every_stage_and_promotes(workspace: Workspace):
 def test_the_expected_time_is_said_before_a_training_starts(workspace: Workspace):
     lines = workspace.said.splitlines()
     expected = next(
-        i for i, line in enumerate(lines) if line.startswith("unet:") and "steps of 2 at 192 x 192 px: about" in line
+        i for i, line in enumerate(lines) if line.startswith("unet:") and "steps of 2 at 184 x 152 px: about" in line
     )
     started = next(i for i, line in enumerate(lines) if line.startswith("unet: step"))
     assert expected < started
@@ -83,7 +83,7 @@ def test_the_champion_predicts_what_was_evaluated(workspace: Workspace):
         "Image.fromarray(mask).save('mask.png'); print(mask.shape, mask.dtype)"
     )
     done = workspace.run(sys.executable, "-c", code)
-    assert "(192, 192) uint8" in done.stdout, done.stderr
+    assert "(184, 152) uint8" in done.stdout, done.stderr
     champion = json.loads((workspace.root / "metrics/registration.json").read_text())["champion"]
     expected = Predictor(workspace.root / "models" / champion["variant"])
     assert expected.card.sha256 == champion["weights_sha256"]

@@ -21,12 +21,14 @@ from maskmill.errors import MaskmillError
 
 Slabs = list[Annotated[list[int], Field(min_length=2, max_length=2)]]
 CLASSES = ("background", "csf", "grey_matter", "white_matter")
-SIZE_PX = 192
-_X, _Y = slice(2, 2 + SIZE_PX), slice(21, 21 + SIZE_PX)  # holds the whole brain
+HEIGHT_PX, WIDTH_PX = 184, 152  # of an image: the whole brain, 145 x 181 voxels, and little else
+_SEEN_PX = 192  # what the simulated scanner sees, x and y from:
+_X, _Y = 2, 21
+_LEFT, _FRONT = 20, 4  # of the image in it
 
 
 def icbm152(*, folder: Path, data: Data, slabs: Slabs, seed: Seed) -> Iterator[Pair]:
-    """Slices z of every slab [first, last], one group per slab of one sequence, in 192 x 192 px.
+    """Slices z of every slab [first, last], one group per slab of one sequence, in 184 x 152 px.
 
     Raises: MaskmillError when data.classes are not this template's, or a slab leaves it.
     """
@@ -61,7 +63,7 @@ def _volumes() -> tuple[np.ndarray, np.ndarray]:
 
     def volume(name: str) -> np.ndarray:
         path = files / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
-        scaled = np.asarray(nibabel.load(path).dataobj, dtype=np.float32)[_X, _Y]
+        scaled = np.asarray(nibabel.load(path).dataobj, dtype=np.float32)[_X : _X + _SEEN_PX, _Y : _Y + _SEEN_PX]
         share: np.ndarray = scaled / scaled.max()
         return share
 
@@ -83,4 +85,6 @@ def _scan(x: np.ndarray, *, seed: tuple[int, int]) -> np.ndarray:
 
 
 def _upright(pixels: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.rot90(pixels))  # the front of the head is up
+    """Cut the brain out of what the scanner sees: (192, 192) -> (184, 152), the front of the head up."""
+    brain = pixels[_LEFT : _LEFT + WIDTH_PX, _FRONT : _FRONT + HEIGHT_PX]
+    return np.ascontiguousarray(np.rot90(brain))

@@ -67,6 +67,7 @@ def settings(
         "data.ignore_index": params.data.ignore_index,
         "augmentation.crop_px": params.augmentation.crop_px and list(params.augmentation.crop_px),
         "augmentation.preset": params.augmentation.preset,
+        "augmentation.transforms": list(params.augmentation.transforms),
         "selection.minimum": params.selection.minimum,
         "tracking.model": params.tracking.model,
         "splits.given": params.splits.given and guessed["splits.given"],

@@ -184,6 +184,7 @@ def _settings(
         "splits.given": {pair.split for pair in pairs} == set(SPLITS),
         "augmentation.crop_px": _crop(found),
         "augmentation.preset": "light",
+        "augmentation.transforms": [],  # those of the embedded data say nothing of these
         "evaluation.primary": primary,
         "selection.minimum": 0.0,
         "gate.minimum": _gate(found, meant, primary),

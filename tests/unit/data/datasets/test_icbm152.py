@@ -50,9 +50,16 @@ def test_each_slice_has_its_own_scanner(slices):
 def test_sizes_types_and_ids(slices):
     for pair in slices([[12, 12], [80, 80], [148, 148]]):
         image, mask = pair.image(), pair.mask()
-        assert (image.shape, image.dtype) == ((192, 192, 1), np.uint8)
-        assert (mask.shape, mask.dtype) == ((192, 192), np.uint8)
+        assert (image.shape, image.dtype) == ((184, 152, 1), np.uint8)
+        assert (mask.shape, mask.dtype) == ((184, 152), np.uint8)
         assert set(np.unique(mask).tolist()) == {0, 1, 2, 3}
+
+
+def test_the_image_holds_the_whole_brain(slices, volumes):
+    """As many pixels of it as the volume has, in every slice."""
+    _, labels = volumes
+    for z in (12, 60, 90, 148):
+        assert np.count_nonzero(slices([[z, z]])[0].mask()) == np.count_nonzero(labels[:, :, z])
 
 
 def test_a_slab_is_a_group_and_the_slice_number_the_order(slices):
@@ -70,7 +77,7 @@ def test_background_is_exactly_where_the_template_is_0(slices):
     folder = Path(find_spec("nilearn").submodule_search_locations[0]) / "datasets" / "data"
     template = nibabel.load(folder / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz").dataobj[:, :, 80]
     (pair,) = slices([[80, 80]])
-    cropped = np.asarray(template)[2:194, 21:213]
+    cropped = np.asarray(template)[22:174, 25:209]
     assert np.array_equal(pair.mask() == 0, np.rot90(cropped == 0))
     assert np.count_nonzero(template) == np.count_nonzero(cropped)  # the crop loses nothing of the brain
 
