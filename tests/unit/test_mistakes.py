@@ -71,7 +71,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("augmentation.preset", "medcal", "augmentation.preset: got 'medcal': input should be 'none', 'light', 'medical'"),
     ("augmentation.crop_px", 64, "augmentation.crop_px: got 64: needed is a list, [a, b] say"),
     ("augmentation.crop_px", [100_000, 100_000], "augmentation.crop_px.0: got 100000: input should be less than"),
-    ("augmentation.crop_px", [512, 512], "got [512, 512], and no image is as high or as wide; the largest has [192"),
+    ("augmentation.crop_px", [512, 512], "got [512, 512], and no image is as high or as wide; the largest has [184"),
     ("augmentation.transforms", [{"HorizontalFlop": {}}], "'HorizontalFlop' is no transform of albumentations"),
     ("augmentation.transforms", [{"HorizontalFlip": {"prob": 1.0}}], "transforms.HorizontalFlip.prob is not an option"),
     ("augmentation.transforms", [{"Resize": {"height": 10**5, "width": 10**5}}], "Resize.height: got 100000; at most"),

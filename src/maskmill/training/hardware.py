@@ -32,7 +32,8 @@ def precision(train: Train, device: str) -> str:
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if native else "fp32"
+    used = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # not where ONEDNN_MAX_CPU_ISA holds the kernels back
+    return "bf16" if native and used else "fp32"
 
 
 def workers(train: Train, device: str) -> int:

@@ -15,11 +15,12 @@ def train(params):
 
 @pytest.fixture
 def machine(monkeypatch):
-    def has(*, gpu=False, gpu_bf16=False, amx=False, avx512_bf16=False):
+    def has(*, gpu=False, gpu_bf16=False, amx=False, avx512_bf16=False, kernels=True):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: gpu_bf16)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: kernels)
 
     return has
 
@@ -51,6 +52,7 @@ def test_the_device_is_the_one_asked_for_or_a_gpu_where_there_is_one(train, mach
     [
         ({"amx": True}, "cpu", "bf16"),
         ({"avx512_bf16": True}, "cpu", "bf16"),
+        ({"amx": True, "kernels": False}, "cpu", "fp32"),
         ({}, "cpu", "fp32"),
         ({"gpu": True, "gpu_bf16": True}, "cuda", "bf16"),
         ({"gpu": True, "amx": True}, "cuda", "fp32"),
