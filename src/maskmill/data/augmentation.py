@@ -8,6 +8,7 @@ make two flips fire together (so one generator, seeded anew for each sample, is 
 import inspect
 import os
 import random
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,10 @@ from maskmill.data.presets import PRESETS
 from maskmill.errors import MaskmillError
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # read at import, which else asks the network for news
+sys.modules["albumentations.pytorch"] = None  # type: ignore[assignment]  # its import fails: no torch for two transforms
 import albumentations as A
+
+del sys.modules["albumentations.pytorch"]
 
 WHERE = "params.yaml: augmentation.transforms"
 _STILL: dict[str, dict[str, Any]] = {  # options with which a transform of the image alone keeps places
