@@ -24,7 +24,7 @@ from maskmill.errors import MaskmillError
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # read at import, which else asks the network for news
 sys.modules["albumentations.pytorch"] = None  # type: ignore[assignment]  # its import fails: no torch for two transforms
-import albumentations as A
+import albumentations as A  # noqa: E402
 
 del sys.modules["albumentations.pytorch"]
 
