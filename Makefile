@@ -15,7 +15,7 @@ FOLDS ?=
 RECIPE ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
+.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ ui: $(VENV)/.runtime  ## print the addresses of their pages
 
 bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/benchmarks.md)
 	@$(BIN)/python benchmarks/training_settings.py
+
+bench-line: $(VENV)/.test  ## measure the main job and its champion, by processor and seed; ARGS="0"
+	@PYTHONPATH=. $(BIN)/python benchmarks/line.py $(ARGS)
 
 bench-data: $(VENV)/.runtime  ## measure reading, packing and versioning of data; ARGS="--data DIR"
 	@$(BIN)/python benchmarks/data.py $(ARGS)
