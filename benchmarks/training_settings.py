@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SIZE_PX, WARM_UP, MEASURED = 192, 2, 6
+WARM_UP, MEASURED = 2, 6
 
 
 def measure(variant: str, precision: str, layout: str, threads: int) -> float:
@@ -20,6 +20,7 @@ def measure(variant: str, precision: str, layout: str, threads: int) -> float:
     import torch
 
     from maskmill import config, losses, models
+    from maskmill.data.datasets.icbm152 import HEIGHT_PX, WIDTH_PX
     from maskmill.training import optim
 
     params = config.load(ROOT / "params.yaml")
@@ -32,8 +33,8 @@ def measure(variant: str, precision: str, layout: str, threads: int) -> float:
     model = model.to(memory_format=memory)  # type: ignore[call-overload]
     optimizer = optim.optimizer(model, params.train)
     loss = losses.create(params.train.losses, params.data.ignore_index)
-    x = torch.randn(params.train.batch_size, 1, SIZE_PX, SIZE_PX).contiguous(memory_format=memory)
-    y = torch.randint(classes, (params.train.batch_size, SIZE_PX, SIZE_PX))
+    x = torch.randn(params.train.batch_size, 1, HEIGHT_PX, WIDTH_PX).contiguous(memory_format=memory)
+    y = torch.randint(classes, (params.train.batch_size, HEIGHT_PX, WIDTH_PX))
     times = []
     for _ in range(WARM_UP + MEASURED):
         start = time.perf_counter()
