@@ -15,7 +15,8 @@ from maskmill.errors import MaskmillError
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DVC repository with nothing in it."""
     made = tmp_path_factory.mktemp("empty")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=made, check=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=made, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=made, check=True)
     return made
 
 
@@ -61,5 +62,6 @@ def test_a_url_that_cannot_be_used_changes_nothing(repository: Path, url: str, e
 
 def test_outside_a_repository_dvc_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
     with pytest.raises(MaskmillError, match=r"ended with 251: .*[Nn]ot inside (of )?a DVC repo"):
         remote.configure("kept")

@@ -13,7 +13,8 @@ from tests.unit.training.lab import equal
 
 @pytest.fixture
 def train(params):
-    return params.train.model_copy(update={"learning_rate": 0.1, "warmup_steps": 4, "steps": 24, "weight_decay": 0.5})
+    values = {"schedule": "cosine", "learning_rate": 0.1, "warmup_steps": 4, "steps": 24, "weight_decay": 0.5}
+    return params.train.model_copy(update=values)
 
 
 def test_the_rate_rises_in_a_line_then_falls_by_half_a_cosine(train):
