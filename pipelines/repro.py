@@ -140,8 +140,8 @@ def main(arguments: list[str]) -> int:
 
     assert repro
     logging.getLogger("dvc.cli").addFilter(PlainErrors())
-    line = json.dumps(arguments) if arguments else sys.stdin.readline()
-    return int(dvc(json.loads(line))) if line else 0
+    wanted = arguments or json.loads(sys.stdin.readline() or "[]")
+    return int(dvc(wanted)) if wanted else 0
 
 
 if __name__ == "__main__":
