@@ -5,16 +5,16 @@ run at a time works in a repository, and what DVC leaves half-written when it is
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from maskmill import config
-from maskmill.check import check
+from maskmill import config, quick
 from maskmill.errors import MaskmillError
 from maskmill.files import full_disk_in_words
 from maskmill.outs import check_outs
 from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
 from maskmill.repository import check_git
-from pipelines import registry, summary, workspace
+from pipelines import registry, workspace
 
 
 def main() -> int:
@@ -34,26 +34,36 @@ def main() -> int:
 def _run() -> int:
     check_git()
     params = config.load()
-    check(params)
-    with workspace.alone(Path(params.paths.state), _say):
-        workspace.mend(_say)
-        check_outs(params)  # again: it may have waited for another run
-        before = workspace.snapshot()
-        code = _repro(params, before)
-        if code:
-            print(f"error: {workspace.put_back(before)}", file=sys.stderr)
-            return code
+    asked = workspace.question("pipelines.registry")
+    with workspace.Dvc() as dvc:  # both import beside the check
+        with quick.imports():
+            from maskmill.check import check
+        check(params)
+        with workspace.alone(Path(params.paths.state), _say):
+            workspace.mend(_say)
+            check_outs(params)  # again: it may have waited for another run
+            before = workspace.snapshot()
+            code = dvc.run("repro") or _register_again(params, asked, restored=workspace.snapshot() != before)
+            if code:
+                print(f"error: {workspace.put_back(before)}", file=sys.stderr)
+                return code
+    with quick.imports():
+        from pipelines import summary
     print(summary.text(params))
     return 0
 
 
-def _repro(params: config.Params, before: bytes) -> int:
-    """Run what has changed; `register` also where the registry is behind what registration.json says."""
-    code = workspace.dvc("repro")
-    if code == 0 and registry.is_behind(registry.state(params), restored=workspace.snapshot() != before):
-        _say("register: the registry does not hold what registration.json says; registering again")
-        code = workspace.dvc("repro", "--single-item", "--force", "register") or workspace.dvc("repro", "report")
-    return code
+def _register_again(params: config.Params, asked: workspace.Question, *, restored: bool) -> int:
+    """Run `register` where the registry is behind what registration.json says; it was `asked` before the run."""
+    with suppress(MaskmillError):  # asked too early: before MLflow was up, or another run had registered
+        if not restored and asked.answer() == "holds":
+            return 0
+    with quick.imports():
+        found = registry.state(params)
+    if not registry.is_behind(found, restored=restored):
+        return 0
+    _say("register: the registry does not hold what registration.json says; registering again")
+    return workspace.dvc("repro", "--single-item", "--force", "register") or workspace.dvc("repro", "report")
 
 
 def _say(line: str) -> None:
@@ -61,4 +71,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    quick.leave(main())

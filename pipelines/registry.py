@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from maskmill import config
+from maskmill import config, quick
 from maskmill.errors import MaskmillError
 from maskmill.files import full_disk_in_words, read_json
 from maskmill.processes import die_with_parent
@@ -18,15 +18,16 @@ State = Literal["holds", "moved", "behind"]
 
 def state(params: config.Params) -> State:
     """`behind`: a version or the champion is missing, or an experiment was taken over; `moved`: another is champion."""
-    from maskmill.tracking import registry
-    from maskmill.tracking import store as stores
-
     path = said_in(params)
     if not path.exists():
         return "behind"
     said = read_json(path)
     if said["outcome"] == "recorded":  # by an experiment, which never promotes; this is none
         return "behind"
+    with quick.imports():
+        from maskmill.tracking import registry
+        from maskmill.tracking import store as stores
+
     store = stores.connect(params.tracking, params.paths)
     champion = registry.champion(store)
     expected = {row["weights_sha256"] for row in (said, said["champion"]) if row and row.get("weights_sha256")}
@@ -60,4 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    quick.leave(main())

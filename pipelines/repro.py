@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from maskmill import exits
+from maskmill import exits, quick
 from maskmill.files import disk_full
 from maskmill.processes import end_groups, watch_parent
 from pipelines import workspace
@@ -135,14 +135,15 @@ class PlainErrors(logging.Filter):
 def main(arguments: list[str]) -> int:
     """DVC's exit status; 0 where no command is wanted any more."""
     watch_parent(lambda: os.killpg(0, signal.SIGTERM))
-    from dvc.cli import main as dvc
-    from dvc.commands import repro  # what `dvc repro` imports late
+    with quick.imports():
+        from dvc.cli import main as dvc
+        from dvc.commands import repro  # what `dvc repro` imports late
 
-    assert repro
+        assert repro
     logging.getLogger("dvc.cli").addFilter(PlainErrors())
     wanted = arguments or json.loads(sys.stdin.readline() or "[]")
     return int(dvc(wanted)) if wanted else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    quick.leave(main(sys.argv[1:]))

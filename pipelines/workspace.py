@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
@@ -24,27 +26,44 @@ LOCK = Path("dvc.lock")
 
 
 def dvc(*arguments: str) -> int:
-    """Run DVC in a process group of its own, which is ended whole when this process ends or DVC is killed.
+    """Run DVC; its exit status, or what a shell gives for a DVC that was killed, which is said."""
+    with Dvc() as ahead:
+        return ahead.run(*arguments)
 
-    The exit status is DVC's, or what a shell gives for a DVC that was killed, which is said.
+
+class Dvc:
+    """A DVC that imports beside other work and then runs one command.
+
+    It is in a process group of its own, which is ended whole when this process ends, the context is left or DVC is
+    killed.
     """
-    kills = exits.memory_kills()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.repro", *arguments],
-        env=environment(),
-        start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509
-    )
-    try:
-        code = process.wait()
-    finally:
-        if process.poll() is None or process.returncode < 0:
-            end_groups(process.pid)
-            process.wait()
-    if code < 0:
-        print(f"error: DVC {exits.describe(code, kills)}. {exits.GO_ON}", file=sys.stderr)
-        return 128 - code
-    return code
+
+    def __enter__(self) -> Self:
+        self._kills = exits.memory_kills()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.repro"],
+            stdin=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509
+        )
+        return self
+
+    def run(self, *arguments: str) -> int:
+        """DVC's exit status, or what a shell gives for a DVC that was killed, which is said."""
+        with suppress(BrokenPipeError):  # it was killed before
+            self._process.communicate(json.dumps(arguments))
+        code = self._process.wait()
+        if code < 0:
+            print(f"error: DVC {exits.describe(code, self._kills)}. {exits.GO_ON}", file=sys.stderr)
+            return 128 - code
+        return code
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._process.poll() is None or self._process.returncode < 0:
+            end_groups(self._process.pid)
+            self._process.wait()
 
 
 def environment() -> dict[str, str]:

@@ -6,9 +6,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 GRACE_S = 25.0  # for a training to end with a checkpoint; Kubernetes and Prefect kill 30 s after SIGTERM
 
@@ -100,6 +104,22 @@ def _any_in(groups: tuple[int, ...]) -> bool:
         with suppress(psutil.Error, OSError):
             if os.getpgid(process.pid) in groups and process.status() != psutil.STATUS_ZOMBIE:
                 return True
+    return False
+
+
+def wait_for_end(processes: Iterable["psutil.Process"], seconds: float) -> list["psutil.Process"]:
+    """Those that still run after so long; an exit status that a parent has not asked for yet counts as ended."""
+    deadline = time.monotonic() + seconds
+    while (left := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
+        time.sleep(_SOON_S)
+    return left
+
+
+def _runs(process: "psutil.Process") -> bool:
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from maskmill.evaluation import report
 from maskmill.files import sha256
 from maskmill.inference.predict import Predictor
 from pipelines import local
-from tests.pipelines.conftest import Workspace, change_params, ran, stages_of
+from tests.pipelines.conftest import Workspace, change_params, copy, ran, stages_of
 
 STAGES = [
     "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet", "train@se_resnet18_unet",
@@ -178,7 +179,8 @@ def test_an_experiment_records_but_never_promotes(workspace: Workspace):
     workspace.dvc("checkout", "--force")
 
 
-def test_a_lost_registry_is_filled_again(workspace: Workspace):
+def test_a_lost_registry_is_filled_again(finished: Workspace, tmp_path: Path):
+    workspace = copy(finished, tmp_path / "repository")
     (workspace.root / ".maskmill/mlflow/mlflow.db").unlink()
     done = workspace.pipeline()
     assert "registering again" in done.stdout

@@ -1,6 +1,7 @@
 """Whatever runs the line, no file of the user's is deleted."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def test_after_an_error_nothing_is_put_back_over_a_change_of_the_users(params: c
 
 
 def test_folds_write_over_no_dvc_yaml_of_the_users(params: config.Params, capsys: pytest.CaptureFixture[str]):
+    subprocess.run(["git", "init", "--quiet"], check=True)
     Path("folds").mkdir()
     Path("folds/dvc.yaml").write_text("stages: {}\n")
     assert folds.main(["2"]) == 2

@@ -8,7 +8,6 @@ make two flips fire together (so one generator, seeded anew for each sample, is 
 import inspect
 import os
 import random
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,16 +16,14 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from maskmill import components, files
+from maskmill import components, files, quick
 from maskmill.config import MAX_SIDE_PX, Augmentation
 from maskmill.data.presets import PRESETS
 from maskmill.errors import MaskmillError
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # read at import, which else asks the network for news
-sys.modules["albumentations.pytorch"] = None  # type: ignore[assignment]  # its import fails: no torch for two transforms
-import albumentations as A  # noqa: E402
-
-del sys.modules["albumentations.pytorch"]
+with quick.without("albumentations.pytorch"):  # two transforms, for which it imports torch
+    import albumentations as A
 
 WHERE = "params.yaml: augmentation.transforms"
 _STILL: dict[str, dict[str, Any]] = {  # options with which a transform of the image alone keeps places

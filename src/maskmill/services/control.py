@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from maskmill import files
+from maskmill import files, processes
 from maskmill.errors import MaskmillError
 from maskmill.services import records
 from maskmill.services.catalogue import Service
@@ -65,11 +65,11 @@ def end(process: psutil.Process) -> None:
     left = _tree(process)
     with suppress(psutil.NoSuchProcess):
         process.terminate()
-    _, left = psutil.wait_procs(left, timeout=GRACE_S + 2)
+    left = processes.wait_for_end(left, GRACE_S + 2)
     for late in left:
         with suppress(psutil.NoSuchProcess):
             late.kill()
-    psutil.wait_procs(left, timeout=5)
+    processes.wait_for_end(left, 5)
 
 
 def stop_all(paths: list[Path]) -> list[str]:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import psutil
 
+from maskmill import processes
 from maskmill.services.keeper import GRACE_S
 
+_KILLED_S = 5.0  # the kernel needs that long at the most to end what is killed
 _BY_HAND = ("pipelines",)  # python -m MODULE: what `make flow` runs ..
 _BY_WORKER = ("prefect.engine", "prefect.flow_engine")  # .. and what Prefect's worker does
 
@@ -28,11 +30,9 @@ def end(process: psutil.Process) -> None:
     """
     with suppress(psutil.NoSuchProcess):
         process.terminate()
-        try:
-            process.wait(GRACE_S)
-        except psutil.TimeoutExpired:
+        if processes.wait_for_end([process], GRACE_S):
             process.kill()
-            process.wait()
+            processes.wait_for_end([process], _KILLED_S)
 
 
 def _running(modules: tuple[str, ...], root: Path) -> list[psutil.Process]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from maskmill import components, config, stages
+from maskmill import components, config, quick, stages
 from maskmill.errors import MaskmillError
 from maskmill.files import full_disk_in_words
 from maskmill.outs import check_outs, run_of
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(name: str, *arguments: str) -> None:
-    stage = components.factory(stages.__name__, name, "stage")
+    with quick.imports():
+        stage = components.factory(stages.__name__, name, "stage")
     params = config.load()
     check_inside(params.paths.versioned)
     parameters = inspect.signature(stage).parameters
@@ -75,4 +76,4 @@ def _number(stage: str, name: str, given: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    quick.leave(main(sys.argv[1:]))

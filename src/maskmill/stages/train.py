@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from lightning_fabric import Fabric
 
 from maskmill import files, losses
 from maskmill import models as networks
@@ -32,6 +31,7 @@ from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
 from maskmill.training import determinism, distributed, hardware, pretrained
 from maskmill.training.checkpoint import Checkpoints
+from maskmill.training.fabric import Fabric
 from maskmill.training.loading import Loading
 from maskmill.training.loop import Log, Row, Training, Validation
 from maskmill.training.progress import duration

@@ -21,7 +21,7 @@ from maskmill.tracking import spool as spools
 from maskmill.tracking.owner import Owner
 from maskmill.tracking.store import Store
 
-_DELAY_S = 10.0
+_DELAY_S = 60.0  # importing MLflow takes seconds from a training that is over in a minute
 _POLL_S = 0.5
 _BEAT_S = 60.0  # a run whose owner is on another host is closed after 10 minutes without
 _RETRY_S = 5.0

@@ -18,14 +18,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from maskmill.config import Train
 from maskmill.errors import MaskmillError
 from maskmill.processes import asked_to_end_with_parent
 from maskmill.training import hardware
+from maskmill.training.fabric import DDPStrategy, Fabric
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _TIMEOUT = timedelta(minutes=10)  # that one process waits for another, at a validation say

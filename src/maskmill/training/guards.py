@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from maskmill.config import Train
 from maskmill.errors import MaskmillError, few_of
+from maskmill.training.fabric import Fabric
 
 _NAMED = 16  # images in a message
 _LOOK_EVERY = 20  # steps between two looks at a GPU, each of which waits for it; a CPU is looked at after every step

@@ -16,7 +16,6 @@ from typing import NoReturn
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from maskmill.config import Train
@@ -29,6 +28,7 @@ from maskmill.metrics.confusion import Confusion
 from maskmill.training import distributed, guards, hardware, optim, state
 from maskmill.training.average import Average
 from maskmill.training.checkpoint import Checkpoints
+from maskmill.training.fabric import Fabric
 from maskmill.training.guards import Guard
 from maskmill.training.loading import Loading
 from maskmill.training.progress import Progress

@@ -1,0 +1,54 @@
+"""Start and end of a process that does one thing, such as a stage: its imports and its exit take longer than its work.
+
+Measured on the stage `train`: 7.5 s without, 4.5 s with both (benchmarks/imports.py).
+"""
+
+import atexit
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NoReturn
+
+_status: int | None = None  # with which this process leaves; None: as Python does
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Import without collecting garbage: modules are none, and looking through them takes a quarter of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def leave(status: int) -> NoReturn:
+    """End the process as `sys.exit` does, but for taking its modules apart, which the system does at once."""
+    global _status  # noqa: PLW0603  a process has one
+    _status = status
+    sys.exit(status)
+
+
+@contextmanager
+def without(module: str) -> Iterator[None]:
+    """Have the import of `module` fail, for a library that imports it where it is there without a need for it here."""
+    missing = module not in sys.modules
+    if missing:
+        sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if missing:
+            del sys.modules[module]
+
+
+@atexit.register  # of a process that imports this first, what was registered first comes last
+def _end() -> None:
+    if _status is not None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(BrokenPipeError):
+                stream.flush()
+        os._exit(_status)
