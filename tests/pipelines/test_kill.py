@@ -71,6 +71,7 @@ def test_a_lock_file_cut_off_by_a_kill_is_mended(uninterrupted: Workspace):
     assert "unet: step" not in done.stdout  # the trained weights came from DVC's cache of runs
 
 
+@pytest.mark.slow
 def test_a_second_run_waits_for_the_first(uninterrupted: Workspace):
     uninterrupted.set(gate__minimum={"dice_foreground": 0.002})
     first = uninterrupted.start(sys.executable, "-u", "-m", "pipelines.local")
@@ -91,7 +92,7 @@ LOCAL, DVC = ("-m", "pipelines.local"), ("-m", "dvc", "repro")
     [
         (LOCAL, signal.SIGTERM, "SIGTERM", 143),
         (LOCAL, signal.SIGINT, "SIGTERM", 130),
-        (DVC, signal.SIGTERM, "SIGTERM", -15),
+        pytest.param(DVC, signal.SIGTERM, "SIGTERM", -15, marks=pytest.mark.slow),
         (DVC, signal.SIGINT, "SIGINT", 255),
     ],
     ids=["pipeline-sigterm", "pipeline-ctrl-c", "dvc-sigterm", "dvc-ctrl-c"],

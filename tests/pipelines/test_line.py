@@ -17,8 +17,8 @@ from pipelines import local
 from tests.pipelines.conftest import Workspace, change_params, copy, ran, stages_of
 
 STAGES = [
-    "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet", "train@se_resnet18_unet",
-    "evaluate@unet", "evaluate@resnet18_unet", "evaluate@se_resnet18_unet", "select", "register", "report",
+    "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet",
+    "evaluate@unet", "evaluate@resnet18_unet", "select", "register", "report",
 ]  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_a_training_is_one_run_in_mlflow_with_its_data_and_commit(workspace: Wor
         " for r in s.client.search_runs([s.experiment_id])]))"
     )
     recorded = json.loads(workspace.run(sys.executable, "-c", code).stdout)
-    assert sorted(row[0] for row in recorded) == ["resnet18_unet", "se_resnet18_unet", "unet"]
+    assert sorted(row[0] for row in recorded) == ["resnet18_unet", "unet"]
     commit = workspace.run("git", "rev-parse", "HEAD").stdout.strip()
     lock = (workspace.root / "dvc.lock").read_text()
     for _, recorded_commit, digest, metrics, steps in recorded:

@@ -17,6 +17,7 @@ from tests.pipelines.conftest import Workspace, ran
 from tests.pipelines.test_flow import FLOW, Prefect
 from tests.services.conftest import Servers, free_port
 
+pytestmark = pytest.mark.slow
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 
@@ -102,17 +103,17 @@ def test_a_second_clone_goes_on_where_the_first_stopped(first: Servers, tmp_path
         assert done.returncode == 0, done.stdout + done.stderr
         states = tasks(second)
         assert "unet: step" not in done.stderr + done.stdout
-        assert {states[name] for name in ("ingest", "validate", "augment", "train@unet", "evaluate@unet")} <= {
+        assert {states[name] for name in ("validate", "augment", "train@unet", "evaluate@unet")} <= {
             "Restored", "Cached",
         }  # fmt: skip
-        assert states["split"] == "Completed"  # what it adds to, DVC's cache of runs does not hold: it packs anew
+        # outs that DVC leaves in place for their stage, its cache of runs does not hold: one lists, one packs anew
+        assert states["ingest"] == states["split"] == "Completed"
         assert states["register again"] == "Completed"  # its registry was empty
         assert (second.root / "models/unet/model.safetensors").exists()
     finally:
         second.maskmill("down")
 
 
-@pytest.mark.slow
 def test_new_data_at_the_source_is_seen_and_only_what_depends_on_it_runs(first: Servers):
     add_pair(first.elsewhere, 6)
     done = first.run(*FLOW)

@@ -158,6 +158,7 @@ def test_nothing_outlives_a_killed_training_by_ten_seconds_while_the_server_hang
         server.signal(signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_for_good_gets_all_of_it_when_it_is_back(
     server: Server, asked: stores.Store, tmp_path: Path, params: config.Params, monkeypatch: pytest.MonkeyPatch
 ):

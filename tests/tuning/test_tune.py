@@ -105,6 +105,7 @@ def of_trials(tuning: Tuning) -> list[int]:
     return [pid for pid in running_in(tuning.root) if "maskmill.tuning.trial" in argument(pid)]
 
 
+@pytest.mark.slow
 def test_asked_to_end_it_waits_for_the_checkpoint_of_its_trial(tuning: Tuning):
     tuning.set("train", steps=2000, patience=1000, checkpoint_every_s=3600.0)
     for how, status, goes_on in ((signal.SIGTERM, 143, False), (signal.SIGINT, 130, True)):
