@@ -33,7 +33,7 @@ SLABS = {(60, 65): "train", (80, 82): "test", (90, 91): "val"}
 
 
 def _is_of_the_line(variable: str) -> bool:
-    """No SHELL, as in a container or a service; and the code of a clone is compiled once, whatever the tests' own is."""
+    """No SHELL, as in a container or a service; and Python keeps what it has compiled, as it does for a user."""
     return not variable.startswith(("MLFLOW_", "DVC_")) and variable not in {"SHELL", "PYTHONDONTWRITEBYTECODE"}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
 
 from maskmill.evaluation import report
 from maskmill.files import sha256
@@ -75,6 +76,15 @@ def test_a_training_is_one_run_in_mlflow_with_its_data_and_commit(workspace: Wor
 
 def test_the_working_tree_stays_clean_but_for_the_lock(workspace: Workspace):
     assert workspace.run("git", "status", "--porcelain").stdout.split() == ["??", "dvc.lock"]
+
+
+def test_what_python_has_compiled_is_no_dependency(workspace: Workspace):
+    stages = YAML(typ="safe").load(workspace.root / "dvc.lock")["stages"].values()
+    folders = [dep for stage in stages for dep in stage["deps"] if dep["path"].startswith("src/") and "nfiles" in dep]
+    assert folders
+    assert any(workspace.root.glob("src/maskmill/training/__pycache__/*.pyc"))
+    for dep in folders:
+        assert dep["nfiles"] == len(list((workspace.root / dep["path"]).rglob("*.py"))), dep
 
 
 def test_the_champion_predicts_what_was_evaluated(workspace: Workspace):
