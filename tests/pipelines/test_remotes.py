@@ -140,8 +140,9 @@ def test_a_flipped_byte_on_the_remote_is_found_before_it_is_used(first: Servers,
     assert first.dvc("push", "--run-cache").returncode == 0
     git(first, "commit", "--quiet", "--all", "--message", "another remote")
     second = Clone(first, tmp_path / "repository")
-    folder = stored(kept, "data/prepared/shards", first)
-    listed = json.loads(folder.read_text())
+    folders = [stored(kept, path, first) for path in ("data/prepared/shards", "challenger")]
+    listed = json.loads(folders[0].read_text())
+    single = stored(kept, "data/prepared/pairs.parquet", first)
     shard = stored(kept, next(file["md5"] for file in listed if file["relpath"].endswith(".bin")))
     weights = stored(kept, "models/unet/model.safetensors", first)
     for hurt in (shard, weights):
@@ -150,15 +151,18 @@ def test_a_flipped_byte_on_the_remote_is_found_before_it_is_used(first: Servers,
     assert pulled.returncode != 0
     cached = {path.name for path in (second.root / ".dvc/cache").rglob("*") if path.is_file()}
     assert cached.isdisjoint({shard.name, weights.name})
-    for hurt in (shard, weights):
+    for hurt in (shard, weights, single):
         hurt.unlink(missing_ok=True)  # DVC has dropped those that it has come to
 
     assert first.dvc("push").returncode == 0
-    assert weights.exists(), "a single file that is gone is sent again"
+    assert single.exists(), "a single file that is gone is sent again"
     assert not shard.exists(), "one of a folder is not, as long as the folder's list is there"
-    folder.unlink()
+    assert not weights.exists(), "nor one that is in a folder as well: the challenger's"
+    for folder in folders:
+        folder.unlink()
     assert first.dvc("push").returncode == 0
     assert shard.exists()
+    assert weights.exists()
     assert second.dvc("pull", "--run-cache").returncode == 0, "the whole ones are taken again"
     assert ran(second.dvc("repro")) in ([], ["register"], ["register", "report"])
 
