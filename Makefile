@@ -29,8 +29,8 @@ flow: $(VENV)/.runtime  ## the same through Prefect, with a page of the run; ARG
 test: $(VENV)/.test  ## set up, run the tests
 	@$(TESTS)
 
-test-slow: $(VENV)/.test  ## the tests that go on where those leave off: every network in full
-	@$(TESTS) -m slow
+test-slow: $(VENV)/.test  ## the tests of minutes: remotes, kills, every network; ARGS="--begin-within 600"
+	@$(TESTS) -m slow $(ARGS)
 
 lint: $(VENV)/.test  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
@@ -107,13 +107,13 @@ clean:  ## remove caches of tools; never data, predictions, stores, models or ch
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find src tests pipelines benchmarks experiments -name __pycache__ -prune -exec rm -rf {} +
 
-# An install that was cut off is started over: .started is there from its beginning to its end. A .venv that was made by
-# hand has neither that nor .runtime: it is used, and never removed.
+# A first install that was cut off is started over: .started is there from its beginning to its end. A .venv that was
+# there before is used, and never removed.
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else "error: maskmill needs Python 3.11 to 3.13, $(PYTHON) is %d.%d; name another: make PYTHON=python3.11" % v[:2])'
 	@if [ -e $(VENV)/.started ]; then rm -rf $(VENV); fi
 	@echo "setting up $(VENV): about 2 GB, 2 to 5 minutes the first time"
-	@if [ ! -e $(VENV) ] || [ -e $(VENV)/.runtime ]; then mkdir -p $(VENV) && touch $(VENV)/.started; fi
+	@if [ ! -e $(VENV) ]; then mkdir -p $(VENV) && touch $(VENV)/.started; fi
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -e .
 	@rm -f $(VENV)/.started && touch $@ && echo "set up: $(VENV)"

@@ -26,7 +26,8 @@ def main(
     """Bring every stage of dvc.yaml up to date through Prefect; the servers are started where they are not up."""
     check_git()
     params, root = config.load(), Path.cwd()
-    workspace.question("pipelines.registry")  # asked while Prefect is imported
+    for command in (("pipelines.registry",), ("maskmill", "check")):  # asked while Prefect is imported
+        workspace.question(*command)
     check_room(root / params.paths.state)
     ensure(params, root)
     os.environ.update(prefect_environment(params, root))  # Prefect reads it when it is imported

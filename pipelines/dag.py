@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import networkx
+from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import PipelineStage, Stage
+
+from maskmill.unsaved import Disk
 
 _LINE = "dvc.yaml"  # stages of other files, as of `make folds`, are not the line's
 
@@ -29,6 +32,7 @@ class Data:
 
     files: tuple[str, ...]
     imports: frozenset[str]
+    edited: tuple[str, ...]  # files of an import that are in no version and would go with its update
     remote: str | None
 
 
@@ -54,8 +58,19 @@ def data() -> Data:
     """The .dvc files of the repository, and its default remote."""
     with Repo() as repo:
         files = [stage for stage in repo.index.stages if not isinstance(stage, PipelineStage)]
-        imports = frozenset(_name(stage) for stage in files if stage.is_import)
-        return Data(tuple(map(_name, files)), imports, repo.config["core"].get("remote"))
+        imports = [stage for stage in files if stage.is_import]
+        edited = tuple(path for stage in imports for out in stage.outs for path in _edited(repo, out))
+        names = frozenset(map(_name, imports))
+        return Data(tuple(map(_name, files)), names, edited, repo.config["core"].get("remote"))
+
+
+def _edited(repo: Repo, out: Output) -> list[str]:
+    """Files that somebody has added to an out or changed in it, and DVC's cache does not hold."""
+    if not out.exists or not out.changed_checksum():
+        return []
+    found = repo.data_status(targets=[out.fs_path], granular=True, untracked_files="no")["uncommitted"]
+    disk = Disk()
+    return [path for kind in ("added", "modified") for path in found.get(kind, ()) if not disk.is_cached(Path(path))]
 
 
 def _name(stage: Stage) -> str:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -80,14 +81,15 @@ class Commands:
         output = Output(say)
         with self._lock:
             if self.stopped:
-                return -signal.SIGKILL, output
+                return -signal.SIGTERM, output
             process, self._ready = self._ready, self._start()
             self._running.add(process)
         assert process.stdin
         assert process.stdout
         with process:
-            process.stdin.write(json.dumps(arguments) + "\n")
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # it was killed before; its status says so
+                process.stdin.write(json.dumps(arguments) + "\n")
+                process.stdin.close()
             for line in process.stdout:
                 if line.strip():
                     output.line(line.rstrip())
@@ -140,8 +142,8 @@ def main(arguments: list[str]) -> int:
         from dvc.commands import repro  # what `dvc repro` imports late
 
         assert repro
-    logging.getLogger("dvc.cli").addFilter(PlainErrors())
     wanted = arguments or json.loads(sys.stdin.readline() or "[]")
+    logging.getLogger("dvc.cli").addFilter(PlainErrors())  # it counts from now on
     return int(dvc(wanted)) if wanted else 0
 
 

@@ -27,16 +27,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from maskmill import config, exits
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, few_of
 from maskmill.files import full_disk_in_words
 from maskmill.outs import check_outs
-from maskmill.processes import GRACE_S, watch_parent
+from maskmill.processes import FLOW_GRACE_S, watch_parent
 from maskmill.repository import check_inside
 from pipelines import dag, page, registry, summary, workspace
 from pipelines.repro import Commands
 
 LEASE_S = 60  # a slot whose holder was killed is free again after so long
-_GRACE_S = GRACE_S + 8  # for the trainings, and to tell the server about the end before this process ends without
 _TELL_S = 5.0  # for Prefect's server to hear that a flow was asked to end
 _AGAIN_S = 2.0  # between two questions for a slot that is taken, or to a server that restarts
 _THREADS: Any = ThreadPoolTaskRunner(max_workers=256)  # stages that wait hold one, too
@@ -68,13 +67,17 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
         workspace.mend(say)
         check_outs(params)
         before, asked = workspace.snapshot(), workspace.question("pipelines.registry")
+        workspace.question("maskmill", "check").answer()  # in a process of its own, which imports much
         data = dag.data()
+        if update_data and data.edited:
+            raise MaskmillError(
+                f"{few_of(data.edited, 5)}: not as `dvc update` brought it, which would delete it; move what is yours "
+                "elsewhere, have DVC keep it (dvc commit), or run without an update: make flow ARGS=--no-update-data"
+            )
         run = _Run(commands, parallel, params.services.gpu_slots)
         if update_data and not run.bring(data):
             return Failed(message=run.failed())
         steps = dag.steps()
-        if any(step.changed for step in steps):
-            workspace.Question("maskmill", "check").answer()  # in a process of its own, which imports much
         if not run.stages(steps) or not run.registration(asked, restored=workspace.snapshot() != before):
             say(workspace.put_back(before, lambda *checkout: commands.run("--wait-for-lock", *checkout, say=say)[0]))
             return Failed(message=run.failed())
@@ -206,10 +209,7 @@ def _is_taken(error: BaseException | None) -> bool:
 
 
 def _says_something(record: logging.LogRecord) -> bool:
-    """Whether a line of Prefect's log tells a user more than the lines beside it.
-
-    Of a failed state it shows an exception that is none, of a call that the server did not take its own insides.
-    """
+    """Whether to keep a line of Prefect's log: some repeat a failure, with an empty traceback or Prefect's own."""
     return record.exc_info != (None, None, None) and record.msg != "Service %r failed to process item %r"
 
 
@@ -223,31 +223,32 @@ def _ending_in_time() -> Iterator[None]:
         yield
     except Exception:
         raise
-    except BaseException:  # SIGTERM, Ctrl-C, or cancelled on the page
-        _leave_soon()
+    except BaseException as end:  # SIGTERM, Ctrl-C, or cancelled on the page
+        _leave_soon(signal.SIGINT if isinstance(end, KeyboardInterrupt) else signal.SIGTERM)
         raise
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _leave_soon)  # until Prefect puts back what was there before the flow
 
 
-def _leave_soon(*_: object) -> None:
-    timer = threading.Timer(_TELL_S, _leave)
+def _leave_soon(asked: int, *_: object) -> None:
+    timer = threading.Timer(_TELL_S, _leave, [asked])
     timer.daemon = True
     timer.start()
 
 
-def _leave() -> None:
+def _leave(asked: int) -> None:
     print(
         f"the flow has ended; Prefect's server did not answer for {_TELL_S:.0f} s, so its page shows the run as "
         "running until `maskmill up` starts the server",
         file=sys.stderr, flush=True,
     )  # fmt: skip
-    os._exit(128 + signal.SIGTERM)
+    sys.stdout.flush()
+    os._exit(128 + asked)
 
 
 def _end() -> None:
     """The parent is gone: end as after SIGTERM, so that the server hears of it; in any case within seconds."""
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_GRACE_S)
+    time.sleep(FLOW_GRACE_S)
     os._exit(1)

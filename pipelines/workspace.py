@@ -39,7 +39,6 @@ class Dvc:
     """
 
     def __enter__(self) -> Self:
-        self._kills = exits.memory_kills()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.repro"],
             stdin=subprocess.PIPE,
@@ -52,11 +51,12 @@ class Dvc:
 
     def run(self, *arguments: str) -> int:
         """DVC's exit status, or what a shell gives for a DVC that was killed, which is said."""
+        kills = exits.memory_kills()
         with suppress(BrokenPipeError):  # it was killed before
             self._process.communicate(json.dumps(arguments))
         code = self._process.wait()
         if code < 0:
-            print(f"error: DVC {exits.describe(code, self._kills)}. {exits.GO_ON}", file=sys.stderr)
+            print(f"error: DVC {exits.describe(code, kills)}. {exits.GO_ON}", file=sys.stderr)
             return 128 - code
         return code
 
@@ -75,15 +75,17 @@ class Question:
     """A Python module that is run beside other work, since it imports for seconds."""
 
     def __init__(self, *command: str) -> None:
+        self._asked = " ".join(command)
         self._process = subprocess.Popen(
             [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def answer(self) -> str:
-        """What it printed. Raises: MaskmillError with what it printed as error."""
+        """What it printed. Raises: MaskmillError with what it printed as error, or by what it was killed."""
         out, error = self._process.communicate()
-        if self._process.returncode:
-            raise MaskmillError(error.strip().removeprefix("error: "))
+        if code := self._process.returncode:
+            said = error.strip().removeprefix("error: ")
+            raise MaskmillError(said or f"{self._asked} {exits.describe(code)}")
         return out.strip()
 
 
@@ -136,7 +138,11 @@ def put_back(lock: bytes, run: Callable[..., int] = dvc) -> str:
     changed an out meanwhile, all stays as it is.
     """
     try:
-        check_outs(config.load())
+        params = config.load()
+    except MaskmillError as error:
+        return f"the pipeline stopped; nothing was put back, since it is not known where: {error}"
+    try:
+        check_outs(params)
     except MaskmillError as error:
         return f"the pipeline stopped; nothing was put back, since that would lose changes of yours: {error}"
     if lock and snapshot() != lock:  # on a full disk even the same bytes could not be written

@@ -1,6 +1,7 @@
 """What all tests share: the settings of this repository, and settings and shards that no edit of params.yaml moves."""
 
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,19 @@ LONG = [  # files that take minutes, longest first: begun first, so that all pro
     "test_flow.py", "test_line.py", "test_own_data.py", "test_kill.py", "test_experiments.py", "test_tune.py",
     "test_up.py", "test_away.py",
 ]  # fmt: skip
+
+
+BEGAN = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser):
+    parser.addoption("--begin-within", type=float, metavar="SECONDS", help="skip the tests that would begin later")
+
+
+def pytest_runtest_setup(item: pytest.Item):
+    seconds = item.config.getoption("--begin-within")
+    if seconds is not None and time.monotonic() - BEGAN > seconds:
+        pytest.skip(f"it would have begun after {seconds:g} s")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]):

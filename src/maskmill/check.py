@@ -74,6 +74,16 @@ def check_store(params: Params) -> None:
             f"{where}: {path} is no sqlite file, and MLflow would not open it; name one of its own, "
             "sqlite:///.maskmill/mlflow/mlflow.db for example"
         )
+    if uri.startswith("sqlite:///") and not os.access(_nearest(path), os.W_OK):
+        raise MaskmillError(
+            f"{where}: {path} cannot be written, since {_nearest(path)} is not yours to write; name a file in a folder "
+            "of yours, sqlite:///.maskmill/mlflow/mlflow.db for example"
+        )
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the first of the folders above it that is there."""
+    return next((there for there in (path, *path.parents) if there.exists()), Path())
 
 
 def _is_store(path: Path) -> bool:
@@ -97,24 +107,31 @@ def _check_columns(params: Params) -> None:
 
 
 def _check_batch(params: Params, device: str) -> None:
-    """The images of a batch must fit into memory at all, without any map of the network."""
+    """The images of a batch and their logits must fit into memory at all, without any map inside the network."""
+    from maskmill.data.crops import size_in_training
     from maskmill.training import hardware
 
-    if crop := params.augmentation.crop_px:
-        needed = _FLOAT * params.train.batch_size * params.data.in_channels * crop[0] * crop[1]
-        if needed > (there := hardware.memory_bytes(device)):
-            raise MaskmillError(
-                f"params.yaml: train.batch_size: {params.train.batch_size} crops of {list(crop)} px take "
-                f"{needed / 1e9:,.0f} GB, and there are {there / 1e9:,.0f} GB; lower it, or augmentation.crop_px"
-            )
+    size = size_in_training(params)
+    if size is None:
+        return
+    channels = params.data.in_channels + len(params.data.classes)
+    needed = _FLOAT * params.train.batch_size * channels * size[0] * size[1]
+    if needed > (there := hardware.memory_bytes(device)):
+        raise MaskmillError(
+            f"params.yaml: train.batch_size: {params.train.batch_size} images of {list(size)} px and their logits take "
+            f"{needed / 1e9:,.0f} GB, and there are {there / 1e9:,.0f} GB; lower it, or augmentation.crop_px"
+        )
 
 
 def _check_space(params: Params) -> None:
     """What `maskmill tune` may try must be allowed."""
+    from maskmill.training import hardware
+
     for choice, changed in space.candidates(params):
         try:
             for variant in changed.variants:
-                check_variant(variant, changed.models[variant], changed.data, Path(changed.paths.state))
+                check_variant(variant, changed.models[variant], changed.data, Path(changed.paths.state), changed.train)
+            _check_batch(changed, hardware.device(changed.train))
             _check_losses(changed.train, changed.data)
         except MaskmillError as error:
             raise MaskmillError(f"params.yaml: tune.space: with {choice}: {error}") from None

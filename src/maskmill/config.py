@@ -523,7 +523,7 @@ class Params(Section):
         if self.train.sampling.foreground_crops and self.augmentation.crop_px is None:
             raise ValueError(
                 f"train.sampling.foreground_crops: {self.train.sampling.foreground_crops} has no effect on whole "
-                "images; set augmentation.crop_px, [256, 256] for example, or foreground_crops: 0.0"
+                "images; set augmentation.crop_px, [128, 128] for example, or foreground_crops: 0.0"
             )
         if self.splits.val + self.splits.test >= 1:
             raise ValueError(f"splits: val {self.splits.val} + test {self.splits.test} leaves nothing to train on")

@@ -33,6 +33,8 @@ def describe(status: int, kills_before: int | None = None) -> str:
     """
     if status >= 0:
         return f"ended with status {status}"
+    if -status not in set(signal.Signals):  # a real-time signal has no name
+        return f"was killed by signal {-status}"
     number = signal.Signals(-status)
     reason = _killed(kills_before) if number is signal.SIGKILL else _REASONS.get(number, "")
     return f"was killed by {number.name}{': ' if reason else ''}{reason}"
@@ -44,5 +46,5 @@ def _killed(before: int | None) -> str:
     if before is None or now is None:
         return f"most often the system does so when memory runs out ({_LESS}); else somebody did (`kill -9`)"
     if now > before:
-        return f"memory ran out, and the system killed it; {_LESS}"
+        return f"most likely memory ran out, since the system has killed for that meanwhile; {_LESS}"
     return "somebody killed it (`kill -9`, a scheduler, a guard such as systemd-oomd); the kernel had memory left"

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import psutil
 
 GRACE_S = 25.0  # for a training to end with a checkpoint; Kubernetes and Prefect kill 30 s after SIGTERM
+FLOW_GRACE_S = GRACE_S + 8.0  # for a flow, which waits for its training and then tells Prefect's server
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _POLL_S, _SOON_S = 1.0, 0.05
@@ -107,7 +108,7 @@ def _any_in(groups: tuple[int, ...]) -> bool:
     return False
 
 
-def wait_for_end(processes: Iterable["psutil.Process"], seconds: float) -> list["psutil.Process"]:
+def wait_for_end(processes: Sequence["psutil.Process"], seconds: float) -> list["psutil.Process"]:
     """Those that still run after so long; an exit status that a parent has not asked for yet counts as ended."""
     deadline = time.monotonic() + seconds
     while (left := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:

@@ -1,10 +1,11 @@
-"""Start and end of a process that does one thing, such as a stage: its imports and its exit take longer than its work.
+"""Start and end of a process that does one thing, such as a stage: importing and exiting take longer than its work.
 
-Measured on the stage `train`: 7.5 s without, 4.5 s with both (benchmarks/imports.py).
+docs/benchmarks.md has what both save.
 """
 
 import atexit
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -45,10 +46,11 @@ def without(module: str) -> Iterator[None]:
             del sys.modules[module]
 
 
-@atexit.register  # of a process that imports this first, what was registered first comes last
+@atexit.register  # what libraries register later comes before it
 def _end() -> None:
     if _status is not None:
+        logging.shutdown()  # which has registered earlier
         for stream in (sys.stdout, sys.stderr):
-            with suppress(BrokenPipeError):
+            with suppress(OSError):  # nobody reads it any more, or the disk is full
                 stream.flush()
         os._exit(_status)

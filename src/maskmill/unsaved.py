@@ -15,7 +15,9 @@ from typing import Any
 from maskmill import config, repository
 from maskmill.errors import MaskmillError
 
-_CUT_OFF = re.compile(r"\..+\.part|.*\.[\w-]{22}\.tmp")  # what a killed writer leaves, ours and DVC's
+_NOBODYS = re.compile(  # what a killed writer leaves, ours and DVC's; what a file manager and NFS put anywhere
+    r"\..+\.part|.*\.[\w-]{22}\.tmp|\.DS_Store|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+"
+)
 _SHARD = re.compile(r"[0-9a-f]{64}\.bin")  # says by its name what it holds; too large to be read each time
 _MOST = 50  # are looked for: enough to name, soon found in a large folder
 
@@ -26,16 +28,20 @@ class Disk:
     def __init__(self, *locks: Path) -> None:
         self._locks = locks
 
-    def unsaved(self, out: Path, is_written: Callable[[int], bool]) -> list[Path]:
-        """The files in `out`, or itself, that would be lost with it, at most 50; smallest first.
+    def unsaved(self, out: Path, is_written: Callable[[int], bool], *, known: bool = True) -> list[Path]:
+        """The files in `out`, or itself, that would be lost with it, smallest first.
 
-        `is_written`: whether a file that was last changed at that time (ns) is the stage's own.
+        `is_written`: whether a file that was last changed at that time (ns) is the stage's own. In an out that is not
+        `known` to any stage all others are the user's; else those that DVC's cache does not hold, of which the first 50
+        are looked for.
         """
         found = dict(_files(out))
         strange = [path for path, status in found.items() if not is_written(status.st_ctime_ns)]
         strange = [path for path in strange if not _SHARD.fullmatch(path.name)]
         strange.sort(key=lambda path: (found[path].st_size, path))
-        lost = list(itertools.islice((path for path in strange if not self._is_cached(path)), _MOST))
+        if not known:
+            return strange
+        lost = list(itertools.islice((path for path in strange if not self.is_cached(path)), _MOST))
         return [] if lost and self._is_as_locked(out, found) else lost
 
     def is_locked(self, out: Path) -> bool:
@@ -53,15 +59,22 @@ class Disk:
         entry = self._entries.get(out.as_posix(), {})
         if entry.get("size") != sum(status.st_size for status in found.values()):
             return False
-        if out.is_file():
-            return entry.get("md5") == _md5(out)
-        return entry.get("nfiles") == len(found) and entry.get("md5") == _md5_of_folder(out, found)
+        with contextlib.suppress(PermissionError):
+            if out.is_file():
+                return bool(entry.get("md5") == _md5(out))
+            return entry.get("nfiles") == len(found) and entry.get("md5") == _md5_of_folder(out, found)
+        return False
 
-    def _is_cached(self, path: Path) -> bool:
+    def is_cached(self, path: Path) -> bool:
+        """Whether DVC's cache holds the file, to which it may be a link; also of one that is gone meanwhile."""
         try:
+            if path.is_symlink():
+                return self._cache.resolve() in path.resolve().parents
             digest = _md5(path) if stat.S_ISREG(path.lstat().st_mode) else ""
         except FileNotFoundError:  # a run that works there took it away
             return True
+        except PermissionError:  # what cannot be read can be no copy
+            return False
         return bool(digest) and (self._cache / "files" / "md5" / digest[:2] / digest[2:]).exists()
 
     @cached_property
@@ -87,7 +100,7 @@ def _files(out: Path) -> Iterator[tuple[Path, os.stat_result]]:
     for path in candidates:
         with contextlib.suppress(FileNotFoundError):
             status = path.lstat()
-            if not stat.S_ISDIR(status.st_mode) and not _CUT_OFF.fullmatch(path.name):
+            if not stat.S_ISDIR(status.st_mode) and not _NOBODYS.fullmatch(path.name):
                 yield path, status
 
 

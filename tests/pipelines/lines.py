@@ -30,9 +30,14 @@ def make_once(tmp_path_factory: pytest.TempPathFactory, make: Callable[[Path], s
 def copy_repository(line: Path, to: Path) -> None:
     """Copy a repository whose line has run; its store, which knows where it lies, is told of the new place.
 
-    Files are copied, not linked: databases and logs are written where they are.
+    DVC's cache is linked; other files are copied, since databases and logs are written where they are.
     """
-    shutil.copytree(line, to, symlinks=True)
+    cache = line / ".dvc/cache"
+
+    def place(source: str, target: str) -> None:  # nobody writes into a file of the cache
+        (os.link if Path(source).is_relative_to(cache) else shutil.copy2)(source, target)
+
+    shutil.copytree(line, to, symlinks=True, copy_function=place)
     for path in (to / ".maskmill/mlflow/artifacts").rglob("MLmodel"):
         path.write_text(path.read_text().replace(str(line), str(to)))
     with closing(sqlite3.connect(to / ".maskmill/mlflow/mlflow.db")) as store, store:

@@ -91,7 +91,7 @@ def test_data_files_are_stages_that_come_first(repository: Path):
     assert next(step.name for step in dag.steps()) == "a.dvc"
     (repository / "a").write_text("2\n")
     assert changed() == {"a.dvc", "double", "triple", "join", "alone"}
-    assert dag.data() == dag.Data(("a.dvc",), frozenset(), None)
+    assert dag.data() == dag.Data(("a.dvc",), frozenset(), (), None)
 
 
 def test_a_file_that_follows_a_source_is_known_as_an_import(repository: Path, tmp_path_factory: pytest.TempPathFactory):
@@ -99,7 +99,13 @@ def test_a_file_that_follows_a_source_is_known_as_an_import(repository: Path, tm
     elsewhere.write_text("x")
     dvc("import-url", str(elsewhere), "followed")
     dvc("remote", "add", "--default", "store", str(elsewhere.parent / "kept"))
-    assert dag.data() == dag.Data(("followed.dvc",), frozenset({"followed.dvc"}), "store")
+    assert dag.data() == dag.Data(("followed.dvc",), frozenset({"followed.dvc"}), (), "store")
+    Path("followed").write_text("y")
+    assert dag.data().edited == ("followed",)
+    dvc("commit", "--force", "followed.dvc")
+    assert dag.data().edited == ()
+    Path("followed").write_text("x")  # an older version, which the cache holds
+    assert dag.data().edited == ()
 
 
 def test_commands_give_status_lines_and_outcome(repository: Path):
@@ -148,7 +154,7 @@ def test_leaving_early_leaves_no_process(repository: Path):
     thread.join(timeout=60)
     assert ended == [-15]
     assert wait_until_nothing_runs_in(repository, 60) == []
-    assert commands.run("status", say=print)[0] == -9
+    assert commands.run("status", say=print)[0] == -15
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,8 @@ finally:
 """
 
 
-@pytest.mark.parametrize(("asks_on", "status"), [("", 143), ("0", 1)], ids=["away", "there"])
-def test_a_flow_that_was_asked_to_end_waits_for_its_server_no_longer_than_it_may(asks_on: str, status: int):
+@pytest.mark.parametrize(("asks_on", "statuses"), [("", {130}), ("0", {1, -2})], ids=["away", "there"])
+def test_a_flow_that_was_asked_to_end_waits_for_its_server_no_longer_than_it_may(asks_on: str, statuses: set[int]):
     done = subprocess.run(
         [sys.executable, "-c", ASKED.format(asks_on=asks_on)],
         cwd=REPOSITORY,
@@ -92,5 +92,5 @@ def test_a_flow_that_was_asked_to_end_waits_for_its_server_no_longer_than_it_may
         text=True,
         check=False,
     )
-    assert done.returncode in {status, -2 if status == 1 else status}
-    assert ("Prefect's server did not answer" in done.stderr) == (status == 143)
+    assert done.returncode in statuses
+    assert ("Prefect's server did not answer" in done.stderr) == (asks_on == "")

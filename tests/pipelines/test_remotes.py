@@ -69,6 +69,16 @@ def first(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Servers
     assert made.maskmill("down").returncode == 0
 
 
+def test_a_file_that_somebody_put_into_followed_data_is_not_updated_away(first: Servers):
+    own = first.root / "data/source/images/mine.png"
+    own.write_bytes(b"mine")
+    done = first.run(*FLOW)
+    assert done.returncode == 1
+    assert "error: data/source/images/mine.png: not as `dvc update` brought it, which would delete it" in done.stderr
+    assert own.read_bytes() == b"mine"
+    own.unlink()
+
+
 def add_pair(folder: Path, i: int) -> None:
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,21 @@ def test_a_file_that_was_put_into_an_out_survives_dvc_repro(repository: Workspac
     assert "Data and pipelines are up to date." in repository.dvc("repro", "ingest").stdout
 
 
+def test_a_model_of_the_users_own_with_a_variants_name_survives_dvc_repro(repository: Workspace):
+    own, settings = repository.root / "models/resnet18_unet/model.safetensors", repository.root / "params.yaml"
+    before = settings.read_text()
+    repository.set(variants=["unet"])
+    assert repository.dvc("repro", "ingest").returncode == 0
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    settings.write_text(before)  # with both variants
+    done = repository.dvc("repro")
+    assert done.returncode != 0
+    assert "params.yaml: paths.models: models/resnet18_unet/model.safetensors was written by no stage" in done.stderr
+    assert own.read_text() == "mine"
+    own.unlink()
+
+
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Params:
     """The settings of a fresh repository, which is the working folder."""

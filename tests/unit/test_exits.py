@@ -31,7 +31,7 @@ def test_a_killed_process_is_told_with_its_signal():
 @pytest.mark.parametrize(
     ("before", "now", "reason"),
     [
-        (3, "4", "memory ran out, and the system killed it; lower train.batch_size or train.workers in params.yaml"),
+        (3, "4", "most likely memory ran out, since the system has killed for that meanwhile; lower train.batch_size"),
         (3, "3", "somebody killed it (`kill -9`, a scheduler, a guard such as systemd-oomd)"),
         (None, "3", "most often the system does so when memory runs out (lower train.batch_size or train.workers"),
     ],

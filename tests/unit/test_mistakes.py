@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from maskmill import config
 from maskmill.check import check
 from maskmill.errors import MaskmillError
+from maskmill.training import hardware
 from tests.conftest import REPOSITORY
 
 SETTLED = {  # what the mistakes are made against, whatever params.yaml ships
@@ -23,7 +24,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     # paths: something of the user's or the repository's lies there
     ("paths.raw", "notes", "paths.raw: notes holds files that no stage has written (notes/todo.txt)"),
     ("paths.challenger", "notes", "paths.challenger: notes holds files that no stage has written"),
-    ("paths.reports", "mine", "paths.reports: mine/index.html holds files that no stage has written"),
+    ("paths.reports", "mine", "paths.reports: mine/index.html was written by no stage"),
     ("paths.raw", "photos", "photos is data of your own, versioned by photos.dvc"),
     ("paths.models", "src", "models: got 'src', and src is a part of the repository"),
     ("paths.metrics", "tests/unit", "metrics: got 'tests/unit', and tests is a part of the repository"),
@@ -201,13 +202,25 @@ def test_a_mistake_is_refused_by_the_check_in_words_and_no_file_changes(
     assert held(repository) == before
 
 
-def test_what_cannot_fit_into_memory_is_refused(settled: dict[str, Any], repository: Path):
+def test_what_cannot_fit_into_memory_is_refused(
+    settled: dict[str, Any], repository: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(hardware, "memory_bytes", lambda _: 10**9)
     values = copied(settled)
     put(values, "train.batch_size", 65_536)
     put(values, "augmentation.crop_px", [16_384, 16_384])
     with pytest.raises(
-        MaskmillError, match=r"train.batch_size: 65536 crops of \[16384, 16384\] px take 70,369 GB, and"
+        MaskmillError, match=r"train.batch_size: 65536 images of \[16384, 16384\] px and their logits take 351,844 GB, "
     ):
+        check(config.parse(values))
+    values = copied(settled)
+    put(values, "train.batch_size", 65_536)
+    put(values, "augmentation.crop_px", None)
+    with pytest.raises(MaskmillError, match=r"train.batch_size: 65536 images of \[\d+, \d+\] px and their logits"):
+        check(config.parse(values))
+    values = copied(settled)
+    put(values, "tune.space", {"train.batch_size": [4, 65_536]})
+    with pytest.raises(MaskmillError, match=r"tune.space: with .*: params.yaml: train.batch_size: 65536 images of"):
         check(config.parse(values))
     values = copied(settled)
     put(values, "models.resnet18_unet", {"width": 20_000})

@@ -1,9 +1,11 @@
 """What a run may replace: what a stage has written, and what DVC holds; nothing of the user's."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskmill import config, repository
+from maskmill import outs as outs_module
 from maskmill.errors import MaskmillError
 from maskmill.outs import check_outs, outs, run_of
 from maskmill.unsaved import Disk
@@ -83,8 +86,23 @@ def test_what_a_stage_has_written_may_go_also_when_it_was_killed(params: config.
         raise KeyboardInterrupt
     run.ended.unlink()  # killed: nobody has noted the end
     check_outs(params)
-    write("models/unet/model.json")  # the next run of it
+    write("models/unet/model.json")  # after its last sign of life, and before the next one was due
     check_outs(params)
+    os.utime(run.alive, ns=(0, run.alive.stat().st_mtime_ns - 10**10))
+    assert "models/unet/model.json: not as the stage train@unet wrote it" in refusal(params)
+
+
+def test_a_stage_shows_that_it_lives(params: config.Params, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outs_module, "_BEAT_S", 0.01)
+    run = run_of("train unet", params)
+    assert run
+    with run.recorded():
+        first = run.alive.stat().st_mtime_ns
+        for _ in range(500):
+            if run.alive.stat().st_mtime_ns > first:
+                break
+            time.sleep(0.01)
+        assert run.alive.stat().st_mtime_ns > first
 
 
 def test_a_run_that_waits_for_the_end_of_the_one_before_keeps_what_both_write(params: config.Params):
@@ -142,7 +160,36 @@ def test_a_link_in_a_folder_counts_as_a_file(params: config.Params):
 
 def test_what_dvc_has_put_there_may_go(params: config.Params):
     cached(write("data/raw/index.csv", "restored"))
+    locked("data/raw")
     check_outs(params)
+    CACHE.mkdir(exist_ok=True)
+    link = Path("data/raw/images/a.png")
+    link.parent.mkdir()
+    link.symlink_to(next(path for path in CACHE.rglob("*") if path.is_file()).resolve())  # cache.type symlink
+    check_outs(params)
+    link.unlink()
+    link.symlink_to(Path("params.yaml").resolve())
+    assert "data/raw/images/a.png" in refusal(params)
+
+
+def test_a_folder_of_the_users_own_is_refused_though_dvc_holds_copies_of_its_files(params: config.Params):
+    cached(write("camvid/images/a.png", "mine"))
+    elsewhere = params.model_copy(update={"paths": params.paths.model_copy(update={"raw": "camvid"})})
+    assert "paths.raw: camvid holds files that no stage has written (camvid/images/a.png)" in refusal(elsewhere)
+
+
+def test_a_page_of_another_make_in_the_reports_is_refused(params: config.Params):
+    page = write("reports/problems.html", "<title>problems – maskmill data</title>")
+    check_outs(params)
+    page.write_text("<title>my site</title>")
+    assert "paths.reports: reports/problems.html was not written by maskmill" in refusal(params)
+
+
+def test_stages_of_the_users_own_and_empty_definitions_are_passed_over(params: config.Params):
+    Path("folds").mkdir()
+    for text in ("", "stages:\n", "stages: {mine: {cmd: 'cp ${from} b', outs: ['${to}']}}\n"):
+        Path("folds/dvc.yaml").write_text(text)
+        check_outs(params)
 
 
 def test_an_out_that_is_as_dvc_lock_holds_it_may_go_though_the_cache_is_empty(params: config.Params):
@@ -174,6 +221,7 @@ def test_a_lock_file_cut_off_by_a_kill_holds_nothing(params: config.Params):
 
 def test_what_killed_writers_leave_is_nobodys(params: config.Params):
     write("data/raw/.index.csv.part")
+    write("data/raw/images/.DS_Store")
     write("data/raw/images/a.png.Xq9-ab_cdEFghIJklMNop0.tmp")
     write(f"data/prepared/shards/{'0' * 64}.bin")
     check_outs(params)

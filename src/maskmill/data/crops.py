@@ -1,4 +1,4 @@
-"""Whether the crop of the training images fits into any of them, from headers alone."""
+"""The size of a training image, and whether the crop fits into any image, from headers alone."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +30,11 @@ def check_crop(params: Params) -> None:
             f"{config.PARAMS}: augmentation.crop_px: got {list(crop)}, and no image is as high or as wide; the largest "
             f"has {list(largest)}; take at most that, or null for whole images"
         )
+
+
+def size_in_training(params: Params) -> tuple[int, int] | None:
+    """Height and width of a training image: the crop's, or those of the first image; None where there is none yet."""
+    return params.augmentation.crop_px or next(_sizes(params), None)
 
 
 def _sizes(params: Params) -> Iterator[tuple[int, int]]:

@@ -85,7 +85,7 @@ def training_batches(
         listed = ", ".join(f"{shard.ids[i]} {h} x {w}" for (h, w), i in sizes.items())
         raise MaskmillError(
             f"training images differ in size ({listed} px) and cannot form a batch; "
-            "set augmentation.crop_px in params.yaml, for example [256, 256]"
+            "set augmentation.crop_px in params.yaml, for example [128, 128]"
         )
     order = BatchOrder(len(shard), batch, seed, first, last, sampler.weights, rank=rank, ranks=ranks)
     return DataLoader(

@@ -15,6 +15,7 @@ from maskmill.evaluation import charts, comparison, intervals, page, report_tabl
 from maskmill.evaluation.runs import WHAT, WORKSPACE, Run, load
 from maskmill.evaluation.scores import Score
 from maskmill.metrics import Labels, create
+from maskmill.outs import check_page
 
 _ABSENT = "–"
 
@@ -53,6 +54,7 @@ def write(revisions: Sequence[str], params: Params) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         loaded = [load(revision, Path(folder) / str(place)) for place, revision in enumerate(revisions)]
     path = Path(params.paths.reports) / "compare.html"
+    check_page(path)
     files.write_text(path, render(loaded, params.intervals))
     return path
 

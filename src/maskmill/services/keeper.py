@@ -25,7 +25,7 @@ from maskmill.services import records
 
 SETTINGS = "MASKMILL_SETTINGS"  # environment: a digest that a password is part of, which a command line would show
 _SERVER_S = 8.0  # between being asked to end and being killed
-GRACE_S = processes.GRACE_S + 5.0  # for a worker, whose flow run may wait for the checkpoint of a training
+GRACE_S = processes.FLOW_GRACE_S + 2.0  # for a worker, whose flow run may wait for the checkpoint of a training
 RESTARTS, WITHIN_S = 5, 300.0  # then it gives up
 MAX_LOG_BYTES = 10_000_000
 _POLL_S = 0.25

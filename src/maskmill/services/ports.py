@@ -11,6 +11,8 @@ from maskmill.errors import MaskmillError
 from maskmill.services.catalogue import Service
 from maskmill.services.records import workspace
 
+IN_USE = "is in use by"
+
 
 def check_free(services: Services, wanted: list[Service]) -> None:
     """Raises: MaskmillError that names, for each port that cannot be had, who has it and what to change."""
@@ -48,7 +50,7 @@ def problem(services: Services, service: Service) -> str | None:
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
             return f"services.host: {host!r} is no address of this machine; set one that is in {PARAMS}"
-        return f"{key}: {port} is in use by {_holder(port, service)}, or set another {key} in {PARAMS}"
+        return f"{key}: {port} {IN_USE} {_holder(port, service)}, or set another {key} in {PARAMS}"
     return None
 
 

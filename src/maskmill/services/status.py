@@ -36,7 +36,8 @@ def down(params: Params, root: Path) -> None:
                 stopped.append(service.name)
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was up")
     for service in services:
-        if service.port and service.name not in stopped and (taken := ports.problem(params.services, service)):
+        taken = ports.problem(params.services, service) if service.port and service.name not in stopped else None
+        if taken and ports.IN_USE in taken:
             print(f"left alone, since it is not of this workspace: {taken}")
 
 
@@ -94,15 +95,18 @@ def _see(params: Params, service: Service, keepers: dict[str, psutil.Process]) -
     try:
         found = ports.own(service) or _kept(keepers.get(service.name))
         if found is not None:
-            note = f"it runs, and its record {service.record.relative_to(service.root)} is gone"
+            gone = f"record {service.record.relative_to(service.root)}" if record is None else "keeper"
+            note = f"it runs, and its {gone} is gone"
             then = "`maskmill down` ends it, and `maskmill up` starts it anew"
-            return _Seen("no record", found.pid, found.create_time(), f"{note}; {then}")
+            return _Seen(
+                "no record" if record is None else "no keeper", found.pid, found.create_time(), f"{note}; {then}"
+            )
     except psutil.Error:
         pass
     if record is not None:
         return _Seen("gave up" if record.gave_up else "killed")
     taken = ports.problem(params.services, service) if service.port else None
-    return _Seen("foreign" if taken and "in use" in taken else "down", note=taken or "")
+    return _Seen("foreign" if taken and ports.IN_USE in taken else "down", note=taken or "")
 
 
 def _kept(keeper: psutil.Process | None) -> psutil.Process | None:

@@ -235,7 +235,8 @@ def _checkpoints(folder: Path, fingerprint: str, kept: int) -> Checkpoints:
     """This training's folder; all but the newest few of other settings are dropped."""
     (folder / fingerprint).mkdir(parents=True, exist_ok=True)
     (folder / fingerprint).touch()
-    for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
+    ours = [path for path in folder.iterdir() if re.fullmatch(r"[0-9a-f]{32}", path.name)]
+    for old in sorted(ours, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)  # another process of this training may have been faster
     return Checkpoints(folder / fingerprint, kept)
 

@@ -32,8 +32,9 @@ def precision(train: Train, device: str) -> str:
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    used = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # not where ONEDNN_MAX_CPU_ISA holds the kernels back
-    return "bf16" if native and used else "fp32"
+    if native and torch.ops.mkldnn._is_mkldnn_bf16_supported():  # not where ONEDNN_MAX_CPU_ISA holds the kernels back
+        return "bf16"
+    return "fp32"
 
 
 def workers(train: Train, device: str) -> int:
