@@ -1,6 +1,21 @@
 """python -m maskmill: the same as the command `maskmill`."""
 
+from typing import NoReturn
+
+from maskmill import quick
 from maskmill.cli import main
 
+
+def run() -> NoReturn:
+    """The entry point of `maskmill`."""
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, str):  # Python prints it
+            raise
+        quick.leave(int(end.code or 0))
+    quick.leave(0)
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -218,7 +218,7 @@ def ui() -> None:
 
 
 def main() -> None:
-    """The entry point of `maskmill`."""
+    """Run the command of the command line. Raises: SystemExit with its status."""
     try:
         with files.full_disk_in_words():
             app()

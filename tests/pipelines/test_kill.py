@@ -28,26 +28,34 @@ def uninterrupted(finished: Workspace, tmp_path_factory: pytest.TempPathFactory)
     return made
 
 
-def test_killed_at_three_moments_it_leaves_no_process_and_the_next_run_finishes(
-    finished: Workspace, uninterrupted: Workspace, tmp_path: Path
+@pytest.mark.parametrize(
+    "moments",
+    [
+        ["unet: step    6/20"],
+        pytest.param(["Running stage 'validate'", "Running stage 'register'"], marks=pytest.mark.slow),
+    ],
+    ids=["training", "other stages"],
+)
+def test_killed_at_any_moment_it_leaves_no_process_and_the_next_run_finishes(
+    moments: list[str], finished: Workspace, uninterrupted: Workspace, tmp_path: Path
 ):
     killed = copy(finished, tmp_path / "repository")
     killed.set(**SLOW)
-    for moment in ("Running stage 'validate'", "unet: step    6/20", "Running stage 'register'"):
-        said = kill_at(moment, killed)
-    assert "unet: goes on at step" in said
-
+    for moment in moments:
+        kill_at(moment, killed)
     again = killed.pipeline()
     assert again.returncode == 0, again.stdout + again.stderr
-    assert ran(again) == ["register", "report"]
+    trains = "unet: step" in moments[-1]
+    assert ("unet: goes on at step" in again.stdout) == trains
+    assert ran(again) == ["train@unet", "evaluate@unet"] * trains + ["select"] * trains + ["register", "report"]
     weights = "models/unet/model.safetensors"
     assert sha256(killed.root / weights) == sha256(uninterrupted.root / weights)
     history = "models/unet/history.csv"
     assert (killed.root / history).read_text() == (uninterrupted.root / history).read_text()
 
 
-def kill_at(moment: str, workspace: Workspace) -> str:
-    """Start the line, and kill it as soon as it prints this; what it printed until then."""
+def kill_at(moment: str, workspace: Workspace) -> None:
+    """Start the line, and kill it as soon as it prints this."""
     process, said = workspace.start(sys.executable, "-u", "-m", "pipelines.local"), []
     assert process.stdout
     for line in process.stdout:
@@ -59,7 +67,6 @@ def kill_at(moment: str, workspace: Workspace) -> str:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert wait_until_nothing_runs_in(workspace.root) == [], moment
-    return "".join(said)
 
 
 def test_a_lock_file_cut_off_by_a_kill_is_mended(uninterrupted: Workspace):
@@ -91,7 +98,7 @@ LOCAL, DVC = ("-m", "pipelines.local"), ("-m", "dvc", "repro")
     ("command", "how", "by", "status"),
     [
         (LOCAL, signal.SIGTERM, "SIGTERM", 143),
-        (LOCAL, signal.SIGINT, "SIGTERM", 130),
+        pytest.param(LOCAL, signal.SIGINT, "SIGTERM", 130, marks=pytest.mark.slow),
         pytest.param(DVC, signal.SIGTERM, "SIGTERM", -15, marks=pytest.mark.slow),
         (DVC, signal.SIGINT, "SIGINT", 255),
     ],

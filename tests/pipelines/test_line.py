@@ -190,6 +190,7 @@ def test_an_experiment_records_but_never_promotes(workspace: Workspace):
     workspace.dvc("checkout", "--force")
 
 
+@pytest.mark.slow
 def test_a_lost_registry_is_filled_again(finished: Workspace, tmp_path: Path):
     workspace = copy(finished, tmp_path / "repository")
     (workspace.root / ".maskmill/mlflow/mlflow.db").unlink()

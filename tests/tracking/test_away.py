@@ -89,6 +89,7 @@ def held(store: stores.Store, key: str) -> tuple[str, list[int]]:
     return run.info.status, loss if loss == dice else [*loss, -1, *dice]
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_after_the_training_began_gets_what_it_missed(
     server: Server, asked: stores.Store, tmp_path: Path
 ):
