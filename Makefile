@@ -15,7 +15,7 @@ FOLDS ?=
 RECIPE ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
+.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-start bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench: $(VENV)/.runtime  ## measure the training settings on this machine (docs/
 
 bench-line: $(VENV)/.test  ## measure the main job and its champion, by processor and seed; ARGS="0"
 	@PYTHONPATH=. $(BIN)/python benchmarks/line.py $(ARGS)
+
+bench-start: $(VENV)/.test  ## measure how long the stages take to import and to exit
+	@$(BIN)/python benchmarks/start.py
 
 bench-data: $(VENV)/.runtime  ## measure reading, packing and versioning of data; ARGS="--data DIR"
 	@$(BIN)/python benchmarks/data.py $(ARGS)

@@ -34,7 +34,7 @@ def leave(status: int) -> NoReturn:
 
 
 @contextmanager
-def without(module: str) -> Iterator[None]:
+def hide_module(module: str) -> Iterator[None]:
     """Have the import of `module` fail, for a library that imports it where it is there without a need for it here."""
     missing = module not in sys.modules
     if missing:

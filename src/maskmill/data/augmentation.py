@@ -22,7 +22,7 @@ from maskmill.data.presets import PRESETS
 from maskmill.errors import MaskmillError
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # read at import, which else asks the network for news
-with quick.without("albumentations.pytorch"):  # two transforms, for which it imports torch
+with quick.hide_module("albumentations.pytorch"):  # two transforms, for which it imports torch
     import albumentations as A
 
 WHERE = "params.yaml: augmentation.transforms"

@@ -2,7 +2,7 @@
 
 from maskmill import quick
 
-with quick.without("torchmetrics"):  # it would import all of it to see its version, for a class that is not used here
+with quick.hide_module("torchmetrics"):  # all of which it would import to see its version, for a class not used here
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 

@@ -1,0 +1,37 @@
+"""python benchmarks/start.py: seconds that a stage takes to import its code and to exit, with and without quick.py."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+from maskmill import components, stages
+
+ROUNDS = 5
+PLAIN = "import maskmill.stages.{0}"
+QUICK = """
+from maskmill import quick
+with quick.imports():
+    import maskmill.stages.{0}
+quick.leave(0)
+"""
+
+
+def main() -> None:
+    print("| stage | plain, s | quick, s |\n|---|---|---|")
+    for stage in components.names(stages.__name__):
+        print(f"| {stage} | {median_s(PLAIN.format(stage)):.1f} | {median_s(QUICK.format(stage)):.1f} |", flush=True)
+
+
+def median_s(code: str) -> float:
+    """Of some processes that run the code, after one that compiles it."""
+    times = []
+    for _ in range(ROUNDS + 1):
+        begun = time.monotonic()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        times.append(time.monotonic() - begun)
+    return statistics.median(times[1:])
+
+
+if __name__ == "__main__":
+    main()
