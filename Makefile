@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq -c constrain
 PEERS := .venv-peers
 PEER_PACKAGES := torch torchvision timm segmentation-models-pytorch lightning albumentations opencv-python-headless \
 	imagecodecs filelock pandas psutil pyarrow pydantic ruamel.yaml safetensors scikit-image scipy tqdm
-# Three at once on 2 cores too, since some tests wait for a server; in their order, in which the long ones come first.
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Four at once on 2 cores too, since many tests wait for a server or a kill; in their order: the long ones come first.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 IMAGE ?=
 DIR ?=
 ARGS ?=

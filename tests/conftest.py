@@ -16,9 +16,9 @@ REPOSITORY = Path(__file__).parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONG = [  # files that take minutes, longest first: begun first, so that all processes of the tests end together
-    "test_flow.py", "test_line.py", "test_own_data.py", "test_kill.py", "test_experiments.py", "test_tune.py",
-    "test_up.py", "test_away.py",
+LONG = [  # files that take minutes: begun first, so that all processes end together; the later ones need test_line's
+    "test_flow.py", "test_line.py", "test_remotes.py", "test_own_data.py", "test_tune.py", "test_experiments.py",
+    "test_up.py", "test_kill.py", "test_away.py",
 ]  # fmt: skip
 
 

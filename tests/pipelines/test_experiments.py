@@ -22,6 +22,7 @@ from pipelines import folds
 from tests.pipelines.conftest import Workspace, change_params, clone, ran
 from tests.stages.test_data_line import Line
 
+pytestmark = pytest.mark.slow
 QUICK = {
     "variants": ["unet"], "models.unet.feature_scale": 16, "train.steps": 30, "train.val_every_steps": 10,
     "train.warmup_steps": 1, "train.batch_size": 2, "train.threads": 1, "train.checkpoint_every_s": 0.0,
@@ -123,7 +124,6 @@ def documented() -> list[list[str]]:
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
-@pytest.mark.slow
 def test_the_documented_experiments_are_queued_and_run(done: Workspace):
     done.set(train__steps=4, train__val_every_steps=2)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]

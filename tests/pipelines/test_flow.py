@@ -34,7 +34,11 @@ class Prefect:
         self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = self.http.post(path, json=body)
+        for _ in range(5):
+            answer = self.http.post(path, json=body)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its database is busy; Prefect asks again, too
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

@@ -28,12 +28,10 @@ def uninterrupted(finished: Workspace, tmp_path_factory: pytest.TempPathFactory)
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moments",
-    [
-        ["unet: step    6/20"],
-        pytest.param(["Running stage 'validate'", "Running stage 'register'"], marks=pytest.mark.slow),
-    ],
+    [["unet: step    6/20"], ["Running stage 'validate'", "Running stage 'register'"]],
     ids=["training", "other stages"],
 )
 def test_killed_at_any_moment_it_leaves_no_process_and_the_next_run_finishes(
@@ -69,6 +67,7 @@ def kill_at(moment: str, workspace: Workspace) -> None:
     assert wait_until_nothing_runs_in(workspace.root) == [], moment
 
 
+@pytest.mark.slow
 def test_a_lock_file_cut_off_by_a_kill_is_mended(uninterrupted: Workspace):
     lock = uninterrupted.root / "dvc.lock"
     lock.write_text(lock.read_text()[: lock.stat().st_size // 2] + "\n  : [")

@@ -120,6 +120,18 @@ def test_a_second_repro_does_nothing(workspace: Workspace):
     assert "up to date" in done.stdout
 
 
+def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
+    outs = [workspace.root / path for path in ("models/unet/model.safetensors", "metrics/test/unet.json")]
+    before = [sha256(path) for path in outs]
+    for folder in (workspace.root / ".maskmill/checkpoints/unet").iterdir():
+        for checkpoint in folder.iterdir():
+            checkpoint.unlink()  # or the finished training would only be read back
+    workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "train@unet")
+    done = workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "evaluate@unet")
+    assert ran(done) == ["evaluate@unet"], done.stderr
+    assert [sha256(path) for path in outs] == before
+
+
 @pytest.mark.usefixtures("params_kept")
 def test_a_variants_option_runs_that_variant_and_what_depends_on_it(workspace: Workspace):
     workspace.set(models__resnet18_unet__width=9)
@@ -146,19 +158,6 @@ def test_a_threshold_of_the_gate_runs_the_gate_and_the_report(workspace: Workspa
     assert workspace.run("maskmill", "gate").returncode == 0
     assert workspace.run("maskmill", "gate", "--strict").returncode == 3
     assert "refused" in (workspace.root / "reports/index.html").read_text()
-
-
-def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
-    workspace.dvc("repro")
-    outs = [workspace.root / path for path in ("models/unet/model.safetensors", "metrics/test/unet.json")]
-    before = [sha256(path) for path in outs]
-    for folder in (workspace.root / ".maskmill/checkpoints/unet").iterdir():
-        for checkpoint in folder.iterdir():
-            checkpoint.unlink()  # or the finished training would only be read back
-    workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "train@unet")
-    done = workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "evaluate@unet")
-    assert ran(done) == ["evaluate@unet"], done.stderr
-    assert [sha256(path) for path in outs] == before
 
 
 def test_dvc_shows_metrics_parameters_plots_and_the_model(workspace: Workspace):
@@ -237,9 +236,10 @@ def test_a_bad_setting_is_refused_and_changes_nothing(
     assert snapshot(workspace) == before
 
 
-def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: Workspace):
+def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(finished: Workspace, tmp_path: Path):
+    workspace = copy(finished, tmp_path / "repository")
     source, kind = workspace.root / "data/source", workspace.root / "data/source.yaml"
-    before, icbm = snapshot(workspace), kind.read_text()
+    before = snapshot(workspace)
     for folder in ("images", "masks"):
         (source / folder).mkdir(parents=True)
     Image.new("L", (40, 40)).save(source / "images/good.png")
@@ -267,14 +267,6 @@ def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(workspace: W
     assert "look at reports/problems.html" in done.stderr
     assert "data/source/images/alone.png" in (workspace.root / "reports/problems.html").read_text()
     assert snapshot(workspace) == before
-    for folder in ("images", "masks"):
-        for path in (source / folder).iterdir():
-            path.unlink()
-        (source / folder).rmdir()
-    kind.write_text(icbm)
-    assert workspace.dvc("checkout", "--force", "dvc.yaml").returncode == 0
-    assert workspace.dvc("repro").returncode == 0
-    assert snapshot(workspace).keys() == before.keys()
 
 
 def test_a_failed_run_leaves_the_users_own_dvc_files_alone(workspace: Workspace):

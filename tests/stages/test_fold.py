@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from ruamel.yaml import YAML
 
 from maskmill.data import manifest
@@ -12,6 +13,7 @@ from tests.stages.test_data_line import Line
 from tests.tuning.conftest import TRAIN
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_prepares_and_scores_and_the_given_test_images_stay_away(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = Line(tmp_path)

@@ -125,6 +125,7 @@ def test_a_server_that_hangs_slows_nothing_and_gets_each_metric_once(
     assert until(lambda: held(asked, training.key) == ("FINISHED", [1, 2, 3, 4]), ARRIVES_S)
 
 
+@pytest.mark.slow
 def test_a_killed_training_is_closed_by_its_sender_and_goes_on_as_the_same_run(
     server: Server, asked: stores.Store, tmp_path: Path
 ):

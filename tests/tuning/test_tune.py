@@ -58,6 +58,7 @@ def test_a_trial_leaves_its_history_and_its_card_and_no_weights(whole: Tuning):
         assert not list(folder.rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_killed_in_a_trial_it_goes_on_there_and_finds_what_it_would_have_found(tuning: Tuning, whole: Tuning):
     process = tuning.start(MLFLOW_TRACKING_URI=AWAY)
     assert until(lambda: any(tuning.root.glob(".maskmill/tune/*/trial-1/state/checkpoints/unet/*/[!.]*")))
@@ -74,6 +75,7 @@ def test_killed_in_a_trial_it_goes_on_there_and_finds_what_it_would_have_found(t
     _is_recorded(tuning)
 
 
+@pytest.mark.slow
 def test_on_two_devices_a_trial_is_cut_short_and_ends_without_a_trace(tuning: Tuning, capfd):
     tuning.set("train", devices=2, val_every_steps=2)
     folder, told = Path("trial"), []

@@ -92,7 +92,7 @@ def test_images_of_different_sizes_name_one_of_each_and_the_setting(make_shard, 
         batches(shard)
     text = str(raised.value)
     assert "training images differ in size (p0 16 x 16, p2 24 x 24 px) and cannot form a batch" in text
-    assert "set augmentation.crop_px in params.yaml, for example [256, 256]" in text
+    assert "set augmentation.crop_px in params.yaml, for example [128, 128]" in text
 
 
 def test_a_crop_makes_images_of_different_sizes_a_batch(make_shard, draw_shapes):

@@ -140,7 +140,7 @@ def test_dropping_pixels_of_the_image_alone_is_no_movement():
 def test_what_gives_several_sizes_is_refused_with_the_crop_as_a_way_out(name):
     text = refused({"HorizontalFlip": {}}, {name: {}}, size=(96, 120))
     assert text.startswith(f"params.yaml: augmentation.transforms.{name}: gives images of ")
-    assert "set augmentation.crop_px to a square, for example [256, 256]" in text
+    assert "set augmentation.crop_px to a square, for example [128, 128]" in text
 
 
 def test_a_square_crop_makes_the_aerial_preset_fit_any_images():

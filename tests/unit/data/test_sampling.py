@@ -214,7 +214,7 @@ def test_a_recipe_says_its_crop_also_after_it_was_saved(tmp_path):
         (
             {"foreground_crops": 0.5},
             "params.yaml: train.sampling.foreground_crops: 0.5 has no effect on whole images; set "
-            "augmentation.crop_px, [256, 256] for example, or foreground_crops: 0.0",
+            "augmentation.crop_px, [128, 128] for example, or foreground_crops: 0.0",
         ),
         (
             {"crop_classes": "rare"},
