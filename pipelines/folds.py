@@ -19,15 +19,12 @@ from maskmill.repository import check_git
 from pipelines import workspace
 
 _HEAD = "# Written by `make folds FOLDS={count}`: cross-validation of every variant (docs/experiments.md).\n"
-_PARTS = ("split", "augment", "train", "evaluate")  # stages of the line whose code decides a fold
 _ALLOWED = range(2, 21)
 
 
 def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
-    """folds/dvc.yaml, from the line's own: its code dependencies and parameters, and a matrix."""
-    stages = line["stages"]
-    code = {dep for part in _PARTS for dep in stages[part]["deps"] if dep.startswith("src/")}
-    scoring = {dep for dep in stages["evaluate"]["deps"] if dep.startswith("src/")}
+    """folds/dvc.yaml, from the line's own: where it trains, and a matrix."""
+    code = "${paths.prepared}/code"
     data = ["${paths.source}", "${paths.raw}", "${paths.weights}", "${paths.splits}"]
     data += [
         f"${{paths.prepared}}/{name}" for name in ("pairs.parquet", "duplicates.json", "manifest.parquet", "shards")
@@ -36,10 +33,10 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
     fold = {
         "desc": "train one variant on all folds but one, and score it there",
         "wdir": "..",
-        "meta": stages["train"]["meta"],
+        "meta": line["stages"]["train"]["meta"],
         "matrix": {"variant": "${variants}", "fold": list(range(count))},
         "cmd": f"exec python -m maskmill.stages fold ${{item.variant}} ${{item.fold}} {count}",
-        "deps": [*data, "${paths.reports}/validation.json", "src/maskmill/stages/fold.py", *sorted(code)],
+        "deps": [f"{code}/fold-${{item.variant}}", *data, "${paths.reports}/validation.json"],
         "params": ["data", "splits", "augmentation", "train", "evaluation", "metrics", "models.${item.variant}"],
         "outs": [model],
     }
@@ -49,8 +46,8 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
         "matrix": {"variant": "${variants}"},
         "cmd": f"exec python -m maskmill.stages ensemble ${{item.variant}} {count}",
         "deps": [
+            f"{code}/ensemble-${{item.variant}}",
             *(f"${{paths.folds}}/{number}/${{item.variant}}" for number in range(count)), *data[-2:],
-            "src/maskmill/stages/ensemble.py", "src/maskmill/stages/fold.py", *sorted(scoring),
         ],
         "params": ["data", "evaluation", "metrics", "intervals"],
         "metrics": ["${paths.folds}/${item.variant}.json"],

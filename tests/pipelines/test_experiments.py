@@ -95,12 +95,11 @@ def test_it_leaves_the_working_tree_with_a_definition_to_commit(done: Workspace)
     assert {line.split()[-1] for line in new if "folds/" in line} == {"folds/dvc.lock", "folds/dvc.yaml"}
 
 
-def test_its_code_dependencies_are_those_of_the_lines_stages():
+def test_its_stages_depend_on_their_code_and_on_the_settings_that_they_take():
     line = YAML(typ="safe").load(Path(__file__).parents[2] / "dvc.yaml")
     stages = folds.definition(line, 5)["stages"]
-    for part in ("split", "augment", "train", "evaluate"):
-        needed = {dep for dep in line["stages"][part]["deps"] if dep.startswith("src/")}
-        assert needed <= set(stages["fold"]["deps"])
+    assert stages["fold"]["deps"][0] == "${paths.prepared}/code/fold-${item.variant}"
+    assert stages["ensemble"]["deps"][0] == "${paths.prepared}/code/ensemble-${item.variant}"
     for name, stage in stages.items():
         takes = set(inspect.signature(getattr(importlib.import_module(f"maskmill.stages.{name}"), name)).parameters)
         depends = {"models" if p == "models.${item.variant}" else p for p in stage["params"]}

@@ -18,7 +18,7 @@ from pipelines import local
 from tests.pipelines.conftest import Workspace, change_params, copy, ran, stages_of
 
 STAGES = [
-    "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet",
+    "code", "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet",
     "evaluate@unet", "evaluate@resnet18_unet", "select", "register", "report",
 ]  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_the_working_tree_stays_clean_but_for_the_lock(workspace: Workspace):
 def test_what_python_has_compiled_is_no_dependency(workspace: Workspace):
     stages = YAML(typ="safe").load(workspace.root / "dvc.lock")["stages"].values()
     folders = [dep for stage in stages for dep in stage["deps"] if dep["path"].startswith("src/") and "nfiles" in dep]
-    assert folders
+    assert [dep["path"] for dep in folders] == ["src/maskmill"]
     assert any(workspace.root.glob("src/maskmill/training/__pycache__/*.pyc"))
     for dep in folders:
         files = [path for path in (workspace.root / dep["path"]).rglob("*") if path.is_file()]
@@ -130,6 +130,22 @@ def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
     done = workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "evaluate@unet")
     assert ran(done) == ["evaluate@unet"], done.stderr
     assert [sha256(path) for path in outs] == before
+
+
+def test_a_comment_and_an_unused_loss_run_nothing_and_a_statement_runs_what_reaches_it(workspace: Workspace):
+    def repro_with(file: str, text: str) -> list[str]:
+        path = workspace.root / "src/maskmill" / file
+        before = path.read_text()
+        path.write_text(before + text)
+        done = workspace.dvc("repro", "select")
+        path.write_text(before)
+        assert done.returncode == 0, done.stderr
+        return stages_of(done.stdout)
+
+    assert repro_with("losses/dice.py", "# a remark\n") == ["code"]
+    assert repro_with("losses/focal.py", "ALPHA = 1\nprint(ALPHA)\n") == ["code"]
+    assert repro_with("stages/select.py", "print('mine')\n") == ["code", "select"]
+    assert stages_of(workspace.dvc("repro").stdout) == ["code", "select"]
 
 
 @pytest.mark.usefixtures("params_kept")

@@ -1,8 +1,5 @@
 """When a training goes on and when it starts anew, and that no two work on the same checkpoints."""
 
-import json
-import subprocess
-import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -10,33 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-import maskmill
-from maskmill import models
-from maskmill.stages import _fingerprint
 from maskmill.stages import train as stage
-
-ROOT = Path(maskmill.__file__).parent
-IMPORTED = """
-import importlib, json, sys
-found = {}
-for name in sys.argv[1:]:
-    for loaded in [loaded for loaded in sys.modules if loaded.startswith("maskmill.models")]:
-        del sys.modules[loaded]
-    importlib.import_module(f"maskmill.models.networks.{name}")
-    parts = [module for key, module in sys.modules.items() if key.startswith("maskmill.models")]
-    found[name] = sorted(part.__file__ for part in parts if part.__name__ != "maskmill.models.networks")
-print(json.dumps(found))
-"""
-
-
-def test_of_the_networks_code_a_training_depends_on_what_its_variant_imports():
-    command = [sys.executable, "-c", IMPORTED, *models.names()]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    for name in models.names():
-        code = {str(path) for path in _fingerprint.code(name) if "models" in path.relative_to(ROOT).parts}
-        assert code == {*found[name], str(ROOT / "models/weights.py")}, name
-    assert ROOT / "models/networks/fcn.py" not in _fingerprint.code("unet")
-    assert ROOT / "training/loop.py" in _fingerprint.code("unet")
 
 
 class Alone:

@@ -10,7 +10,7 @@ from torch import nn
 
 from maskmill import components
 
-_NETWORKS = f"{__name__}.networks"
+_NETWORKS = "maskmill.models.networks"
 
 
 def names() -> list[str]:
