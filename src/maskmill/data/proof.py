@@ -101,7 +101,7 @@ class _Trial:
         if varied.shape != first:
             yield (
                 f"gives images of {_size(first)} and of {_size(varied.shape)} px out of {_size(mask.shape)} px, which "
-                "form no batch; set augmentation.crop_px to a square, for example [256, 256], or take it out"
+                "form no batch; set augmentation.crop_px to a square, for example [128, 128], or take it out"
             )
         if invented := augmentations.invented_ids(mask, varied, self._ignore_index):
             yield self._written(invented)
