@@ -240,14 +240,43 @@ def _imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, tuple[str, str]]]
             yield from _imported(node.body)
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """The node and all below it but the annotations of functions, which run nothing that a result follows from."""
-    yield node
+def _walk(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[ast.AST]:
+    """The node and all below it that may name code.
+
+    That is all but the annotations of functions, from which no result follows, and the local variables of a function,
+    which hide what has their name outside of it.
+    """
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        local |= frozenset(_variables(node))
+    if _first_name(node) not in local:
+        yield node
     for name, value in ast.iter_fields(node):
         annotation = (isinstance(node, ast.arg) and name == "annotation") or name == "returns"
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and not annotation:
-                yield from _walk(child)
+                yield from _walk(child, local)
+
+
+def _first_name(node: ast.AST) -> str:
+    """Of `a` and `a.b.c` it is a; of all else empty."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iterator[str]:
+    """The parameters of a function, and the names that it assigns, also in comprehensions."""
+    arguments = function.args
+    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+        if argument:
+            yield argument.arg
+    to_read = list(function.body) if isinstance(function.body, list) else [function.body]
+    while to_read:
+        node = to_read.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            to_read += ast.iter_child_nodes(node)
 
 
 @cache

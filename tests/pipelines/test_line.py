@@ -120,18 +120,6 @@ def test_a_second_repro_does_nothing(workspace: Workspace):
     assert "up to date" in done.stdout
 
 
-def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
-    outs = [workspace.root / path for path in ("models/unet/model.safetensors", "metrics/test/unet.json")]
-    before = [sha256(path) for path in outs]
-    for folder in (workspace.root / ".maskmill/checkpoints/unet").iterdir():
-        for checkpoint in folder.iterdir():
-            checkpoint.unlink()  # or the finished training would only be read back
-    workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "train@unet")
-    done = workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "evaluate@unet")
-    assert ran(done) == ["evaluate@unet"], done.stderr
-    assert [sha256(path) for path in outs] == before
-
-
 def test_a_comment_and_an_unused_loss_run_nothing_and_a_statement_runs_what_reaches_it(workspace: Workspace):
     def repro_with(file: str, text: str) -> list[str]:
         path = workspace.root / "src/maskmill" / file
@@ -146,6 +134,18 @@ def test_a_comment_and_an_unused_loss_run_nothing_and_a_statement_runs_what_reac
     assert repro_with("losses/focal.py", "ALPHA = 1\nprint(ALPHA)\n") == ["code"]
     assert repro_with("stages/select.py", "print('mine')\n") == ["code", "select"]
     assert stages_of(workspace.dvc("repro").stdout) == ["code", "select"]
+
+
+def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
+    outs = [workspace.root / path for path in ("models/unet/model.safetensors", "metrics/test/unet.json")]
+    before = [sha256(path) for path in outs]
+    for folder in (workspace.root / ".maskmill/checkpoints/unet").iterdir():
+        for checkpoint in folder.iterdir():
+            checkpoint.unlink()  # or the finished training would only be read back
+    workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "train@unet")
+    done = workspace.dvc("repro", "--single-item", "--force", "--no-run-cache", "evaluate@unet")
+    assert ran(done) == ["evaluate@unet"], done.stderr
+    assert [sha256(path) for path in outs] == before
 
 
 @pytest.mark.usefixtures("params_kept")
