@@ -45,7 +45,7 @@ class Workspace:
         bin_folder = str(Path(sys.executable).parent)
         # the clone's own code, and the interpreter of the tests, as in an activated environment
         self.env = {
-            **{k: v for k, v in os.environ.items() if not _is_of_the_line(k)},
+            **{k: v for k, v in os.environ.items() if _is_of_the_line(k)},
             "PATH": os.pathsep.join([bin_folder, os.environ["PATH"]]),
             "PYTHONPATH": str(root / "src"),
         }
