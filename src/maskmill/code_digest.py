@@ -157,7 +157,7 @@ class _Names:
                 self._add_file(self._owner.path.parent / node.value)
             elif isinstance(node, ast.Call) and self._target(node.func, local) in _BY_NAME:
                 self._add_package(node.args[0], local)
-            elif isinstance(node, ast.Name | ast.Attribute):
+            elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
                 self._add(self._target(node, local), whole=id(node) not in bases)
 
     def _target(self, node: ast.expr, local: _Imports) -> _Target:
