@@ -15,10 +15,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import maskmill
-
-_PACKAGE = maskmill.__name__
-_ROOT = Path(maskmill.__file__).parent
+_PACKAGE = __name__.partition(".")[0]
+_ROOT = Path(__file__).parent
 _COMPONENTS = f"{_PACKAGE}.components"
 _BY_NAME = {(_COMPONENTS, name) for name in ("create", "factory")}
 _FILE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:j2|css|js|json)")
@@ -270,7 +268,7 @@ def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) ->
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
         if argument:
             yield argument.arg
-    to_read = list(function.body) if isinstance(function.body, list) else [function.body]
+    to_read: list[ast.AST] = [*function.body] if isinstance(function.body, list) else [function.body]
     while to_read:
         node = to_read.pop()
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
