@@ -39,7 +39,8 @@ def parameters(function: Symbol) -> list[str]:
     """The names of a function's parameters, without an import of its module."""
     module, name = function
     owner = _module(module)
-    (definition,) = owner.symbols[name] if owner else ()
+    assert owner
+    (definition,) = owner.symbols[name]
     assert isinstance(definition, ast.FunctionDef)
     return [each.arg for each in (*definition.args.args, *definition.args.kwonlyargs)]
 
