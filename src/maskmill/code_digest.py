@@ -2,11 +2,13 @@
 
 A function, class or value at the top level of a module is reached where reached code names it; what a module runs when
 it is imported is reached with it. A part that a setting chooses by its name (components.py) is reached where that name
-is among the words of the settings. Comments, docstrings, layout, and what is named only in annotations of functions do
-not count. Files such as templates count where reached code names them.
+is among the words of the settings, or a text in the code that asks for it. Files such as templates count where reached
+code names them; of other packages counts which name is imported, not their version. Comments, docstrings and layout do
+not count, nor does what only annotations name, but for those of the function itself: they are its settings.
 """
 
 import ast
+import contextlib
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -58,7 +60,7 @@ def reached(symbol: Symbol, words: Collection[str]) -> tuple[set[Symbol], set[Pa
     """The symbols and the files that a symbol reaches; it is among them."""
     symbols: set[Symbol] = set()
     files: set[Path] = set()
-    to_read = [symbol]
+    to_read = [symbol, *_annotations(symbol)]
     while to_read:
         each = to_read.pop()
         if each in symbols:
@@ -66,8 +68,10 @@ def reached(symbol: Symbol, words: Collection[str]) -> tuple[set[Symbol], set[Pa
         symbols.add(each)
         found = _references(*each)
         to_read += found.symbols
-        to_read += [(f"{package}.{word}", word) for package in found.packages for word in words
-                    if _module(f"{package}.{word}")]  # fmt: skip
+        if found.packages:
+            named = {word for word in {*words, *found.texts} if word.isidentifier()}
+            to_read += [(f"{package}.{word}", word) for package in found.packages for word in named
+                        if _module(f"{package}.{word}")]  # fmt: skip
         files |= found.files
     return symbols, files
 
@@ -92,6 +96,16 @@ class _Module:
         return dict(_imported(self._body))
 
     @cached_property
+    def origins(self) -> dict[str, str]:
+        """What each imported name is, of other packages too."""
+        found = {}
+        for node in (node for statement in self._body for node in _import_statements(statement)):
+            for alias in node.names:
+                module = node.module if isinstance(node, ast.ImportFrom) else ""
+                found[alias.asname or alias.name.split(".")[0]] = f"{module} {alias.name}"
+        return found
+
+    @cached_property
     def _body(self) -> list[ast.stmt]:
         return ast.parse(self.path.read_text()).body
 
@@ -100,6 +114,7 @@ class _Module:
 class _References:
     symbols: frozenset[Symbol]
     packages: frozenset[str]  # whose modules are taken by name
+    texts: frozenset[str]  # which may be such names
     files: frozenset[Path]
 
 
@@ -108,9 +123,10 @@ def _module(name: str) -> _Module | None:
     if name.split(".", maxsplit=1)[0] != _PACKAGE:
         return None
     path = _ROOT.joinpath(*name.split(".")[1:])
-    for file in (path / "__init__.py", path.with_suffix(".py")):
-        if file.exists():
-            return _Module(name, file)
+    with contextlib.suppress(OSError):  # too long a name, which is none of a module
+        for file in (path / "__init__.py", path.with_suffix(".py")):
+            if file.exists():
+                return _Module(name, file)
     return None
 
 
@@ -126,7 +142,34 @@ def _references(module: str, symbol: str) -> _References:
         found.symbols |= {(each, "") for each in _run_by_import(owner)}
     for statement in owner.symbols.get(symbol, ()):
         found.read(statement)
-    return _References(frozenset(found.symbols), frozenset(found.packages), frozenset(found.files))
+    return _References(
+        frozenset(found.symbols), frozenset(found.packages), frozenset(_texts(found)), frozenset(found.files)
+    )
+
+
+def _texts(found: "_Names") -> Iterator[str]:
+    """Texts that stand in what is named, in the same module alone."""
+    for module, name in found.symbols:
+        if module == found.owner.name:
+            for statement in found.owner.symbols.get(name, ()) if name else ():
+                value = getattr(statement, "value", None)
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    yield value.value
+    yield from found.texts
+
+
+def _annotations(function: Symbol) -> set[Symbol]:
+    """What the annotations of a function's parameters name: the classes of its settings."""
+    module, name = function
+    owner = _module(module)
+    assert owner
+    found = _Names(owner)
+    for statement in owner.symbols.get(name, ()):
+        if isinstance(statement, ast.FunctionDef):
+            for argument in (*statement.args.args, *statement.args.kwonlyargs):
+                if argument.annotation:
+                    found.read(ast.Expr(argument.annotation))
+    return found.symbols
 
 
 def _run_by_import(module: _Module) -> Iterator[str]:
@@ -141,7 +184,8 @@ class _Names:
     """Collects what statements of a module name."""
 
     def __init__(self, owner: _Module) -> None:
-        self._owner = owner
+        self.owner = owner
+        self.texts: set[str] = set()
         self.symbols: set[Symbol] = set()
         self.packages: set[str] = set()
         self.files: set[Path] = set()
@@ -152,8 +196,10 @@ class _Names:
         local = dict(_imported(nodes))
         bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
         for node in nodes:
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _FILE.fullmatch(node.value):
-                self._add_file(self._owner.path.parent / node.value)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self.texts.add(node.value)
+                if _FILE.fullmatch(node.value):
+                    self._add_file(self.owner.path.parent / node.value)
             elif isinstance(node, ast.Call) and self._target(node.func, local) in _BY_NAME:
                 self._add_package(node.args[0], local)
             elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
@@ -164,7 +210,7 @@ class _Names:
             if node.id in local:
                 source, name = local[node.id]
                 return _resolved(source, name) if name else source
-            return _resolved(self._owner.name, node.id)
+            return _resolved(self.owner.name, node.id)
         if isinstance(node, ast.Attribute):
             base = self._target(node.value, local)
             return _resolved(base, node.attr) if isinstance(base, str) else None
@@ -180,16 +226,16 @@ class _Names:
 
     def _add_package(self, named: ast.expr, local: _Imports) -> None:
         """The package that components.py is given: `__name__`, `package.__name__`, or a text of the module."""
-        if self._owner.name == _COMPONENTS:  # there it is handed on
+        if self.owner.name == _COMPONENTS:  # there it is handed on
             return
         if isinstance(named, ast.Name) and named.id == "__name__":
-            self.packages.add(self._owner.name)
+            self.packages.add(self.owner.name)
         elif isinstance(named, ast.Attribute) and isinstance(package := self._target(named.value, local), str):
             self.packages.add(package)
-        elif isinstance(named, ast.Name) and isinstance(text := self._owner.symbols[named.id][0], ast.Assign):
+        elif isinstance(named, ast.Name) and isinstance(text := self.owner.symbols[named.id][0], ast.Assign):
             self.packages.add(str(ast.literal_eval(text.value)))
         else:
-            raise AssertionError(f"{self._owner.name}: which package is {ast.unparse(named)}?")
+            raise AssertionError(f"{self.owner.name}: which package is {ast.unparse(named)}?")
 
     def _add_file(self, path: Path) -> None:
         if path.exists() and path not in self.files:
@@ -220,9 +266,22 @@ def _defined(statement: ast.stmt) -> list[str]:
         return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
     if isinstance(statement, ast.Import | ast.ImportFrom) or _is_docstring(statement):
         return []
-    if isinstance(statement, ast.If) and ast.unparse(statement.test) in _NEVER_RUN:
+    if isinstance(statement, ast.If) and ast.unparse(statement.test) in _NEVER_RUN and not statement.orelse:
         return []
+    inside = () if isinstance(statement, ast.With) else ast.walk(statement)
+    assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in inside), (
+        "an import inside a statement at the top level of a module is not followed: " + ast.unparse(statement)
+    )
     return [""]
+
+
+def _import_statements(statement: ast.stmt) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The statement, or those inside a `with`."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        yield statement
+    elif isinstance(statement, ast.With):
+        for inner in statement.body:
+            yield from _import_statements(inner)
 
 
 def _imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -234,6 +293,7 @@ def _imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, tuple[str, str]]]
                     yield alias.asname or _PACKAGE, (alias.name if alias.asname else _PACKAGE, "")
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == _PACKAGE:
             for alias in node.names:
+                assert alias.name != "*", "an import of all names is not followed"
                 yield alias.asname or alias.name, (node.module, alias.name)
         elif isinstance(node, ast.With):
             yield from _imported(node.body)
@@ -270,9 +330,10 @@ def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) ->
         if argument:
             yield argument.arg
     to_read: list[ast.AST] = [*function.body] if isinstance(function.body, list) else [function.body]
+    outside = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
     while to_read:
         node = to_read.pop()
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in outside:
             yield node.id
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             to_read += ast.iter_child_nodes(node)
@@ -280,10 +341,23 @@ def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) ->
 
 @cache
 def _dump(module: str, name: str) -> str:
-    """The statements of a symbol as text, without what does not count."""
+    """The statements of a symbol as text, without what does not count, and what the names in it are imported from."""
     owner = _module(module)
     assert owner
-    return "\n".join(ast.dump(_without_docstrings(statement)) for statement in owner.symbols.get(name, ()))
+    statements = [_without_docstrings(statement) for statement in owner.symbols.get(name, ())]
+    names = {node.id for statement in statements for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    origins = [f"{each} is {owner.origins[each]}" for each in sorted(names & owner.origins.keys())]
+    return "\n".join([*map(_text, statements), *origins])
+
+
+def _text(node: object) -> str:
+    """As ast.dump, but the same in every version of Python: without fields that are empty."""
+    if isinstance(node, ast.AST):
+        fields = [
+            f"{name}={_text(value)}" for name, value in ast.iter_fields(node) if value is not None and value != []
+        ]
+        return f"{type(node).__name__}({', '.join(fields)})"
+    return f"[{', '.join(map(_text, node))}]" if isinstance(node, list) else repr(node)
 
 
 def _without_docstrings(statement: ast.stmt) -> ast.stmt:

@@ -79,6 +79,30 @@ def test_a_loss_counts_where_the_settings_name_it(changed: Callable[..., set[str
     assert changed("losses/focal.py", "return ", "return 3 * ", SETTINGS | {"focal"}) == {"train"}
 
 
+def test_a_family_that_the_code_itself_names_counts(changed: Callable[..., set[str]]):
+    assert changed("metrics/confusion.py", "return ", "return 2 and ") >= {"evaluate", "train"}
+    assert changed("metrics/confusion.py", "def confusion(", "def confusion(  x,") >= {"evaluate"}
+
+
+def test_what_a_name_is_imported_from_counts(changed: Callable[..., set[str]]):
+    before = "import torch.nn.functional as F"
+    assert changed("losses/_pixels.py", before, "import torch.nn as F") == {"train"}
+    assert changed("evaluation/memory.py", "import ", "import wave\nimport ") == set()  # nothing names it
+
+
+def test_the_classes_of_a_stages_settings_count(changed: Callable[..., set[str]]):
+    before = "    def foreground(self"
+    assert changed("config.py", before, f"    def ours(self):\n        return 1\n\n{before}") >= {
+        "evaluate",
+        "select",
+        "train",
+    }
+
+
+def test_any_text_may_stand_in_the_settings():
+    assert code_digest.reached(STAGES["ingest"], {"x" * 5000, "../../etc", "a b"})
+
+
 def test_a_network_counts_for_its_own_variant(changed: Callable[..., set[str]]):
     assert changed("models/networks/fcn.py", "def fcn(", "X = 1\n\n\ndef fcn(") == set()
     assert changed("models/networks/fcn.py", "return ", "return 2 and ", {"fcn"}) >= {"train"}

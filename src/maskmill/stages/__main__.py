@@ -14,6 +14,7 @@ from maskmill.files import full_disk_in_words
 from maskmill.outs import check_outs, run_of
 from maskmill.processes import die_with_parent, stopped
 from maskmill.repository import check_inside
+from maskmill.stages.code import check_unchanged
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,19 +55,26 @@ def _run(name: str, *arguments: str) -> None:
         if number in given:
             given[number] = _number(name, number, given[number])
     with _watched(" ".join([name, *arguments]), params):
-        stage(**{name: given[name] if name in given else getattr(params, name) for name in parameters})
+        stage(**{part: given[part] if part in given else getattr(params, part) for part in parameters})
+        if "DVC_STAGE" in os.environ and _is_first():  # by hand, code may be newer than what `code` has noted
+            check_unchanged(name, given.get("variant") or "", params)
 
 
 @contextlib.contextmanager
 def _watched(stage: str, params: config.Params) -> Iterator[None]:
     """Nothing of the user's lies where stages write, and what is written from now on is the stage's."""
-    run = run_of(stage, params) if os.environ.get("LOCAL_RANK", "0") == "0" else None  # the first of a training's
+    run = run_of(stage, params) if _is_first() else None
     if run is None:
         yield
         return
     check_outs(params)
     with run.recorded():
         yield
+
+
+def _is_first() -> bool:
+    """Whether this is the only process of the stage, or the first of a training on several devices."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _number(stage: str, name: str, given: str | None) -> int:

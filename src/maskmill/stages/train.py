@@ -73,7 +73,7 @@ def _train(
     validation = Validation(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     params = _params(settings | {f"models.{variant}": models[variant]}, given, variant)
-    fingerprint = _fingerprint.of(prepared, params, training, variant)
+    fingerprint = fabric.broadcast(_fingerprint.of(prepared, params, training, variant))
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
     loading = Loading(
