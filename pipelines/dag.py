@@ -3,6 +3,7 @@
 The working folder is the repository: DVC names stages relative to it.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +70,9 @@ def _edited(repo: Repo, out: Output) -> list[str]:
     if not out.exists or not out.changed_checksum():
         return []
     found = repo.data_status(targets=[out.fs_path], granular=True, untracked_files="no")["uncommitted"]
+    files = [path for kind in ("added", "modified") for path in found.get(kind, ()) if not path.endswith(os.sep)]
     disk = Disk()
-    return [path for kind in ("added", "modified") for path in found.get(kind, ()) if not disk.is_cached(Path(path))]
+    return [path for path in files if not disk.is_cached(Path(path))]
 
 
 def _name(stage: Stage) -> str:

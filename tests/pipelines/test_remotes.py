@@ -69,16 +69,6 @@ def first(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Servers
     assert made.maskmill("down").returncode == 0
 
 
-def test_a_file_that_somebody_put_into_followed_data_is_not_updated_away(first: Servers):
-    own = first.root / "data/source/images/mine.png"
-    own.write_bytes(b"mine")
-    done = first.run(*FLOW)
-    assert done.returncode == 1
-    assert "error: data/source/images/mine.png: not as `dvc update` brought it, which would delete it" in done.stderr
-    assert own.read_bytes() == b"mine"
-    own.unlink()
-
-
 def add_pair(folder: Path, i: int) -> None:
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
@@ -104,6 +94,17 @@ def test_the_flow_updates_the_data_first_and_pushes_last(first: Servers):
     assert states["push"] == "Completed"
     assert states["fetch"] == "Completed"
     assert states["train@unet"] == "Completed"
+
+
+def test_a_file_that_somebody_put_into_followed_data_is_not_updated_away(first: Servers):
+    own = first.root / "data/source/images/mine.png"
+    own.write_bytes(b"mine")
+    done = first.run(*FLOW)
+    kept = own.read_bytes()
+    own.unlink()
+    assert done.returncode == 1
+    assert "error: data/source/images/mine.png: not as `dvc update` brought it, which would delete it" in done.stderr
+    assert kept == b"mine"
 
 
 def test_a_second_clone_goes_on_where_the_first_stopped(first: Servers, tmp_path: Path):
