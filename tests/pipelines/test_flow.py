@@ -34,6 +34,9 @@ class Prefect:
         self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
 
     def post(self, path: str, **body: Any) -> Any:
+        return self.send(path, body)
+
+    def send(self, path: str, body: Any) -> Any:
         for _ in range(5):
             answer = self.http.post(path, json=body)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # its database is busy; Prefect asks again, too
@@ -208,7 +211,7 @@ def test_a_run_by_its_schedule_goes_through(served: Servers):
     known = {run["id"] for run in served.prefect.runs()}
     soon = datetime.now(UTC) + timedelta(seconds=10)
     once = {"schedule": {"interval": 300, "anchor_date": soon.isoformat()}, "active": True}
-    (made,) = served.prefect.http.post(schedules, json=[once]).json()
+    (made,) = served.prefect.send(schedules, [once])
 
     def new() -> list[dict[str, Any]]:
         return [run for run in served.prefect.runs() if run["id"] not in known and run["state_type"] in OVER]
