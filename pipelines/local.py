@@ -5,7 +5,6 @@ run at a time works in a repository, and what DVC leaves half-written when it is
 """
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from maskmill import config, quick
@@ -43,7 +42,7 @@ def _run() -> int:
             workspace.mend(_say)
             check_outs(params)  # again: it may have waited for another run
             before = workspace.snapshot()
-            code = dvc.run("repro") or _register_again(params, asked, restored=workspace.snapshot() != before)
+            code = dvc.run("repro") or _register_again(asked, restored=workspace.snapshot() != before)
             if code:
                 print(f"error: {workspace.put_back(before)}", file=sys.stderr)
                 return code
@@ -53,14 +52,9 @@ def _run() -> int:
     return 0
 
 
-def _register_again(params: config.Params, asked: workspace.Question, *, restored: bool) -> int:
+def _register_again(asked: workspace.Question, *, restored: bool) -> int:
     """Run `register` where the registry is behind what registration.json says; it was `asked` before the run."""
-    with suppress(MaskmillError):  # asked too early: before MLflow was up, or another run had registered
-        if not restored and asked.answer() == "holds":
-            return 0
-    with quick.imports():
-        found = registry.state(params)
-    if not registry.is_behind(found, restored=restored):
+    if not registry.must_register_again(asked, restored=restored):
         return 0
     _say("register: the registry does not hold what registration.json says; registering again")
     return workspace.dvc("repro", "--single-item", "--force", "register") or workspace.dvc("repro", "report")

@@ -5,6 +5,7 @@ seconds to import.
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from maskmill import config, quick
 from maskmill.errors import MaskmillError
 from maskmill.files import full_disk_in_words, read_json
 from maskmill.processes import die_with_parent
+from pipelines import workspace
 
 State = Literal["holds", "moved", "behind"]
 
@@ -36,6 +38,17 @@ def state(params: config.Params) -> State:
     if said["champion"] and champion is not None and champion.tags.get(registry.SHA256) not in expected:
         return "moved"
     return "holds"
+
+
+def must_register_again(asked: workspace.Question, *, restored: bool) -> bool:
+    """Whether the registry is behind, which was `asked` before the run; asked again where that may not hold any more.
+
+    Raises: MaskmillError when the registry cannot be asked.
+    """
+    with suppress(MaskmillError):  # it was asked early, perhaps before MLflow was up or another run had registered
+        if not restored and asked.answer() == "holds":
+            return False
+    return is_behind(workspace.Question("pipelines.registry").answer(), restored=restored)
 
 
 def is_behind(found: str, *, restored: bool) -> bool:

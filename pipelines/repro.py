@@ -1,9 +1,9 @@
 """DVC commands as processes that are ready before they are wanted, and are gone when the run is.
 
-python -m pipelines.repro ARGUMENTS: DVC's own command, with an error of its own for a killed stage and a full disk.
+python -m pipelines.repro: DVC's own command, with an error of its own for a killed stage and a full disk.
 
-Starting Python and importing DVC takes longer than DVC needs for a stage. So without arguments the process waits for
-them (a line of JSON) while the one before it works.
+Starting Python and importing DVC takes longer than DVC needs for a stage. So the process waits for its arguments (a
+line of JSON) while the one before it works.
 """
 
 import json
@@ -134,7 +134,7 @@ class PlainErrors(logging.Filter):
         return f"{stage} {exits.describe(int(found[1]), self._kills)}. {exits.GO_ON}"
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """DVC's exit status; 0 where no command is wanted any more."""
     watch_parent(lambda: os.killpg(0, signal.SIGTERM))
     with quick.imports():
@@ -142,10 +142,10 @@ def main(arguments: list[str]) -> int:
         from dvc.commands import repro  # what `dvc repro` imports late
 
         assert repro
-    wanted = arguments or json.loads(sys.stdin.readline() or "[]")
+    wanted = json.loads(sys.stdin.readline() or "[]")
     logging.getLogger("dvc.cli").addFilter(PlainErrors())  # it counts from now on
     return int(dvc(wanted)) if wanted else 0
 
 
 if __name__ == "__main__":
-    quick.leave(main(sys.argv[1:]))
+    quick.leave(main())

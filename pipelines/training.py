@@ -128,11 +128,7 @@ class _Run:
         """Register again where the registry is behind what registration.json says; it was `asked` before the run."""
         if self._outcomes.get("register") == "Completed":
             return True
-        with suppress(MaskmillError):  # it was asked early, perhaps before MLflow was up or another run had registered
-            if not restored and asked.answer() == "holds":
-                return True
-        found = workspace.Question("pipelines.registry").answer()
-        if not registry.is_behind(found, restored=restored):
+        if not registry.must_register_again(asked, restored=restored):
             return True
         again = self.one("register again", "repro", "--single-item", "--force", "register")
         return again and self.one("report again", "repro", "report")

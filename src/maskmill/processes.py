@@ -103,7 +103,7 @@ def _any_in(groups: tuple[int, ...]) -> bool:
 
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if os.getpgid(process.pid) in groups and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getpgid(process.pid) in groups and _runs(process):
                 return True
     return False
 
@@ -138,6 +138,15 @@ def watch_parent(act: Callable[[], None]) -> None:
         act()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def is_first_of_training() -> bool:
+    """Whether this process is the first of its training, which all are that are the only one.
+
+    It can be asked before Fabric starts the others, which run the program from its beginning: they find what the first
+    did until then, and have nothing to do after the training.
+    """
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def search_path() -> str:

@@ -95,12 +95,12 @@ def _see(params: Params, service: Service, keepers: dict[str, psutil.Process]) -
     try:
         found = ports.own(service) or _kept(keepers.get(service.name))
         if found is not None:
-            gone = f"record {service.record.relative_to(service.root)}" if record is None else "keeper"
+            state, gone = "no keeper", "keeper"
+            if record is None:
+                state, gone = "no record", f"record {service.record.relative_to(service.root)}"
             note = f"it runs, and its {gone} is gone"
             then = "`maskmill down` ends it, and `maskmill up` starts it anew"
-            return _Seen(
-                "no record" if record is None else "no keeper", found.pid, found.create_time(), f"{note}; {then}"
-            )
+            return _Seen(state, found.pid, found.create_time(), f"{note}; {then}")
     except psutil.Error:
         pass
     if record is not None:

@@ -12,7 +12,7 @@ from maskmill import components, config, quick, stages
 from maskmill.errors import MaskmillError
 from maskmill.files import full_disk_in_words
 from maskmill.outs import check_outs, run_of
-from maskmill.processes import die_with_parent, stopped
+from maskmill.processes import die_with_parent, is_first_of_training, stopped
 from maskmill.repository import check_inside
 from maskmill.stages.code import check_unchanged
 
@@ -56,25 +56,20 @@ def _run(name: str, *arguments: str) -> None:
             given[number] = _number(name, number, given[number])
     with _watched(" ".join([name, *arguments]), params):
         stage(**{part: given[part] if part in given else getattr(params, part) for part in parameters})
-        if "DVC_STAGE" in os.environ and _is_first():  # by hand, code may be newer than what `code` has noted
+        if "DVC_STAGE" in os.environ and is_first_of_training():  # by hand, code may be newer than its digest
             check_unchanged(name, given.get("variant") or "", params)
 
 
 @contextlib.contextmanager
 def _watched(stage: str, params: config.Params) -> Iterator[None]:
     """Nothing of the user's lies where stages write, and what is written from now on is the stage's."""
-    run = run_of(stage, params) if _is_first() else None
+    run = run_of(stage, params) if is_first_of_training() else None
     if run is None:
         yield
         return
     check_outs(params)
     with run.recorded():
         yield
-
-
-def _is_first() -> bool:
-    """Whether this is the only process of the stage, or the first of a training on several devices."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _number(stage: str, name: str, given: str | None) -> int:

@@ -15,10 +15,10 @@ from maskmill.errors import MaskmillError
 from maskmill.evaluation import evaluate
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
+from maskmill.processes import is_first_of_training
 from maskmill.stages.augment import augment
 from maskmill.stages.split import split
 from maskmill.stages.train import train as learn
-from maskmill.training import distributed
 
 HELD_OUT = "held_out.parquet"  # beside the model: the statistic of each image of the fold
 
@@ -34,13 +34,13 @@ def fold(
     Raises: MaskmillError where these stages do.
     """
     own = _own(paths, fold, folds)
-    if distributed.first():
+    if is_first_of_training():
         _link(paths, own)
         split(own, data, splits.model_copy(update={"folds": folds, "fold": fold}))
         _same_test(paths, own)
         augment(own, data, augmentation)
     learn(own, data, models, train, evaluation, variant)
-    if not distributed.first():
+    if not is_first_of_training():
         return
     out = Path(own.models) / variant
     labels = Labels.of(data)

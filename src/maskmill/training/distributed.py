@@ -31,15 +31,6 @@ _TIMEOUT = timedelta(minutes=10)  # that one process waits for another, at a val
 _END_S = 5.0  # in which the end of the first process reaches the others
 
 
-def first() -> bool:
-    """Whether this process is the first of its training.
-
-    It can be asked before `start`, which has the others run the program from its beginning: they find what the first
-    did until then, and have nothing to do after the training.
-    """
-    return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
 def start(train: Train) -> Fabric:
     """Fabric on `train.devices` devices; where that is more than one, this program runs once more for each of them.
 
