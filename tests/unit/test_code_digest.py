@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maskmill import code_digest
+from maskmill import code_digest, syntax
 from maskmill.config import read_yaml
 from tests.conftest import REPOSITORY
 
@@ -24,7 +24,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def changed(original: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., set[str]]]:
     """A function: replaces text in a file of the copy, and gives the stages whose digest is another then."""
-    monkeypatch.setattr(code_digest, "_ROOT", original)
+    monkeypatch.setattr(syntax, "ROOT", original)
     kept: dict[Path, str] = {}
 
     def change(file: str, before: str, after: str, words: set[str] = SETTINGS) -> set[str]:
@@ -48,7 +48,7 @@ def _digests(words: set[str]) -> dict[str, str]:
 
 
 def _forget() -> None:
-    for cached in (code_digest._module, code_digest._references, code_digest._dump):
+    for cached in (syntax.find_module, code_digest._references, syntax.text):
         cached.cache_clear()
 
 
