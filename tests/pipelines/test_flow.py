@@ -210,7 +210,7 @@ def test_a_run_by_its_schedule_goes_through(served: Servers):
     schedules = f"/deployments/{served.prefect.deployment()}/schedules"
     known = {run["id"] for run in served.prefect.runs()}
     soon = datetime.now(UTC) + timedelta(seconds=10)
-    once = {"schedule": {"interval": 300, "anchor_date": soon.isoformat()}, "active": True}
+    once = {"schedule": {"interval": 86400, "anchor_date": soon.isoformat()}, "active": True}
     (made,) = served.prefect.send(schedules, [once])
 
     def new() -> list[dict[str, Any]]:
@@ -228,11 +228,13 @@ class Started:
 
     def __init__(self, slow: Servers, by: str) -> None:
         self.workspace, self.prefect = slow, slow.prefect
-        known = {run["id"] for run in slow.prefect.runs()}
-        self.process = slow.start(*FLOW) if by == "hand" else None
-        if by == "worker":
-            slow.prefect.post(f"/deployments/{slow.prefect.deployment()}/create_flow_run")
-        (run,) = eventually(lambda: [run for run in slow.prefect.runs() if run["id"] not in known], 180)
+        self.process = None
+        if by == "hand":
+            known = {run["id"] for run in slow.prefect.runs()}
+            self.process = slow.start(*FLOW)
+            (run,) = eventually(lambda: [run for run in slow.prefect.runs() if run["id"] not in known], 180)
+        else:
+            run = slow.prefect.post(f"/deployments/{slow.prefect.deployment()}/create_flow_run")
         self.identity = run["id"]
         assert eventually(self.trains, 240), self.prefect.run(self.identity)["state"]
 
@@ -255,8 +257,8 @@ class Started:
         return str(self.prefect.run(self.identity)["state_type"])
 
 
-def stages_in(root: Path) -> list[int]:
-    """Processes that run a stage, or DVC for one, or the flow around it."""
+def stages_in(root: Path) -> list[str]:
+    """Commands of processes that run a stage, or DVC for one, or the flow around it."""
     words = (b"maskmill.stages", b"pipelines.repro", b"prefect.engine", b"prefect.flow_engine", b"\0pipelines\0")
     found = []
     for pid in running_in(root):
@@ -265,7 +267,7 @@ def stages_in(root: Path) -> list[int]:
         except OSError:
             continue
         if any(word in command for word in words):
-            found.append(pid)
+            found.append(f"{pid}: {command.decode().replace(chr(0), ' ')}")
     return found
 
 
