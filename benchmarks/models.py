@@ -154,11 +154,9 @@ def compared(found: dict[str, Any], key: str) -> str:
 
 def compiled(args: argparse.Namespace) -> None:
     """Every network, narrow, in evaluation mode: seconds to compile, and the difference from the network itself."""
-    from maskmill import components
-
     print("| network | compile, s | worst difference |\n|---|---|---|")
     for name in args.names or models.names():
-        known = components.keywords(components.factory(f"{models.__name__}.networks", name, ""))
+        known = models.options(name)
         options = {option: value for option, value in NARROW.items() if option in known}
         model = models.create(name, in_channels=CHANNELS, num_classes=CLASSES, **options).eval().to(args.device)
         x = torch.randn(2, CHANNELS, 64, 96, device=args.device)

@@ -28,8 +28,8 @@ def measure(variant: str, precision: str, layout: str, threads: int) -> float:
     torch.manual_seed(0)
     classes = len(params.data.classes)
     memory = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    options = {name: value for name, value in params.models[variant].items() if name != "weights"}
-    model = models.create(variant, in_channels=1, num_classes=classes, **options)
+    chosen = params.models[variant]
+    model = models.create(chosen.network, in_channels=1, num_classes=classes, **chosen.options)
     model = model.to(memory_format=memory)  # type: ignore[call-overload]
     optimizer = optim.optimizer(model, params.train)
     loss = losses.create(params.train.losses, params.data.ignore_index)

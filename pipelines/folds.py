@@ -24,7 +24,7 @@ _ALLOWED = range(2, 21)
 
 def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
     """folds/dvc.yaml, from the line's own: where it trains, and a matrix."""
-    code = "${paths.prepared}/code"
+    settings = "${paths.prepared}/settings"
     data = ["${paths.source}", "${paths.raw}", "${paths.weights}", "${paths.splits}"]
     data += [
         f"${{paths.prepared}}/{name}" for name in ("pairs.parquet", "duplicates.json", "manifest.parquet", "shards")
@@ -36,8 +36,7 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
         "meta": line["stages"]["train"]["meta"],
         "matrix": {"variant": "${variants}", "fold": list(range(count))},
         "cmd": f"exec python -m maskmill.stages fold ${{item.variant}} ${{item.fold}} {count}",
-        "deps": [f"{code}/fold-${{item.variant}}", *data, "${paths.reports}/validation.json"],
-        "params": ["data", "splits", "augmentation", "train", "evaluation", "metrics", "models.${item.variant}"],
+        "deps": [f"{settings}/fold-${{item.variant}}.json", *data, "${paths.reports}/validation.json"],
         "outs": [model],
     }
     together = {
@@ -46,10 +45,9 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
         "matrix": {"variant": "${variants}"},
         "cmd": f"exec python -m maskmill.stages ensemble ${{item.variant}} {count}",
         "deps": [
-            f"{code}/ensemble-${{item.variant}}",
+            f"{settings}/ensemble-${{item.variant}}.json",
             *(f"${{paths.folds}}/{number}/${{item.variant}}" for number in range(count)), *data[-2:],
         ],
-        "params": ["data", "evaluation", "metrics", "intervals"],
         "metrics": ["${paths.folds}/${item.variant}.json"],
     }  # fmt: skip
     return {"vars": [f"../{config.PARAMS}"], "stages": {"fold": fold, "ensemble": together}}

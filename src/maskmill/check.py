@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch.overrides import TorchFunctionMode
 
 from maskmill import components, config, metrics, space
-from maskmill.config import Data, Params, Train
+from maskmill.config import Data, Params, Train, Variant
 from maskmill.errors import MaskmillError
 from maskmill.metrics import confusion
 from maskmill.outs import check_outs
@@ -29,18 +29,17 @@ def check(params: Params) -> None:
     """Raises: MaskmillError for a name or value that some stage would refuse later, or that none would."""
     from maskmill.data import augmentation
     from maskmill.data.crops import check_crop
-    from maskmill.training import hardware, pretrained
+    from maskmill.training import hardware
 
     check_inside(params.paths.versioned)
     check_outs(params)
     check_store(params)
     check_metrics(params)
-    for variant, options in params.models.items():
-        if variant in params.variants:
-            check_variant(variant, options, params.data, Path(params.paths.state), params.train)
+    for name, variant in params.models.items():
+        if name in params.variants:
+            check_variant(name, variant, params.data, Path(params.paths.state), params.train)
         else:  # its options alone; weights may come once it is chosen
-            alone, _ = pretrained.split(options, f"params.yaml: models.{variant}.{pretrained.SETTING}")
-            check_variant(variant, alone, params.data)
+            check_variant(name, variant.model_copy(update={"weights": None}), params.data)
     _check_losses(params.train, params.data)
     device = hardware.device(params.train)
     hardware.precision(params.train, device)
@@ -129,8 +128,8 @@ def _check_space(params: Params) -> None:
 
     for choice, changed in space.candidates(params):
         try:
-            for variant in changed.variants:
-                check_variant(variant, changed.models[variant], changed.data, Path(changed.paths.state), changed.train)
+            for name in changed.variants:
+                check_variant(name, changed.models[name], changed.data, Path(changed.paths.state), changed.train)
             _check_batch(changed, hardware.device(changed.train))
             _check_losses(changed.train, changed.data)
         except MaskmillError as error:
@@ -167,7 +166,7 @@ def check_metrics(params: Params) -> None:
 
 
 def check_variant(
-    variant: str, options: dict[str, Any], data: Data, state: Path = Path(".maskmill"), train: Train | None = None
+    name: str, variant: Variant, data: Data, state: Path = Path(".maskmill"), train: Train | None = None
 ) -> None:
     """Make the variant without memory for its weights; hold a file of given weights against it.
 
@@ -178,19 +177,18 @@ def check_variant(
     from maskmill import models
     from maskmill.training import hardware, optim, pretrained
 
-    where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
-    options, weights = pretrained.split(options, where)
-    for option in options.keys() & {"in_channels", "num_classes"}:
-        raise MaskmillError(
-            f"params.yaml: models.{variant}.{option} follows from the data and cannot be set; delete it"
-        )
+    where = f"params.yaml: models.{name}"
+    for option in variant.options.keys() & {"in_channels", "num_classes"}:
+        raise MaskmillError(f"{where}.{option} follows from the data and cannot be set; delete it")
     with torch.device("meta"), _Unfilled():
-        model = models.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
+        model = models.create(
+            variant.network, in_channels=data.in_channels, num_classes=len(data.classes), where=where, **variant.options
+        )
     if train is not None:
         optim.encoder(model, train)
-        _check_weights_fit(model, variant, hardware.memory_bytes(hardware.device(train)))
-    if weights is not None and not pretrained.is_version(weights, where):
-        _check_weights(model, weights, data.in_channels, state, where)
+        _check_weights_fit(model, name, hardware.memory_bytes(hardware.device(train)))
+    if variant.weights is not None and not pretrained.is_version(variant.weights, where := f"{where}.weights"):
+        _check_weights(model, variant.weights, data.in_channels, state, where)
 
 
 def _check_weights_fit(model: "nn.Module", variant: str, there: int) -> None:

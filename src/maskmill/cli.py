@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from maskmill import cli_models, config, files, processes, repository
+from maskmill import cli_models, config, configure, files, processes, repository
 from maskmill.errors import MaskmillError, few_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -29,6 +29,9 @@ def check() -> None:
     params = config.load()
     check_params(params)
     print(f"{config.PARAMS}: fine; variants: {', '.join(params.variants)}")
+    if left_out := config.left_out(config.read_yaml(config.PARAMS)):
+        print(f"{config.PARAMS} does not name {len(left_out)} settings, which have their defaults (docs/settings.md):")
+        print("\n".join(f"  {key}: {configure.in_yaml(value)}" for key, value in left_out.items()))
 
 
 @app.command()

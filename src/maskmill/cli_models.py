@@ -23,7 +23,7 @@ Defaults = Annotated[bool, typer.Option("--defaults", help="The options of the p
 
 @app.callback(invoke_without_command=True)
 def listing(context: typer.Context, size: Size = _SIZE, defaults: Defaults = False) -> None:
-    """List the networks with their parameters, multiply-adds for one image, and paper."""
+    """List networks and variants with their parameters, multiply-adds for one image, and paper."""
     if context.invoked_subcommand:
         if defaults or size != _SIZE:
             raise MaskmillError(
@@ -34,17 +34,18 @@ def listing(context: typer.Context, size: Size = _SIZE, defaults: Defaults = Fal
     from maskmill.models.describe import paper
 
     sides, rows = _sides(size), [("name", "parameters", "multiply-adds", "paper", "options")]
-    for name in models.names():
-        made, options = _describe(name, sides, defaults)
+    own = [name for name in _variants(defaults) if name not in models.names()]
+    for name in [*models.names(), *own]:
+        made, network, options = _describe(name, sides, defaults)
         told = ", ".join(f"{key}: {value}" for key, value in options.items())
-        rows.append((name, f"{made.parameters:,}", _short(made.multiply_adds), paper(name), told))
+        rows.append((name, f"{made.parameters:,}", _short(made.multiply_adds), paper(network), told))
     _table(rows, right=(1, 2))
     print(_measured(sides, defaults))
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A network, as `maskmill models` lists them.")],
+    name: Annotated[str, typer.Argument(help="A network or variant, as `maskmill models` lists them.")],
     size: Size = _SIZE,
     defaults: Defaults = False,
 ) -> None:
@@ -52,7 +53,7 @@ def show(
     from maskmill.models.describe import paper
 
     sides = _sides(size)
-    made, options = _describe(name, sides, defaults)
+    made, network, options = _describe(name, sides, defaults)
     rows = [("level", "channels", "height x width", "parameters", "multiply-adds", "from")]
     rows += [
         (level.name, str(level.channels), f"{level.sides[0]} x {level.sides[1]}", f"{level.parameters:,}",
@@ -61,7 +62,9 @@ def show(
     ]  # fmt: skip
     _table(rows, right=(1, 2, 3, 4))
     told = "".join(f", {key} {value}" for key, value in options.items())
-    print(f"{name} ({paper(name)}{told}): {made.parameters:,} parameters, {_short(made.multiply_adds)} multiply-adds")
+    print(
+        f"{name} ({paper(network)}{told}): {made.parameters:,} parameters, {_short(made.multiply_adds)} multiply-adds"
+    )
     print(_measured(sides, defaults))
 
 
@@ -95,16 +98,23 @@ def export(
     )
 
 
-def _describe(name: str, sides: tuple[int, int], defaults: bool) -> tuple["Description", dict[str, Any]]:
-    """The network as params.yaml has it, where there is one, and its options there."""
+def _variants(defaults: bool) -> dict[str, config.Variant]:
+    """Those of params.yaml, where there is one."""
+    return config.load().models if config.PARAMS.exists() and not defaults else {}
+
+
+def _describe(name: str, sides: tuple[int, int], defaults: bool) -> tuple["Description", str, dict[str, Any]]:
+    """The network or variant, the name of its network, and its options; as params.yaml has it, where it does."""
     from maskmill.models.describe import describe
-    from maskmill.training import pretrained
 
     params = config.load() if config.PARAMS.exists() and not defaults else None
-    options, _ = pretrained.split(params.models.get(name, {}) if params else {}, name)
+    variant = _variants(defaults).get(name)
+    network, options = (variant.network, variant.options) if variant else (name, {})
     in_channels = params.data.in_channels if params else _CHANNELS
     num_classes = len(params.data.classes) if params else _CLASSES
-    return describe(name, in_channels=in_channels, num_classes=num_classes, sides=sides, **options), options
+    made = describe(network, in_channels=in_channels, num_classes=num_classes, sides=sides, **options)
+    shown = options if network == name else {"network": network} | options
+    return made, network, shown
 
 
 def _measured(sides: tuple[int, int], defaults: bool) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Unpack
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from maskmill.errors import MaskmillError
+from maskmill.errors import MaskmillError, OptionError
 
 _SUGGESTED = 3  # names at most
 
@@ -83,7 +83,10 @@ def create(package: str, name: str, where: str, given: Mapping[str, Any], option
             raise MaskmillError(f"{where}.{option} follows from the data and cannot be set; delete it")
     check_options(make, options, where, hidden=given)
     _check_values(make, given, options, where)
-    return make(**given, **options)
+    try:
+        return make(**given, **options)
+    except OptionError as error:
+        raise MaskmillError(f"{where}.{error}") from None
 
 
 def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: Mapping[str, Any], where: str) -> None:

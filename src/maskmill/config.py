@@ -1,14 +1,15 @@
 """params.yaml as frozen, typed sections; the only reader of that file.
 
-Each section is a class below; each field says its unit and meaning. A key that is not here, or a value out of range,
-is an error that names the key, the value, what is allowed and the file. Long on purpose: every setting at one look.
+Each section is a class below; each field says its default, unit and meaning. A key that params.yaml leaves out has its
+default; one that has none must be there. A key that is not here, or a value out of range, is an error that names the
+key, the value, what is allowed and the file. Long on purpose: every setting at one look.
 """
 
 import ipaddress
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from maskmill import network_names
 from maskmill.components import suggest
 from maskmill.errors import MaskmillError
 
@@ -31,6 +33,9 @@ RESERVED = (  # what the repository is made of besides data; no setting may lead
     "predictions",
 )
 MAX_SIDE_PX = 16_384  # of a crop; one of three channels takes 3 GB as float32
+WEIGHTS = (  # what models.NAME.weights may be
+    "a file (safetensors or torch), https://HOST/FILE#sha256=DIGEST, models:/NAME@ALIAS, models:/NAME/NUMBER"
+)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -123,6 +128,12 @@ def _class_weights(value: Any) -> Any:
     return value
 
 
+def _weights(value: Any) -> Any:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"allowed are {WEIGHTS}, or null for fresh weights")
+    return value
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -187,18 +198,18 @@ class Paths(Section):
 class Decoding(Section):
     """How a file becomes pixels, wherever one is read; stored with the model, so that serving reads as training did."""
 
-    exif: Literal["upright", "as_stored", "refuse"]  # a camera's orientation flag, of images and masks alike
-    alpha: Literal["refuse", "drop", "white", "black"]  # drop the channel, or lay the image over that colour
-    cmyk: Literal["refuse", "convert"]
-    colour: Literal["refuse", "luma"]  # colour files where in_channels is 1; luma: ITU-R 601
-    value_range: Annotated[tuple[float, float], Field(strict=False)] | None  # of 16-bit and float files -> 0, 255
-    bands: (
-        Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] | None
-    )  # read of a multi-band TIFF, from 1
-    max_pixels: Positive
-    max_side_px: Positive
-    max_file_mb: Positive  # 10^6 bytes
-    max_ratio: Positive  # bytes of pixels per byte of file, where the pixels take more than 64 MB
+    exif: Literal["upright", "as_stored", "refuse"] = "upright"  # a camera's orientation flag, of both files of a pair
+    alpha: Literal["refuse", "drop", "white", "black"] = "refuse"  # drop the channel, or lay the image over that colour
+    cmyk: Literal["refuse", "convert"] = "refuse"
+    colour: Literal["refuse", "luma"] = "refuse"  # colour files where in_channels is 1; luma: ITU-R 601
+    # of 16-bit and float files, which become 0 and 255
+    value_range: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    # read of a multi-band TIFF, from 1
+    bands: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] | None = None
+    max_pixels: Positive = 100_000_000
+    max_side_px: Positive = 65_535
+    max_file_mb: Positive = 1000  # 10^6 bytes
+    max_ratio: Positive = 10000  # bytes of pixels per byte of file, where the pixels take more than 64 MB
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -208,10 +219,7 @@ class Decoding(Section):
 
 
 # What is read where nothing else is said: 8 bits, upright, no alpha. Also of models that are older than the setting.
-STRICT = Decoding(
-    exif="upright", alpha="refuse", cmyk="refuse", colour="refuse", value_range=None, bands=None,
-    max_pixels=100_000_000, max_side_px=65_535, max_file_mb=1_000, max_ratio=10_000,
-)  # fmt: skip
+STRICT = Decoding()
 
 
 class Data(Section):
@@ -220,11 +228,11 @@ class Data(Section):
     title: str
     classes: Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=250, strict=False)]  # order = id
     background: str | None  # the class that no foreground score counts
-    ignore_index: Byte  # mask value that takes part in nothing
-    values: dict[Stored | Colour, str] | None  # value or colour in a mask -> class; null: the stored values are the ids
+    ignore_index: Byte = 255  # mask value that takes part in nothing
+    values: dict[Stored | Colour, str] | None = None  # value or colour in a mask -> class; null: they are the ids
     colours: dict[str, Colour]  # class -> colour of overlays
     in_channels: Annotated[int, Field(ge=1, le=16)]
-    decoding: Decoding
+    decoding: Decoding = Decoding()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -267,31 +275,31 @@ class Data(Section):
 class Validation(Section):
     """How bad a finding is: `critical` stops the line, `warning` and `info` are told."""
 
-    duplicate_images: Severity
-    near_duplicates: Severity  # copies that were saved anew, resized, flipped, turned or cropped
-    duplicate_masks: Severity
-    empty_masks: Severity
-    orientation: Severity  # an image that its camera's flag turns, and its mask not, or the other way
-    flat_images: Severity
-    min_std: Annotated[float, Field(ge=0, le=255)]  # grey levels; an image with less is flat
-    ignored_masks: Severity
-    max_ignored: Share  # of a mask's pixels; more is hardly a label
-    absent_classes: Severity  # a class that no mask holds
-    search_s: Annotated[float, Field(ge=0)]  # time for the search for near duplicates; what it left out is said
-    expectations: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)]  # Great Expectations' own
+    duplicate_images: Severity = "critical"
+    near_duplicates: Severity = "warning"  # copies that were saved anew, resized, flipped, turned or cropped
+    duplicate_masks: Severity = "warning"
+    empty_masks: Severity = "info"
+    orientation: Severity = "critical"  # an image that its camera's flag turns, and its mask not, or the other way
+    flat_images: Severity = "warning"
+    min_std: Annotated[float, Field(ge=0, le=255)] = 1.0  # grey levels; an image with less is flat
+    ignored_masks: Severity = "warning"
+    max_ignored: Share = 0.98  # of a mask's pixels; more is hardly a label
+    absent_classes: Severity = "warning"  # a class that no mask holds
+    search_s: Annotated[float, Field(ge=0)] = 60.0  # time for the search for near duplicates; what it left out is said
+    expectations: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = ()  # Great Expectations' own
 
 
 class Splits(Section):
     """Which pair trains, validates and tests."""
 
-    given: bool  # the split that the source gives, instead of data/splits.csv and new ones
-    val: Share  # of the images, for groups that data/splits.csv does not name
-    test: Share
-    seed: Seed
-    folds: Annotated[int, Field(ge=2, le=20)] | None  # cross-validation: everything but test in so many folds
-    fold: Natural  # the fold that validates
-    guard: Guard  # places of one sequence this near are neighbours, and stay in one split
-    allow_leaks: Annotated[tuple[str, ...], Field(strict=False)]  # groups or pair ids that may leak; scores come twice
+    given: bool = False  # the split that the source gives, instead of data/splits.csv and new ones
+    val: Share = 0.15  # of the images, for groups that data/splits.csv does not name
+    test: Share = 0.15
+    seed: Seed = 0
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None  # cross-validation: everything but test in so many folds
+    fold: Natural = 0  # the fold that validates
+    guard: Guard = 2  # places of one sequence this near are neighbours, and stay in one split
+    allow_leaks: Annotated[tuple[str, ...], Field(strict=False)] = ()  # groups or ids that may leak; scores come twice
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -305,18 +313,21 @@ class Splits(Section):
 class Augmentation(Section):
     """The recipe of the training images."""
 
-    crop_px: Annotated[tuple[Side, Side], Field(strict=False)] | None  # height, width; null: whole images
-    preset: Literal["none", "light", "medical", "aerial", "street"]
-    transforms: tuple[dict[str, dict[str, Any]], ...] = Field(strict=False)  # after the preset: name -> options
-    preview: Annotated[int, Field(ge=1, le=100)]  # pairs on the preview sheet
+    crop_px: Annotated[tuple[Side, Side], Field(strict=False)] | None = None  # height, width; null: whole images
+    preset: Literal["none", "light", "medical", "aerial", "street"] = "none"
+    transforms: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = (
+        {"HorizontalFlip": {"p": 0.5}},
+        {"RandomGamma": {"gamma_limit": [70, 143], "p": 0.8}},
+    )  # after the preset: name -> options
+    preview: Annotated[int, Field(ge=1, le=100)] = 3  # pairs on the preview sheet
 
 
 class Sampling(Section):
     """What training sees more of; the shipped values: each image once per epoch, crops anywhere."""
 
-    rare_below: Share  # classes in a smaller share of the images are drawn more often; 0: none is
-    foreground_crops: Share  # of the crops are cut around a pixel of a foreground class
-    crop_classes: Literal["equal", "rare"]  # of the foreground classes in the image; rare: the likelier the rarer
+    rare_below: Share = 0.0  # classes in a smaller share of the images are drawn more often; 0: none is
+    foreground_crops: Share = 0.0  # of the crops are cut around a pixel of a foreground class
+    crop_classes: Literal["equal", "rare"] = "equal"  # of those in the image; rare: the likelier the rarer
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -328,44 +339,59 @@ class Sampling(Section):
         return self
 
 
+class Variant(BaseModel):
+    """A network, the weights it starts from and its options, under a name of the user's."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    network: str  # `maskmill models` lists them; where nothing is said, that of the variant's name
+    weights: Annotated[str, BeforeValidator(_weights)] | None = None  # null: fresh ones
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those of the network."""
+        return dict(self.model_extra or {})
+
+
 class Train(Section):
     """How a variant is trained."""
 
-    seed: Seed
-    steps: Count  # optimizer steps, at most
-    batch_size: Annotated[int, Field(ge=1, le=65_536)]  # images at once on each device
-    accumulate: Annotated[int, Field(ge=1, le=65_536)]  # times so many before each optimizer step
-    optimizer: Literal["adamw", "sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1)]  # of sgd
-    nesterov: bool  # of sgd
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    weight_decay: Annotated[float, Field(ge=0, le=1)]
-    schedule: Literal["cosine", "poly", "one_cycle", "constant"]  # of the learning rate after the warm-up
-    poly_power: Annotated[float, Field(gt=0, le=10)]
-    warmup_steps: Natural
-    clip_norm: Annotated[float, Field(gt=0)] | None  # longest gradient, over all weights together
-    ema: Annotated[float, Field(gt=0, lt=1)] | None  # decay of the averaged weights, which are then the result
-    freeze_encoder_steps: Natural
-    encoder_lr_scale: Annotated[float, Field(gt=0, le=1)]
-    losses: dict[str, Annotated[float | dict[str, Any], BeforeValidator(_loss)]]  # name -> weight, or it and options
+    seed: Seed = 0
+    steps: Count = 200  # optimizer steps, at most
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 4  # images at once on each device
+    accumulate: Annotated[int, Field(ge=1, le=65_536)] = 1  # times so many before each optimizer step
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd
+    nesterov: bool = True  # of sgd
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.004
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    schedule: Literal["cosine", "poly", "one_cycle", "constant"] = "poly"  # of the learning rate after the warm-up
+    poly_power: Annotated[float, Field(gt=0, le=10)] = 0.9
+    warmup_steps: Natural = 20
+    clip_norm: Annotated[float, Field(gt=0)] | None = None  # longest gradient, over all weights together
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.97  # decay of the averaged weights, which are then the result
+    freeze_encoder_steps: Natural = 0
+    encoder_lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    # name -> weight, or it and options
+    losses: dict[str, Annotated[float | dict[str, Any], BeforeValidator(_loss)]] = {"cross_entropy": 1.0, "dice": 1.0}
     class_weights: Annotated[
         Literal["inverse", "median"] | dict[str, float] | None, BeforeValidator(_class_weights)
-    ]  # of pixels in the losses that are means over pixels
-    sampling: Sampling
-    val_every_steps: Positive
-    patience: Positive  # validations without a better score before training stops
-    device: Literal["auto", "cpu", "cuda"]
-    devices: Annotated[int, Field(ge=1, le=64)]  # of this machine; each has a process
-    precision: Literal["auto", "fp32", "bf16", "fp16"]
-    compile: bool  # torch.compile
-    deterministic: bool  # kernels of a GPU that give the same bits each time; a CPU's always do
-    threads: Threads  # CPU threads; another number gives other weights
-    workers: Literal["auto"] | Processes  # loader processes; the number does not change the result
-    loader_timeout_s: Annotated[float, Field(gt=0, le=1e6)]  # without a batch from the loader processes
-    max_skipped: Natural  # steps whose loss or gradient is not finite before training stops
-    allow_smaller_batches: bool  # when a GPU's memory does not suffice: fewer images at once, as many per step
-    checkpoint_every_s: Annotated[float, Field(ge=0)]
-    checkpoints_kept: Annotated[int, Field(ge=1, le=1000)]
+    ] = None  # of pixels in the losses that are means over pixels
+    sampling: Sampling = Sampling()
+    val_every_steps: Positive = 50
+    patience: Positive = 4  # validations without a better score before training stops
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: Annotated[int, Field(ge=1, le=64)] = 1  # of this machine; each has a process
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: bool = False  # torch.compile
+    deterministic: bool = False  # kernels of a GPU that give the same bits each time; a CPU's always do
+    threads: Threads = 2  # CPU threads; another number gives other weights
+    workers: Literal["auto"] | Processes = "auto"  # loader processes; the number does not change the result
+    loader_timeout_s: Annotated[float, Field(gt=0, le=1e6)] = 120.0  # without a batch from the loader processes
+    max_skipped: Natural = 5  # steps whose loss or gradient is not finite before training stops
+    allow_smaller_batches: bool = False  # when a GPU's memory does not suffice: fewer images at once, as many per step
+    checkpoint_every_s: Annotated[float, Field(ge=0)] = 20.0
+    checkpoints_kept: Annotated[int, Field(ge=1, le=1000)] = 2
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -397,76 +423,78 @@ class Evaluation(Section):
 class Intervals(Section):
     """How sure a score is: a bootstrap over independent units."""
 
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    resamples: Annotated[int, Field(ge=200, le=100_000)]
-    unit: Literal["auto", "group", "block", "image"]  # auto: groups, or blocks of them where there are fewer than 20
-    block: Positive  # contiguous images of a group that make one block
-    seed: Seed
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resamples: Annotated[int, Field(ge=200, le=100_000)] = 2000
+    unit: Literal["auto", "group", "block", "image"] = "auto"  # auto: groups, or blocks where those are fewer than 20
+    block: Positive = 5  # contiguous images of a group that make one block
+    seed: Seed = 0
 
 
 class Slices(Section):
     """By what the scores are cut to see where a model is bad."""
 
-    columns: Annotated[tuple[str, ...], Field(strict=False)]  # of the manifest, besides what is always looked at
-    bins: Annotated[int, Field(ge=2, le=20)]  # of a column of numbers, equally many images in each
-    minimum: Positive  # images; a slice of fewer is not shown
+    columns: Annotated[tuple[str, ...], Field(strict=False)] = ()  # of the manifest, besides what is always looked at
+    bins: Annotated[int, Field(ge=2, le=20)] = 4  # of a column of numbers, equally many images in each
+    minimum: Positive = 5  # images; a slice of fewer is not shown
 
 
 class Tune(Section):
     """What `maskmill tune` tries, with the `variants`, for the best `evaluation.primary` on the validation split."""
 
-    trials: Trials  # trainings, those that were cut short among them; another takes the place of one that fails
-    startup: Trials  # trials that are drawn at random and run to their end
-    pruner: Literal["none", "median"]  # median: a trial below the median of those before it is cut short
-    seed: Seed
-    space: dict[str, Annotated[Any, BeforeValidator(_axis)]]  # setting of train or models -> values, or a range
+    trials: Trials = 20  # trainings, those that were cut short among them; another takes the place of one that fails
+    startup: Trials = 5  # trials that are drawn at random and run to their end
+    pruner: Literal["none", "median"] = "median"  # median: a trial below the median of those before it is cut short
+    seed: Seed = 0
+    space: dict[str, Annotated[Any, BeforeValidator(_axis)]] = {
+        "train.learning_rate": {"low": 0.001, "high": 0.01, "log": True}
+    }  # setting of train or models -> values, or a range
 
 
 class Report(Section):
     """What the page shows."""
 
-    gallery: Annotated[int, Field(ge=1, le=1000)]  # worst, least certain and best test images of each variant
+    gallery: Annotated[int, Field(ge=1, le=1000)] = 3  # worst, least certain and best test images of each variant
 
 
 class Selection(Section):
     """Which variant is put forward, by the validation split and what it costs."""
 
-    minimum: Share  # of the primary metric; below it no variant is good enough
-    tie: Share  # variants this close to the best count as equal, and the one with the fewest parameters wins
-    max_ms_per_image: Annotated[float, Field(gt=0)] | None  # a variant that costs more is out
-    max_parameters: Positive | None
-    max_memory_mb: Annotated[float, Field(gt=0)] | None  # 10^6 bytes, in one prediction of the largest image
+    minimum: Share = 0.5  # of the primary metric; below it no variant is good enough
+    tie: Share = 0.01  # variants this close to the best count as equal, and the one with the fewest parameters wins
+    max_ms_per_image: Annotated[float, Field(gt=0)] | None = None  # a variant that costs more is out
+    max_parameters: Positive | None = None
+    max_memory_mb: Annotated[float, Field(gt=0)] | None = None  # 10^6 bytes, in one prediction of the largest image
 
 
 class Gate(Section):
     """What a challenger must show on the test split to become champion."""
 
-    minimum: dict[str, Share]  # metric -> least value
-    max_drop: Share  # of the primary metric, against the champion on the same test set
+    minimum: dict[str, Share] = {"dice_foreground": 0.8}  # metric -> least value
+    max_drop: Share = 0.005  # of the primary metric, against the champion on the same test set
 
 
 class Tracking(Section):
     """Where runs and versions are recorded."""
 
-    uri: TrackingUri  # MLflow's; sqlite paths are relative to the repository
-    experiment: Annotated[str, Field(min_length=1, max_length=250)]
+    uri: TrackingUri = "sqlite:///.maskmill/mlflow/mlflow.db"  # MLflow's; sqlite paths are relative to the repository
+    experiment: Annotated[str, Field(min_length=1, max_length=250)] = "maskmill"
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the registered model's name
 
 
 class Services(Section):
     """The servers that `maskmill up` and `maskmill serve` start on this machine."""
 
-    host: Annotated[str, AfterValidator(_host)]  # the address they listen on
-    prefect_port: Port
-    mlflow_port: Port
-    model_port: Port
-    allowed_hosts: Annotated[tuple[str, ...], Field(strict=False)]  # names besides `host` and localhost, of a proxy say
-    auth: bool  # one user and password for all of them
-    gpu_slots: Annotated[int, Field(ge=1, le=1000)]  # trainings at once, over all flows of this Prefect server
-    threads: Threads  # CPU threads of the served model
-    max_rows: Annotated[int, Field(ge=1, le=10_000)]  # images in one request
-    max_pixels: Count  # of one served image
-    max_body_mb: Annotated[int, Field(ge=1, le=10_000)]  # of one request, which is held in memory
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"  # the address they listen on
+    prefect_port: Port = 4200
+    mlflow_port: Port = 5000
+    model_port: Port = 5001
+    allowed_hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()  # names besides `host` and localhost
+    auth: bool = False  # one user and password for all of them
+    gpu_slots: Annotated[int, Field(ge=1, le=1000)] = 1  # trainings at once, over all flows of this Prefect server
+    threads: Threads = 2  # CPU threads of the served model
+    max_rows: Annotated[int, Field(ge=1, le=10_000)] = 32  # images in one request
+    max_pixels: Count = 25_000_000  # of one served image
+    max_body_mb: Annotated[int, Field(ge=1, le=10_000)] = 64  # of one request, which is held in memory
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -486,33 +514,52 @@ class Params(Section):
 
     paths: Paths
     data: Data
-    validation: Validation
-    splits: Splits
-    augmentation: Augmentation
+    validation: Validation = Validation()
+    splits: Splits = Splits()
+    augmentation: Augmentation = Augmentation()
     variants: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
-    models: dict[Name, dict[str, Any]]
-    train: Train
+    models: dict[Name, Variant] = {}
+    train: Train = Train()
     evaluation: Evaluation
-    metrics: dict[Name, dict[str, Any]]  # families of scores besides the confusion matrix -> options
-    intervals: Intervals
-    slices: Slices
-    selection: Selection
-    gate: Gate
+    metrics: dict[Name, dict[str, Any]] = {
+        "per_image": {},
+        "boundary": {},
+        "surface": {"tolerance_px": 2.0},
+        "calibration": {"bins": 15},
+    }  # families of scores besides the confusion matrix -> options
+    intervals: Intervals = Intervals()
+    slices: Slices = Slices()
+    selection: Selection = Selection()
+    gate: Gate = Gate()
     tracking: Tracking
-    report: Report
-    tune: Tune
-    services: Services
+    report: Report = Report()
+    tune: Tune = Tune()
+    services: Services = Services()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_networks(cls, values: Any) -> Any:
+        """Every variant has a section, and one that names no network has the network of its own name."""
+        variants, models = values.get("variants"), values.get("models", {})
+        if not isinstance(models, dict):
+            return values
+        names = variants if isinstance(variants, list | tuple) else ()
+        sections: dict[Any, Any] = {name: {} for name in names if re.fullmatch(_NAME, str(name))} | models
+        named = {k: {"network": k} | given if isinstance(given, dict) else given for k, given in sections.items()}
+        return {**values, "models": named}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(set(self.variants)) < len(self.variants):
             raise ValueError(f"variants: {list(self.variants)} names a variant twice")
-        for variant in self.variants:
-            if variant not in self.models:
+        known = network_names.names()
+        for name, variant in self.models.items():
+            if variant.network not in known:
+                where = f"models.{name}" if variant.network == name else f"models.{name}.network"
                 raise ValueError(
-                    f"variants: {variant!r} has no section under models{suggest(variant, self.models)}; "
-                    f"there are {', '.join(self.models)}; correct one of the two, or add `{variant}: {{}}` there; "
-                    "docs/settings.md lists the variants"
+                    f"{where}: {variant.network!r} is no network{suggest(variant.network, known)}; there are "
+                    f"{', '.join(known)}; a variant with a name of its own says which one it is, "
+                    f"{name}: {{network: unet}} for example"
                 )
         weighted = self.train.class_weights if isinstance(self.train.class_weights, dict) else {}
         for name in weighted.keys() - set(self.data.classes):
@@ -550,6 +597,21 @@ def parse(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
         raise MaskmillError("\n".join(_explain(e, path) for e in found if e["loc"] not in around)) from None
 
 
+def left_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the values of params.yaml do not name, `train.ema`, and their defaults."""
+    return dict(_left_out(Params, values, ""))
+
+
+def _left_out(section: type[BaseModel], values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        inside = kind if isinstance(kind, type) and issubclass(kind, Section) else None
+        if inside and (name in values or not field.is_required()):
+            yield from _left_out(inside, values.get(name, {}), f"{path}{name}.")
+        elif name not in values and not field.is_required() and name != "models":  # a variant may have no section
+            yield f"{path}{name}", field.default
+
+
 def read_yaml(path: Path) -> Any:
     """The value of a YAML file. Raises: MaskmillError when there is none, or it is not YAML."""
     try:
@@ -576,7 +638,7 @@ def _explain(error: Mapping[str, Any], path: Path) -> str:
         near = suggest(str(error["loc"][-1]), allowed)
         return f"{path}: {key} is not a setting{near}; allowed there are {', '.join(allowed)}"
     if error["type"] == "missing":
-        return f"{path}: {key} is missing; add it"
+        return f"{path}: {key} is missing, and has no default; add it"
     context = error.get("ctx", {})
     own = _SAID.get(context.get("pattern", error["type"]))
     message = own % context if own else error["msg"].removeprefix("Value error, ")

@@ -19,13 +19,13 @@ _WIDE = 120
 def changed(values: Mapping[str, Any], path: Path = PARAMS) -> tuple[str, Params]:
     """The text of params.yaml with `values` ("data.title" -> "cells") in it, and what it means; writes nothing.
 
-    Raises: MaskmillError for a key that is not there, or settings that are wrong together.
+    Raises: MaskmillError for a key that is no setting, or settings that are wrong together.
     """
     yaml = _yaml()
     document = _load(yaml, path)
     for key, value in values.items():
         section, last = _place(document, key, path)
-        if _plain(section[last]) != value:
+        if last not in section or _plain(section[last]) != value:
             section[last] = _node(value)
     buffer = io.StringIO()
     yaml.dump(document, buffer)
@@ -42,11 +42,12 @@ def change(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
 def differences(values: Mapping[str, Any], path: Path = PARAMS) -> list[str]:
     """The settings that `values` change, a line each: "data.title: cells -> walls"."""
     document = _load(_yaml(), path)
+    defaults = config.left_out(document)
     told = []
     for key, value in values.items():
         section, last = _place(document, key, path)
-        if (before := _plain(section[last])) != value:
-            told.append(f"{key}: {_line(before)} -> {_line(value)}")
+        if (before := _plain(section.get(last, defaults.get(key)))) != value:
+            told.append(f"{key}: {in_yaml(before)} -> {in_yaml(value)}")
     return told
 
 
@@ -67,17 +68,17 @@ def _load(yaml: YAML, path: Path) -> Any:
 
 
 def _place(document: Any, key: str, path: Path) -> tuple[CommentedMap, str]:
-    """The table that a setting stands in, and its name there."""
+    """The table that a setting stands in, which is added where the file leaves it out, and its name there."""
     *sections, last = key.split(".")
     section = document
     for name in sections:
-        section = section.get(name) if isinstance(section, Mapping) else None
-    if not isinstance(section, CommentedMap) or last not in section:
-        raise MaskmillError(f"{path}: {key} is not there; get the file back with `git checkout {path}`")
+        section = section.setdefault(name, CommentedMap()) if isinstance(section, CommentedMap) else None
+    if not isinstance(section, CommentedMap):
+        raise MaskmillError(f"{path}: {key} has no place there; get the file back with `git checkout {path}`")
     return section, last
 
 
-def _line(value: Any) -> str:
+def in_yaml(value: Any) -> str:
     """The value as params.yaml would have it, in one line."""
     yaml, buffer = _yaml(), io.StringIO()
     yaml.width = 1_000_000
@@ -88,7 +89,7 @@ def _line(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _node(value: Any) -> Any:

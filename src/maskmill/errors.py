@@ -1,10 +1,14 @@
-"""The one exception for mistakes that a user can mend, and how its message names many things."""
+"""The exceptions for mistakes that a user can mend, and how their messages name many things."""
 
 from collections.abc import Sequence
 
 
 class MaskmillError(ValueError):
     """A user's mistake: says what was wrong, what was got, what is allowed, and where to change it."""
+
+
+class OptionError(ValueError):
+    """An option that a part refuses: "width: got 3; at least 4"; who makes the part by name says where that stands."""
 
 
 def few_of(names: Sequence[object], most: int, separator: str = ", ") -> str:

@@ -76,14 +76,16 @@ def candidates(params: Params) -> Iterator[tuple[Choice, Params]]:
             yield choice, applied(choice, params)
 
 
-def overrides(choice: Choice, params: Params) -> list[str]:
-    """What makes `dvc exp run -S` run the choice. A table is changed key by key: a given one would be merged."""
+def overrides(choice: Choice, values: Mapping[str, Any]) -> list[str]:
+    """What makes `dvc exp run -S` run the choice, where params.yaml has `values`.
+
+    A table is changed key by key: a given one would be merged.
+    """
     found = [f"variants=[{choice.variant}]"]
-    values = params.model_dump()
     for path, value in choice.settings.items():
         section: Any = values
         for name in path.split("."):
-            section = section.get(name, _ABSENT)
+            section = section.get(name, _ABSENT) if isinstance(section, dict) else _ABSENT
         found += _changes(path, section, value)
     return found
 

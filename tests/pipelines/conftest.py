@@ -86,8 +86,8 @@ def change_params(root: Path, values: dict[str, object]) -> None:
 
 
 def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """The stages that a `dvc repro` ran, in order, but for `code`, which any edit of params.yaml runs first."""
-    return [stage for stage in stages_of(done.stdout) if stage != "code"]
+    """The stages that a `dvc repro` ran, in order, but for `settings`, which any edit of params.yaml runs first."""
+    return [stage for stage in stages_of(done.stdout) if stage != "settings"]
 
 
 def stages_of(said: str) -> list[str]:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from maskmill import config
 from maskmill.data import manifest
 from maskmill.inference.ensemble import Ensemble
 from maskmill.inference.predict import Predictor
@@ -98,12 +99,11 @@ def test_it_leaves_the_working_tree_with_a_definition_to_commit(done: Workspace)
 def test_its_stages_depend_on_their_code_and_on_the_settings_that_they_take():
     line = YAML(typ="safe").load(Path(__file__).parents[2] / "dvc.yaml")
     stages = folds.definition(line, 5)["stages"]
-    assert stages["fold"]["deps"][0] == "${paths.prepared}/code/fold-${item.variant}"
-    assert stages["ensemble"]["deps"][0] == "${paths.prepared}/code/ensemble-${item.variant}"
-    for name, stage in stages.items():
+    assert stages["fold"]["deps"][0] == "${paths.prepared}/settings/fold-${item.variant}.json"
+    assert stages["ensemble"]["deps"][0] == "${paths.prepared}/settings/ensemble-${item.variant}.json"
+    for name in stages:
         takes = set(inspect.signature(getattr(importlib.import_module(f"maskmill.stages.{name}"), name)).parameters)
-        depends = {"models" if p == "models.${item.variant}" else p for p in stage["params"]}
-        assert takes - {"paths", "variant", "fold", "folds"} == depends
+        assert takes - {"variant", "fold", "folds"} <= config.Params.model_fields.keys()
     assert stages["fold"]["matrix"] == {"variant": "${variants}", "fold": [0, 1, 2, 3, 4]}
 
 

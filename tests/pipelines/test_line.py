@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from maskmill.config import read_yaml
 from maskmill.evaluation import report
 from maskmill.files import sha256
 from maskmill.inference.predict import Predictor
@@ -18,7 +19,7 @@ from pipelines import local
 from tests.pipelines.conftest import Workspace, change_params, copy, ran, stages_of
 
 STAGES = [
-    "code", "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet",
+    "settings", "ingest", "validate", "split", "augment", "train@unet", "train@resnet18_unet",
     "evaluate@unet", "evaluate@resnet18_unet", "select", "register", "report",
 ]  # fmt: skip
 
@@ -130,10 +131,26 @@ def test_a_comment_and_an_unused_loss_run_nothing_and_a_statement_runs_what_reac
         assert done.returncode == 0, done.stderr
         return stages_of(done.stdout)
 
-    assert repro_with("losses/dice.py", "# a remark\n") == ["code"]
-    assert repro_with("losses/focal.py", "ALPHA = 1\nprint(ALPHA)\n") == ["code"]
-    assert repro_with("stages/select.py", "print('mine')\n") == ["code", "select"]
-    assert stages_of(workspace.dvc("repro").stdout) == ["code", "select"]
+    assert repro_with("losses/dice.py", "# a remark\n") == ["settings"]
+    assert repro_with("losses/focal.py", "ALPHA = 1\nprint(ALPHA)\n") == ["settings"]
+    assert repro_with("stages/select.py", "print('mine')\n") == ["settings", "select"]
+    assert stages_of(workspace.dvc("repro").stdout) == ["settings", "select"]
+
+
+def test_a_setting_that_is_left_out_has_its_default_and_runs_nothing(workspace: Workspace):
+    path = workspace.root / "params.yaml"
+    before = path.read_text()
+    values = read_yaml(path)
+    del values["slices"], values["train"]["seed"]
+    path.write_text(json.dumps(values))
+    done, checked = workspace.dvc("repro"), workspace.run(sys.executable, "-m", "maskmill", "check")
+    path.write_text(before)
+    assert done.returncode == checked.returncode == 0, done.stderr + checked.stderr
+    assert stages_of(done.stdout) == ["settings"]
+    assert checked.stdout.splitlines()[1:] == [
+        "params.yaml does not name 4 settings, which have their defaults (docs/settings.md):",
+        "  train.seed: 0", "  slices.columns: []", "  slices.bins: 4", "  slices.minimum: 5",
+    ]  # fmt: skip
 
 
 def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
@@ -229,7 +246,7 @@ def test_without_a_champion_the_error_says_what_to_run(workspace: Workspace):
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"variants": ["unett"]}, "variants: 'unett' has no section under models; did you mean 'unet'?"),
+        ({"variants": ["unett"]}, "models.unett: 'unett' is no network; did you mean 'unet'"),
         ({"models.unet.feature_scal": 4}, "models.unet.feature_scal is not an option; did you mean 'feature_scale'?"),
         ({"train.learning_rate": -1.0}, "train.learning_rate: got -1.0: input should be greater than 0"),
         ({"train.stepz": 5}, "train.stepz is not a setting; did you mean 'steps'?"),

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from ruamel.yaml import YAML
 
-from maskmill import components, config, models
+from maskmill import config, models
 from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Predictor
 from maskmill.stages.augment import augment
@@ -38,7 +38,8 @@ class Trainer:
 
     def stage(self, variant, options):
         params = config.parse(self.values)
-        train(params.paths, params.data, {variant: options}, params.train, params.evaluation, variant)
+        chosen = {variant: config.Variant(**{"network": variant} | options)}
+        train(params.paths, params.data, chosen, params.train, params.evaluation, variant)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def near(a, b):
 
 @pytest.mark.parametrize("name", models.names())
 def test_every_network_trains_by_its_name_alone(trainer, name):
-    known = components.keywords(components.factory("maskmill.models.networks", name, ""))
+    known = models.options(name)
     trainer.stage(name, {option: value for option, value in SMALL.items() if option in known})
     predictor = Predictor(Path("models") / name)
     assert predictor.card.variant == name

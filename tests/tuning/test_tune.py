@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from maskmill import space
+from maskmill import config, space
 from maskmill.data import manifest, shard_files
 from maskmill.errors import MaskmillError
 from maskmill.tracking import store as stores
@@ -302,7 +302,9 @@ def test_each_variant_is_tried_with_its_own_options_and_a_loss_is_a_value(tuning
         startup=12,
         space={"models.resnet18_unet.width": {"low": 8, "high": 16}, "train.losses": losses},
     )
-    best, _ = quick(lambda params, variant: params.models["resnet18_unet"]["width"] if variant != "unet" else 0.1)
+    best, _ = quick(
+        lambda params, variant: params.models["resnet18_unet"].options["width"] if variant != "unet" else 0.1
+    )
     for tried in tuning.tried():
         assert tried.choice.settings["train.losses"] in losses
         assert ("models.resnet18_unet.width" in tried.choice.settings) == (tried.choice.variant == "resnet18_unet")
@@ -326,5 +328,5 @@ def test_the_closing_command_is_what_a_shell_takes(tuning: Tuning, quick, capsys
     best, _ = quick(by_rate)
     words = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert [word for word in words if "=" in word or word.startswith("~")] == space.overrides(
-        best.choice, tuning.params
+        best.choice, config.read_yaml(tuning.root / "params.yaml")
     )

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,47 @@ def test_the_shipped_settings_are_valid(params):
     assert set(params.variants) <= set(params.models)
 
 
+def leaves(values, path=""):
+    """Every setting of params.yaml and its value."""
+    for key, value in values.items():
+        inside = isinstance(value, dict) and f"{path}{key}" not in TABLES
+        yield from leaves(value, f"{path}{key}.") if inside else [(f"{path}{key}", value)]
+
+
+TABLES = {"models", "metrics", "data.colours", "data.values", "train.losses", "gate.minimum", "tune.space"}
+WITHOUT_DEFAULT = {"data.title", "data.classes", "data.background", "data.colours", "data.in_channels", "variants"}
+WITHOUT_DEFAULT |= {"evaluation.primary", "tracking.model"}
+
+
+def test_the_shipped_file_names_every_setting_with_its_default():
+    values = config.read_yaml(REPOSITORY / "params.yaml")
+    shipped = {key: value for key, value in leaves(values) if not key.startswith("paths.") and key != "models"}
+    assert config.left_out(values) == {}
+    needed = {"paths": values["paths"], "variants": ["unet"], "evaluation": values["evaluation"]}
+    needed["data"] = {key: values["data"][key] for key in ("title", "classes", "background", "colours", "in_channels")}
+    needed["tracking"] = {"model": values["tracking"]["model"]}
+    made = config.parse(needed)
+    assert made.models["unet"] == config.Variant(network="unet")
+    plain = json.loads(json.dumps(config.left_out(needed), default=lambda each: each.model_dump(mode="json")))
+    assert plain == {key: value for key, value in shipped.items() if key not in WITHOUT_DEFAULT}
+
+
+@pytest.mark.parametrize("key", sorted(WITHOUT_DEFAULT))
+def test_a_setting_without_default_must_be_there(values, key):
+    *sections, last = key.split(".")
+    del (values[sections[0]] if sections else values)[last]
+    assert refusal(values).startswith(f"params.yaml: {key} is missing, and has no default; add it")
+
+
+def test_what_the_file_leaves_out_has_its_default(values):
+    del values["train"]["ema"], values["intervals"], values["data"]["decoding"]["alpha"]
+    assert config.left_out(values) == {
+        "data.decoding.alpha": "refuse", "train.ema": 0.97, "intervals.confidence": 0.95, "intervals.resamples": 2000,
+        "intervals.unit": "auto", "intervals.block": 5, "intervals.seed": 0,
+    }  # fmt: skip
+    assert config.parse(values) == config.parse(config.read_yaml(REPOSITORY / "params.yaml") | {"data": values["data"]})
+
+
 def test_derived_facts_of_the_data(values):
     data = config.parse(values).data
     assert data.foreground == (1,)
@@ -62,7 +104,8 @@ def test_a_misspelt_section_is_named_with_the_nearest(values):
     values["augmentations"] = values.pop("augmentation")
     text = refusal(values)
     assert "params.yaml: augmentations is not a setting; did you mean 'augmentation'?" in text
-    assert "params.yaml: augmentation is missing; add it" in text
+    values["path"] = values.pop("paths")
+    assert "params.yaml: paths is missing, and has no default; add it" in refusal(values)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +185,23 @@ def test_an_unknown_variant_is_named_with_the_nearest(values):
     values["models"]["unet"] = {}
     values["variants"] = ["unett"]
     text = refusal(values)
-    assert "variants: 'unett' has no section under models; did you mean 'unet'?" in text
-    assert "add `unett: {}` there; docs/settings.md lists the variants" in text
+    assert text.startswith("params.yaml: models.unett: 'unett' is no network; did you mean 'unet'")
+    assert "a variant with a name of its own says which one it is, unett: {network: unet} for example" in text
+    values |= {"variants": ["unet"], "models": {"unet": {"network": "fnc"}}}
+    assert refusal(values).startswith("params.yaml: models.unet.network: 'fnc' is no network; did you mean 'fcn'?")
+
+
+def test_a_variant_names_its_network_or_is_called_after_it(values):
+    values["variants"] = ["unet", "small", "large"]
+    values["models"] = {
+        "unet": {"feature_scale": 8, "weights": None},
+        "small": {"network": "unet", "feature_scale": 16, "weights": "a.safetensors"},
+        "large": {"network": "unet"},
+    }
+    models = config.parse(values).models
+    assert [(v.network, v.weights, v.options) for v in models.values()] == [
+        ("unet", None, {"feature_scale": 8}), ("unet", "a.safetensors", {"feature_scale": 16}), ("unet", None, {}),
+    ]  # fmt: skip
 
 
 def test_a_variant_twice_and_no_variant_are_refused(values):

@@ -1,5 +1,6 @@
 """What is written into params.yaml, and what stays."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,9 @@ def test_what_would_change_is_told_a_line_each(params_file: Path):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"data.titel": "x"}, "data.titel is not there; get the file back with `git checkout"),
-        ({"date.title": "x"}, "date.title is not there"),
-        ({"data.title.text": "x"}, "data.title.text is not there"),
+        ({"data.titel": "x"}, "data.titel is not a setting; did you mean 'title'?"),
+        ({"datas.title": "x"}, "datas is not a setting; did you mean 'data'?"),
+        ({"data.title.text": "x"}, "data.title.text has no place there; get the file back with `git checkout"),
         ({"data.in_channels": 0}, "data.in_channels: got 0"),
         ({"data.classes": ["a", "b"]}, "data: background: ['background'] not in data.classes ['a', 'b']"),
     ],
@@ -75,3 +76,13 @@ def test_a_file_that_is_not_there_or_no_yaml_is_said(tmp_path: Path):
     (tmp_path / "params.yaml").write_text("paths: [unclosed")
     with pytest.raises(MaskmillError, match=r"not readable as YAML"):
         configure.change({}, tmp_path / "params.yaml")
+
+
+def test_a_setting_that_the_file_leaves_out_is_added_and_told_with_its_default(params_file: Path):
+    text = params_file.read_text()
+    params_file.write_text(re.sub(r"  patience: .*\n", "", text).replace("report:\n  gallery: 3", "# report"))
+    values = {"train.patience": 9, "report.gallery": 3}
+    assert configure.differences(values, params_file) == ["train.patience: 4 -> 9"]
+    params = configure.change(values, params_file)
+    assert (params.train.patience, params.report.gallery) == (9, 3)
+    assert "patience: 9" in params_file.read_text()

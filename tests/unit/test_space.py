@@ -72,7 +72,7 @@ def test_a_wrong_space_is_refused_by_check_before_anything_trains(params, axes, 
 
 def test_a_choice_becomes_settings_of_one_variant(params):
     made = space.applied(Choice("unet", {"train.steps": 99, "models.unet.feature_scale": 8}), params)
-    assert (made.variants, made.train.steps, made.models["unet"]["feature_scale"]) == (("unet",), 99, 8)
+    assert (made.variants, made.train.steps, made.models["unet"].options["feature_scale"]) == (("unet",), 99, 8)
     assert params.train.steps != 99
 
 
@@ -97,14 +97,14 @@ CHOICES = [
 
 
 @pytest.mark.parametrize("settings", CHOICES)
-def test_dvc_makes_the_chosen_settings_of_the_overrides(params, settings, tmp_path):
+def test_dvc_makes_the_chosen_settings_of_the_overrides(settings, tmp_path):
     from dvc.utils.hydra import apply_overrides
     from ruamel.yaml import YAML
 
     choice = Choice("unet", settings)
     path = tmp_path / "params.yaml"
     path.write_text((REPOSITORY / "params.yaml").read_text())
-    apply_overrides(path, space.overrides(choice, params))
+    apply_overrides(path, space.overrides(choice, config.read_yaml(path)))
     changed = YAML(typ="safe").load(path)
     assert changed["variants"] == ["unet"]
     for name, value in settings.items():

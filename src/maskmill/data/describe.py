@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from maskmill import code_digest
 from maskmill.config import Data
 from maskmill.data import decode, duplicates, labels
 from maskmill.data.moments import moments
@@ -14,16 +15,6 @@ from maskmill.data.moments import moments
 Columns = dict[str, Any]
 Described = tuple[Columns, np.ndarray | None]  # and the thumbnail, of an image that could be decoded
 
-_CODE = (
-    "decode.py",
-    "describe.py",
-    "labels.py",
-    "moments.py",
-    "pixels.py",
-    "policy.py",
-    "duplicates/*.py",
-    "formats/*.py",
-)
 _LIBRARIES = ("pillow", "imagecodecs", "opencv-python-headless", "numpy")
 
 
@@ -84,11 +75,14 @@ def digest(pixels: np.ndarray) -> str:
 
 def versions(data: Data) -> tuple[str, str]:
     """Digests of what an image's and a mask's description follow from beside the file: settings and code."""
-    folder = Path(__file__).parent
-    parts = [path for name in _CODE for path in sorted(folder.glob(name))]
-    code = [path.read_text(encoding="utf-8") for path in parts]
-    code += [version(name) for name in _LIBRARIES]
-    of_image = [data.decoding.model_dump_json(), str(data.in_channels)]
-    of_mask = [data.decoding.model_dump_json(), str(data.classes), str(data.values), str(data.ignore_index)]
-    image, mask = (hashlib.sha256("\0".join([*code, *part]).encode()).hexdigest()[:16] for part in (of_image, of_mask))
-    return image, mask
+    decoding = data.decoding.model_dump_json()
+    return (
+        _version("image", [decoding, str(data.in_channels)]),
+        _version("mask", [decoding, str(data.classes), str(data.values), str(data.ignore_index)]),
+    )
+
+
+def _version(function: str, settings: list[str]) -> str:
+    code = code_digest.digest((__name__, function), ())
+    parts = [code, *(version(name) for name in _LIBRARIES), *settings]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -25,6 +25,7 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     variant: str
+    network: str = ""  # cards of before the setting hold none: the variant's name was its network's
     options: dict[str, Any]
     classes: tuple[str, ...]
     background: str | None
@@ -76,7 +77,12 @@ class Predictor:
                 "is damaged or exchanged; get it again with `dvc checkout` or from the registry"
             )
         card = self.card
-        model = models.create(card.variant, in_channels=card.in_channels, num_classes=len(card.classes), **card.options)
+        model = models.create(
+            card.network or card.variant,
+            in_channels=card.in_channels,
+            num_classes=len(card.classes),
+            **card.options,
+        )
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
         self._model: nn.Module = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = device

@@ -1,30 +1,48 @@
 """Segmentation networks by name: `create("unet", in_channels=1, num_classes=4, feature_scale=4)`.
 
 Every network maps (N, C, H, W) float to logits (N, num_classes, H, W) for any H and W. One file of `networks` is one
-variant; needs torch alone.
+network; `maskmill.network_names` lists names that are short for one with some of its options. Needs torch alone.
 """
 
 from typing import Any
 
 from torch import nn
 
-from maskmill import components
+from maskmill import components, network_names
+from maskmill.errors import MaskmillError
+from maskmill.network_names import names, spelt_out
+
+__all__ = ["create", "names", "options", "parameters"]
 
 _NETWORKS = "maskmill.models.networks"
 
 
-def names() -> list[str]:
-    """The variants there are."""
-    return components.names(_NETWORKS)
+def options(name: str) -> list[str]:
+    """What params.yaml may set of network `name`. Raises: MaskmillError when there is no such network."""
+    network, fixed = spelt_out(name)
+    known = components.keywords(components.factory(_NETWORKS, network, "network"))
+    return [option for option in known if option not in ("in_channels", "num_classes", *fixed)]
 
 
-def create(name: str, *, in_channels: int, num_classes: int, **options: Any) -> nn.Module:
-    """Make variant `name` with fresh weights.
+def create(name: str, *, in_channels: int, num_classes: int, where: str = "", **options: Any) -> nn.Module:
+    """Make network `name` with fresh weights; `where` is the setting that names it, in errors.
 
-    Raises: MaskmillError for an unknown variant or option, or a value the variant refuses.
+    Raises: MaskmillError for an unknown network or option, or a value the network refuses.
     """
+    where = where or f"params.yaml: models.{name}"
+    network, fixed = spelt_out(name)
+    known = network_names.names()
+    if name not in known:
+        near = components.suggest(name, known)
+        raise MaskmillError(f"{where}: {name!r} is no network{near}; there are {', '.join(known)}")
+    for option in options.keys() & fixed:
+        said = ", ".join(f"{key}: {value}" for key, value in fixed.items())
+        raise MaskmillError(
+            f"{where}.{option}: got {options[option]!r}, and {name} is short for network: {network}, {said}; delete "
+            f"it, or set network: {network} and the options"
+        )
     given = {"in_channels": in_channels, "num_classes": num_classes}
-    model: nn.Module = components.create(_NETWORKS, name, f"params.yaml: models.{name}", given, options)
+    model: nn.Module = components.create(_NETWORKS, network, where, given, fixed | options)
     return model
 
 

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from maskmill import models
 from maskmill.models.sizes import LAYERS, Sides, formula, sides_after
+from maskmill.network_names import SHORTHANDS
 
 _FUNCTIONS = {F.max_pool2d: nn.MaxPool2d, F.avg_pool2d: nn.AvgPool2d}
 _ARXIV = re.compile(r"arXiv:\d{4}\.\d{4,5}")
@@ -46,14 +47,16 @@ class Description:
 
 
 def describe(name: str, *, in_channels: int, num_classes: int, sides: Sides, **options: Any) -> Description:
-    """Variant `name` for images of `sides`. Raises: MaskmillError as `maskmill.models.create` does."""
+    """Network `name` for images of `sides`. Raises: MaskmillError as `maskmill.models.create` does."""
     with torch.device("meta"):
         model = models.create(name, in_channels=in_channels, num_classes=num_classes, **options)
         return of(model, torch.empty(1, in_channels, *sides))
 
 
 def paper(name: str) -> str:
-    """The first source that the file of variant `name` names, as arXiv:NUMBER; "" where it names none."""
+    """Where network `name` was proposed, as arXiv:NUMBER: the first source in its file; "" where that names none."""
+    if name in SHORTHANDS:
+        return SHORTHANDS[name].paper
     module = importlib.import_module(f"{models.__name__}.networks.{name}")
     texts = (module.__doc__, getattr(module, name).__doc__)
     found = next((match for text in texts if (match := _ARXIV.search(text or ""))), None)

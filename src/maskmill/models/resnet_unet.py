@@ -1,11 +1,11 @@
-"""A U-Net whose encoder is a ResNet, with a skip at full resolution: what the ResNet variants share."""
+"""A U-Net whose encoder is a residual network, with a skip at full resolution."""
 
 from collections.abc import Callable
 from typing import TypedDict
 
 from torch import Tensor, nn
 
-from maskmill.errors import MaskmillError
+from maskmill.errors import OptionError
 from maskmill.models.blocks import DoubleConv, Gate, Head, init_he
 from maskmill.models.decoders import UNetDecoder
 from maskmill.models.parts import (
@@ -48,7 +48,6 @@ class ResNetUNet(nn.Module):
 
     def __init__(
         self,
-        name: str,
         encoder: Callable[..., ResNetEncoder],
         *,
         in_channels: int,
@@ -64,12 +63,12 @@ class ResNetUNet(nn.Module):
         bottleneck: BottleneckName | None = None,
     ) -> None:
         super().__init__()
-        check_least(name, _MIN_WIDTH, " channels", width=width, decoder_width=decoder_width, stem_width=stem_width)
+        check_least(_MIN_WIDTH, " channels", width=width, decoder_width=decoder_width, stem_width=stem_width)
         if skip_channels:
-            check_least(name, _MIN_WIDTH, " channels, or 0 for no such skip", skip_channels=skip_channels)
+            check_least(_MIN_WIDTH, " channels, or 0 for no such skip", skip_channels=skip_channels)
         if output_stride < 32 and upsampling == "transposed":
-            raise MaskmillError(
-                f"params.yaml: models.{name}.upsampling: got transposed, which doubles the size at every step; with "
+            raise OptionError(
+                "upsampling: got transposed, which doubles the size at every step; with "
                 f"output_stride: {output_stride} some steps keep it; set upsampling: bilinear, or output_stride: 32"
             )
         self.encoder = encoder(

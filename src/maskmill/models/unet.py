@@ -6,7 +6,7 @@ from typing import TypedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskmill.errors import MaskmillError
+from maskmill.errors import OptionError
 from maskmill.models.blocks import DoubleConv, Gate, Head, init_he
 from maskmill.models.decoders import UNetDecoder
 from maskmill.models.parts import UPSAMPLING, Bottleneck, UpsamplingName
@@ -53,7 +53,6 @@ class UNet(nn.Module):
 
     def __init__(
         self,
-        name: str,
         *,
         in_channels: int,
         num_classes: int,
@@ -65,7 +64,7 @@ class UNet(nn.Module):
         bottleneck: Bottleneck | None = None,
     ) -> None:
         super().__init__()
-        widths = filters(name, feature_scale)
+        widths = filters(feature_scale)
         self.levels = Levels(widths, in_channels=in_channels, norm=batch_norm, gate=gate)
         self.bottleneck = bottleneck(widths[-1]) if bottleneck else nn.Identity()
         self.decoder = UNetDecoder(
@@ -80,14 +79,14 @@ class UNet(nn.Module):
         return self.head(self.decoder(maps))  # type: ignore[no-any-return]
 
 
-def filters(name: str, feature_scale: float) -> list[int]:
+def filters(feature_scale: float) -> list[int]:
     """The paper's filters 64..1024 over `feature_scale`, rounded down.
 
-    Raises: MaskmillError when that leaves fewer than 4 at the top.
+    Raises: OptionError when that leaves fewer than 4 at the top.
     """
     if not 1 <= feature_scale <= FILTERS[0] / _MIN_FILTERS:  # NaN is not
-        raise MaskmillError(
-            f"params.yaml: models.{name}.feature_scale: got {feature_scale}, which leaves {FILTERS[0]}/{feature_scale} "
+        raise OptionError(
+            f"feature_scale: got {feature_scale}, which leaves {FILTERS[0]}/{feature_scale} "
             f"filters at the top level; allowed are 1 to {FILTERS[0] // _MIN_FILTERS}"
         )
     return [int(f / feature_scale) for f in FILTERS]

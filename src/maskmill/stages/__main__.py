@@ -14,7 +14,7 @@ from maskmill.files import full_disk_in_words
 from maskmill.outs import check_outs, run_of
 from maskmill.processes import die_with_parent, is_first_of_training, stopped
 from maskmill.repository import check_inside
-from maskmill.stages.code import check_unchanged
+from maskmill.stages.settings import check_code, check_settings
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,10 +54,14 @@ def _run(name: str, *arguments: str) -> None:
     for number in ("fold", "folds"):
         if number in given:
             given[number] = _number(name, number, given[number])
+    variant = given.get("variant") or ""
+    checked = "DVC_STAGE" in os.environ and is_first_of_training()  # by hand, both may be newer than what was noted
     with _watched(" ".join([name, *arguments]), params):
+        if checked:
+            check_settings(name, variant, params)
         stage(**{part: given[part] if part in given else getattr(params, part) for part in parameters})
-        if "DVC_STAGE" in os.environ and is_first_of_training():  # by hand, code may be newer than its digest
-            check_unchanged(name, given.get("variant") or "", params)
+        if checked:
+            check_code(name, variant, params)
 
 
 @contextlib.contextmanager

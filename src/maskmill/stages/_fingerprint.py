@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from maskmill import code_digest
+from maskmill.config import Variant
 from maskmill.data import shard_files
+from maskmill.network_names import spelt_out
 from maskmill.training.loop import Training
 
 _STAGE = ("maskmill.stages.train", "train")
@@ -18,12 +20,12 @@ _NO_EFFECT = (  # on the weights
 )  # fmt: skip
 
 
-def of(prepared: Path, params: dict[str, Any], training: Training, variant: str) -> str:
+def of(prepared: Path, params: dict[str, Any], training: Training, variant: Variant) -> str:
     """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
     params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
         *shard_files.digests(prepared / "shards", ("train", "val")), (prepared / "augmentation.json").read_text(),
-        code_digest.digest(_STAGE, {variant, *code_digest.words(params)}),
+        code_digest.digest(_STAGE, {spelt_out(variant.network)[0], *code_digest.words(params)}),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from maskmill import state
-from maskmill.config import Augmentation, Data, Evaluation, Paths, Splits, Train
+from maskmill.config import Augmentation, Data, Evaluation, Paths, Splits, Train, Variant
 from maskmill.data import manifest
 from maskmill.data.shards import Shard
 from maskmill.errors import MaskmillError
@@ -24,7 +24,7 @@ HELD_OUT = "held_out.parquet"  # beside the model: the statistic of each image o
 
 
 def fold(
-    paths: Paths, data: Data, splits: Splits, augmentation: Augmentation, models: dict[str, dict[str, Any]],
+    paths: Paths, data: Data, splits: Splits, augmentation: Augmentation, models: dict[str, Variant],
     train: Train, evaluation: Evaluation, metrics: dict[str, dict[str, Any]], variant: str, fold: int, folds: int,
 ) -> None:  # fmt: skip
     """Write folds/<fold>/<variant>/: the model and what `train` writes beside it, and held_out.parquet.

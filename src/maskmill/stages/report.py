@@ -14,6 +14,7 @@ from maskmill.evaluation import report as page
 from maskmill.evaluation.evaluate import read_confusion, read_images, read_statistics
 from maskmill.evaluation.findings import findings
 from maskmill.metrics import Labels, create
+from maskmill.network_names import spelt_out
 
 _MANIFEST = "manifest.parquet"
 
@@ -80,10 +81,11 @@ def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: An
     """What the files say of a variant, and what was `measured`."""
     model, details = Path(paths.models) / name, Path(paths.reports) / "evaluation" / name
     found = files.read_json(details / "diagnostics.json")
-    known = [other for other in models.names() if other != name]
+    card = files.read_json(model / "model.json")
+    known = [other for other in models.names() if not _has_made(other, card)]
     return page.Variant(
         name=name,
-        card=files.read_json(model / "model.json"),
+        card=card,
         run=files.read_json(model / "run.json"),
         history=pd.read_csv(model / "history.csv"),
         val=scores.read(Path(paths.metrics) / "val" / f"{name}.json"),
@@ -96,3 +98,10 @@ def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: An
         weaknesses=findings(found, labels, known),
         **measured,
     )
+
+
+def _has_made(network: str, card: dict[str, Any]) -> bool:
+    """Whether the model of the card is of that network, with the options that its name says."""
+    wanted, fixed = spelt_out(network)
+    used, options = spelt_out(card.get("network") or card["variant"])
+    return wanted == used and fixed.items() <= (options | card["options"]).items()

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from maskmill import files, losses
 from maskmill import models as networks
-from maskmill.config import Data, Evaluation, Paths, Train
+from maskmill.config import Data, Evaluation, Paths, Train, Variant
 from maskmill.data import manifest, sampling, shard_files
 from maskmill.data.augmentation import Recipe
 from maskmill.data.preprocessing import Preprocessing
@@ -42,7 +42,7 @@ _KEPT = 3  # checkpoint folders per variant, newest first
 
 
 def train(
-    paths: Paths, data: Data, models: dict[str, dict[str, Any]], train: Train, evaluation: Evaluation, variant: str
+    paths: Paths, data: Data, models: dict[str, Variant], train: Train, evaluation: Evaluation, variant: str
 ) -> None:
     """Write models/<variant>/: model.safetensors, model.json, history.csv, run.json.
 
@@ -54,7 +54,7 @@ def train(
 
 
 def _train(
-    paths: Paths, data: Data, models: dict[str, dict[str, Any]], train: Train, evaluation: Evaluation, variant: str,
+    paths: Paths, data: Data, models: dict[str, Variant], train: Train, evaluation: Evaluation, variant: str,
     fabric: Fabric,
 ) -> None:  # fmt: skip
     prepared, out = Path(paths.prepared), Path(paths.models) / variant
@@ -63,17 +63,16 @@ def _train(
     shards = {split: Shard(prepared / "shards", split) for split in ("train", "val")}
     recipe = Recipe.load(prepared / "augmentation.json")
     sampler = _sampler(data, train, recipe, prepared)
-    where = f"params.yaml: models.{variant}.{pretrained.SETTING}"
-    options, setting = pretrained.split(models[variant], where)
+    chosen, where = models[variant], f"params.yaml: models.{variant}.weights"
     with fabric.rank_zero_first():
-        given = None if setting is None else _given(setting, Path(paths.state), where)
+        given = None if chosen.weights is None else _given(chosen.weights, Path(paths.state), where)
     loss = _loss(data, train, prepared)
     preprocessing = Preprocessing.fit([shard_files.moments_of(prepared / "shards", "train")])
-    training = _make(data, options, train, variant, preprocessing, loss, given, where, fabric)
+    training = _make(data, chosen, train, variant, preprocessing, loss, given, where, fabric)
     validation = Validation(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
-    params = _params(settings | {f"models.{variant}": models[variant]}, given, variant)
-    fingerprint = fabric.broadcast(_fingerprint.of(prepared, params, training, variant))
+    params = _params(settings | {f"models.{variant}": chosen.model_dump()}, given, variant)
+    fingerprint = fabric.broadcast(_fingerprint.of(prepared, params, training, chosen))
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
     loading = Loading(
@@ -89,7 +88,7 @@ def _train(
     spool = spools.begin(Path(paths.state) / spools.FOLDER, known)
     live.start(spool.path)
     result = training.fit(loading, validation, checkpoints, _log(out, spool), title=variant)
-    predict.save(out, result.weights, _facts(data, options, training, variant, result.best_step))
+    predict.save(out, result.weights, _facts(data, chosen, training, variant, result.best_step))
     run = {
         "key": spool.key, **origin, **machine, "started": spool.started_ms / 1000, "ended": round(time.time(), 3),
         "seconds": round(result.seconds, 3), "params": params,
@@ -184,12 +183,14 @@ def _params(settings: dict[str, dict[str, Any]], given: pretrained.Given | None,
 
 
 def _make(
-    data: Data, options: dict[str, Any], train: Train, variant: str, preprocessing: Preprocessing,
+    data: Data, chosen: Variant, train: Train, variant: str, preprocessing: Preprocessing,
     loss: losses.Loss, given: pretrained.Given | None, where: str, fabric: Fabric,
 ) -> Training:  # fmt: skip
     """The network, fresh by `train.seed` where no weights are given, on its device and in its precision."""
     torch.manual_seed(train.seed)
-    model = networks.create(variant, in_channels=data.in_channels, num_classes=len(data.classes), **options)
+    model = networks.create(
+        chosen.network, in_channels=data.in_channels, num_classes=len(data.classes), **chosen.options
+    )
     if given is not None:
         heads = given.classes in (None, data.classes)
         matched = match(
@@ -200,11 +201,12 @@ def _make(
     return Training(model, loss, preprocessing, train, fabric)
 
 
-def _facts(data: Data, options: dict[str, Any], training: Training, variant: str, best_step: int) -> dict[str, Any]:
+def _facts(data: Data, chosen: Variant, training: Training, variant: str, best_step: int) -> dict[str, Any]:
     """What model.json says beside the weights' digest."""
     precision = "fp32" if training.precision == "fp16" else training.precision  # what evaluation and serving run in
     return {
-        "variant": variant, "options": options, "classes": data.classes, "background": data.background,
+        "variant": variant, "network": chosen.network, "options": chosen.options, "classes": data.classes,
+        "background": data.background,
         "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels,
         "decoding": data.decoding, "preprocessing": training.preprocessing, "precision": precision,
         "parameters": networks.parameters(training.plain), "best_step": best_step,

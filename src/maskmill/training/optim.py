@@ -50,7 +50,7 @@ def encoder(model: nn.Module, train: Train) -> nn.Module | None:
             return part
         raise MaskmillError(
             f"params.yaml: train.{key}: got {asked[key]}, and a network of `variants` has no encoder "
-            f"({type(model).__name__}); set it to {neutral}, or train variants that have one, such as resnet18_unet"
+            f"({type(model).__name__}); set it to {neutral}, or train variants of network: resnet_unet"
         )
     return None
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from maskmill import files
+from maskmill.config import WEIGHTS
 from maskmill.errors import MaskmillError, few_of
 from maskmill.training import download
 
-SETTING = "weights"  # among the options of a variant, and none of its network
 _VERSION = re.compile(r"models:/[^/@]+(@[^/@]+|/\d+)")
 CACHE = "weights"  # below paths.state
 _HEX = set("0123456789abcdef")
@@ -34,7 +34,6 @@ _SPREAD = 8  # times the size of a torch file that its tensors may take: a few b
 _UNREADABLE = (
     pickle.UnpicklingError, struct.error, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError,
 )  # fmt: skip
-_ALLOWED = "a file (safetensors or torch), https://HOST/FILE#sha256=DIGEST, models:/NAME@ALIAS, models:/NAME/NUMBER"
 
 
 @dataclass(frozen=True)
@@ -60,22 +59,10 @@ class Address:
         return "://" in self.place
 
 
-def split(options: Mapping[str, Any], where: str) -> tuple[dict[str, Any], str | None]:
-    """The network's options of a section `models.NAME`, and its setting `weights`; None for fresh ones.
-
-    Raises: MaskmillError when the setting is no text.
-    """
-    rest = {key: value for key, value in options.items() if key != SETTING}
-    setting = options.get(SETTING)
-    if setting is not None and (not isinstance(setting, str) or not setting):
-        raise MaskmillError(f"{where}: got {setting!r}; allowed are {_ALLOWED}, or null for fresh weights")
-    return rest, setting
-
-
 def is_version(setting: str, where: str) -> bool:
     """Whether the setting names a registered version. Raises: MaskmillError when it begins so and is none."""
     if setting.startswith("models:") and not _VERSION.fullmatch(setting):
-        raise MaskmillError(f"{where}: got {setting!r}; allowed are {_ALLOWED}")
+        raise MaskmillError(f"{where}: got {setting!r}; allowed are {WEIGHTS}")
     return setting.startswith("models:")
 
 
@@ -89,7 +76,7 @@ def parse(setting: str, where: str) -> Address:
     if address.sha256 is not None and (len(address.sha256) != 64 or set(address.sha256) - _HEX):
         raise MaskmillError(f"{where}: got #sha256={digest!r}; needed are 64 hexadecimal digits, as `sha256sum` says")
     if not place or (address.remote and not download.is_address(place)):
-        raise MaskmillError(f"{where}: got {setting!r}; allowed are {_ALLOWED}")
+        raise MaskmillError(f"{where}: got {setting!r}; allowed are {WEIGHTS}")
     if not address.remote:
         return address
     parts = urlsplit(place)
@@ -117,7 +104,7 @@ def read(setting: str, state: Path, where: str) -> Given:
         assert address.sha256
         path = download.fetch(address.place, address.sha256, cache, where)
     elif not (path := Path(address.place)).is_file():
-        raise MaskmillError(f"{where}: {path}: no such file; allowed are {_ALLOWED}")
+        raise MaskmillError(f"{where}: {path}: no such file; allowed are {WEIGHTS}")
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     if address.sha256 not in (None, sha256):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from maskmill import space
+from maskmill import config, space
 from maskmill.check import check
 from maskmill.config import Params
 from maskmill.data import manifest
@@ -97,7 +97,9 @@ def _name(params: Params, prepared: Path) -> str:
 
 def _summary(best: Tried, tried: list[Tried], params: Params) -> str:
     assert best.score is not None
-    command = " ".join(f"-S {shlex.quote(part)}" for part in space.overrides(best.choice, params))
+    command = " ".join(
+        f"-S {shlex.quote(part)}" for part in space.overrides(best.choice, config.read_yaml(config.PARAMS))
+    )
     return (
         f"tune: best val {params.evaluation.primary} {best.score:.4f} in trial {best.number} of {len(tried)} "
         f"({search.endings(tried)}): {best.choice}\nrun the whole line with it: dvc exp run {command}"

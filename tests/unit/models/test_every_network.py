@@ -10,12 +10,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from maskmill import components, losses, models
+from maskmill import losses, models
 from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
 from maskmill.models.residual import Bottleneck, Residual
 
-NETWORKS = "maskmill.models.networks"
 SMALL = {"feature_scale": 8, "width": 8, "skip_channels": 4, "finest": 2}  # of these, the options that a network has
 ALL_PARTS = {  # networks that hold every block between them
     "unet": {"gate": "scse", "skip_gate": "attention", "bottleneck": "dual_attention", "upsampling": "transposed"},
@@ -30,7 +29,7 @@ SLOW = pytest.mark.slow
 
 def make(name, in_channels=1, num_classes=3, **options):
     torch.manual_seed(0)
-    known = components.keywords(components.factory(NETWORKS, name, ""))
+    known = models.options(name)
     options = {option: value for option, value in SMALL.items() if option in known} | options
     return models.create(name, in_channels=in_channels, num_classes=num_classes, **options)
 

@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from maskmill import components, models
+from maskmill import models
 from maskmill.errors import MaskmillError
 from maskmill.training import download, pretrained
 
@@ -204,16 +204,9 @@ def test_a_version_without_alias_or_number_is_refused():
             pretrained.is_version(setting, WHERE)
 
 
-def test_the_setting_is_none_of_the_networks_options():
-    assert pretrained.split({"width": 8, "weights": "a.pth"}, WHERE) == ({"width": 8}, "a.pth")
-    assert pretrained.split({"weights": None}, WHERE) == ({}, None)
-    with pytest.raises(MaskmillError, match=r"models\.unet\.weights: got 3; allowed are a file"):
-        pretrained.split({"weights": 3}, WHERE)
-
-
-def test_no_network_has_an_option_of_that_name():
+def test_no_network_has_an_option_that_a_variant_has_beside_them():
     for name in models.names():
-        assert pretrained.SETTING not in components.keywords(components.factory("maskmill.models.networks", name, ""))
+        assert {"network", "weights"}.isdisjoint(models.options(name))
 
 
 class Server:

@@ -47,7 +47,7 @@ def fcn(
 ) -> nn.Module:
     """FCN-32s, -16s or -8s by `finest`, or on in the same way to stride 4 or 2; U-Net's filters over `feature_scale`.
 
-    Raises: MaskmillError for too few filters.
+    Raises: OptionError for too few filters.
     """
-    widths = filters("fcn", feature_scale)
+    widths = filters(feature_scale)
     return FCN(widths, in_channels=in_channels, num_classes=num_classes, norm=batch_norm, finest=finest)

@@ -5,13 +5,12 @@ from typing import Literal, Unpack
 
 from torch import nn
 
-from maskmill.errors import MaskmillError
+from maskmill.errors import OptionError
 from maskmill.models.attention import ChannelAttention, LearnedSum, PositionAttention, SimilarityName
-from maskmill.models.parts import GATES, SKIP_GATES, Bottleneck, GateName, SkipGateName, check_least
+from maskmill.models.parts import SKIP_GATES, Bottleneck, GateName, SkipGateName, check_least, gate_named
 from maskmill.models.unet import Shape, UNet, filters
 
 Over = Literal["positions", "channels", "both"]
-_WHERE = "params.yaml: models.self_attention_unet"
 _POOL = 2
 
 
@@ -24,32 +23,32 @@ def self_attention_unet(
     heads: int = 1,
     pool: int | None = None,
     gate: GateName | None = None,
+    reduction: int | None = None,
     skip_gate: SkipGateName | None = None,
     **shape: Unpack[Shape],
 ) -> nn.Module:
     """As `unet`; keys and values of attention over positions are pooled by `pool`, 2 if nothing is said.
 
-    Raises: MaskmillError for too few filters, or options that do not go together.
+    Raises: OptionError for too few filters, or options that do not go together.
     """
-    check_least("self_attention_unet", 1, heads=heads, pool=pool)
-    width = filters("self_attention_unet", shape.get("feature_scale", 1))[-1]
+    check_least(1, heads=heads, pool=pool)
+    width = filters(shape.get("feature_scale", 1))[-1]
     if over != "channels" and heads > width // 2:
-        raise MaskmillError(
-            f"{_WHERE}.heads: got {heads}, which leaves no feature of the {width // 2} for each; at most {width // 2}"
+        raise OptionError(
+            f"heads: got {heads}, which leaves no feature of the {width // 2} for each; at most {width // 2}"
         )
     if over != "positions":
         _check_channels(similarity, heads, width)
     if over == "channels" and pool is not None:
-        raise MaskmillError(f"{_WHERE}.pool: got {pool}, which over: channels has no use for; delete it")
+        raise OptionError(f"pool: got {pool}, which over: channels has no use for; delete it")
     positions = partial(PositionAttention, similarity=similarity, heads=heads, pool=pool or _POOL)
     channels = partial(ChannelAttention, similarity=similarity, heads=heads)
     branches: dict[Over, tuple[Bottleneck, ...]]
     branches = {"positions": (positions,), "channels": (channels,), "both": (positions, channels)}
     return UNet(
-        "self_attention_unet",
         in_channels=in_channels,
         num_classes=num_classes,
-        gate=GATES[gate],
+        gate=gate_named(gate, reduction),
         skip_gate=SKIP_GATES[skip_gate],
         bottleneck=lambda width: LearnedSum(*(make(width) for make in branches[over])),
         **shape,
@@ -58,11 +57,11 @@ def self_attention_unet(
 
 def _check_channels(similarity: SimilarityName, heads: int, width: int) -> None:
     if similarity == "additive":
-        raise MaskmillError(
-            f"{_WHERE}.similarity: got additive, which would learn a weight for each position, whose number follows "
+        raise OptionError(
+            "similarity: got additive, which would learn a weight for each position, whose number follows "
             "the image; over channels take dot, scaled_dot or cosine, or set over: positions"
         )
     if width % heads:
-        raise MaskmillError(
-            f"{_WHERE}.heads: got {heads}, which does not divide the {width} channels of the deepest map; take another"
+        raise OptionError(
+            f"heads: got {heads}, which does not divide the {width} channels of the deepest map; take another"
         )

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from maskmill.models.blocks import Gate, Head, init_he
 from maskmill.models.decoders import Up
-from maskmill.models.parts import BOTTLENECKS, GATES, UPSAMPLING, Bottleneck, BottleneckName, GateName, check_least
+from maskmill.models.parts import BOTTLENECKS, UPSAMPLING, Bottleneck, BottleneckName, GateName, check_least, gate_named
 from maskmill.models.squeeze_excite import wake
 from maskmill.models.unet import Levels, Shape, filters
 
@@ -30,7 +30,7 @@ class UNetPP(nn.Module):
         **shape: Unpack[Shape],
     ) -> None:
         super().__init__()
-        widths = filters("unet_pp", shape.get("feature_scale", 1))
+        widths = filters(shape.get("feature_scale", 1))
         norm, upsampling = shape.get("batch_norm", True), UPSAMPLING[shape.get("upsampling", "bilinear")]
         self.depth = len(widths) - 1
         self.levels = Levels(widths, in_channels=in_channels, norm=norm, gate=gate)
@@ -64,20 +64,21 @@ def unet_pp(
     num_classes: int,
     deep_supervision: float = 1.0,
     gate: GateName | None = None,
+    reduction: int | None = None,
     bottleneck: BottleneckName | None = None,
     **shape: Unpack[Shape],
 ) -> nn.Module:
     """The filters of U-Net over `feature_scale` (2 gives the paper's); `deep_supervision` weighs each further head.
 
     1 is the paper's weight; with 0 there are no further heads.
-    Raises: MaskmillError for too few filters, or a weight below 0.
+    Raises: OptionError for too few filters, or a weight below 0.
     """
-    check_least("unet_pp", 0, deep_supervision=deep_supervision)
+    check_least(0, deep_supervision=deep_supervision)
     return UNetPP(
         in_channels=in_channels,
         num_classes=num_classes,
         deep_supervision=deep_supervision,
-        gate=GATES[gate],
+        gate=gate_named(gate, reduction),
         bottleneck=BOTTLENECKS[bottleneck],
         **shape,
     )
