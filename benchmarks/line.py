@@ -22,7 +22,7 @@ EXPECTED = re.compile(r"^(\w+): .* px: about ([\d.]+) (s|min|h),", re.MULTILINE)
 
 
 def main(seeds: list[int]) -> None:
-    print("| kernels | seed | line, s | trainings, s (said before) | champion | val | test | look-up table |")
+    print("| kernels | seed | line, s | trainings, s (said before) | put forward | val | test | look-up table |")
     print("|---|---|---|---|---|---|---|---|")
     for seed in seeds:
         for name, environment in PROCESSORS.items():
@@ -44,14 +44,16 @@ def row(root: Path, seed: int, environment: dict[str, str]) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     said = {variant: float(number) * UNITS_S[unit] for variant, number, unit in EXPECTED.findall(done.stdout)}
     trained = {v: json.loads((root / f"models/{v}/run.json").read_text())["seconds"] for v in said}
-    champion = json.loads((root / "metrics/registration.json").read_text())["champion"]["variant"]
+    verdict = json.loads((root / "metrics/registration.json").read_text())
+    champion = json.loads((root / "metrics/selection.json").read_text())["challenger"]
+    outcome = "" if verdict["champion"] else " (refused)"
     primary = read_yaml(root / "params.yaml")["evaluation"]["primary"]
     scores = [json.loads((root / f"metrics/{split}/{champion}.json").read_text())[primary] for split in ("val", "test")]
     table = re.search(r"look-up table\)\s+([\d.]+)", done.stdout)
     assert table, done.stdout
     times = " + ".join(f"{trained[variant]:.0f} ({said[variant]:.0f})" for variant in said)
     return (
-        f"{took_s:.0f} | {times} | {champion} | {scores[0]['value']:.4f} | "
+        f"{took_s:.0f} | {times} | {champion}{outcome} | {scores[0]['value']:.4f} | "
         f"{scores[1]['value']:.4f} [{scores[1]['low']:.3f}, {scores[1]['high']:.3f}] | {table[1]}"
     )
 

@@ -460,7 +460,7 @@ class Selection(Section):
     """Which variant is put forward, by the validation split and what it costs."""
 
     minimum: Share = 0.5  # of the primary metric; below it no variant is good enough
-    tie: Share = 0.01  # variants this close to the best count as equal, and the one with the fewest parameters wins
+    tie: Share = 0.002  # variants this close to the best count as equal, and the one with the fewest parameters wins
     max_ms_per_image: Annotated[float, Field(gt=0)] | None = None  # a variant that costs more is out
     max_parameters: Positive | None = None
     max_memory_mb: Annotated[float, Field(gt=0)] | None = None  # 10^6 bytes, in one prediction of the largest image
