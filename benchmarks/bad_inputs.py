@@ -22,15 +22,15 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 from benchmarks.metrics import milliseconds  # noqa: E402
-from maskmill.config import STRICT  # noqa: E402
-from maskmill.data import decode  # noqa: E402
+from maskmill.images import decode  # noqa: E402
+from maskmill.settings.config import STRICT  # noqa: E402
 from tests.bad_inputs import build, faults, good  # noqa: E402
 
 BAD, GOOD, HANG_S = 1_000, 10_000, 5.0
 PEAK = """
 import sys, pathlib
-from maskmill.config import STRICT
-from maskmill.data import decode
+from maskmill.settings.config import STRICT
+from maskmill.images import decode
 shape = decode.image(pathlib.Path(sys.argv[1]), 3).shape if len(sys.argv) > 1 else ()
 assert not {"torch", "great_expectations", "cv2"} & set(sys.modules)
 status = pathlib.Path("/proc/self/status").read_text()  # ru_maxrss would count the parent's memory, too

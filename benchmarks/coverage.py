@@ -16,10 +16,10 @@ import torch
 from scipy import signal, special
 from torch import Tensor
 
-from maskmill.evaluation import bootstrap
-from maskmill.evaluation.bootstrap import Spread
 from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
+from maskmill.statistics import bootstrap
+from maskmill.statistics.bootstrap import Spread
 
 CONFUSION = Confusion(Labels(("background", "common", "rare"), (1, 2), 255))
 SCORED = ("dice_foreground", "dice/rare")

@@ -28,7 +28,7 @@ def manifest(folder: Path) -> None:
     import cv2
     from PIL import Image
 
-    from maskmill.data.manifest import build
+    from maskmill.curation.manifest import build
 
     cv2.setNumThreads(1)
     index, data = index_of(folder)
@@ -55,7 +55,7 @@ def manifest(folder: Path) -> None:
 
 def unchanged(folder: Path, count: int) -> None:
     """A second manifest over files that have not changed; half of them images, half masks."""
-    from maskmill.data.manifest import build
+    from maskmill.curation.manifest import build
 
     write_tiny(folder / "tiny", count // 2)
     index, data = index_of(folder / "tiny")
@@ -73,9 +73,9 @@ def shards(folder: Path) -> None:
     """An epoch on one core, every image and mask copied out: PNG files, shards, and a bare memmap of the same bytes."""
     import cv2
 
-    from maskmill.data.manifest import build
-    from maskmill.data.packing import pack
-    from maskmill.data.shards import Shard
+    from maskmill.curation.manifest import build
+    from maskmill.samples.packing import pack
+    from maskmill.samples.shards import Shard
 
     cv2.setNumThreads(1)
     index, data = index_of(as_png(folder, folder / "png"))
@@ -116,8 +116,8 @@ def shards(folder: Path) -> None:
 
 def dvc(folder: Path, count: int) -> None:
     """`dvc add` and `dvc status` of so many samples as files and as shards; the cache is on the same disk."""
-    from maskmill.data.manifest import build
-    from maskmill.data.packing import pack
+    from maskmill.curation.manifest import build
+    from maskmill.samples.packing import pack
 
     tiny = write_tiny(folder / "tiny", count)
     index, data = index_of(tiny)

@@ -17,8 +17,8 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
-from maskmill.config import STRICT  # noqa: E402
-from maskmill.data import decode  # noqa: E402
+from maskmill.images import decode  # noqa: E402
+from maskmill.settings.config import STRICT  # noqa: E402
 from tests.bad_inputs import good  # noqa: E402
 
 LIMIT_S = 5.0

@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from maskmill import config, losses, models
-from maskmill.config import Augmentation
-from maskmill.data import augmentation
-from maskmill.data.moments import moments
-from maskmill.data.preprocessing import Preprocessing
+from maskmill import losses, models
+from maskmill.images.moments import moments
 from maskmill.metrics import Labels
+from maskmill.samples import augmentation
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.settings import config
+from maskmill.settings.config import Augmentation
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
 from maskmill.training.loop import Training, Validation

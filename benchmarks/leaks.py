@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from maskmill import config
-from maskmill.data import duplicates
-from maskmill.data.datasets import icbm152
-from maskmill.data.duplicates import candidates, near, views
+from maskmill.curation import duplicates
+from maskmill.curation.duplicates import candidates, near, views
+from maskmill.settings import config
+from maskmill.sources import icbm152
 
 ROOT = Path(__file__).parents[1]
 BUDGET_S = 600.0

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from maskmill.config import read_yaml
+from maskmill.settings.config import read_yaml
 from pipelines import workspace
 from tests.pipelines.conftest import change_params
 

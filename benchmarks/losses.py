@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from maskmill import components, losses
+from maskmill import losses
+from maskmill.system import components
 
 BATCH, WARM_UP, MEASURED = 8, 1, 5
 CASES = ((4, 192), (12, 256))  # classes, side in px

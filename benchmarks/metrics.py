@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from maskmill import components, metrics, models
+from maskmill import metrics, models
 from maskmill.metrics import Labels, Sample
+from maskmill.system import components
 
 NEEDED = {"partition": {"segments": "c1"}}  # options without a default
 LIMIT = 0.1  # of the forward pass

@@ -122,7 +122,7 @@ def server(state: str, folder: Path) -> Iterator[str]:
 
 def log(folder: Path, state: str) -> None:
     """The table of one state of the tracking server."""
-    from maskmill import config
+    from maskmill.settings import config
 
     variant = config.load(ROOT / "params.yaml").variants[0]
     table(["tracking server", "`val_every_steps`", "rows", "ms in `log`", "longest", "ms of a step", "of a step"])
@@ -191,7 +191,7 @@ def main() -> None:
     if given.one:
         train(given.one, given.seconds)
         return
-    from maskmill import config
+    from maskmill.settings import config
 
     with tempfile.TemporaryDirectory(prefix="maskmill-overhead-") as name:
         folder = Path(name)

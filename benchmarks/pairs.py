@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from maskmill.config import Data
+    from maskmill.settings.config import Data
 
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH, CLASSES = 360, 480, 12
@@ -16,7 +16,7 @@ GENERATED, TINY_PX = 300, 16
 
 def generate(folder: Path) -> Path:
     """Pictures that compress about as photographs do: blurred noise at three scales, and a little that is sharp."""
-    from maskmill.data import decode
+    from maskmill.images import decode
 
     rng = np.random.default_rng(0)
     for i in range(GENERATED):
@@ -36,7 +36,7 @@ def _smooth(rng: np.random.Generator, side: int, channels: int) -> np.ndarray:
 
 def write_tiny(folder: Path, count: int) -> Path:
     """`count` pairs of small files, each of its own content."""
-    from maskmill.data import decode
+    from maskmill.images import decode
 
     rng = np.random.default_rng(0)
     for side in ("images", "masks"):
@@ -50,8 +50,8 @@ def write_tiny(folder: Path, count: int) -> Path:
 
 def as_png(source: Path, folder: Path) -> Path:
     """The same pictures as PNG files, whatever they were."""
-    from maskmill import config
-    from maskmill.data import decode
+    from maskmill.images import decode
+    from maskmill.settings import config
 
     def _read(path: Path) -> np.ndarray:
         return decode.image(path, 1 if decode.header(path, config.STRICT).colour == "grey" else 3)
@@ -64,8 +64,8 @@ def as_png(source: Path, folder: Path) -> Path:
 
 def index_of(folder: Path) -> tuple[pd.DataFrame, "Data"]:
     """Index and data settings of images/ and masks/: the stored values are ids, or, if they are large, a class each."""
-    from maskmill import config
-    from maskmill.data import decode
+    from maskmill.images import decode
+    from maskmill.settings import config
 
     images, masks = (sorted((folder / side).iterdir()) for side in ("images", "masks"))
     index = pd.DataFrame({"id": [path.stem for path in images], "image": list(map(str, images))})

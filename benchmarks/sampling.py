@@ -15,10 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from maskmill import config
-from maskmill.config import Augmentation, Sampling
-from maskmill.data import augmentation, decode, describe, packing, sampling, shards
-from maskmill.data.dataset import training_batches
+from maskmill.curation import describe
+from maskmill.images import decode
+from maskmill.samples import augmentation, packing, sampling, shards
+from maskmill.samples.dataset import training_batches
+from maskmill.settings import config
+from maskmill.settings.config import Augmentation, Sampling
 
 EPOCHS, IMAGES, CLASSES = 21, 16, 4
 SIDES = (512, 2048)

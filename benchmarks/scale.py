@@ -43,9 +43,11 @@ def make(folder: Path, count: int) -> None:
     """The workspace of so many samples; one that is there stays."""
     if (folder / "params.yaml").exists():
         return
-    from maskmill import config
-    from maskmill.config import Augmentation
-    from maskmill.data import augmentation, decode, describe, labels, manifest, packing
+    from maskmill.curation import describe, manifest
+    from maskmill.images import decode, labels
+    from maskmill.samples import augmentation, packing
+    from maskmill.settings import config
+    from maskmill.settings.config import Augmentation
 
     pool = np.random.default_rng(0).integers(0, 256, count + SIDE * SIDE, np.uint8)
     classes = pool >> 6
@@ -105,10 +107,10 @@ def train(since: float) -> None:
 
 def load() -> None:
     """Batches without a network."""
-    from maskmill import config
-    from maskmill.data.augmentation import Recipe
-    from maskmill.data.dataset import training_batches
-    from maskmill.data.shards import Shard
+    from maskmill.samples.augmentation import Recipe
+    from maskmill.samples.dataset import training_batches
+    from maskmill.samples.shards import Shard
+    from maskmill.settings import config
 
     prepared = Path(config.load().paths.prepared)
     shard, recipe = Shard(prepared / "shards", "train"), Recipe.load(prepared / "augmentation.json")

@@ -29,8 +29,8 @@ def main() -> None:
     import torch
 
     import maskmill
-    from maskmill import config
-    from maskmill.data import decode
+    from maskmill.images import decode
+    from maskmill.settings import config
 
     params = config.load()
     parser = argparse.ArgumentParser(description=__doc__)
@@ -46,7 +46,7 @@ def main() -> None:
     for px, image in images.items():
         measure("predictor, no server", px, 1, lambda image=image: predictor.predict(image))
     bodies = {px: base64.b64encode(decode.png_bytes(image)).decode() for px, image in images.items()}
-    ours = [sys.executable, "-c", "from maskmill.cli import main; main()", "serve", "--model", uri]
+    ours = [sys.executable, "-c", "from maskmill.cli.app import main; main()", "serve", "--model", uri]
     stock = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--model-uri", uri]
     store = os.environ.get("MLFLOW_TRACKING_URI") or params.tracking.uri
     environment = os.environ | {"MLFLOW_TRACKING_URI": store, "MASKMILL_THREADS": str(threads)}

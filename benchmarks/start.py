@@ -5,7 +5,8 @@ import subprocess
 import sys
 import time
 
-from maskmill import components, stages
+from maskmill import stages
+from maskmill.system import components
 
 ROUNDS = 5
 PLAIN = "import maskmill.stages.{0}"

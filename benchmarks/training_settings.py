@@ -19,8 +19,9 @@ def measure(variant: str, precision: str, layout: str, threads: int) -> float:
     """Median milliseconds of forward, loss, backward and AdamW."""
     import torch
 
-    from maskmill import config, losses, models
-    from maskmill.data.datasets.icbm152 import HEIGHT_PX, WIDTH_PX
+    from maskmill import losses, models
+    from maskmill.settings import config
+    from maskmill.sources.icbm152 import HEIGHT_PX, WIDTH_PX
     from maskmill.training import optim
 
     params = config.load(ROOT / "params.yaml")
@@ -49,7 +50,7 @@ def measure(variant: str, precision: str, layout: str, threads: int) -> float:
 
 def main() -> None:
     """Print the table; every row is a process of its own."""
-    from maskmill import config
+    from maskmill.settings import config
 
     variants = config.load(ROOT / "params.yaml").variants
     print("| threads | precision | layout | " + " | ".join(f"{v}, ms" for v in variants) + " |")

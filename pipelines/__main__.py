@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from maskmill import config
-from maskmill.errors import MaskmillError
-from maskmill.files import check_room, full_disk_in_words
-from maskmill.processes import stopped
-from maskmill.repository import check_git
 from maskmill.services.environment import prefect_environment
 from maskmill.services.up import ensure
+from maskmill.settings import config
+from maskmill.system.errors import MaskmillError
+from maskmill.system.files import check_room, full_disk_in_words
+from maskmill.system.processes import stopped
+from maskmill.system.repository import check_git
 from pipelines import workspace
 
 _FAILED = 1

@@ -12,7 +12,7 @@ from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import PipelineStage, Stage
 
-from maskmill.unsaved import Disk
+from maskmill.protection.unsaved import Disk
 
 _LINE = "dvc.yaml"  # stages of other files, as of `make folds`, are not the line's
 

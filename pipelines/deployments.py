@@ -25,11 +25,11 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import Crashed
 
-from maskmill import config
-from maskmill.errors import MaskmillError
-from maskmill.exits import GO_ON
-from maskmill.files import full_disk_in_words, write_text
 from maskmill.services.environment import POOL
+from maskmill.settings import config
+from maskmill.system.errors import MaskmillError
+from maskmill.system.exits import GO_ON
+from maskmill.system.files import full_disk_in_words, write_text
 from pipelines import workspace
 
 SLOTS = "gpu"

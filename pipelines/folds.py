@@ -10,12 +10,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from maskmill import config, files
-from maskmill.check import check
-from maskmill.errors import MaskmillError
-from maskmill.outs import check_outs
-from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
-from maskmill.repository import check_git
+from maskmill.checks.params import check
+from maskmill.protection.outs import check_outs
+from maskmill.settings import config
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
+from maskmill.system.processes import die_with_parent, exit_on_sigterm, stopped
+from maskmill.system.repository import check_git
 from pipelines import workspace
 
 _HEAD = "# Written by `make folds FOLDS={count}`: cross-validation of every variant (docs/experiments.md).\n"

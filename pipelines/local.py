@@ -7,12 +7,13 @@ run at a time works in a repository, and what DVC leaves half-written when it is
 import sys
 from pathlib import Path
 
-from maskmill import config, quick
-from maskmill.errors import MaskmillError
-from maskmill.files import full_disk_in_words
-from maskmill.outs import check_outs
-from maskmill.processes import die_with_parent, exit_on_sigterm, stopped
-from maskmill.repository import check_git
+from maskmill.protection.outs import check_outs
+from maskmill.settings import config
+from maskmill.system import quick
+from maskmill.system.errors import MaskmillError
+from maskmill.system.files import full_disk_in_words
+from maskmill.system.processes import die_with_parent, exit_on_sigterm, stopped
+from maskmill.system.repository import check_git
 from pipelines import registry, workspace
 
 
@@ -36,7 +37,7 @@ def _run() -> int:
     asked = workspace.question("pipelines.registry")
     with workspace.Dvc() as dvc:  # both import beside the check
         with quick.imports():
-            from maskmill.check import check
+            from maskmill.checks.params import check
         check(params)
         with workspace.alone(Path(params.paths.state), _say):
             workspace.mend(_say)

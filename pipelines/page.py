@@ -16,9 +16,9 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from maskmill import config
-from maskmill.files import read_json
 from maskmill.services import catalogue
+from maskmill.settings import config
+from maskmill.system.files import read_json
 from maskmill.tracking.server import REPORTS
 from pipelines import registry, summary
 

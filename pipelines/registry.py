@@ -9,10 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from maskmill import config, quick
-from maskmill.errors import MaskmillError
-from maskmill.files import full_disk_in_words, read_json
-from maskmill.processes import die_with_parent
+from maskmill.settings import config
+from maskmill.system import quick
+from maskmill.system.errors import MaskmillError
+from maskmill.system.files import full_disk_in_words, read_json
+from maskmill.system.processes import die_with_parent
 from pipelines import workspace
 
 State = Literal["holds", "moved", "behind"]

@@ -19,9 +19,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from maskmill import exits, quick
-from maskmill.files import disk_full
-from maskmill.processes import end_groups, watch_parent
+from maskmill.system import exits, quick
+from maskmill.system.files import disk_full
+from maskmill.system.processes import end_groups, watch_parent
 from pipelines import workspace
 
 Process = subprocess.Popen[str]

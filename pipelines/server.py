@@ -5,8 +5,8 @@ python -m uvicorn --factory pipelines.server:app
 The guard looks at Host and Origin; the password is Prefect's own affair, since its pages know how to ask for it.
 """
 
-from maskmill import config
-from maskmill.guard import Guard
+from maskmill.settings import config
+from maskmill.web.guard import Guard
 
 
 def app() -> Guard:

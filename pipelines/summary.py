@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from maskmill import config
-from maskmill.data import manifest
-from maskmill.evaluation import cost, scores, units
-from maskmill.evaluation.scores import Score
-from maskmill.files import read_json
+from maskmill.curation import manifest
+from maskmill.evaluation import cost
+from maskmill.settings import config
+from maskmill.statistics import scores, units
+from maskmill.statistics.scores import Score
+from maskmill.system.files import read_json
 from pipelines import registry
 
 _TEST, _CLEAN = "test", "test, clean part"

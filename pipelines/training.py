@@ -26,12 +26,13 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from maskmill import config, exits
-from maskmill.errors import MaskmillError, few_of
-from maskmill.files import full_disk_in_words
-from maskmill.outs import check_outs
-from maskmill.processes import FLOW_GRACE_S, watch_parent
-from maskmill.repository import check_inside
+from maskmill.protection.outs import check_outs
+from maskmill.settings import config
+from maskmill.system import exits
+from maskmill.system.errors import MaskmillError, few_of
+from maskmill.system.files import full_disk_in_words
+from maskmill.system.processes import FLOW_GRACE_S, watch_parent
+from maskmill.system.repository import check_inside
 from pipelines import dag, page, registry, summary, workspace
 from pipelines.repro import Commands
 

@@ -15,11 +15,12 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from maskmill import config, exits
-from maskmill.errors import MaskmillError
-from maskmill.files import check_room, write_bytes
-from maskmill.outs import check_outs
-from maskmill.processes import RUN, die_with_parent, end_groups, search_path
+from maskmill.protection.outs import check_outs
+from maskmill.settings import config
+from maskmill.system import exits
+from maskmill.system.errors import MaskmillError
+from maskmill.system.files import check_room, write_bytes
+from maskmill.system.processes import RUN, die_with_parent, end_groups, search_path
 
 Say = Callable[[str], None]
 LOCK = Path("dvc.lock")

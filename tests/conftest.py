@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskmill import config
-from maskmill.data import decode, describe, packing, shards
+from maskmill.images import decode
+from maskmill.images.digest import pixel_digest
+from maskmill.samples import packing, shards
+from maskmill.settings import config
 
 REPOSITORY = Path(__file__).parents[1]
 # A shell that starts the tests in the background has SIGINT ignored, and what the tests start would inherit that.
@@ -75,7 +77,7 @@ def make_shard(tmp_path, data):
             paths = {side: tmp_path / "raw" / f"{side}s" / f"{split}-{name}.png" for side in ("image", "mask")}
             decode.write_png(paths["image"], image)
             decode.write_png(paths["mask"], mask)
-            digests = {"sha256_pixels": describe.digest(np.atleast_3d(image)), "sha256_mask": describe.digest(mask)}
+            digests = {"sha256_pixels": pixel_digest(np.atleast_3d(image)), "sha256_mask": pixel_digest(mask)}
             rows[split].append(
                 {"id": name, "split": split, "clean": True, **digests} | {k: str(p) for k, p in paths.items()}
             )

@@ -38,16 +38,17 @@ sys.path.append(str(Path(__file__).parents[1]))
 from pairs import ROOT, as_png, generate, index_of
 from peers.networks import LIKE_SMP
 
-from maskmill import config, losses, models
-from maskmill.config import Augmentation, Train
-from maskmill.data import augmentation
-from maskmill.data.manifest import build
-from maskmill.data.packing import pack
-from maskmill.data.preprocessing import Preprocessing
-from maskmill.data.shard_files import moments_of
-from maskmill.data.shards import Shard
+from maskmill import losses, models
+from maskmill.curation.manifest import build
 from maskmill.metrics import Labels
 from maskmill.models.describe import multiply_adds
+from maskmill.samples import augmentation
+from maskmill.samples.packing import pack
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.samples.shard_files import moments_of
+from maskmill.samples.shards import Shard
+from maskmill.settings import config
+from maskmill.settings.config import Augmentation, Train
 from maskmill.training import hardware
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import psutil
 
-from maskmill import config, configure
-from maskmill.data import manifest
-from maskmill.errors import MaskmillError
-from maskmill.evaluation import scores
-from maskmill.processes import search_path
+from maskmill.curation import manifest
+from maskmill.settings import config, configure
+from maskmill.statistics import scores
+from maskmill.system.errors import MaskmillError
+from maskmill.system.processes import search_path
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = "sky,building,pole,road,pavement,tree,sign_symbol,fence,car,pedestrian,bicyclist"  # 0..10 in the masks

@@ -2,8 +2,8 @@
 
 from typing import NoReturn
 
-from maskmill import quick
-from maskmill.cli import main
+from maskmill.cli.app import main
+from maskmill.system import quick
 
 
 def run() -> NoReturn:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from maskmill.config import STRICT, Data, Decoding
-from maskmill.data import decode, labels
-from maskmill.errors import MaskmillError
+from maskmill.images import decode, labels
+from maskmill.settings.config import STRICT, Data, Decoding
+from maskmill.system.errors import MaskmillError
 from tests.bad_inputs import build
 
 Rng = np.random.Generator

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from maskmill.config import STRICT, Decoding
+from maskmill.settings.config import STRICT, Decoding
 from tests.bad_inputs import build
 
 Rng = np.random.Generator

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from maskmill import config
-from maskmill.check import check
+from maskmill.checks.params import check
+from maskmill.settings import config
 
 ROOT = Path(__file__).parents[2]
 DAG = YAML(typ="safe").load(ROOT / "dvc.yaml")

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from experiments.camvid import run
-from maskmill import config, configure
-from maskmill.check import check
-from maskmill.data.importing import palette
-from maskmill.evaluation import scores
-from maskmill.evaluation.scores import Score
+from maskmill.checks.params import check
+from maskmill.importing import palette
+from maskmill.settings import config, configure
+from maskmill.statistics import scores
+from maskmill.statistics.scores import Score
 
 CLASSES = run.CLASSES.split(",")
 IMPORTED = {  # what `maskmill data import` writes for CamVid

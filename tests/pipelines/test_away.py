@@ -53,7 +53,7 @@ def test_mlflow_away_stops_register_alone_and_the_next_run_sends_everything(away
     assert "unet: step" not in again.stdout
     assert "promoted" in again.stdout
     code = (
-        "from maskmill import config; from maskmill.tracking import store; import json;"
+        "from maskmill.settings import config; from maskmill.tracking import store; import json;"
         "p = config.load(); s = store.connect(p.tracking, p.paths); r, = s.client.search_runs([s.experiment_id]);"
         "print(json.dumps([r.info.status, r.info.end_time - r.info.start_time, [[[m.step, m.timestamp] for m in"
         " s.client.get_metric_history(r.info.run_id, name)] for name in"

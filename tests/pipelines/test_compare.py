@@ -14,15 +14,16 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskmill import config
-from maskmill.config import Intervals
-from maskmill.errors import MaskmillError
-from maskmill.evaluation import compare, scores
 from maskmill.evaluation.cost import Cost
 from maskmill.evaluation.cost import write as write_cost
-from maskmill.evaluation.runs import Run, load
-from maskmill.evaluation.scores import Score
 from maskmill.metrics import Labels, create
+from maskmill.report import compare
+from maskmill.report.runs import Run, load
+from maskmill.settings import config
+from maskmill.settings.config import Intervals
+from maskmill.statistics import scores
+from maskmill.statistics.scores import Score
+from maskmill.system.errors import MaskmillError
 
 REPOSITORY = Path(__file__).parents[2]
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")

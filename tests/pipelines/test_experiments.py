@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskmill import config
-from maskmill.data import manifest
+from maskmill.curation import manifest
 from maskmill.inference.ensemble import Ensemble
 from maskmill.inference.predict import Predictor
+from maskmill.settings import config
 from pipelines import folds
 from tests.pipelines.conftest import Workspace, change_params, clone, ran
 from tests.stages.test_data_line import Line

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from maskmill.files import sha256
+from maskmill.system.files import sha256
 from tests.pipelines.conftest import Workspace
 from tests.pipelines.lines import running_in, wait_until_nothing_runs_in
 from tests.pipelines.test_line import STAGES
@@ -152,7 +152,7 @@ def test_what_has_not_changed_is_cached(served: Servers):
 @pytest.mark.slow
 def test_a_lost_registry_is_filled_again(served: Servers):
     code = (
-        "from maskmill import config; from maskmill.tracking import store;"
+        "from maskmill.settings import config; from maskmill.tracking import store;"
         "p = config.load(); s = store.connect(p.tracking, p.paths);"
         "s.client.delete_registered_model_alias(s.model, 'champion')"
     )

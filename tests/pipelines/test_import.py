@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskmill import cli, config, configure, files
-from maskmill.data import decode
+from maskmill.cli.app import app
+from maskmill.images import decode
+from maskmill.settings import config, configure
+from maskmill.system import files
 from tests.pipelines.conftest import Workspace, clone
 
 
@@ -44,7 +46,7 @@ def bring(workspace: Workspace, folder: Path | str, *options: str) -> subprocess
         pytest.raises(SystemExit) as ended,
     ):
         patch.setattr(sys, "argv", command)
-        cli.main()
+        app.main()
     return subprocess.CompletedProcess(command, ended.value.code or 0, out.getvalue(), error.getvalue())
 
 
@@ -231,8 +233,8 @@ def test_files_that_are_there_already_are_only_described(workspace: Workspace):
 KILLED = """
 import os, shutil, sys
 from pathlib import Path
-from maskmill import files
-from maskmill.data.importing import command, placing
+from maskmill.system import files
+from maskmill.importing import command, placing
 
 module, name, calls = {module}, {name!r}, int({calls})
 real = getattr(module, name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maskmill.files import sha256
+from maskmill.system.files import sha256
 from tests.pipelines.conftest import Workspace, copy, ran
 from tests.pipelines.lines import running_in, wait_until_nothing_runs_in
 from tests.tracking.trainings import command as command_line

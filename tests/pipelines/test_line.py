@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from maskmill.config import read_yaml
-from maskmill.evaluation import report
-from maskmill.files import sha256
 from maskmill.inference.predict import Predictor
+from maskmill.report import report
+from maskmill.settings.config import read_yaml
+from maskmill.system.files import sha256
 from pipelines import local
 from tests.pipelines.conftest import Workspace, change_params, copy, ran, stages_of
 
@@ -57,7 +57,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(workspace: Workspace):
 
 def test_a_training_is_one_run_in_mlflow_with_its_data_and_commit(workspace: Workspace):
     code = (
-        "from maskmill import config; from maskmill.tracking import store; import json, sys;"
+        "from maskmill.settings import config; from maskmill.tracking import store; import json, sys;"
         "p = config.load(); s = store.connect(p.tracking, p.paths);"
         "print(json.dumps([[r.data.tags['variant'], r.data.tags['mlflow.source.git.commit'],"
         " r.inputs.dataset_inputs[0].dataset.digest, sorted(r.data.metrics), r.data.params['train.steps']]"

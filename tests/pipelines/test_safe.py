@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maskmill import config
+from maskmill.settings import config
 from pipelines import folds, workspace
 from tests.pipelines.conftest import REPOSITORY, Workspace, clone
 

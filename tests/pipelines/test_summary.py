@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from maskmill import config
-from maskmill.evaluation import cost, scores
-from maskmill.evaluation.scores import Score
+from maskmill.evaluation import cost
+from maskmill.settings import config
+from maskmill.statistics import scores
+from maskmill.statistics.scores import Score
 from pipelines import summary
 
 REPOSITORY = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maskmill import config
+from maskmill.settings import config
 from maskmill.tracking import promotion, registry
 from maskmill.tracking import store as stores
 from pipelines import registry as verdicts

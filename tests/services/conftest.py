@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from maskmill import config
 from maskmill.services import catalogue, records
 from maskmill.services.environment import prefect_environment
+from maskmill.settings import config
 from tests.pipelines.conftest import Workspace, clone
 
 

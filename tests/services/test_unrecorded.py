@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from maskmill import config
 from maskmill.services import catalogue, control, ports, records, status
 from maskmill.services.catalogue import Service
+from maskmill.settings import config
 from tests.services.conftest import free_port, kill, until
 
 ROOT = Path(__file__).parents[2]

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from maskmill import config, models
-from maskmill.data import decode
-from maskmill.data.preprocessing import Preprocessing
+from maskmill import models
+from maskmill.images import decode
 from maskmill.inference import predict
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.settings import config
 from maskmill.tracking import registry
 from maskmill.tracking import store as stores
 from tests.conftest import REPOSITORY
@@ -41,7 +42,7 @@ class Registered:
     environment: dict[str, str]
 
     def serve(self, *options: str, cwd: Path | None = None, **environment: str) -> "Process":
-        code = "from maskmill.cli import main; main()"
+        code = "from maskmill.cli.app import main; main()"
         command = (sys.executable, "-c", code, "serve", *options)
         return Process(command, cwd or self.root, self.environment | environment, "Application startup complete")
 

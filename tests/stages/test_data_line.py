@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from maskmill import config
-from maskmill.data.shards import Shard
-from maskmill.errors import MaskmillError
+from maskmill.samples.shards import Shard
+from maskmill.settings import config
 from maskmill.stages.ingest import ingest
 from maskmill.stages.split import split
 from maskmill.stages.validate import validate
+from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
 
 SIZE_PX = 64

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from maskmill.data import manifest
+from maskmill.curation import manifest
 from maskmill.stages.fold import read_held_out
 from tests.stages.test_data_line import Line
 from tests.tuning.conftest import TRAIN

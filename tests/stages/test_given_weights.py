@@ -10,11 +10,12 @@ import safetensors.torch
 import torch
 from ruamel.yaml import YAML
 
-from maskmill import config, models
-from maskmill.errors import MaskmillError
+from maskmill import models
 from maskmill.inference.predict import Predictor
+from maskmill.settings import config
 from maskmill.stages.augment import augment
 from maskmill.stages.train import train
+from maskmill.system.errors import MaskmillError
 from maskmill.tracking import live, registry
 from maskmill.tracking import run as runs
 from maskmill.tracking import store as stores

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maskmill.data import decode
+from maskmill.images import decode
 from maskmill.stages.ingest import ingest
 
 

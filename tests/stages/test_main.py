@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from maskmill import components
 from maskmill.stages import __main__ as runner
+from maskmill.system import components
 
 ROOT = Path(__file__).parents[2]
 

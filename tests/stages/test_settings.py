@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from maskmill import config, configure
-from maskmill.errors import MaskmillError
+from maskmill.settings import config, configure
 from maskmill.stages.settings import check_code, check_settings, file_of, settings
+from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from maskmill import losses
-from maskmill.data import manifest
+from maskmill.curation import manifest
 from maskmill.stages import train as stage
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskmill import config, models
-from maskmill.data.preprocessing import Preprocessing
+from maskmill import models
 from maskmill.inference import predict
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.settings import config
 from maskmill.tracking import store as stores
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from maskmill import config
+from maskmill.settings import config
 from maskmill.tracking import reaper
 from maskmill.tracking import store as stores
 from tests.tracking.trainings import Trainer, until

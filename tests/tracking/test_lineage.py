@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maskmill.config import Params
+from maskmill.settings.config import Params
 from maskmill.tracking import lineage
 
 

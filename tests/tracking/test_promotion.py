@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import maskmill
-from maskmill import config
-from maskmill.config import Gate
-from maskmill.data import decode
-from maskmill.errors import MaskmillError
+from maskmill.images import decode
 from maskmill.inference.predict import Predictor
+from maskmill.settings import config
+from maskmill.settings.config import Gate
+from maskmill.system.errors import MaskmillError
 from maskmill.tracking import promotion, registry
 from maskmill.tracking import run as runs
 from maskmill.tracking import store as stores

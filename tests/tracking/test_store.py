@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maskmill import config
+from maskmill.settings import config
 from maskmill.tracking import store as stores
 from tests.tracking.conftest import ROOT
 
@@ -19,7 +19,7 @@ import multiprocessing, sys
 from pathlib import Path
 import mlflow
 from mlflow.entities import Metric
-from maskmill import config
+from maskmill.settings import config
 from maskmill.tracking import store as stores
 params = config.load(Path(sys.argv[1]))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from maskmill import config
-from maskmill.space import axes
+from maskmill.settings import config
+from maskmill.settings.space import axes
 from maskmill.stages.augment import augment
 from maskmill.tuning.search import Search, Tried
 from tests.stages.test_data_line import Line

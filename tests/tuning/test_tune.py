@@ -12,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from maskmill import config, space
-from maskmill.data import manifest, shard_files
-from maskmill.errors import MaskmillError
+from maskmill.curation import manifest
+from maskmill.samples import shard_files
+from maskmill.settings import config, space
+from maskmill.system.errors import MaskmillError
 from maskmill.tracking import store as stores
 from maskmill.tuning import command, trial
 from maskmill.tuning.search import CUT_SHORT, DONE, FAILED
@@ -171,7 +172,7 @@ class Trainings:
 
 
 def command_params(folder):
-    from maskmill import config
+    from maskmill.settings import config
 
     return config.load(folder / trial.SETTINGS)
 

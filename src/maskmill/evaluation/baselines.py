@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import torch
 
-from maskmill.config import Data
-from maskmill.data.shards import Shard
 from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
+from maskmill.samples.shards import Shard
+from maskmill.settings.config import Data
 
 _THUMBNAIL_PX = 48  # side of the images that `nearest_image` compares
 Rule = Callable[[np.ndarray], np.ndarray]  # (H, W, C) uint8 -> (H, W) uint8 ids

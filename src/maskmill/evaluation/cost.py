@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from maskmill import files
+from maskmill.system import files
 
 
 @dataclass(frozen=True)

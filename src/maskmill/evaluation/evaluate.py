@@ -12,15 +12,15 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from maskmill import files
-from maskmill.data import decode
-from maskmill.data.shards import Shard
 from maskmill.evaluation import image_facts
 from maskmill.evaluation.diagnostics import Diagnostics
+from maskmill.images import decode
 from maskmill.inference.ensemble import Ensemble
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, Metrics, Sample
 from maskmill.metrics.confusion import matrix
+from maskmill.samples.shards import Shard
+from maskmill.system import files
 
 
 @dataclass(frozen=True)

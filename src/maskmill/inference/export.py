@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from maskmill import files
-from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Card, Predictor
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
 INPUT, OUTPUT = "pixels", "logits"

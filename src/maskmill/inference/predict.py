@@ -10,11 +10,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
-from maskmill import files, models
-from maskmill.config import STRICT, Decoding
-from maskmill.data import decode
-from maskmill.data.preprocessing import Preprocessing
-from maskmill.errors import MaskmillError
+from maskmill import models
+from maskmill.images import decode
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.settings.config import STRICT, Decoding
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from maskmill import components
-from maskmill.errors import MaskmillError
 from maskmill.losses._class_weights import class_weights as class_weights
+from maskmill.system import components
+from maskmill.system.errors import MaskmillError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

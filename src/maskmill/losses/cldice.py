@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskmill.components import suggest
-from maskmill.errors import MaskmillError
 from maskmill.losses import Loss
 from maskmill.losses._regions import masked, present
+from maskmill.system.components import suggest
+from maskmill.system.errors import MaskmillError
 
 _SMOOTH = 1.0  # px of skeleton added to both sides of a ratio, as the authors' code does: a skeleton may be empty
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from maskmill.errors import MaskmillError
 from maskmill.losses import Loss
 from maskmill.losses._pixels import pixel_cross_entropy, pixel_mean
+from maskmill.system.errors import MaskmillError
 
 
 def focal(*, ignore_index: int, class_weights: Sequence[float] | None = None, gamma: float = 2.0) -> Loss:

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from maskmill.errors import MaskmillError
 from maskmill.losses import Loss
 from maskmill.losses._regions import mean_over_present, overlap
+from maskmill.system.errors import MaskmillError
 
 _NEAR_0 = 1e-9  # below it the slope of a root is no number
 

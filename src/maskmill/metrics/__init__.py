@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from maskmill import components
+from maskmill.system import components
 
 ALWAYS = "confusion"  # the family that every evaluation has
 

@@ -15,11 +15,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from maskmill.errors import MaskmillError
 from maskmill.metrics import Labels, Sample
 from maskmill.metrics._image_means import ImageMeans
 from maskmill.metrics._outlines import Pair, band, distances, pairs
 from maskmill.metrics._outlines import boundary as boundary_pixels
+from maskmill.system.errors import MaskmillError
 
 _DEFINITIONS = MappingProxyType({
     "boundary_f1/": "harmonic mean of the shares of predicted and true boundary pixels of the class that lie within "

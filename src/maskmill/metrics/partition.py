@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maskmill.components import suggest
-from maskmill.errors import MaskmillError
 from maskmill.metrics import Labels, Metric, Sample, divide
 from maskmill.metrics.objects import components, joint_counts
+from maskmill.system.components import suggest
+from maskmill.system.errors import MaskmillError
 
 _DEFINITIONS = MappingProxyType({
     "v_rand": "sum p_ij^2 / (sum s_i^2 / 2 + sum t_j^2 / 2), mean over images: with p_ij the share of pixels in "

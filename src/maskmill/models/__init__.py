@@ -1,16 +1,17 @@
 """Segmentation networks by name: `create("unet", in_channels=1, num_classes=4, feature_scale=4)`.
 
 Every network maps (N, C, H, W) float to logits (N, num_classes, H, W) for any H and W. One file of `networks` is one
-network; `maskmill.network_names` lists names that are short for one with some of its options. Needs torch alone.
+network; `maskmill.settings.network_names` lists names that are short for one with options. Needs torch alone.
 """
 
 from typing import Any
 
 from torch import nn
 
-from maskmill import components, network_names
-from maskmill.errors import MaskmillError
-from maskmill.network_names import names, spelt_out
+from maskmill.settings import network_names
+from maskmill.settings.network_names import names, spelt_out
+from maskmill.system import components
+from maskmill.system.errors import MaskmillError
 
 __all__ = ["create", "names", "options", "parameters"]
 

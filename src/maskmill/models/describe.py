@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from maskmill import models
 from maskmill.models.sizes import LAYERS, Sides, formula, sides_after
-from maskmill.network_names import SHORTHANDS
+from maskmill.settings.network_names import SHORTHANDS
 
 _FUNCTIONS = {F.max_pool2d: nn.MaxPool2d, F.avg_pool2d: nn.AvgPool2d}
 _ARXIV = re.compile(r"arXiv:\d{4}\.\d{4,5}")

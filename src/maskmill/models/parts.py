@@ -7,7 +7,6 @@ from typing import Literal
 
 from torch import nn
 
-from maskmill.errors import OptionError
 from maskmill.models import encoders
 from maskmill.models.attention import ChannelAttention, LearnedSum, PositionAttention
 from maskmill.models.blocks import Gate
@@ -15,6 +14,7 @@ from maskmill.models.decoders import BILINEAR, TRANSPOSED, Upsampling
 from maskmill.models.resnet import ResNetEncoder
 from maskmill.models.skips import AttentionGate, OwnGate, SkipGate
 from maskmill.models.squeeze_excite import ConcurrentExcite, SqueezeExcite
+from maskmill.system.errors import OptionError
 
 Bottleneck = Callable[[int], nn.Module]  # channels of the deepest map -> a module that keeps its shape
 

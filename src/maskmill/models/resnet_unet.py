@@ -5,7 +5,6 @@ from typing import TypedDict
 
 from torch import Tensor, nn
 
-from maskmill.errors import OptionError
 from maskmill.models.blocks import DoubleConv, Gate, Head, init_he
 from maskmill.models.decoders import UNetDecoder
 from maskmill.models.parts import (
@@ -19,6 +18,7 @@ from maskmill.models.parts import (
 )
 from maskmill.models.resnet import OutputStride, ResNetEncoder
 from maskmill.models.squeeze_excite import wake
+from maskmill.system.errors import OptionError
 
 _MIN_WIDTH = 4
 

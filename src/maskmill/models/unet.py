@@ -6,12 +6,12 @@ from typing import TypedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskmill.errors import OptionError
 from maskmill.models.blocks import DoubleConv, Gate, Head, init_he
 from maskmill.models.decoders import UNetDecoder
 from maskmill.models.parts import UPSAMPLING, Bottleneck, UpsamplingName
 from maskmill.models.skips import SkipGate
 from maskmill.models.squeeze_excite import wake
+from maskmill.system.errors import OptionError
 
 FILTERS = (64, 128, 256, 512, 1024)  # the paper's, fig. 1
 _MIN_FILTERS = 4

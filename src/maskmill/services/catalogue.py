@@ -8,12 +8,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskmill import network
-from maskmill.config import Params, Services
-from maskmill.guard import credentials
-from maskmill.processes import search_path
 from maskmill.services.environment import POOL, no_proxy, prefect_environment
 from maskmill.services.records import WORKER
+from maskmill.settings.config import Params, Services
+from maskmill.system import addresses
+from maskmill.system.processes import search_path
+from maskmill.web.guard import credentials
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 # left over in a user's shell, they would point a service elsewhere
@@ -52,7 +52,7 @@ def services(params: Params, root: Path) -> list[Service]:
 
 def _prefect(params: Params, root: Path) -> Service:
     given, own = params.services, _plain(prefect_environment(params, root))
-    at = network.url(given.host, given.prefect_port)
+    at = addresses.url(given.host, given.prefect_port)
     command = _uvicorn("pipelines.server:app", given, given.prefect_port)
     health = f"{at}/api/health"
     return _service("prefect", params, root, command, own, at, health, given.prefect_port, _guarded(params, root))
@@ -60,7 +60,7 @@ def _prefect(params: Params, root: Path) -> Service:
 
 def _mlflow(params: Params, root: Path) -> Service:
     given = params.services
-    at = network.url(given.host, given.mlflow_port)
+    at = addresses.url(given.host, given.mlflow_port)
     command = _uvicorn("maskmill.tracking.server:app", given, given.mlflow_port)
     decides = [*_guarded(params, root), tracking_uri(params)]
     return _service("mlflow", params, root, command, no_proxy(given), at, f"{at}/health", given.mlflow_port, decides)
@@ -68,7 +68,7 @@ def _mlflow(params: Params, root: Path) -> Service:
 
 def _worker(params: Params, root: Path) -> Service:
     own = _plain(prefect_environment(params, root))
-    at = network.url(params.services.host, params.services.prefect_port)
+    at = addresses.url(params.services.host, params.services.prefect_port)
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     command += ["--name", worker_name(), "--install-policy", "never"]
     return _service(WORKER, params, root, command, own, at, None, None, [tracking_uri(params)])
@@ -110,7 +110,7 @@ def tracking_uri(params: Params) -> str:
 def mlflow_address(params: Params) -> str:
     """Where MLflow's pages are: on our server, or on the one that the store is."""
     uri = tracking_uri(params)
-    return uri if is_server(uri) else network.url(params.services.host, params.services.mlflow_port)
+    return uri if is_server(uri) else addresses.url(params.services.host, params.services.mlflow_port)
 
 
 def is_server(uri: str) -> bool:

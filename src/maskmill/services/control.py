@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from maskmill import files, processes
-from maskmill.errors import MaskmillError
 from maskmill.services import records
 from maskmill.services.catalogue import Service
 from maskmill.services.keeper import GRACE_S, MAX_LOG_BYTES, SETTINGS
 from maskmill.services.records import KEEPER, WORKER
+from maskmill.system import files, processes
+from maskmill.system.errors import MaskmillError
 
 _TAIL_LINES = 15
 _POLL_S = 0.1

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from maskmill import network
-from maskmill.config import Params, Services
-from maskmill.guard import credentials
+from maskmill.settings.config import Params, Services
+from maskmill.system import addresses
+from maskmill.web.guard import credentials
 
 POOL = "maskmill"  # the work pool that the deployments of prefect.yaml name
 
@@ -16,7 +16,7 @@ def prefect_environment(params: Params, root: Path) -> dict[str, str]:
     Whatever calls Prefect takes them: `maskmill up`, the worker, and a flow that is started by hand.
     """
     services, state = params.services, root / params.paths.state
-    own = network.url(services.host, services.prefect_port)
+    own = addresses.url(services.host, services.prefect_port)
     auth = credentials(services, state)
     passwords = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
     return {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psutil
 
-from maskmill import processes
 from maskmill.services.keeper import GRACE_S
+from maskmill.system import processes
 
 _KILLED_S = 5.0  # the kernel needs that long at the most to end what is killed
 _BY_HAND = ("pipelines",)  # python -m MODULE: what `make flow` runs ..

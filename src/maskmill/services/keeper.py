@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 
 import psutil
 
-from maskmill import processes
 from maskmill.services import records
+from maskmill.system import processes
 
 SETTINGS = "MASKMILL_SETTINGS"  # environment: a digest that a password is part of, which a command line would show
 _SERVER_S = 8.0  # between being asked to end and being killed

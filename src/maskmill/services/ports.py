@@ -5,11 +5,11 @@ import socket
 
 import psutil
 
-from maskmill import network
-from maskmill.config import PARAMS, Services
-from maskmill.errors import MaskmillError
 from maskmill.services.catalogue import Service
 from maskmill.services.records import workspace
+from maskmill.settings.config import PARAMS, Services
+from maskmill.system import addresses
+from maskmill.system.errors import MaskmillError
 
 IN_USE = "is in use by"
 
@@ -24,7 +24,7 @@ def check_free(services: Services, wanted: list[Service]) -> None:
 def own(service: Service) -> psutil.Process | None:
     """The process of this very service that listens on its port, whether or not a record or a keeper is left of it."""
     try:
-        listening = network.listeners(service.port) if service.port else []
+        listening = addresses.listeners(service.port) if service.port else []
         return next((process for process in listening if _is_own(process, service)), None)
     except psutil.Error:
         return None
@@ -58,7 +58,7 @@ def _holder(port: int, service: Service) -> str:
     """Who listens on the port, and how to free it."""
     unknown = "a process that is not yours; ask its owner to stop it"
     try:
-        process = next(iter(network.listeners(port)), None)
+        process = next(iter(addresses.listeners(port)), None)
         if process is None:
             return unknown
         folder = workspace(process)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from maskmill.files import atomic, read_json
+from maskmill.system.files import atomic, read_json
 
 KEEPER = "maskmill.services.keeper"
 WORKER = "worker"  # the name of the service below which flows run

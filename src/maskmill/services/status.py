@@ -7,12 +7,12 @@ from pathlib import Path
 
 import psutil
 
-from maskmill import network
-from maskmill.config import Params
-from maskmill.guard import AUTH
 from maskmill.services import catalogue, control, flows, ports, records
 from maskmill.services.catalogue import Service
 from maskmill.services.health import healthy
+from maskmill.settings.config import Params
+from maskmill.system import addresses
+from maskmill.web.guard import AUTH
 
 
 def down(params: Params, root: Path) -> None:
@@ -67,10 +67,10 @@ def status(params: Params, root: Path) -> bool:
     return {one.state for one in seen.values()} == {"up"}
 
 
-def addresses(params: Params, root: Path) -> str:
+def describe_addresses(params: Params, root: Path) -> str:
     """Where to point the browser, and where the password is."""
     given = params.services
-    prefect = network.url(given.host, given.prefect_port)
+    prefect = addresses.url(given.host, given.prefect_port)
     lines = [f"runs, models    {catalogue.mlflow_address(params)}", f"flows, schedule {prefect}"]
     if given.auth:
         lines.append(f"user:password   in {root / params.paths.state / 'auth'}, or {AUTH} where that is set")

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from maskmill.config import Params
-from maskmill.errors import MaskmillError
-from maskmill.files import check_room
-from maskmill.processes import exit_on_sigterm
 from maskmill.services import catalogue, control, ports, records
 from maskmill.services.catalogue import Service
 from maskmill.services.health import healthy
+from maskmill.settings.config import Params
+from maskmill.system.errors import MaskmillError
+from maskmill.system.files import check_room
+from maskmill.system.processes import exit_on_sigterm
 
 _READY_S = 120.0  # at most, from start to healthy
 _PATIENCE_S = 15.0  # with a running server that does not answer

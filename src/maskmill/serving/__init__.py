@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from maskmill.data import decode
+from maskmill.images import decode
 
 _NEEDED = ("mlflow", "torch", "numpy", "pandas", "pillow", "imagecodecs", "safetensors", "pydantic", "ruamel.yaml")
 _EXAMPLE_PX = 64

@@ -18,9 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from maskmill.errors import MaskmillError
 from maskmill.serving import protocol
 from maskmill.serving.scoring import Row, Scorer
+from maskmill.system.errors import MaskmillError
 
 _LOG = logging.getLogger(__name__)
 _ENDPOINTS = "POST /invocations, GET /ping, GET /health, GET /version"

@@ -12,9 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Predictor
 from maskmill.serving.scoring import Limits, Row, Scorer
+from maskmill.system.errors import MaskmillError
 
 _LOG = logging.getLogger(__name__)
 

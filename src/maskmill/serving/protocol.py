@@ -8,8 +8,8 @@ import json
 from reprlib import repr as shortened  # what was got may be 64 MB
 from typing import Any, NoReturn
 
-from maskmill.errors import MaskmillError
 from maskmill.serving.scoring import text
+from maskmill.system.errors import MaskmillError
 
 COLUMN = "image"
 FORMS = ("dataframe_records", "dataframe_split", "inputs", "instances")

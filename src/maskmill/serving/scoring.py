@@ -9,10 +9,10 @@ from typing import TypedDict
 import numpy as np
 import torch
 
-from maskmill.data import decode
-from maskmill.errors import MaskmillError
+from maskmill.images import decode
 from maskmill.inference.predict import Predictor
-from maskmill.processes import cores
+from maskmill.system.errors import MaskmillError
+from maskmill.system.processes import cores
 
 
 @dataclass(frozen=True)

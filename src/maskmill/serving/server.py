@@ -4,38 +4,39 @@ import os
 import shlex
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
-from maskmill import guard, network
-from maskmill.config import Params
-from maskmill.data import datasets
-from maskmill.errors import MaskmillError
+from maskmill import sources
+from maskmill.inference.predict import Predictor
 from maskmill.serving import app
 from maskmill.serving.scoring import Limits, Scorer
-from maskmill.tracking import registry
+from maskmill.settings.config import Params
+from maskmill.system import addresses
+from maskmill.system.errors import MaskmillError
+from maskmill.web import guard
 
 _STOP_S = 30  # for requests at work when the server is told to end
 
 
-def serve(params: Params, uri: str, port: int) -> None:
-    """Serve the version that `uri` names now, until SIGINT or SIGTERM; port 0 takes a free one.
+def serve(params: Params, load: Callable[[], tuple[str, Predictor]], port: int) -> None:
+    """Serve the version that `load` gives, with its name, until SIGINT or SIGTERM; port 0 takes a free one.
 
     Raises: MaskmillError when there is no such version, it is damaged, or the port is taken.
     """
     services, state = params.services, Path(params.paths.state)
     auth = guard.credentials(services, state)
     listening = _listen(services.host, port)
-    version = registry.resolve(uri)
-    predictor = registry.predictor(version)
+    name, predictor = load()
     scorer = Scorer(predictor, Limits(services.threads, services.max_rows, services.max_pixels))
     image = _example(Path(params.paths.raw))
-    address = network.url(*listening.getsockname()[:2])
+    address = addresses.url(*listening.getsockname()[:2])
     greeting = (
-        f"serving {version.name} version {version.version} ({predictor.card.variant}, weights "
+        f"serving {name} ({predictor.card.variant}, weights "
         f"{predictor.card.sha256[:16]}..) at {address}\ntry it in another terminal:\n"
         f"{_curl(address, image, state if auth else None)}"
     )
@@ -55,7 +56,7 @@ def serve(params: Params, uri: str, port: int) -> None:
 
 def _example(raw: Path) -> Path:
     """An image of the data for the line to try; a word where there are none here."""
-    listed = datasets.read_index(raw)["image"].tolist() if (raw / datasets.INDEX).exists() else []
+    listed = sources.read_index(raw)["image"].tolist() if (raw / sources.INDEX).exists() else []
     return next((Path(path) for path in listed if path), Path("IMAGE.png"))
 
 
@@ -75,7 +76,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _holder(port: int) -> str:
     """Which program listens on a port; "" where the system does not say."""
     try:
-        holders = [f"{' '.join(p.cmdline())[:100]} (process {p.pid})" for p in network.listeners(port)]
+        holders = [f"{' '.join(p.cmdline())[:100]} (process {p.pid})" for p in addresses.listeners(port)]
     except psutil.Error:
         return ""
     return f", held by {', '.join(holders)}" if holders else ""

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from maskmill import components, config, quick, stages
-from maskmill.errors import MaskmillError
-from maskmill.files import full_disk_in_words
-from maskmill.outs import check_outs, run_of
-from maskmill.processes import die_with_parent, is_first_of_training, stopped
-from maskmill.repository import check_inside
+from maskmill import stages
+from maskmill.protection.outs import check_outs, run_of
+from maskmill.settings import config
 from maskmill.stages.settings import check_code, check_settings
+from maskmill.system import components, quick
+from maskmill.system.errors import MaskmillError
+from maskmill.system.files import full_disk_in_words
+from maskmill.system.processes import die_with_parent, is_first_of_training, stopped
+from maskmill.system.repository import check_inside
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from maskmill import code_digest
-from maskmill.config import Variant
-from maskmill.data import shard_files
-from maskmill.network_names import spelt_out
+from maskmill.samples import shard_files
+from maskmill.settings.config import Variant
+from maskmill.settings.network_names import spelt_out
+from maskmill.system import code_digest
 from maskmill.training.loop import Training
 
 _STAGE = ("maskmill.stages.train", "train")

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from maskmill.config import Augmentation, Data, Paths
-from maskmill.data import augmentation as augmentations
-from maskmill.data import decode, proof
-from maskmill.data.shards import Shard
-from maskmill.evaluation import pictures
+from maskmill.images import decode
+from maskmill.report import pictures
+from maskmill.samples import augmentation as augmentations
+from maskmill.samples import proof
+from maskmill.samples.shards import Shard
+from maskmill.settings.config import Augmentation, Data, Paths
 
 
 def augment(paths: Paths, data: Data, augmentation: Augmentation) -> None:

@@ -7,17 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from maskmill import files
-from maskmill.config import Data, Evaluation, Intervals, Paths
-from maskmill.data import manifest
-from maskmill.data.shards import Shard
-from maskmill.evaluation import evaluate, units
-from maskmill.evaluation import intervals as intervals_
-from maskmill.evaluation.scores import Score
+from maskmill.curation import manifest
+from maskmill.evaluation import evaluate
 from maskmill.inference.ensemble import Ensemble
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, Metrics, create
+from maskmill.samples.shards import Shard
+from maskmill.settings.config import Data, Evaluation, Intervals, Paths
 from maskmill.stages.fold import read_held_out
+from maskmill.statistics import intervals as intervals_
+from maskmill.statistics import units
+from maskmill.statistics.scores import Score
+from maskmill.system import files
 
 
 def ensemble(

@@ -4,17 +4,18 @@ import math
 from pathlib import Path
 from typing import Any
 
-from maskmill.config import Data, Evaluation, Intervals, Paths, Report
-from maskmill.data import manifest
-from maskmill.data.shards import Shard
+from maskmill.curation import manifest
 from maskmill.evaluation import cost as costs
 from maskmill.evaluation import evaluate as evaluation_
-from maskmill.evaluation import intervals as intervals_
-from maskmill.evaluation import memory, units
-from maskmill.evaluation import scores as score_files
-from maskmill.evaluation.scores import Score
+from maskmill.evaluation import memory
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
+from maskmill.samples.shards import Shard
+from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Report
+from maskmill.statistics import intervals as intervals_
+from maskmill.statistics import scores as score_files
+from maskmill.statistics import units
+from maskmill.statistics.scores import Score
 
 
 def evaluate(

@@ -7,18 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from maskmill import state
-from maskmill.config import Augmentation, Data, Evaluation, Paths, Splits, Train, Variant
-from maskmill.data import manifest
-from maskmill.data.shards import Shard
-from maskmill.errors import MaskmillError
+from maskmill.curation import manifest
 from maskmill.evaluation import evaluate
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
-from maskmill.processes import is_first_of_training
+from maskmill.samples.shards import Shard
+from maskmill.settings import state
+from maskmill.settings.config import Augmentation, Data, Evaluation, Paths, Splits, Train, Variant
 from maskmill.stages.augment import augment
 from maskmill.stages.split import split
 from maskmill.stages.train import train as learn
+from maskmill.system.errors import MaskmillError
+from maskmill.system.processes import is_first_of_training
 
 HELD_OUT = "held_out.parquet"  # beside the model: the statistic of each image of the fold
 

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from maskmill import config, files
-from maskmill.config import Data, Paths
-from maskmill.data import datasets, decode
-from maskmill.data.datasets import Pair
+from maskmill import sources
+from maskmill.images import decode
+from maskmill.settings import config
+from maskmill.settings.config import Data, Paths
+from maskmill.sources import Pair
+from maskmill.system import files
 
 
 def ingest(paths: Paths, data: Data) -> None:
@@ -20,11 +22,11 @@ def ingest(paths: Paths, data: Data) -> None:
     Raises: MaskmillError that names what is wrong with the source.
     """
     raw, source = Path(paths.raw), Path(paths.source_config)
-    pairs = datasets.create(config.read_yaml(source), Path(paths.source), data, source)
+    pairs = sources.create(config.read_yaml(source), Path(paths.source), data, source)
     rows = [_row(pair, raw) for pair in tqdm(pairs, "ingest", unit="pair", disable=None)]
     index = pd.DataFrame(rows).sort_values("id", ignore_index=True)
     _drop_strangers(raw, {*index["image"], *index["mask"]})
-    files.write_text(raw / datasets.INDEX, index.to_csv(index=False))
+    files.write_text(raw / sources.INDEX, index.to_csv(index=False))
     counts = index["split"].value_counts()
     given = [f"{split} {counts[split]}" for split in config.SPLITS if split in counts]
     told = f", split given: {', '.join(given)}" if given else ""

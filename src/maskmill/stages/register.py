@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from maskmill import files
-from maskmill.config import Data, Evaluation, Gate, Paths, Tracking
-from maskmill.data import manifest
-from maskmill.data.shards import Shard
-from maskmill.errors import MaskmillError
+from maskmill.curation import manifest
 from maskmill.evaluation import evaluate
-from maskmill.evaluation import scores as score_files
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
+from maskmill.samples.shards import Shard
+from maskmill.settings.config import Data, Evaluation, Gate, Paths, Tracking
+from maskmill.statistics import scores as score_files
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
 from maskmill.tracking import promotion, reaper, registry
 from maskmill.tracking import run as runs
 from maskmill.tracking import store as stores

@@ -5,16 +5,21 @@ from typing import Any
 
 import pandas as pd
 
-from maskmill import config, files, models
-from maskmill.config import Data, Evaluation, Intervals, Paths, Report, Slices
-from maskmill.data import decode, manifest
-from maskmill.data.shards import Shard
-from maskmill.evaluation import baselines, comparison, cost, plots, scores
-from maskmill.evaluation import report as page
+from maskmill import models
+from maskmill.curation import manifest
+from maskmill.evaluation import baselines, cost
 from maskmill.evaluation.evaluate import read_confusion, read_images, read_statistics
-from maskmill.evaluation.findings import findings
+from maskmill.images import decode
 from maskmill.metrics import Labels, create
-from maskmill.network_names import spelt_out
+from maskmill.report import plots
+from maskmill.report import report as page
+from maskmill.report.findings import findings
+from maskmill.samples.shards import Shard
+from maskmill.settings import config
+from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Report, Slices
+from maskmill.settings.network_names import spelt_out
+from maskmill.statistics import comparison, scores
+from maskmill.system import files
 
 _MANIFEST = "manifest.parquet"
 

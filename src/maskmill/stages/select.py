@@ -3,18 +3,18 @@
 import shutil
 from pathlib import Path
 
-from maskmill import files
-from maskmill.config import Data, Evaluation, Intervals, Paths, Selection
-from maskmill.data import manifest
+from maskmill.curation import manifest
+from maskmill.decisions.select import Candidate, choose
 from maskmill.evaluation import cost as costs
-from maskmill.evaluation import intervals as intervals_
-from maskmill.evaluation import scores as score_files
-from maskmill.evaluation import units
 from maskmill.evaluation.evaluate import read_statistics
-from maskmill.evaluation.scores import Score
-from maskmill.evaluation.select import Candidate, choose
 from maskmill.inference.predict import CARD, WEIGHTS
 from maskmill.metrics import Labels, create
+from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Selection
+from maskmill.statistics import intervals as intervals_
+from maskmill.statistics import scores as score_files
+from maskmill.statistics import units
+from maskmill.statistics.scores import Score
+from maskmill.system import files
 
 
 def select(

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from maskmill import code_digest, components, config, files, stages
-from maskmill.config import Params, Paths
-from maskmill.errors import MaskmillError, few_of
-from maskmill.network_names import spelt_out
-from maskmill.syntax import Symbol
+from maskmill import stages
+from maskmill.settings import config
+from maskmill.settings.config import Params, Paths
+from maskmill.settings.network_names import spelt_out
+from maskmill.system import code_digest, components, files
+from maskmill.system.errors import MaskmillError, few_of
+from maskmill.system.syntax import Symbol
 
 _ITSELF = _FOLDER = "settings"
 _CODE = "code"  # beside the sections of the settings

@@ -3,11 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from maskmill import files
-from maskmill.config import SPLITS, Data, Paths, Splits
-from maskmill.data import duplicates, expectations, leakage, manifest, packing
-from maskmill.data import splits as assignment
-from maskmill.evaluation import data_page
+from maskmill.curation import duplicates, expectations, leakage, manifest
+from maskmill.curation import splits as assignment
+from maskmill.report import data_page
+from maskmill.samples import packing
+from maskmill.settings.config import SPLITS, Data, Paths, Splits
+from maskmill.system import files
 
 
 def split(paths: Paths, data: Data, splits: Splits) -> None:

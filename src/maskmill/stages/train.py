@@ -14,28 +14,31 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from maskmill import files, losses
+from maskmill import losses
 from maskmill import models as networks
-from maskmill.config import Data, Evaluation, Paths, Train, Variant
-from maskmill.data import manifest, sampling, shard_files
-from maskmill.data.augmentation import Recipe
-from maskmill.data.preprocessing import Preprocessing
-from maskmill.data.shards import Shard, verify
-from maskmill.errors import MaskmillError
+from maskmill.curation import manifest
 from maskmill.inference import predict
 from maskmill.metrics import Labels
-from maskmill.models.weights import load, match
+from maskmill.samples import sampling, shard_files
+from maskmill.samples.augmentation import Recipe
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.samples.shards import Shard, verify
+from maskmill.settings.config import Data, Evaluation, Paths, Train, Variant
 from maskmill.stages import _fingerprint
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
 from maskmill.tracking import lineage, live, registry
 from maskmill.tracking import spool as spools
 from maskmill.tracking.spool import Facts
-from maskmill.training import determinism, distributed, hardware, pretrained
+from maskmill.training import determinism, distributed, hardware
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.fabric import Fabric
 from maskmill.training.loading import Loading
 from maskmill.training.loop import Log, Row, Training, Validation
 from maskmill.training.progress import duration
 from maskmill.training.timing import expected_seconds
+from maskmill.weights import pretrained
+from maskmill.weights.match import load, match
 
 _CHECKPOINTS = "checkpoints"  # below paths.state
 _KEPT = 3  # checkpoint folders per variant, newest first

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from maskmill.config import Data, Paths, Validation
-from maskmill.data import datasets, duplicates, expectations, manifest, own_expectations
-from maskmill.evaluation import data_page
+from maskmill import sources
+from maskmill.curation import duplicates, expectations, manifest, own_expectations
+from maskmill.report import data_page
+from maskmill.settings.config import Data, Paths, Validation
 
 
 def validate(paths: Paths, data: Data, validation: Validation) -> None:
@@ -14,7 +15,7 @@ def validate(paths: Paths, data: Data, validation: Validation) -> None:
     """
     own_expectations.create(validation)  # a wrong one is said before all files are read
     prepared, reports = Path(paths.prepared), Path(paths.reports)
-    table, thumbnails = manifest.build(datasets.read_index(Path(paths.raw)), data, Path(paths.state) / "manifest")
+    table, thumbnails = manifest.build(sources.read_index(Path(paths.raw)), data, Path(paths.state) / "manifest")
     search = duplicates.find(table, thumbnails, lambda i: manifest.read_image(table.iloc[i], data), validation.search_s)
     findings = expectations.check(table, data, validation, search)
     contents = data_page.Contents(data, table, findings, manifest.reader(table, data), note=search.note)

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from maskmill import config
+from maskmill.settings import config
 
 
 def git_commit(root: Path) -> str:

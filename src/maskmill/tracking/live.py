@@ -78,7 +78,7 @@ def _send(path: Path, owner: Owner) -> None:
 
 
 def _connect() -> Store:
-    from maskmill import config
+    from maskmill.settings import config
     from maskmill.tracking import store as stores
 
     params = config.load()

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from maskmill.config import Gate
-from maskmill.errors import MaskmillError
 from maskmill.inference.predict import Predictor
+from maskmill.settings.config import Gate
+from maskmill.system.errors import MaskmillError
 from maskmill.tracking import registry
 from maskmill.tracking.registry import CHALLENGER, CHAMPION, SHA256
 from maskmill.tracking.store import Store

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskmill import config
-from maskmill.errors import MaskmillError
-from maskmill.files import full_disk_in_words
+from maskmill.settings import config
+from maskmill.system.errors import MaskmillError
+from maskmill.system.files import full_disk_in_words
 from maskmill.tracking import run as runs
 from maskmill.tracking import spool as spools
 from maskmill.tracking import store as stores

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskmill import config, serving
-from maskmill.errors import MaskmillError
+from maskmill import serving
+from maskmill.settings import config
+from maskmill.system.errors import MaskmillError
 from maskmill.tracking import store as stores
 from maskmill.tracking.store import Store
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from maskmill import files
+from maskmill.system import files
 from maskmill.tracking.owner import Owner
 from maskmill.tracking.store import Store
 

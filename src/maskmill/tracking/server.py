@@ -13,9 +13,9 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from maskmill import config
-from maskmill.guard import Guard, credentials
+from maskmill.settings import config
 from maskmill.tracking import store as stores
+from maskmill.web.guard import Guard, credentials
 
 REPORTS = "/reports"  # the path below which paths.reports is shown
 

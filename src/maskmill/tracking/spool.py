@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from maskmill import files
-from maskmill.errors import MaskmillError
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
 from maskmill.tracking import owner as owners
 from maskmill.tracking.owner import Owner
 from maskmill.tracking.run import FINISHED, KILLED, RUNNING, Row, Training

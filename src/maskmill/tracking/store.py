@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from maskmill import config
-from maskmill.errors import MaskmillError
+from maskmill.settings import config
+from maskmill.system.errors import MaskmillError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

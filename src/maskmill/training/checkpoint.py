@@ -12,7 +12,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from maskmill import files
+from maskmill.system import files
 
 _SHARE = 0.02  # of the time, at most, that goes to checkpoints
 _LONGEST_S = 900.0  # without one, however long they take: a disk may have hung once, or the machine slept

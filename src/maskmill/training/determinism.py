@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import torch
 
-from maskmill.config import Train
-from maskmill.errors import MaskmillError
+from maskmill.settings.config import Train
+from maskmill.system.errors import MaskmillError
 from maskmill.training import hardware
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # environment: which buffers matrix products share, read once by cuBLAS

@@ -20,9 +20,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from maskmill.config import Train
-from maskmill.errors import MaskmillError
-from maskmill.processes import asked_to_end_with_parent
+from maskmill.settings.config import Train
+from maskmill.system.errors import MaskmillError
+from maskmill.system.processes import asked_to_end_with_parent
 from maskmill.training import hardware
 from maskmill.training.fabric import DDPStrategy, Fabric
 

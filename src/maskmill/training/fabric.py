@@ -1,6 +1,6 @@
 """Lightning Fabric, which starts the processes of a training and sets devices and precision; imported here alone."""
 
-from maskmill import quick
+from maskmill.system import quick
 
 with quick.hide_module("torchmetrics"):  # all of which it would import to see its version, for a class not used here
     from lightning_fabric import Fabric

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from maskmill.config import Train
-from maskmill.errors import MaskmillError, few_of
+from maskmill.settings.config import Train
+from maskmill.system.errors import MaskmillError, few_of
 from maskmill.training.fabric import Fabric
 
 _NAMED = 16  # images in a message

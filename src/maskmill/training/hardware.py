@@ -3,9 +3,9 @@
 import psutil
 import torch
 
-from maskmill.config import Train
-from maskmill.errors import MaskmillError
-from maskmill.processes import cores
+from maskmill.settings.config import Train
+from maskmill.system.errors import MaskmillError
+from maskmill.system.processes import cores
 
 
 def device(train: Train) -> str:

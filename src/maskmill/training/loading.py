@@ -11,12 +11,12 @@ from typing import Self
 
 from torch import Tensor
 
-from maskmill.config import Train
-from maskmill.data.augmentation import Recipe
-from maskmill.data.dataset import training_batches
-from maskmill.data.sampling import Sampler
-from maskmill.data.shards import Shard
-from maskmill.errors import MaskmillError
+from maskmill.samples.augmentation import Recipe
+from maskmill.samples.dataset import training_batches
+from maskmill.samples.sampling import Sampler
+from maskmill.samples.shards import Shard
+from maskmill.settings.config import Train
+from maskmill.system.errors import MaskmillError
 
 _LOST = "DataLoader worker"  # how PyTorch says that a process died
 _DEATH_S = 1.0  # for the system to tell that a process is dead

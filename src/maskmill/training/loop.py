@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from maskmill.config import Train
-from maskmill.data.preprocessing import Preprocessing
-from maskmill.data.shards import Shard
-from maskmill.errors import MaskmillError
 from maskmill.losses import Loss
 from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.samples.shards import Shard
+from maskmill.settings.config import Train
+from maskmill.system.errors import MaskmillError
 from maskmill.training import distributed, guards, hardware, optim, state
 from maskmill.training.average import Average
 from maskmill.training.checkpoint import Checkpoints

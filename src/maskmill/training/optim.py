@@ -5,8 +5,8 @@ import math
 import torch
 from torch import nn
 
-from maskmill.config import Train
-from maskmill.errors import MaskmillError
+from maskmill.settings.config import Train
+from maskmill.system.errors import MaskmillError
 
 _RISE, _FIRST, _LAST = 0.3, 25, 25e4  # one cycle: share of the steps that rises; the peak over its first and last rate
 

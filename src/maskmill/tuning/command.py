@@ -8,11 +8,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from maskmill import config, space
-from maskmill.check import check
-from maskmill.config import Params
-from maskmill.data import manifest
-from maskmill.errors import MaskmillError
+from maskmill.checks.params import check
+from maskmill.curation import manifest
+from maskmill.settings import config, space
+from maskmill.settings.config import Params
+from maskmill.system.errors import MaskmillError
 from maskmill.tuning import record, search, trial
 from maskmill.tuning.search import Attempt, Search, Tried
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskmill import files
-from maskmill.config import Params
+from maskmill.settings.config import Params
+from maskmill.system import files
 from maskmill.tracking import lineage, owner
 from maskmill.tracking import run as runs
 from maskmill.tracking import spool as spools

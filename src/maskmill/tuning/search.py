@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskmill.config import Tune
-from maskmill.space import Axis, Choice
+from maskmill.settings.config import Tune
+from maskmill.settings.space import Axis, Choice
 
 if TYPE_CHECKING:
     from optuna import Trial

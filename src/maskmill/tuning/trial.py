@@ -16,10 +16,11 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml import YAML
 
-from maskmill import config, exits, files, state
-from maskmill.config import Params
-from maskmill.errors import MaskmillError
-from maskmill.processes import GRACE_S, RUN, die_with_parent
+from maskmill.settings import config, state
+from maskmill.settings.config import Params
+from maskmill.system import exits, files
+from maskmill.system.errors import MaskmillError
+from maskmill.system.processes import GRACE_S, RUN, die_with_parent
 from maskmill.tracking import spool as spools
 
 Report = Callable[[int, float], bool]  # step, score -> whether to stop

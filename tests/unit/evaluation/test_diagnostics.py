@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from maskmill import components, models
-from maskmill.config import Params
+from maskmill import models
 from maskmill.evaluation.borders import BINS, EDGES_PX, distance_bins
 from maskmill.evaluation.diagnostics import Diagnostics
-from maskmill.evaluation.findings import findings
 from maskmill.metrics import Labels, Sample
+from maskmill.report.findings import findings
+from maskmill.settings.config import Params
+from maskmill.system import components
 
 LABELS = Labels(("background", "cell", "wall"), (1, 2), 255)
 PLANNED = ("unet", "unet_pp", "attention_unet", "self_attention_unet", "se_resnet18_unet")
@@ -369,7 +370,7 @@ def test_many_errors_far_from_borders_are_told():
 
 
 def test_remedies_name_settings_that_exist():
-    from maskmill.evaluation import findings as module
+    from maskmill.report import findings as module
 
     names = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)`", Path(module.__file__).read_text())) - {"known"}
     names = {name for name in names if name.split(".")[0] in Params.model_fields}

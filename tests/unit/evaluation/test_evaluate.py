@@ -156,7 +156,7 @@ def test_statistics_come_back_with_the_ids_of_their_images(tmp_path, labels):
 
 
 def test_kept_masks_are_written_as_ids(tmp_path):
-    from maskmill.data import decode
+    from maskmill.images import decode
 
     labels = Labels(("x", "y"), (1,), 255)
     mask = np.array([[0, 1], [2, 3]], np.uint8)

@@ -4,10 +4,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from maskmill import models
-from maskmill.data.preprocessing import Preprocessing
 from maskmill.evaluation import cost, memory
 from maskmill.inference import predict
 from maskmill.inference.predict import Predictor
+from maskmill.samples.preprocessing import Preprocessing
 
 
 @pytest.fixture

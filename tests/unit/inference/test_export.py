@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from maskmill.data.preprocessing import Preprocessing
-from maskmill.errors import MaskmillError
 from maskmill.inference import export as exporting
 from maskmill.inference.export import export
 from maskmill.inference.predict import Predictor
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.system.errors import MaskmillError
 from tests.tracking.conftest import save_model
 
 

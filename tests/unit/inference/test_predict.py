@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from maskmill import files, models
-from maskmill.data import decode
-from maskmill.data.preprocessing import Preprocessing
-from maskmill.errors import MaskmillError
+from maskmill import models
+from maskmill.images import decode
 from maskmill.inference import predict
 from maskmill.inference.predict import Predictor
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
 
 
 @pytest.fixture

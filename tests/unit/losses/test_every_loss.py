@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from maskmill import components, losses
-from maskmill.errors import MaskmillError
+from maskmill import losses
+from maskmill.system import components
+from maskmill.system.errors import MaskmillError
 
 IGNORE = 255
 NAMES = components.names("maskmill.losses")

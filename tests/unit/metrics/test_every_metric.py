@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from maskmill import components, metrics
-from maskmill.errors import MaskmillError
+from maskmill import metrics
 from maskmill.metrics import key
+from maskmill.system import components
+from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
 from tests.unit.metrics.cases import IGNORE, blobs, labels, sample, scores
 

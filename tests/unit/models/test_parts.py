@@ -3,8 +3,8 @@ import typing
 import pytest
 import torch
 
-from maskmill.errors import OptionError
 from maskmill.models import parts
+from maskmill.system.errors import OptionError
 
 
 @pytest.mark.parametrize(

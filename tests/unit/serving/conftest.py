@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from maskmill import models
-from maskmill.data.preprocessing import Preprocessing
 from maskmill.inference import predict
+from maskmill.samples.preprocessing import Preprocessing
 
 
 def save(folder: Path, spoil=lambda weights: None) -> Path:

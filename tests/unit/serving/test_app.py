@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from starlette.testclient import TestClient
 
-from maskmill.data import decode
-from maskmill.errors import MaskmillError
+from maskmill.images import decode
 from maskmill.inference.predict import Predictor
 from maskmill.serving import app
 from maskmill.serving.scoring import Limits, Scorer
+from maskmill.system.errors import MaskmillError
 from tests.unit.serving.conftest import save
 
 IMAGE = base64.b64encode(decode.png_bytes(np.zeros((5, 4), np.uint8))).decode()

@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
-from maskmill.errors import MaskmillError
 from maskmill.serving import server
+from maskmill.system.errors import MaskmillError
 
 
 def test_answers_leave_at_once():

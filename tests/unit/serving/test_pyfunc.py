@@ -10,9 +10,9 @@ import torch
 from mlflow.exceptions import MlflowException
 
 from maskmill import serving
-from maskmill.data import decode
-from maskmill.errors import MaskmillError
+from maskmill.images import decode
 from maskmill.inference import predict
+from maskmill.system.errors import MaskmillError
 
 
 @pytest.fixture

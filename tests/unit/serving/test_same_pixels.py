@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from maskmill import models
-from maskmill.config import STRICT
-from maskmill.data import decode
-from maskmill.data.preprocessing import Preprocessing
+from maskmill.images import decode
 from maskmill.inference import predict
+from maskmill.samples.preprocessing import Preprocessing
 from maskmill.serving.scoring import Limits, Scorer
+from maskmill.settings.config import STRICT
 from tests.bad_inputs import good
 
 KINDS = [good.grey, good.colour, good.lossy, good.palette, good.wide, good.floats, good.bands, good.alpha]

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from maskmill.config import Gate
+from maskmill.settings.config import Gate
 from maskmill.tracking import promotion
 
 PRIMARY = "dice_foreground"

@@ -3,11 +3,11 @@
 import torch
 
 from maskmill import losses, models
-from maskmill.config import Augmentation
-from maskmill.data import augmentation
-from maskmill.data.moments import moments
-from maskmill.data.preprocessing import Preprocessing
+from maskmill.images.moments import moments
 from maskmill.metrics import Labels
+from maskmill.samples import augmentation
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.settings.config import Augmentation
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
 from maskmill.training.loop import Training, Validation

@@ -14,13 +14,14 @@ import safetensors.torch
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from maskmill import config, losses, models
-from maskmill.config import Augmentation
-from maskmill.data import augmentation
-from maskmill.data.moments import moments
-from maskmill.data.preprocessing import Preprocessing
+from maskmill import losses, models
+from maskmill.images.moments import moments
 from maskmill.metrics import Labels
-from maskmill.processes import die_with_parent
+from maskmill.samples import augmentation
+from maskmill.samples.preprocessing import Preprocessing
+from maskmill.settings import config
+from maskmill.settings.config import Augmentation
+from maskmill.system.processes import die_with_parent
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
 from maskmill.training.loop import Row, Training, Validation

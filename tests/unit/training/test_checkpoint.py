@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from maskmill import files
+from maskmill.system import files
 from maskmill.training import checkpoint
 from maskmill.training.checkpoint import Checkpoints, State
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from maskmill import components, losses, models
-from maskmill.errors import MaskmillError
+from maskmill import losses, models
+from maskmill.system import components
+from maskmill.system.errors import MaskmillError
 from maskmill.training import determinism, hardware
 from tests.unit.models.test_every_network import ALL_PARTS, DEEP, logits, make
 

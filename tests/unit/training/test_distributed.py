@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from maskmill.errors import MaskmillError
+from maskmill.system.errors import MaskmillError
 from maskmill.training import distributed
 from maskmill.training.checkpoint import Checkpoints
 from tests.unit.training import ranks

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from maskmill import losses
-from maskmill.errors import MaskmillError
+from maskmill.system.errors import MaskmillError
 from maskmill.training import guards
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading

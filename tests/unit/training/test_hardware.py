@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskmill.errors import MaskmillError
+from maskmill.system.errors import MaskmillError
 from maskmill.training import hardware
 
 

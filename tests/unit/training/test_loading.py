@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from maskmill.errors import MaskmillError
+from maskmill.system.errors import MaskmillError
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
 

@@ -4,10 +4,10 @@ import re
 import pytest
 import torch
 
-from maskmill.data.dataset import training_batches
-from maskmill.errors import MaskmillError
 from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
+from maskmill.samples.dataset import training_batches
+from maskmill.system.errors import MaskmillError
 from maskmill.training import timing
 from maskmill.training.checkpoint import Checkpoints
 from tests.unit.training.lab import Stopped, equal, stop_after

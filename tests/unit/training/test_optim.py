@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from maskmill import losses, models
-from maskmill.errors import MaskmillError
+from maskmill.system.errors import MaskmillError
 from maskmill.training import optim
 from maskmill.training.loading import Loading
 from tests.unit.training.lab import equal
@@ -97,9 +97,9 @@ def test_the_encoder_has_a_rate_of_its_own_and_every_weight_is_there_once(train)
     ("changes", "text"),
     [
         ({"freeze_encoder_steps": 5}, "params.yaml: train.freeze_encoder_steps: got 5, and a network of `variants` has "
-         "no encoder (UNet); set it to 0, or train variants that have one, such as resnet18_unet"),
+         "no encoder (UNet); set it to 0, or train variants of network: resnet_unet"),
         ({"encoder_lr_scale": 0.1}, "params.yaml: train.encoder_lr_scale: got 0.1, and a network of `variants` has no "
-         "encoder (UNet); set it to 1.0, or train variants that have one, such as resnet18_unet"),
+         "encoder (UNet); set it to 1.0, or train variants of network: resnet_unet"),
     ],
 )  # fmt: skip
 def test_a_setting_for_an_encoder_that_is_not_there_is_an_error(train, changes, text):

@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from maskmill import files
+from maskmill.system import files
 from maskmill.training import checkpoint
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loop import Training

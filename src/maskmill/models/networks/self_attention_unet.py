@@ -5,10 +5,10 @@ from typing import Literal, Unpack
 
 from torch import nn
 
-from maskmill.errors import OptionError
 from maskmill.models.attention import ChannelAttention, LearnedSum, PositionAttention, SimilarityName
 from maskmill.models.parts import SKIP_GATES, Bottleneck, GateName, SkipGateName, check_least, gate_named
 from maskmill.models.unet import Shape, UNet, filters
+from maskmill.system.errors import OptionError
 
 Over = Literal["positions", "channels", "both"]
 _POOL = 2

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from maskmill import models
-from maskmill.errors import MaskmillError
 from maskmill.models import encoders
 from maskmill.models.squeeze_excite import ConcurrentExcite, SqueezeExcite
+from maskmill.system.errors import MaskmillError
 
 
 @pytest.mark.parametrize("name", ["resnet18_unet", "se_resnet18_unet"])

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from maskmill import models
-from maskmill.errors import MaskmillError
 from maskmill.models.attention import SIMILARITIES, ChannelAttention, PositionAttention
+from maskmill.system.errors import MaskmillError
 
 WHERE = "params.yaml: models.self_attention_unet"
 

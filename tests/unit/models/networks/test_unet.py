@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from maskmill import models
-from maskmill.errors import MaskmillError
 from maskmill.models.attention import ChannelAttention, PositionAttention
 from maskmill.models.skips import AttentionGate
 from maskmill.models.squeeze_excite import SqueezeExcite
+from maskmill.system.errors import MaskmillError
 
 
 def test_the_papers_size_has_the_number_of_parameters_counted_by_hand():

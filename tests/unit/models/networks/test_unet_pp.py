@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from maskmill import models
-from maskmill.errors import MaskmillError
+from maskmill.system.errors import MaskmillError
 
 
 def make(**options):

@@ -1,0 +1,1 @@
+"""Settings against the code and the data, before anything runs."""

@@ -1,0 +1,1 @@
+"""The command `maskmill`, for people; stages and flows never go through it."""

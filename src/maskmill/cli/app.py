@@ -1,0 +1,240 @@
+"""Bring in own data, list networks, predict with the champion, compare runs, check params.yaml, run the servers."""
+
+import itertools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maskmill.cli import models
+from maskmill.settings import config, configure
+from maskmill.system import files, processes, repository
+from maskmill.system.errors import MaskmillError, few_of
+
+if TYPE_CHECKING:
+    from maskmill.inference.predict import Predictor
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+remotes = typer.Typer(no_args_is_help=True, help="Where data, models and the cache of runs are kept.")
+app.add_typer(remotes, name="remote")
+data = typer.Typer(no_args_is_help=True, help="Your own images and masks.")
+app.add_typer(data, name="data")
+app.add_typer(models.app, name="models")
+_STRICT_REFUSED = 3
+_NOT_ALL_UP = 3
+
+
+@app.command()
+def check() -> None:
+    """Hold params.yaml against the code, without running anything."""
+    from maskmill.checks.params import check as check_params
+
+    params = config.load()
+    check_params(params)
+    print(f"{config.PARAMS}: fine; variants: {', '.join(params.variants)}")
+    if left_out := config.left_out(config.read_yaml(config.PARAMS)):
+        print(f"{config.PARAMS} does not name {len(left_out)} settings, which have their defaults (docs/settings.md):")
+        print("\n".join(f"  {key}: {configure.in_yaml(value)}" for key, value in left_out.items()))
+
+
+@app.command()
+def predict(
+    image: Annotated[Path, typer.Argument(help="An image file of any size.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("predictions"),
+    model: Annotated[
+        str, typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given.")
+    ] = "",
+) -> None:
+    """Write the mask of an image, and the image with the mask over it."""
+    import maskmill
+    from maskmill.images import decode
+    from maskmill.report import pictures
+
+    uri = model or f"models:/{config.load().tracking.model}@champion"
+    predictor = maskmill.load(uri)
+    card = predictor.card
+    pixels = decode.image(image, card.in_channels, card.decoding)
+    mask = predictor.predict(pixels)
+    colours = [tuple(bytes.fromhex(card.colours[name][1:])) for name in card.classes]
+    background = None if card.background is None else card.classes.index(card.background)
+    over = pictures.overlay(pixels, mask, colours, background)  # type: ignore[arg-type]
+    written = {kind: decode.png_bytes(picture) for kind, picture in (("mask", mask), ("overlay", over))}
+    stem = free_stem(out, image.stem, written)
+    for kind, content in written.items():
+        files.write_bytes(out / f"{stem}_{kind}.png", content)
+    shares = ", ".join(f"{name} {(mask == i).mean():.1%}" for i, name in enumerate(card.classes))
+    print(f"{uri} ({card.variant}): {shares}")
+    print(f"look at {out / f'{stem}_overlay.png'}; class ids are in {out / f'{stem}_mask.png'}")
+
+
+def free_stem(out: Path, stem: str, written: Mapping[str, bytes]) -> str:
+    """The stem, or with the first number behind it where other files stand: they may be anybody's."""
+    for candidate in itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2))):
+        there = {kind: path for kind in written if (path := out / f"{candidate}_{kind}.png").exists()}
+        if all(path.read_bytes() == written[kind] for kind, path in there.items()):
+            break
+    return candidate
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str, typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given.")
+    ] = "",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="services.model_port if not given; 0 takes a free one.")
+    ] = None,
+) -> None:
+    """Serve a registered version over HTTP: base64 images in, base64 masks out."""
+    from maskmill.serving import server
+    from maskmill.tracking import registry
+
+    params = config.load()
+
+    def load() -> tuple[str, "Predictor"]:
+        version = registry.resolve(model or f"models:/{params.tracking.model}@champion")
+        return f"{version.name} version {version.version}", registry.predictor(version)
+
+    server.serve(params, load, params.services.model_port if port is None else port)
+
+
+@app.command()
+def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 where the gate refused.")] = False) -> None:
+    """Say what the gate decided in the last run."""
+    path = Path(config.load().paths.metrics) / "registration.json"
+    if not path.exists():
+        raise MaskmillError(f"{path}: no such file; nothing has been gated yet: run `make pipeline`")
+    verdict = files.read_json(path)
+    print(f"{verdict['model']} version {verdict['version'] or 'none'} {verdict['outcome']}: {verdict['reason']}")
+    if strict and verdict["outcome"] == "refused":
+        raise typer.Exit(_STRICT_REFUSED)
+
+
+@app.command()
+def report(
+    revisions: Annotated[
+        list[str] | None, typer.Argument(metavar="REV..", help="git revisions, DVC experiments, or workspace.")
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Put the runs of these revisions side by side.")] = False,
+) -> None:
+    """Say where the page is; or compare runs: maskmill report --compare REV_A REV_B."""
+    params, named = config.load(), revisions or []
+    if not compare and named:
+        raise MaskmillError(f"report: got {few_of(named, 4)}; to compare runs: maskmill report --compare REV_A REV_B")
+    if not compare:
+        path = Path(params.paths.reports) / "index.html"
+        if not path.exists():
+            raise MaskmillError(f"{path}: no such file; `make pipeline` draws it")
+        print(f"look at {path}")
+        return
+    from maskmill.report import compare as comparing
+
+    print(f"look at {comparing.write(named, params)}")
+
+
+@app.command()
+def tune() -> None:
+    """Search for settings by many trainings (section tune in params.yaml); killed and started again, it goes on."""
+    from maskmill.tuning import command
+
+    processes.exit_on_sigterm()
+    try:
+        command.run(config.load())
+    except KeyboardInterrupt:
+        raise typer.Exit(processes.stopped()) from None
+
+
+@data.command("verify")
+def data_verify() -> None:
+    """Read every file and shard again and hold it against what the models were made from."""
+    from maskmill.curation.verify import verify
+
+    verify(Path(config.load().paths.prepared))
+
+
+@remotes.command("set")
+def remote_set(
+    url: Annotated[str, typer.Argument(help="A folder, or s3://BUCKET/PATH, gs://.., azure://.., ssh://..")],
+    endpoint: Annotated[str | None, typer.Option(help="Of an S3 server other than AWS: http://HOST:PORT.")] = None,
+) -> None:
+    """Keep data, models and the cache of runs there; flows pull from it first and push to it last."""
+    from maskmill.cli import remote
+
+    remote.configure(url, endpoint)
+    print(f"remote: {url}, in .dvc/config (commit it); flows pull first and push last; by hand: dvc push --run-cache")
+
+
+@data.command("import")
+def data_import(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Images and masks; data/source if they are there.")],
+    classes: Annotated[str, typer.Option(help="Names in the order of the values in the masks: sky,road,tree.")] = "",
+    background: Annotated[str | None, typer.Option(help="The class that no score counts, or none.")] = None,
+    ignore: Annotated[
+        str | None, typer.Option(help="Value or #rrggbb in the masks that takes part in nothing.")
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Regular expression on the names: '(?P<group>.+)_(?P<order>\\d+)'.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Name of the data in the report.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in the registry.")] = None,
+    link: Annotated[bool, typer.Option("--link", help="Hard links instead of copies.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Put other files in data/source aside.")] = False,
+) -> None:
+    """Recognise images and masks, guess what they mean, write it to params.yaml and data/source.yaml, version them."""
+    from maskmill.importing import command
+    from maskmill.importing.plan import Wishes
+
+    repository.check_git()  # before anything is written
+    named = tuple(part.strip() for part in classes.split(",")) if classes else ()
+    value = int(ignore) if ignore is not None and ignore.isdecimal() else ignore and ignore.lower()
+    wishes = Wishes(named, background, value, groups, title, name)
+    command.run(folder, wishes, link=link, replace=replace)
+
+
+@app.command()
+def up() -> None:
+    """Start MLflow, Prefect and its worker where they do not run yet."""
+    from maskmill.services.status import describe_addresses
+    from maskmill.services.up import up as start
+
+    params, root = config.load(), Path.cwd()
+    start(params, root)
+    print(describe_addresses(params, root))
+    print("see how they are: maskmill status; stop them: maskmill down")
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers and the worker, and what the worker runs."""
+    from maskmill.services import status as services
+
+    services.down(config.load(), Path.cwd())
+
+
+@app.command()
+def status() -> None:
+    """Say which services run; exit with 3 where not all do."""
+    from maskmill.services import status as services
+
+    if not services.status(config.load(), Path.cwd()):
+        raise typer.Exit(_NOT_ALL_UP)
+
+
+@app.command()
+def ui() -> None:
+    """Print the addresses of the servers' pages."""
+    from maskmill.services.status import describe_addresses
+
+    print(describe_addresses(config.load(), Path.cwd()))
+
+
+def main() -> None:
+    """Run the command of the command line. Raises: SystemExit with its status."""
+    try:
+        with files.full_disk_in_words():
+            app()
+    except MaskmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

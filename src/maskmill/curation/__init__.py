@@ -1,0 +1,1 @@
+"""What the data are: the manifest, what is expected of it, copies, leaks and splits."""

@@ -1,0 +1,83 @@
+"""What the manifest says about one file: its bytes, its header, its pixels. Each file is read and decoded once."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maskmill.curation import duplicates
+from maskmill.images import decode, labels
+from maskmill.images.digest import pixel_digest
+from maskmill.images.moments import moments
+from maskmill.settings.config import Data
+from maskmill.system import code_digest
+
+Columns = dict[str, Any]
+Described = tuple[Columns, np.ndarray | None]  # and the thumbnail, of an image that could be decoded
+
+_LIBRARIES = ("pillow", "imagecodecs", "opencv-python-headless", "numpy")
+
+
+def image(path: str, data: Data) -> Described:
+    """The columns of an image, and its thumbnail; where it cannot be decoded, `error` and what is known."""
+    columns: Columns = {}
+    try:
+        raw = decode.content(Path(path), data.decoding)
+        columns |= {"bytes": len(raw), "sha256_file": hashlib.sha256(raw).hexdigest()}
+        header = decode.header(raw, data.decoding, path)
+        columns |= {"format": header.format, "dtype": header.dtype, "image_orientation": header.orientation}
+        pixels = decode.image(raw, data.in_channels, data.decoding, path)
+    except decode.DecodeError as error:
+        return columns | {"error": str(error)}, None
+    # all channels as one, which OpenCV measures several times as fast
+    count, sums, squares = moments(pixels.reshape(len(pixels), -1, 1))
+    total, square = int(sums[0]), int(squares[0])
+    small = duplicates.thumbnail(pixels)
+    columns |= {
+        "height": pixels.shape[0], "width": pixels.shape[1], "channels": pixels.shape[2],
+        "sha256_pixels": pixel_digest(pixels), "mean": total / count,
+        "std": max(0, square * count - total**2) ** 0.5 / count, "phash": f"{duplicates.phash(small):016x}",
+    }  # fmt: skip
+    return columns, small
+
+
+def mask(path: str, data: Data) -> Described:
+    """The columns of a mask; where it cannot be decoded, `error` and what is known."""
+    columns: Columns = {}
+    try:
+        raw = decode.content(Path(path), data.decoding)
+        columns["sha256_mask_file"] = hashlib.sha256(raw).hexdigest()
+        columns["mask_orientation"] = decode.header(raw, data.decoding, path).orientation
+        ids, counts, unknown = labels.ids(labels.stored(raw, data, path), data, path)
+    except decode.DecodeError as error:
+        return columns | {"error": str(error)}, None
+    pixels = {f"px_{name}": int(counts[i]) for i, name in enumerate(data.classes)}
+    without = sum(unknown.values())
+    columns |= {
+        "mask_height": ids.shape[0], "mask_width": ids.shape[1], "sha256_mask": pixel_digest(ids),
+        "ignored_px": ids.size - sum(pixels.values()) - without, "unknown_px": without,
+        "unknown_ids": labels.listed(unknown), **pixels,
+    }  # fmt: skip
+    return columns, None
+
+
+def was_read(described: Described) -> bool:
+    """Whether a description is of the file's bytes, and not of a failure to get at them."""
+    return not {"sha256_file", "sha256_mask_file"}.isdisjoint(described[0])
+
+
+def versions(data: Data) -> tuple[str, str]:
+    """Digests of what an image's and a mask's description follow from beside the file: settings and code."""
+    decoding = data.decoding.model_dump_json()
+    return (
+        _version("image", [decoding, str(data.in_channels)]),
+        _version("mask", [decoding, str(data.classes), str(data.values), str(data.ignore_index)]),
+    )
+
+
+def _version(function: str, settings: list[str]) -> str:
+    code = code_digest.digest((__name__, function), ())
+    parts = [code, *(version(name) for name in _LIBRARIES), *settings]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -1,1 +1,0 @@
-"""From files to training samples: decode, manifest, expectations, splits, shards, augmentation, dataset."""

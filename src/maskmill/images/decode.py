@@ -1,0 +1,200 @@
+"""Image files to arrays: the one decoder of training, evaluation, batch inference and serving.
+
+The format is taken from the file's first bytes, never from its name. Limits and the policy (`data.decoding`) are held
+against the header before any pixel is read, and a file that is not whole is refused; see `formats`.
+"""
+
+import io
+import stat
+import struct
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from PIL import Image
+
+from maskmill.images import formats, pixels, policy
+from maskmill.images.formats.header import DamageError, Header
+from maskmill.settings.config import STRICT, Decoding
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
+
+__all__ = ["FORMATS", "SUFFIXES", "DecodeError", "Header", "content", "header", "image", "mask", "png_bytes",
+           "write_png"]  # fmt: skip
+FORMATS = formats.NAMES
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+
+
+class DecodeError(MaskmillError):
+    """A file that cannot be read as what it should be; the message names it."""
+
+
+def header(source: Path | bytes, decoding: Decoding, name: str = "") -> Header:
+    """What the file says of its pixels; none is read.
+
+    Raises: DecodeError for what is no file, another format, damage, or more than the limits.
+    """
+    name = _named(source, name)
+    found, _ = _header(content(source, decoding, name), decoding, name, None, formats.OF_MASKS)
+    return found
+
+
+def image(
+    source: Path | bytes, channels: int, decoding: Decoding = STRICT, name: str = "", max_pixels: int | None = None
+) -> np.ndarray:
+    """An image as the policy wants it; `max_pixels` is a server's own limit, which may be lower.
+
+    Returns: (H, W, channels) uint8; a grey file fills three channels where three are wanted.
+    Raises: DecodeError as `header` does, and for what the policy refuses.
+    """
+    name = _named(source, name)
+    data = content(source, decoding, name)
+    found, module = _header(data, decoding, name, max_pixels, formats.NAMES)
+    if reason := policy.image_refused(found, channels, decoding):
+        raise DecodeError(f"{name}: {reason}")
+    try:
+        return pixels.image(*_samples(data, found, module, name), found, channels, decoding)
+    except DamageError as error:
+        raise DecodeError(f"{name}: {error}") from None
+
+
+def mask(
+    source: Path | bytes, decoding: Decoding = STRICT, name: str = "", *, palette_colours: bool = False
+) -> np.ndarray:
+    """A mask's stored values, palette indices included; with `palette_colours` a palette's colours instead.
+
+    Returns: (H, W) uint8 or uint16; (H, W, 3) uint8 of a colour mask.
+    Raises: DecodeError as `header` does, and for a lossy file, a GIF read by its values, CMYK, bands, transparency, or
+        values that are no whole numbers from 0 to 65535.
+    """
+    name = _named(source, name)
+    data = content(source, decoding, name)
+    found, module = _header(data, decoding, name, None, formats.OF_MASKS)
+    if reason := policy.mask_refused(found, by_colour=palette_colours) or policy.exif_refused(found, decoding):
+        raise DecodeError(f"{name}: {reason}")
+    stored, colours = _samples(data, found, module, name)
+    if palette_colours and colours is not None:
+        try:
+            stored = pixels.looked_up(stored, colours)
+        except DamageError as error:
+            raise DecodeError(f"{name}: {error}") from None
+    if found.alpha and stored.ndim == 3:
+        stored = _opaque(stored, name)
+    return pixels.upright(_whole(stored, name), found, decoding)
+
+
+def content(source: Path | bytes, decoding: Decoding = STRICT, name: str = "") -> bytes:
+    """The bytes of a regular file within `max_file_mb`; a pipe, folder or device is never opened.
+
+    Raises: DecodeError for what is no such file.
+    """
+    if isinstance(source, bytes):
+        return source
+    name = _named(source, name)
+    try:
+        status = source.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DecodeError(f"{name}: no regular file but a {_kind(status.st_mode)}; put an image file there")
+        if status.st_size > decoding.max_file_mb * 1_000_000:
+            raise DecodeError(
+                f"{name}: {status.st_size / 1e6:,.0f} MB; at most {decoding.max_file_mb:,} MB are read "
+                f"({policy.WHERE}.max_file_mb)"
+            )
+        with source.open("rb") as file:
+            return file.read(status.st_size)
+    except FileNotFoundError:
+        raise DecodeError(f"{name}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if isinstance(error, DecodeError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise DecodeError(f"{name}: cannot be read: {reason}") from None
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write (H, W), (H, W, 1) or (H, W, 3) uint8 as PNG, in one step."""
+    files.write_bytes(path, png_bytes(pixels))
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """(H, W), (H, W, 1) or (H, W, 3) uint8 as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def escaped(name: str) -> str:
+    """A file's name in one line: control characters, and bytes that are no text, are written as escapes."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+
+
+def _named(source: Path | bytes, name: str) -> str:
+    return escaped(name or (str(source) if isinstance(source, Path) else "image"))
+
+
+def _header(
+    data: bytes, decoding: Decoding, name: str, max_pixels: int | None, allowed: tuple[str, ...]
+) -> tuple[Header, ModuleType]:
+    kind, module = formats.recognise(data)
+    if module is None or kind not in allowed:
+        got = f"{kind} by its first bytes" if kind else "not an image by its first bytes"
+        raise DecodeError(f"{name}: {got}; read are {', '.join(allowed)}; save it as one of them")
+
+    def limits(width: int, height: int, pixel_bytes: int) -> None:
+        if reason := policy.too_much(width, height, pixel_bytes, len(data), decoding, max_pixels):
+            raise DecodeError(f"{name}: {reason}")
+
+    try:
+        found: Header = module.header(data, limits)
+    except DecodeError:
+        raise
+    except (ValueError, struct.error, IndexError, OverflowError) as error:  # numbers that are not there
+        reason = str(error) if isinstance(error, DamageError) else "cut off in its header"
+        raise DecodeError(f"{name}: broken or unreadable: {reason}; put the whole file there") from None
+    if found.pages > 1 and kind != "GIF":
+        raise DecodeError(f"{name}: {found.pages} pages; one image per file is read; split it into files")
+    return found, module
+
+
+def _samples(data: bytes, found: Header, module: ModuleType, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The stored values, of the shape that the header promises."""
+    try:
+        stored, colours = module.samples(data, found)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes decoders raise TypeError, KeyError, RuntimeError and others
+        reason = escaped(" ".join(str(error).split()))
+        raise DecodeError(f"{name}: broken or unreadable: {reason}; put the whole file there") from None
+    shape = (found.height, found.width, *((found.bands,) if found.bands > 1 else ()))
+    if stored.shape != shape:
+        raise DecodeError(f"{name}: broken or unreadable: pixels of shape {stored.shape}, its header says {shape}")
+    return stored, colours
+
+
+def _opaque(stored: np.ndarray, name: str) -> np.ndarray:
+    """Without its alpha, which must be full."""
+    clear = np.count_nonzero(stored[..., -1] != np.iinfo(stored.dtype).max)
+    if clear:
+        raise DecodeError(
+            f"{name}: {clear:,} transparent pixels in a mask; allowed is no alpha, or a full one; export it without"
+        )
+    return stored[..., 0] if stored.shape[2] == 2 else np.ascontiguousarray(stored[..., :-1])
+
+
+def _whole(stored: np.ndarray, name: str) -> np.ndarray:
+    """uint8 or uint16."""
+    if stored.dtype == np.uint8:
+        return stored
+    if stored.dtype in (np.bool_, np.int8) and not (stored.dtype == np.int8 and stored.min() < 0):
+        return stored.astype(np.uint8)
+    if (least := int(stored.min())) < 0 or (most := int(stored.max())) > 65535:
+        got = f"the value {least}" if least < 0 else f"the value {most}"
+        raise DecodeError(f"{name}: {got} in a mask; allowed are whole numbers from 0 to 65535; export the mask so")
+    return stored.astype(np.uint16)
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_ISDIR: "folder", stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket"}
+    return next((name for test, name in kinds.items() if test(mode)), "device")

@@ -1,0 +1,120 @@
+"""Stored values to the 8-bit grey or colour image that a network is fed with, as `data.decoding` says."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from maskmill.images import policy
+from maskmill.images.formats.header import DamageError, Header
+from maskmill.settings.config import Decoding
+
+_BLOCK_PX = 1_000_000  # worked on at once, so that wide numbers in between take no second image
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+
+
+def image(
+    stored: np.ndarray, colours: np.ndarray | None, header: Header, channels: int, decoding: Decoding
+) -> np.ndarray:
+    """(H, W, channels) uint8, C-contiguous. Raises: DamageError for what only the pixels show."""
+    if policy.names_bands(header, decoding):
+        bands = [band - 1 for band in decoding.bands or ()]
+        stored = stored[..., bands] if stored.ndim == 3 else stored[..., None][..., bands]
+        return upright(_eight_bits(stored, header.bits, decoding), header, decoding)
+    pixels, alpha = stored, None
+    if colours is not None:
+        pixels = _coloured(stored, colours)
+    if header.alpha:
+        pixels, alpha = pixels[..., :-1], pixels[..., -1]
+    pixels = _eight_bits(pixels, 8 if header.palette else header.bits, decoding)
+    if alpha is not None and decoding.alpha != "drop":
+        pixels = _over(pixels, alpha, 255 if decoding.alpha == "white" else 0, header.premultiplied)
+    if header.colour == "cmyk":
+        pixels = _converted(pixels, "CMYK", "RGB")
+    pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    if channels == 1 and pixels.ndim == 3:
+        if decoding.colour == "refuse":
+            raise DamageError(policy.colour_refused(header))
+        pixels = _converted(pixels, "RGB", "L")  # ITU-R 601
+    if pixels.ndim == 2:
+        pixels = pixels[..., None] if channels == 1 else np.repeat(pixels[..., None], channels, axis=2)
+    return upright(pixels, header, decoding)
+
+
+def upright(pixels: np.ndarray, header: Header, decoding: Decoding) -> np.ndarray:
+    """Turned as EXIF says, where the policy is to do so."""
+    if decoding.exif == "upright" and header.orientation in _TURNS:
+        turns, mirrored = _TURNS[header.orientation]
+        pixels = np.rot90(pixels, turns)
+        pixels = pixels[:, ::-1] if mirrored else pixels
+    return np.ascontiguousarray(pixels)
+
+
+def _coloured(indices: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """A palette's colours; of one column (and alpha) where all are grey."""
+    if (colours[:, :1] == colours[:, 1:3]).all():
+        colours = np.delete(colours, [1, 2], axis=1)
+    return looked_up(indices, colours)
+
+
+def looked_up(indices: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """(H, W) indices -> (H, W, columns of the palette)."""
+    if indices.max(initial=0) >= len(colours):
+        raise DamageError(
+            f"index {indices.max()} is not in its palette of {len(colours)} colours; export the file anew"
+        )
+    found: np.ndarray = colours[indices]
+    return found
+
+
+def _eight_bits(values: np.ndarray, bits: int, decoding: Decoding) -> np.ndarray:
+    if bits <= 8 and values.dtype == np.uint8:
+        return values if bits == 8 else values * np.uint8(255 // (2**bits - 1))
+    low, high = decoding.value_range or (0, 2**bits - 1)
+    if values.dtype == np.uint16:
+        table: np.ndarray = _scaled(np.arange(65536, dtype=np.float64), low, high)[values]
+        return table
+    out = np.empty(values.shape, np.uint8)
+    for rows in _blocks(values):
+        with np.errstate(invalid="ignore"):  # a signalling NaN, which is told below
+            block = values[rows].astype(np.float64)
+        if not np.isfinite(block).all():
+            raise DamageError(
+                f"{np.count_nonzero(~np.isfinite(values)):,} values are NaN or infinite; allowed are numbers; fill "
+                "them in the file"
+            )
+        out[rows] = _scaled(block, low, high)
+    return out
+
+
+def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Linear from low..high to 0..255, rounded to even, clipped."""
+    scaled: np.ndarray = np.rint((values - low) * 255 / (high - low)).clip(0, 255).astype(np.uint8)
+    return scaled
+
+
+def _converted(pixels: np.ndarray, mode: str, wanted: str) -> np.ndarray:
+    """By Pillow, from one of its modes to another."""
+    out = np.empty(pixels.shape[:2] + ((3,) if wanted == "RGB" else ()), np.uint8)
+    for rows in _blocks(pixels):
+        size = (pixels.shape[1], len(pixels[rows]))
+        out[rows] = np.asarray(Image.frombytes(mode, size, pixels[rows].tobytes()).convert(wanted))
+    return out
+
+
+def _over(pixels: np.ndarray, alpha: np.ndarray, ground: int, premultiplied: bool) -> np.ndarray:
+    """The image laid over black (0) or white (255), rounded."""
+    full = 255 if alpha.dtype == np.uint8 else 65535
+    if alpha.dtype not in (np.uint8, np.uint16):
+        raise DamageError(f"alpha of {alpha.dtype}; allowed is alpha of 8 or 16 bits, or {policy.WHERE}.alpha: drop")
+    out = np.empty(pixels.shape, np.uint8)
+    for rows in _blocks(pixels):
+        a, p = alpha[rows].astype(np.uint32), pixels[rows].astype(np.uint32)
+        a = a if pixels.ndim == 2 else a[..., None]
+        out[rows] = np.minimum(((p * full if premultiplied else p * a) + ground * (full - a) + full // 2) // full, 255)
+    return out
+
+
+def _blocks(values: np.ndarray) -> Iterator[slice]:
+    step = max(1, _BLOCK_PX // max(1, values[0].size))
+    return (slice(start, start + step) for start in range(0, len(values), step))

@@ -1,0 +1,1 @@
+"""Pages, their tables, charts and pictures."""

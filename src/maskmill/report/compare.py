@@ -1,0 +1,176 @@
+"""Runs side by side: what changed in their settings, their scores, and whether the difference is more than chance."""
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from maskmill.metrics import Labels, create
+from maskmill.protection.outs import check_page
+from maskmill.report import charts, page, report_tables
+from maskmill.report.runs import WHAT, WORKSPACE, Run, load
+from maskmill.settings.config import Intervals, Params
+from maskmill.statistics import comparison, intervals, units
+from maskmill.statistics.scores import Score
+from maskmill.system import files
+from maskmill.system.errors import MaskmillError
+
+_ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant in one run; or over several seeds, `run` being all of them."""
+
+    variant: str
+    run: str
+    test: Score
+    val: Score
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A variant of a run less the same of the first run; or in words why there is none."""
+
+    variant: str
+    run: str
+    split: str
+    score: Score | None
+    reason: str = ""
+
+
+def write(revisions: Sequence[str], params: Params) -> Path:
+    """Write reports/compare.html about the runs of these revisions.
+
+    Raises: MaskmillError for fewer than two, one that is named twice, and as `runs.load` does.
+    """
+    if len(revisions) < 2 or len(set(revisions)) < len(revisions):
+        raise MaskmillError(
+            f"{WHAT}: got {', '.join(revisions) or 'nothing'}; two or more different ones are needed, each a git "
+            f"revision, a DVC experiment or {WORKSPACE}: maskmill report --compare HEAD {WORKSPACE}"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = [load(revision, Path(folder) / str(place)) for place, revision in enumerate(revisions)]
+    path = Path(params.paths.reports) / "compare.html"
+    check_page(path)
+    files.write_text(path, render(loaded, params.intervals))
+    return path
+
+
+def changed(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """Settings that are not the same in all runs, and their value in each."""
+    keys = sorted(dict.fromkeys(key for run in runs for key in run.params))
+    rows = [(key, [str(run.params.get(key, _ABSENT)) for run in runs]) for key in keys]
+    return [row for row in rows if len(set(row[1])) > 1]
+
+
+def scored(runs: Sequence[Run]) -> list[Row]:
+    """The headline of every variant in every run, variants together."""
+    none: Mapping[str, Score] = {}
+    rows = []
+    for variant in _variants(runs):
+        for run in (run for run in runs if variant in run.variants):
+            test, val = (
+                run.variants[variant].scores.get(s, none).get(run.primary, Score(math.nan)) for s in ("test", "val")
+            )
+            rows.append(Row(variant, run.name, test, val))
+    return rows
+
+
+def seeded(runs: Sequence[Run], confidence: float) -> list[Row]:
+    """Of runs that differ in `train.seed` alone: the mean of each variant, with its interval over seeds."""
+    rows = []
+    ordered = sorted(runs, key=lambda run: str(run.recipe))
+    for _, part in groupby(ordered, key=lambda run: run.recipe):
+        same = sorted(part, key=runs.index)
+        if len({run.seed for run in same}) < 2:
+            continue
+        names = " + ".join(run.name for run in same)
+        for variant in _variants(same):
+            of = {
+                split: [
+                    run.variants[variant].scores[split][run.primary].value for run in same if variant in run.variants
+                ]
+                for split in ("test", "val")
+            }
+            rows.append(Row(variant, names, *(intervals.seeds(of[split], confidence) for split in ("test", "val"))))
+    return rows
+
+
+def gaps(runs: Sequence[Run], settings: Intervals) -> list[Gap]:
+    """Every variant of the later runs less the same of the first, where both were scored on the same pixels."""
+    first = runs[0]
+    return [
+        _gap(first, run, variant, split, settings)
+        for run in runs[1:]
+        for variant in _variants([run])
+        for split in ("test", "val")
+    ]
+
+
+def render(runs: Sequence[Run], settings: Intervals) -> str:
+    """The page as HTML; the same runs give the same text."""
+    rows, seeds, differences = scored(runs), seeded(runs, settings.confidence), gaps(runs, settings)
+    whole = [score for row in (*rows, *seeds) for score in (row.test, row.val)]
+    return page.template("compare.html.j2").render(
+        runs=runs,
+        changed=changed(runs),
+        rows=rows,
+        seeds=seeds,
+        gaps=differences,
+        axis=report_tables.axis(whole),
+        gap_axis=report_tables.axis([gap.score for gap in differences if gap.score], (0,)),
+        charts=charts,
+        tables=report_tables,
+        settings=settings,
+        caveats={run.name: _caveat(run, settings) for run in runs},
+        definitions=create({}, _labels(runs[0])).definitions,
+    )
+
+
+def _gap(first: Run, run: Run, variant: str, split: str, settings: Intervals) -> Gap:
+    if reason := _incomparable(first, run, variant, split):
+        return Gap(variant, run.name, split, None, reason)
+    a, b = run.variants[variant].statistics[split], first.variants[variant].statistics[split]
+    of = units.of(a["id"].tolist(), run.table, settings)
+    made = comparison.paired(create({}, _labels(run)), a, b, of, settings)
+    return Gap(variant, run.name, split, made[run.primary])
+
+
+def _incomparable(first: Run, run: Run, variant: str, split: str) -> str:
+    """Why there is no difference to be had, in words; "" where there is one."""
+    if variant not in first.variants:
+        return f"{first.name} has no {variant}"
+    if run.primary != first.primary:
+        return f"the headline is another: {run.primary}, in {first.name} {first.primary}"
+    meaning = [key for key in ("classes", "background", "ignore_index") if _of(run, key) != _of(first, key)]
+    if meaning:
+        return f"the ids in the masks mean something else: data.{meaning[0]} is not that of {first.name}"
+    own, others = (set(r.variants[variant].statistics[split]["id"]) for r in (run, first))
+    if own != others:
+        return f"not the same {split} images: {len(own & others)} of {len(own)} are also in {first.name}"
+    if run.digest(split) != first.digest(split):
+        return f"the same {split} images by name, but other pixels or masks"
+    return ""
+
+
+def _caveat(run: Run, settings: Intervals) -> str:
+    ids = next(iter(run.variants.values())).statistics["test"]["id"].tolist()
+    return units.caveat(units.of(ids, run.table, settings), ids, run.table, settings)
+
+
+def _labels(run: Run) -> Labels:
+    classes, background = tuple(_of(run, "classes")), _of(run, "background")
+    foreground = tuple(i for i, name in enumerate(classes) if name != background)
+    return Labels(classes, foreground, _of(run, "ignore_index"))
+
+
+def _of(run: Run, key: str) -> Any:
+    return run.params.get(f"data.{key}")
+
+
+def _variants(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in run.variants))

@@ -1,0 +1,32 @@
+"""What the pages have in common: how a template becomes HTML, with all of it escaped and nothing fetched."""
+
+import math
+from functools import cache
+from importlib.resources import files as resources
+
+import jinja2
+
+from maskmill.statistics.scores import interval, number, said
+
+
+@cache
+def template(name: str) -> jinja2.Template:
+    """The template `name` beside this file; it may include the others. What a page shows is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda part: (resources(__package__) / part).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"score": _score, "duration": _duration, "said": said, "interval": interval}
+    return environment.get_template(name)
+
+
+def _score(value: float | None) -> str:
+    return number(math.nan if value is None else value)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,1 @@
+"""Prepared samples: packed into shards, drawn, augmented and standardised."""

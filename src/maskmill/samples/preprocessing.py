@@ -1,0 +1,45 @@
+"""From stored pixels to network input: one function for training, evaluation and serving, saved with the model."""
+
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from maskmill.images.moments import Moments
+from maskmill.system.errors import MaskmillError
+
+
+class Preprocessing(BaseModel):
+    """(x / 255 - mean) / std per channel, in fp32; mean and std are those of the training images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, measured: Iterable[Moments]) -> Self:
+        """Mean and standard deviation over all pixels of each channel, of the moments of one or more images each.
+
+        Raises: MaskmillError when there is no pixel.
+        """
+        pixels, totals, squares = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
+        for count, total, square in measured:
+            pixels, totals, squares = pixels + count, totals + total, squares + square
+        if not pixels:
+            raise MaskmillError(
+                "the split `train` is empty: there is no image to measure; give it images by `splits` in params.yaml "
+                "or data/splits.csv"
+            )
+        mean = totals / pixels
+        std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))  # a constant channel: no division by 0
+        return cls(mean=tuple((mean / 255).tolist()), std=tuple((std / 255).tolist()))
+
+    def apply(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) uint8 -> (N, C, H, W) float32, standardised."""
+        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
+        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
+        return (images.float() / 255 - mean) / std

@@ -1,0 +1,59 @@
+"""Where images and masks come from: one source per file, chosen by `kind` in data/source.yaml."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from maskmill.settings.config import Data
+from maskmill.sources import _names
+from maskmill.system import components
+from maskmill.system.errors import MaskmillError
+
+INDEX = "index.csv"  # in data/raw
+Side = Path | Callable[[], np.ndarray] | None  # a user's file; what makes the pixels; not there
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask, not yet read.
+
+    `id` can be a file's name. `group` names what must not be torn over splits (a patient, a video); `order` is the
+    place within `sequence` (a video, a stack), which is the group where it is empty. `split` is the one that the source
+    gives, or empty.
+    """
+
+    id: str
+    image: Side  # (H, W, channels) uint8
+    mask: Side  # (H, W); class ids where it is made, stored values where it is a file
+    group: str
+    order: int
+    sequence: str = ""
+    split: str = ""
+
+
+def create(config: Any, folder: Path, data: Data, where: Path) -> list[Pair]:
+    """The pairs of the source that data/source.yaml describes: `kind`, its options, and a `notice` for the report.
+
+    Raises: MaskmillError for an unknown kind or option, and for names that not every system can keep.
+    """
+    if not isinstance(config, dict) or "kind" not in config:
+        kinds = ", ".join(components.names(__name__))
+        raise MaskmillError(f"{where}: needs a line `kind: NAME`; known are {kinds}")
+    options = {key: value for key, value in config.items() if key not in ("kind", "notice")}
+    given = {"folder": folder, "data": data}
+    pairs: Iterable[Pair] = components.create(__name__, str(config["kind"]), f"{where}: kind", given, options)
+    listed = list(pairs)
+    _names.check((pair.id, _names.shown(pair.id, pair.image, pair.mask)) for pair in listed)
+    if not listed:
+        raise MaskmillError(f"{where}: the source holds no pairs; put files into {folder}, or choose another `kind`")
+    return listed
+
+
+def read_index(raw: Path) -> pd.DataFrame:
+    """The pairs as `ingest` listed them: id, image, mask, group, sequence, order, split; a missing file is ""."""
+    texts = dict.fromkeys(("id", "image", "mask", "group", "sequence", "split"), str)
+    return pd.read_csv(raw / INDEX, dtype=texts, keep_default_na=False)

@@ -1,0 +1,126 @@
+"""Names that every system keeps, and what a name says: which pair, which group, which place."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from maskmill.system.errors import MaskmillError, few_of
+
+_UNFIT = {"Cc": "a control character", "Cs": "bytes that are not UTF-8", "Zl": "a line separator", "Zp": "a separator"}
+_MAX_BYTES = 200  # of an id: a file system's 255 less what endings and temporary names add
+_SHOWN = 5
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def split_of(name: str) -> str:
+    """The split that a folder's or a file's name says (`valid`, `instances_train2017`); empty where it says none."""
+    words = re.split(r"[^a-z]+", name.lower())
+    found = {_SPLITS[word] for word in words if word in _SPLITS}
+    return found.pop() if len(found) == 1 else ""
+
+
+def is_split(folder: str) -> bool:
+    """Whether a folder's whole name is that of a split."""
+    return folder.lower() in _SPLITS
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts `slice9` before `slice10`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def identity(name: str) -> str:
+    """The id of a name: NFC, subfolders joined by `__`, and cut where it is too long for a file's name."""
+    joined = unicodedata.normalize("NFC", name).replace("/", "__")
+    encoded = joined.encode(errors="surrogateescape")
+    if len(encoded) <= _MAX_BYTES:
+        return joined
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return encoded[: _MAX_BYTES - len(digest) - 1].decode(errors="ignore") + "-" + digest
+
+
+def shown(identity: str, *sides: Any) -> str:
+    """How a pair is named in an error: its files, else its id."""
+    return " and ".join(str(side) for side in sides if isinstance(side, Path)) or identity
+
+
+def check(named: Iterable[tuple[str, str]]) -> None:
+    """Hold (id, how to name it) pairs against what every system keeps.
+
+    Raises: MaskmillError for a control character in a name, for two names that are one on other systems.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    for name, label in named:
+        for character in f"{name}{label}":
+            if kind := _UNFIT.get(unicodedata.category(character)):
+                raise MaskmillError(f"{label!a}: the name holds {kind}; rename the file")
+        key = unicodedata.normalize("NFC", name).lower()
+        if key in seen:
+            other, other_label = seen[key]
+            same = "one id" if other == name else "names that differ in case alone"
+            raise MaskmillError(
+                f"{other_label} and {label} ({other_label!a}, {label!a}) have {same}; a checkout on another "
+                "system keeps one of them: rename one"
+            )
+        seen[key] = (name, label)
+
+
+def grouped(names: Sequence[str], groups: str | None, blocks: int | None, where: str) -> list[tuple[str, str, int]]:
+    """Group, sequence and order of each of the names, which are sorted.
+
+    `groups` is a regular expression for the beginning of a name, with the named group `group` and perhaps `order`;
+    `blocks` cuts all into so many contiguous groups of one sequence. Without either each name is a group.
+    Raises: MaskmillError for a bad expression, names that do not match, or fewer names than blocks.
+    """
+    if groups is not None and blocks is not None:
+        raise MaskmillError(f"{where}: `groups` and `blocks` exclude each other; delete one")
+    if blocks is not None:
+        if not 3 <= blocks <= len(names):
+            raise MaskmillError(f"{where}: blocks: got {blocks}; allowed are 3 to {len(names)}, the number of images")
+        return [(f"block{place * blocks // len(names) + 1}", "stack", place) for place in range(len(names))]
+    if groups is None:
+        return [(name, "", place) for place, name in enumerate(names)]
+    pattern = compiled(groups, where)
+    matches = [pattern.match(name) for name in names]
+    if wrong := [name for name, match in zip(names, matches, strict=True) if not match or not match["group"]]:
+        raise MaskmillError(
+            f"{where}: groups: {groups!r} does not match {few_of([repr(name) for name in wrong], _SHOWN)}; widen the "
+            "expression, or rename the files"
+        )
+    return [
+        (match["group"], "", _order(match, place, where) if "order" in pattern.groupindex else place)
+        for place, match in enumerate(matches)
+        if match
+    ]
+
+
+def compiled(groups: str, where: str) -> re.Pattern[str]:
+    """The expression. Raises: MaskmillError where it is none, or has other named groups."""
+    try:
+        pattern = re.compile(groups)
+    except re.error as error:
+        raise MaskmillError(f"{where}: groups: {groups!r} is no regular expression: {error}") from None
+    named = set(pattern.groupindex)
+    if "group" not in named or named - {"group", "order"}:
+        raise MaskmillError(
+            f"{where}: groups: {groups!r} names {sorted(named)}; needed is (?P<group>..), allowed besides (?P<order>..)"
+        )
+    return pattern
+
+
+def _order(match: re.Match[str], place: int, where: str) -> int:
+    text = match["order"]
+    if text is None:
+        return place
+    if not text.isdecimal():
+        raise MaskmillError(
+            f"{where}: groups: order of {match.string!r} is {text!r}; needed are digits: (?P<order>\\d+)"
+        )
+    return int(text)

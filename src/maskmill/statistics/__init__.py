@@ -1,0 +1,1 @@
+"""Scores with their intervals over independent units, their differences, and slices."""

@@ -1,0 +1,82 @@
+"""How sure a score is: intervals over independent units, of one model, of two on the same units, and over seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import special
+from torch import Tensor
+
+from maskmill.metrics import Metrics
+from maskmill.settings.config import Intervals
+from maskmill.statistics import bootstrap
+from maskmill.statistics.scores import Score
+from maskmill.statistics.units import ENOUGH
+
+
+def of(
+    metrics: Metrics, statistics: np.ndarray, units: np.ndarray, settings: Intervals, *, only: str = ""
+) -> dict[str, Score]:
+    """Each score, or the one named `only`, with its interval, from (N, S) statistics of images and their (N,) units.
+
+    `n` counts the units that the score is made of: those without a class say nothing of it. The order of the rows
+    does not matter.
+    """
+
+    def chosen(sums: Tensor) -> Mapping[str, Tensor]:
+        return _chosen(metrics.scores(sums), only)
+
+    return _scored(chosen, _sums(statistics, units), settings)
+
+
+def paired(
+    metrics: Metrics, a: np.ndarray, b: np.ndarray, units: np.ndarray, settings: Intervals, *, only: str = ""
+) -> dict[str, Score]:
+    """Each score, or the one named `only`, of model a less that of model b, with the interval of the difference.
+
+    Both are scored on the same resamples, so that what makes a unit hard for both does not count. Shapes as for `of`.
+    """
+
+    def difference(sums: Tensor) -> Mapping[str, Tensor]:
+        of_a, of_b = (metrics.scores(part) for part in sums.chunk(2, dim=-1))
+        return {name: value - of_b[name] for name, value in _chosen(of_a, only).items()}
+
+    return _scored(difference, _sums(np.concatenate([a, b], axis=1), units), settings)
+
+
+def significant(difference: Score) -> bool:
+    """Whether there is a difference: its interval leaves out 0, and enough units stand behind that."""
+    return difference.n >= ENOUGH and (difference.low > 0 or difference.high < 0)
+
+
+def seeds(values: Sequence[float], confidence: float = 0.95) -> Score:
+    """The mean of one score over trainings with several seeds, and Student's interval of it; n counts the seeds.
+
+    It says how much of the score is luck in training, and nothing about other images.
+    """
+    known = np.array([value for value in values if math.isfinite(value)])
+    n = len(known)
+    if n < 2:
+        return Score(float(known[0]) if n else math.nan, n=n)
+    half = special.stdtrit(n - 1, (1 + confidence) / 2) * known.std(ddof=1) / math.sqrt(n)
+    return Score(float(known.mean()), float(known.mean() - half), float(known.mean() + half), n)
+
+
+def _chosen(scores: Mapping[str, Tensor], only: str) -> Mapping[str, Tensor]:
+    return {only: scores[only]} if only else scores
+
+
+def _scored(scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals) -> dict[str, Score]:
+    made = {}
+    for name, spread in bootstrap.spread(scores, sums, resamples=settings.resamples, seed=settings.seed).items():
+        low, high = bootstrap.bounds(spread, settings.confidence)
+        made[name] = Score(float(spread.value), float(low), float(high), int(spread.n))
+    return made
+
+
+def _sums(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """(U, S) sums of each unit, added up in the same order whatever the order of the rows."""
+    of_unit = np.unique(units, return_inverse=True)[1]
+    order = sorted(range(len(units)), key=lambda i: (of_unit[i], statistics[i].tobytes()))
+    starts = np.unique(of_unit[order], return_index=True)[1]
+    return np.add.reduceat(np.ascontiguousarray(statistics[order], float), starts, axis=0)

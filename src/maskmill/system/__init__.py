@@ -1,0 +1,1 @@
+"""Errors, files, processes, the repository, parts by name, and what code a function reaches."""

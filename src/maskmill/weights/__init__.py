@@ -1,0 +1,1 @@
+"""Weights to start from: fetched, read, and matched to a network."""
