@@ -11,7 +11,7 @@ from maskmill.system import components
 ROUNDS = 5
 PLAIN = "import maskmill.stages.{0}"
 QUICK = """
-from maskmill import quick
+from maskmill.system import quick
 with quick.imports():
     import maskmill.stages.{0}
 quick.leave(0)

@@ -16,7 +16,7 @@ os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 if TYPE_CHECKING:
     from maskmill.inference.predict import Predictor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def load(uri: str) -> "Predictor":

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskmill.cli.app import app
+from maskmill.cli import app
 from maskmill.images import decode
 from maskmill.settings import config, configure
 from maskmill.system import files

@@ -1,1 +1,1 @@
-"""What a model is worth, against what, and the page that shows it."""
+"""What a model is worth: its scores, its weaknesses, what it costs, and what a simple rule would score."""
