@@ -41,6 +41,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def room(module: str) -> str:
+    """The room of a module; "" of the package itself."""
     package, _, rest = module.partition(".")
     return package if package == "pipelines" else rest.partition(".")[0]
 
@@ -79,6 +80,7 @@ def content(name: str, used: set[str], width: int) -> list[tuple[str, str]]:
 
 
 def box(name: str, lines: list[tuple[str, str]], x: int, y: int, width: int, height: int) -> list[str]:
+    """A room as a box at a place, in px."""
     drawn = [
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6"/>',
         f'<text class="name" x="{x + GAP}" y="{y + 20}">{name}</text>',
