@@ -78,18 +78,18 @@ def difference(sums: Tensor) -> dict[str, Tensor]:
 
 
 def percentile(spread: Spread) -> Bounds:
-    low, high = (bootstrap.quantile(spread.resampled, np.full(spread.value.shape, p)) for p in (TAIL, 1 - TAIL))
+    low, high = (bootstrap.row_quantiles(spread.resampled, np.full(spread.value.shape, p)) for p in (TAIL, 1 - TAIL))
     return low, high
 
 
 def bca(spread: Spread) -> Bounds:
     levels = bootstrap.bca_levels(spread, np.full(spread.value.shape, special.ndtri(TAIL)))
-    low, high = (bootstrap.quantile(spread.resampled, level) for level in levels)
+    low, high = (bootstrap.row_quantiles(spread.resampled, level) for level in levels)
     return low, high
 
 
 def ours(spread: Spread) -> Bounds:
-    return bootstrap.bounds(spread, 1 - 2 * TAIL)
+    return bootstrap.interval_bounds(spread, 1 - 2 * TAIL)
 
 
 def shares(
@@ -104,7 +104,7 @@ def shares(
     rng, held = np.random.default_rng(0), defaultdict(list)
     for _ in range(sets // TOGETHER):
         made = {
-            kind: bootstrap.spread(of, sums, resamples=resamples, seed=int(rng.integers(2**31)))
+            kind: bootstrap.resampled_scores(of, sums, resamples=resamples, seed=int(rng.integers(2**31)))
             for kind, sums in draw(rng).items()
         }
         for method, (kind, bounds) in methods.items():

@@ -74,14 +74,14 @@ def shards(folder: Path) -> None:
     import cv2
 
     from maskmill.curation.manifest import build
-    from maskmill.samples.packing import pack
+    from maskmill.samples.packing import pack_samples
     from maskmill.samples.shards import Shard
 
     cv2.setNumThreads(1)
     index, data = index_of(as_png(folder, folder / "png"))
     table, _ = build(index, data, None)
     start = time.perf_counter()
-    pack(folder / "shards", table.assign(split="train", clean=True), data)
+    pack_samples(folder / "shards", table.assign(split="train", clean=True), data)
     packing = time.perf_counter() - start
     shard = Shard(folder / "shards", "train")
     order = np.random.default_rng(0).permutation(len(shard))
@@ -117,7 +117,7 @@ def shards(folder: Path) -> None:
 def dvc(folder: Path, count: int) -> None:
     """`dvc add` and `dvc status` of so many samples as files and as shards; the cache is on the same disk."""
     from maskmill.curation.manifest import build
-    from maskmill.samples.packing import pack
+    from maskmill.samples.packing import pack_samples
 
     tiny = write_tiny(folder / "tiny", count)
     index, data = index_of(tiny)
@@ -129,7 +129,7 @@ def dvc(folder: Path, count: int) -> None:
             tiny.rename(repository / "data")
         else:
             table, _ = build(index.replace(str(tiny), str(folder / "dvc-files" / "data"), regex=True), data, None)
-            pack(repository / "data", table.assign(split="train", clean=True), data)
+            pack_samples(repository / "data", table.assign(split="train", clean=True), data)
         number = sum(1 for path in (repository / "data").rglob("*") if path.is_file())
         _dvc(repository, "init", "--no-scm", "-q")
         _dvc(repository, "config", "core.analytics", "false")

@@ -26,7 +26,7 @@ def main() -> None:
         sample, diagnostics = draw(noise), Diagnostics(labels)
         right = float((sample.predicted == sample.truth).float().mean())
         spent = [median_ms(lambda: diagnostics.update(sample)),  # noqa: B023
-                 median_ms(lambda: image_facts.of(image, sample, labels))]  # noqa: B023  # fmt: skip
+                 median_ms(lambda: image_facts.facts_of_image(image, sample, labels))]  # noqa: B023  # fmt: skip
         print(f"{right:.0%} of the pixels right: diagnostics {spent[0]:.1f} ms, facts {spent[1]:.1f} ms")
 
 

@@ -31,7 +31,7 @@ from maskmill.settings import config
 from maskmill.settings.config import Augmentation
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
-from maskmill.training.loop import Training, Validation
+from maskmill.training.loop import Training, Validator
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -49,12 +49,12 @@ def train(folder: Path) -> str:
     settings = config.load(ROOT / "params.yaml").train.model_copy(update=SETTINGS)
     shard, val = Squares(8, 0), Squares(2, 1)
     flip = ({"HorizontalFlip": {"p": 0.5}},)
-    recipe = augmentation.recipe(Augmentation(crop_px=None, preset="none", transforms=flip, preview=1), 255)
+    recipe = augmentation.build_recipe(Augmentation(crop_px=None, preset="none", transforms=flip, preview=1), 255)
     torch.manual_seed(0)
     model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
     loss = losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
     training = Training(model, loss, Preprocessing.fit(moments(image) for image, _ in shard), settings)
-    validation = Validation(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground")
+    validation = Validator(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground")
     result = training.fit(Loading(shard, recipe, settings), validation, Checkpoints(folder), lambda rows: None, "unet")
     digest = hashlib.sha256(json.dumps([result.history, result.best_step]).encode())
     for tensors in (training.plain.state_dict(), result.weights):

@@ -92,7 +92,7 @@ KINDS: dict[str, Change] = {
 }
 
 
-def search(images: Images) -> tuple[duplicates.Search, float]:
+def search(images: Images) -> tuple[duplicates.DuplicateSearch, float]:
     """The search as validate runs it, on images in memory, and the processor's seconds for it."""
     pixels = list(images.values())
     rows = {
@@ -103,7 +103,7 @@ def search(images: Images) -> tuple[duplicates.Search, float]:
     }
     thumbnails = np.stack([duplicates.thumbnail(p) for p in pixels])
     start = time.process_time()
-    result = duplicates.find(pd.DataFrame(rows), thumbnails, pixels.__getitem__, BUDGET_S)
+    result = duplicates.find_duplicates(pd.DataFrame(rows), thumbnails, pixels.__getitem__, BUDGET_S)
     if any(part.startswith("time") for part in result.note.split("; ")):
         raise RuntimeError(f"{BUDGET_S:g} s are too few on this machine: {result.note}")
     return result, time.process_time() - start
@@ -172,7 +172,7 @@ def made(count: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def propose(whole: np.ndarray) -> np.ndarray:
     """Likely pairs of whole images, as the search of duplicates makes them."""
     found, _ = candidates.of_whole(candidates.Index(whole), near.LEAST_COSINE, near.PER_IMAGE)
-    return candidates.best(found, near.PER_IMAGE)[0]
+    return candidates.best_candidates(found, near.PER_IMAGE)[0]
 
 
 def hashes(counts: list[int]) -> None:
@@ -182,7 +182,7 @@ def hashes(counts: list[int]) -> None:
     for count in counts:
         thumbnails, originals, copies = made(count, 0.01)
         start = time.process_time()
-        whole = np.concatenate([views.coefficients(thumbnails[i : i + 256]) for i in range(0, count, 256)])
+        whole = np.concatenate([views.frequency_coefficients(thumbnails[i : i + 256]) for i in range(0, count, 256)])
         mid = time.process_time()
         likely = propose(whole)
         end = time.process_time()

@@ -37,7 +37,7 @@ def row(root: Path, seed: int, environment: dict[str, str]) -> str:
     start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.local"],
-        cwd=root, env=workspace.environment() | environment | {"PYTHONPATH": str(root / "src")},
+        cwd=root, env=workspace.dvc_environment() | environment | {"PYTHONPATH": str(root / "src")},
         text=True, capture_output=True, check=False,
     )  # fmt: skip
     took_s = time.monotonic() - start

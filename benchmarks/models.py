@@ -102,7 +102,7 @@ def measure(sides: dict[str, Callable[[], nn.Module]], args: argparse.Namespace)
             for side, seconds in times.items():
                 found[f"{side} {mode} {precision} ms"] = 1000 * statistics.median(seconds[WARM_UP:])
     for side, case in cases.items():
-        found[f"{side} parameters"] = models.parameters(case.model)
+        found[f"{side} parameters"] = models.count_parameters(case.model)
         found[f"{side} multiply-adds"] = multiply_adds(case.model.eval(), case.x[:1])
         for mode, precision in itertools.product(MODES, PRECISIONS):
             found[f"{side} {mode} {precision} MB"] = case.peak_mb(mode, precision)
@@ -156,7 +156,7 @@ def compiled(args: argparse.Namespace) -> None:
     """Every network, narrow, in evaluation mode: seconds to compile, and the difference from the network itself."""
     print("| network | compile, s | worst difference |\n|---|---|---|")
     for name in args.names or models.names():
-        known = models.options(name)
+        known = models.network_options(name)
         options = {option: value for option, value in NARROW.items() if option in known}
         model = models.create(name, in_channels=CHANNELS, num_classes=CLASSES, **options).eval().to(args.device)
         x = torch.randn(2, CHANNELS, 64, 96, device=args.device)

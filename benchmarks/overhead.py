@@ -145,7 +145,7 @@ def rows(folder: Path) -> None:
     table(["rows before", "after a restart, ms for all of them", "ms for one more", "`history.csv`, kB"])
     for length in LENGTHS:
         facts = Facts(f"{length}", "unet", {}, git_commit="", data_title="", data_hash="")
-        spool = spools.begin(folder / "spool", facts)
+        spool = spools.begin_spool(folder / "spool", facts)
         made = [
             {"step": 52 * i, "loss": 1 / (i + 3), "learning_rate": 4e-3, "val_dice": 0.1} for i in range(length + 20)
         ]

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from maskmill.curation import describe
 from maskmill.images import decode
+from maskmill.images.digest import pixel_digest
 from maskmill.samples import augmentation, packing, sampling, shards
 from maskmill.samples.dataset import training_batches
 from maskmill.settings import config
@@ -44,19 +44,19 @@ def make_shard(folder: Path, side: int) -> shards.Shard:
         paths = {kind: folder / f"{kind}{i:02d}.png" for kind in ("image", "mask")}
         decode.write_png(paths["image"], image)
         decode.write_png(paths["mask"], mask)
-        digests = {"sha256_pixels": describe.digest(image), "sha256_mask": describe.digest(mask)}
+        digests = {"sha256_pixels": pixel_digest(image), "sha256_mask": pixel_digest(mask)}
         rows.append(
             {"id": f"{i:02d}", "split": "train", "clean": True, **digests} | {k: str(p) for k, p in paths.items()}
         )
     data = config.load().data.model_copy(update={"classes": ("background", "a", "b", "c"), "values": None})
-    packing.pack(folder / "shards", pd.DataFrame(rows), data)
+    packing.pack_samples(folder / "shards", pd.DataFrame(rows), data)
     return shards.Shard(folder / "shards", "train")
 
 
 def images_per_s(shard: shards.Shard, settings: Sampling) -> float:
-    recipe = augmentation.recipe(Augmentation(crop_px=(256, 256), preset="none", transforms=(), preview=1), 255)
+    recipe = augmentation.build_recipe(Augmentation(crop_px=(256, 256), preset="none", transforms=(), preview=1), 255)
     pixels = np.stack([np.bincount(mask.ravel(), minlength=CLASSES) for _, mask in shard])
-    sampler = sampling.create(settings, pixels, range(1, CLASSES), recipe.crop_px)
+    sampler = sampling.create_sampler(settings, pixels, range(1, CLASSES), recipe.crop_px)
     batches = training_batches(
         shard, recipe, batch=IMAGES, seed=0, first=0, last=EPOCHS, workers=0, sampler=sampler
     )  # fmt: skip

@@ -1,12 +1,12 @@
 """python benchmarks/scale.py [--folder DIR] [COUNT ..]: what a training costs when there are a million samples.
 
 For each number of samples a workspace is made, whose shards hold grey images and masks of 64 x 64 px, packed by
-`packing.pack` and named by the manifest (noise, drawn instead of decoded; some 70 of them are val and 70 test), and in
-it the stage `train` runs: a UNet of `feature_scale: 16`, batches of 32, one thread, in a process of its own, without
-loader processes and with 2; before the first no shard has been held against its digest yet. Measured are the time from
-the start of the process to the end of its first optimizer step, images per second from there to the last, and anonymous
-memory (RssAnon), which leaves out the mapped files. `loading` is the first batches of an epoch alone. Prints the table
-of docs/benchmarks.md. A million samples take 8 GB in DIR, or in a temporary folder.
+`packing.pack_samples` and named by the manifest (noise, drawn instead of decoded; some 70 of them are val and 70
+test), and in it the stage `train` runs: a UNet of `feature_scale: 16`, batches of 32, one thread, in a process of its
+own, without loader processes and with 2; before the first no shard has been held against its digest yet. Measured are
+the time from the start of the process to the end of its first optimizer step, images per second from there to the last,
+and anonymous memory (RssAnon), which leaves out the mapped files. `loading` is the first batches of an epoch alone.
+Prints the table of docs/benchmarks.md. A million samples take 8 GB in DIR, or in a temporary folder.
 """
 
 import argparse
@@ -43,8 +43,9 @@ def make(folder: Path, count: int) -> None:
     """The workspace of so many samples; one that is there stays."""
     if (folder / "params.yaml").exists():
         return
-    from maskmill.curation import describe, manifest
+    from maskmill.curation import manifest
     from maskmill.images import decode, labels
+    from maskmill.images.digest import pixel_digest
     from maskmill.samples import augmentation, packing
     from maskmill.settings import config
     from maskmill.settings.config import Augmentation
@@ -69,16 +70,16 @@ def make(folder: Path, count: int) -> None:
     table["id"], table["group"] = names, [f"group{i // 100}" for i in range(count)]
     for side, column, picture in (("image", "sha256_pixels", image), ("mask", "sha256_mask", mask)):
         table[side] = [f"data/source/{side}s/{name}.png" for name in names]
-        table[column] = [describe.digest(picture(Path(name))) for name in names]
+        table[column] = [pixel_digest(picture(Path(name))) for name in names]
     held_out = np.arange(count) // (count // (2 * HELD_OUT)), np.arange(count) % (count // (2 * HELD_OUT))
     table["split"] = np.where(held_out[1] > 0, "train", np.where(held_out[0] % 2, "test", "val"))
     table["clean"] = True
     prepared = folder / params.paths.prepared
     decode.image, labels.read = image, mask  # type: ignore[assignment]
-    packing.pack(prepared / "shards", table, params.data)
+    packing.pack_samples(prepared / "shards", table, params.data)
     manifest.write(prepared / "manifest.parquet", table)
     light = Augmentation(crop_px=None, preset="light", transforms=(), preview=1)
-    augmentation.recipe(light, params.data.ignore_index).save(prepared / "augmentation.json")
+    augmentation.build_recipe(light, params.data.ignore_index).save(prepared / "augmentation.json")
     settings = YAML().load(ROOT / "params.yaml")
     settings["variants"] = ["unet"]
     settings["models"]["unet"] = {"feature_scale": 16}

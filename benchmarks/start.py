@@ -12,9 +12,9 @@ ROUNDS = 5
 PLAIN = "import maskmill.stages.{0}"
 QUICK = """
 from maskmill.system import quick
-with quick.imports():
+with quick.imports_without_gc():
     import maskmill.stages.{0}
-quick.leave(0)
+quick.exit_at_once(0)
 """
 
 

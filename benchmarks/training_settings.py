@@ -32,7 +32,7 @@ def measure(variant: str, precision: str, layout: str, threads: int) -> float:
     chosen = params.models[variant]
     model = models.create(chosen.network, in_channels=1, num_classes=classes, **chosen.options)
     model = model.to(memory_format=memory)  # type: ignore[call-overload]
-    optimizer = optim.optimizer(model, params.train)
+    optimizer = optim.create_optimizer(model, params.train)
     loss = losses.create(params.train.losses, params.data.ignore_index)
     x = torch.randn(params.train.batch_size, 1, HEIGHT_PX, WIDTH_PX).contiguous(memory_format=memory)
     y = torch.randint(classes, (params.train.batch_size, HEIGHT_PX, WIDTH_PX))

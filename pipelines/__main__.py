@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from maskmill.services.environment import prefect_environment
-from maskmill.services.up import ensure
+from maskmill.services.up import ensure_services
 from maskmill.settings import config
 from maskmill.system.errors import MaskmillError
 from maskmill.system.files import check_room, full_disk_in_words
-from maskmill.system.processes import stopped
+from maskmill.system.processes import report_interrupt
 from maskmill.system.repository import check_git
 from pipelines import workspace
 
@@ -27,9 +27,9 @@ def main(
     check_git()
     params, root = config.load(), Path.cwd()
     for command in (("pipelines.registry",), ("maskmill", "check")):  # asked while Prefect is imported
-        workspace.question(*command)
+        workspace.registry_question(*command)
     check_room(root / params.paths.state)
-    ensure(params, root)
+    ensure_services(params, root)
     os.environ.update(prefect_environment(params, root))  # Prefect reads it when it is imported
     from pipelines import summary
     from pipelines.training import training
@@ -37,11 +37,11 @@ def main(
     try:
         state = training(update_data=update_data, parallel=parallel, return_state=True)
     except KeyboardInterrupt:
-        raise typer.Exit(stopped()) from None
+        raise typer.Exit(report_interrupt()) from None
     if not state.is_completed():
         print(f"error: {state.message}", file=sys.stderr)
         raise typer.Exit(_FAILED)
-    print(summary.text(config.load()))
+    print(summary.summary_text(config.load()))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ _LINE = "dvc.yaml"  # stages of other files, as of `make folds`, are not the lin
 
 
 @dataclass(frozen=True)
-class Step:
+class DagStep:
     """A stage by its name for `dvc repro`, the stages that it needs, and the slot that `meta` in dvc.yaml asks for."""
 
     name: str
@@ -28,7 +28,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Data:
+class DataFiles:
     """Where data comes from beside the stages: .dvc files, which of them follow a source, and the default remote."""
 
     files: tuple[str, ...]
@@ -37,7 +37,7 @@ class Data:
     remote: str | None
 
 
-def steps() -> tuple[Step, ...]:
+def dag_steps() -> tuple[DagStep, ...]:
     """All stages, each after those that it needs, and of equals in the order of dvc.yaml."""
     with Repo(_wait_for_lock=True) as repo, repo.lock:
         graph = repo.index.graph
@@ -51,18 +51,18 @@ def steps() -> tuple[Step, ...]:
             if not changed.isdisjoint(upstream) or stage.changed():
                 changed.add(_name(stage))
             slot = (stage.meta or {}).get("slot")
-            found.append(Step(_name(stage), upstream, _name(stage) in changed, slot))
+            found.append(DagStep(_name(stage), upstream, _name(stage) in changed, slot))
         return tuple(found)
 
 
-def data() -> Data:
+def data_files() -> DataFiles:
     """The .dvc files of the repository, and its default remote."""
     with Repo() as repo:
         files = [stage for stage in repo.index.stages if not isinstance(stage, PipelineStage)]
         imports = [stage for stage in files if stage.is_import]
         edited = tuple(path for stage in imports for out in stage.outs for path in _edited(repo, out))
         names = frozenset(map(_name, imports))
-        return Data(tuple(map(_name, files)), names, edited, repo.config["core"].get("remote"))
+        return DataFiles(tuple(map(_name, files)), names, edited, repo.config["core"].get("remote"))
 
 
 def _edited(repo: Repo, out: Output) -> list[str]:

@@ -15,7 +15,7 @@ from maskmill.protection.outs import check_outs
 from maskmill.settings import config
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
-from maskmill.system.processes import die_with_parent, exit_on_sigterm, stopped
+from maskmill.system.processes import die_with_parent, exit_on_sigterm, report_interrupt
 from maskmill.system.repository import check_git
 from pipelines import workspace
 
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return stopped()
+        return report_interrupt()
 
 
 def _run(count: int) -> int:
@@ -73,10 +73,10 @@ def _run(count: int) -> int:
     params = config.load()
     check(params)
     path = Path(params.paths.folds) / "dvc.yaml"
-    with workspace.alone(Path(params.paths.state), lambda line: print(line, flush=True)):
+    with workspace.exclusive_lock(Path(params.paths.state), lambda line: print(line, flush=True)):
         _write(path, definition(config.read_yaml(Path("dvc.yaml")), count), count)
         check_outs(params)
-        return workspace.dvc("repro", str(path))
+        return workspace.run_dvc("repro", str(path))
 
 
 def _count(arguments: list[str]) -> int:
@@ -95,7 +95,7 @@ def _write(path: Path, stages: dict[str, Any], count: int) -> None:
             f"folds: {path} is not of `make folds`, which would write there; move it, or name another folder under "
             f"paths.folds in {config.PARAMS}"
         )
-    with files.atomic(path) as file:
+    with files.open_atomic(path) as file:
         file.write(_HEAD.format(count=count).encode())
         yaml = YAML()
         yaml.default_flow_style, yaml.width = False, 120

@@ -12,7 +12,7 @@ from maskmill.settings import config
 from maskmill.system import quick
 from maskmill.system.errors import MaskmillError
 from maskmill.system.files import full_disk_in_words
-from maskmill.system.processes import die_with_parent, exit_on_sigterm, stopped
+from maskmill.system.processes import die_with_parent, exit_on_sigterm, report_interrupt
 from maskmill.system.repository import check_git
 from pipelines import registry, workspace
 
@@ -28,28 +28,28 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return stopped()
+        return report_interrupt()
 
 
 def _run() -> int:
     check_git()
     params = config.load()
-    asked = workspace.question("pipelines.registry")
+    asked = workspace.registry_question("pipelines.registry")
     with workspace.Dvc() as dvc:  # both import beside the check
-        with quick.imports():
+        with quick.imports_without_gc():
             from maskmill.checks.params import check
         check(params)
-        with workspace.alone(Path(params.paths.state), _say):
-            workspace.mend(_say)
+        with workspace.exclusive_lock(Path(params.paths.state), _say):
+            workspace.mend_after_kill(_say)
             check_outs(params)  # again: it may have waited for another run
-            before = workspace.snapshot()
-            code = dvc.run("repro") or _register_again(asked, restored=workspace.snapshot() != before)
+            before = workspace.read_lock_file()
+            code = dvc.run("repro") or _register_again(asked, restored=workspace.read_lock_file() != before)
             if code:
                 print(f"error: {workspace.put_back(before)}", file=sys.stderr)
                 return code
-    with quick.imports():
+    with quick.imports_without_gc():
         from pipelines import summary
-    print(summary.text(params))
+    print(summary.summary_text(params))
     return 0
 
 
@@ -58,7 +58,7 @@ def _register_again(asked: workspace.Question, *, restored: bool) -> int:
     if not registry.must_register_again(asked, restored=restored):
         return 0
     _say("register: the registry does not hold what registration.json says; registering again")
-    return workspace.dvc("repro", "--single-item", "--force", "register") or workspace.dvc("repro", "report")
+    return workspace.run_dvc("repro", "--single-item", "--force", "register") or workspace.run_dvc("repro", "report")
 
 
 def _say(line: str) -> None:
@@ -66,4 +66,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    quick.leave(main())
+    quick.exit_at_once(main())

@@ -26,7 +26,7 @@ _STEP = re.compile(r"\bstep +(\d+)/(\d+)")
 _EVERY_S = 2.0
 
 
-class Progress:
+class FlowProgress:
     """A bar for a stage that prints `step 52/260`.
 
     Drawn from a thread of its own, where a server that is away delays no stage: while one value is on its way, newer
@@ -66,10 +66,10 @@ class Progress:
                 update_progress_artifact(self._bar, progress=percent)
 
 
-def publish(params: config.Params) -> None:
+def publish_page(params: config.Params) -> None:
     """Put the comparison, the verdict and the links on the run's page."""
-    create_table_artifact(summary.comparison(params), key="comparison", description="Scores of all variants")
-    said = "\n".join(f"- {line}" for line in (*summary.sure(params), *summary.verdict(params)))
+    create_table_artifact(summary.comparison_rows(params), key="comparison", description="Scores of all variants")
+    said = "\n".join(f"- {line}" for line in (*summary.explain_intervals(params), *summary.describe_verdict(params)))
     create_markdown_artifact(said, key="gate", description="What the gate decided")
     mlflow = catalogue.mlflow_address(params).rstrip("/")
     if not catalogue.is_server(catalogue.tracking_uri(params)):  # it is ours, which shows the reports as well

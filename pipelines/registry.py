@@ -16,10 +16,10 @@ from maskmill.system.files import full_disk_in_words, read_json
 from maskmill.system.processes import die_with_parent
 from pipelines import workspace
 
-State = Literal["holds", "moved", "behind"]
+RegistryState = Literal["holds", "moved", "behind"]
 
 
-def state(params: config.Params) -> State:
+def registry_state(params: config.Params) -> RegistryState:
     """`behind`: a version or the champion is missing, or an experiment was taken over; `moved`: another is champion."""
     path = said_in(params)
     if not path.exists():
@@ -27,14 +27,14 @@ def state(params: config.Params) -> State:
     said = read_json(path)
     if said["outcome"] == "recorded":  # by an experiment, which never promotes; this is none
         return "behind"
-    with quick.imports():
+    with quick.imports_without_gc():
         from maskmill.tracking import registry
         from maskmill.tracking import store as stores
 
-    store = stores.connect(params.tracking, params.paths)
+    store = stores.connect_store(params.tracking, params.paths)
     champion = registry.champion(store)
     expected = {row["weights_sha256"] for row in (said, said["champion"]) if row and row.get("weights_sha256")}
-    if not expected <= registry.weights(store) or (said["champion"] and champion is None):
+    if not expected <= registry.registered_weights(store) or (said["champion"] and champion is None):
         return "behind"
     if said["champion"] and champion is not None and champion.tags.get(registry.SHA256) not in expected:
         return "moved"
@@ -67,7 +67,7 @@ def main() -> int:
     die_with_parent()
     try:
         with full_disk_in_words():
-            print(state(config.load()))
+            print(registry_state(config.load()))
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -75,4 +75,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    quick.leave(main())
+    quick.exit_at_once(main())

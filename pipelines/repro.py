@@ -101,7 +101,7 @@ class Commands:
     def _start() -> Process:
         return subprocess.Popen(
             [sys.executable, "-m", "pipelines.repro"],
-            env=workspace.environment() | {"PYTHONUNBUFFERED": "1"},
+            env=workspace.dvc_environment() | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -131,13 +131,13 @@ class PlainErrors(logging.Filter):
         if cause is None or found is None:
             return ""
         stage = str(error).partition("'")[2].rstrip("'")  # failed to reproduce 'train@unet'
-        return f"{stage} {exits.describe(int(found[1]), self._kills)}. {exits.GO_ON}"
+        return f"{stage} {exits.describe_exit(int(found[1]), self._kills)}. {exits.GO_ON}"
 
 
 def main() -> int:
     """DVC's exit status; 0 where no command is wanted any more."""
     watch_parent(lambda: os.killpg(0, signal.SIGTERM))
-    with quick.imports():
+    with quick.imports_without_gc():
         from dvc.cli import main as dvc
         from dvc.commands import repro  # what `dvc repro` imports late
 
@@ -148,4 +148,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    quick.leave(main())
+    quick.exit_at_once(main())

@@ -6,11 +6,11 @@ The guard looks at Host and Origin; the password is Prefect's own affair, since 
 """
 
 from maskmill.settings import config
-from maskmill.web.guard import Guard
+from maskmill.web.guard import AccessGuard
 
 
-def app() -> Guard:
+def app() -> AccessGuard:
     """The guarded app for the params.yaml in this folder; Prefect's settings come from the environment."""
     from prefect.server.api.server import create_app
 
-    return Guard(create_app(final=True), config.load().services, None)
+    return AccessGuard(create_app(final=True), config.load().services, None)

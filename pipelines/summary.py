@@ -17,10 +17,10 @@ from pipelines import registry
 _TEST, _CLEAN = "test", "test, clean part"
 
 
-def comparison(params: config.Params) -> list[dict[str, str]]:
+def comparison_rows(params: config.Params) -> list[dict[str, str]]:
     """One row per variant, and one for the best rule without a network; all with the same columns."""
     metrics, primary = Path(params.paths.metrics), params.evaluation.primary
-    rule, best = scores.best(scores.read_values(metrics / "baselines.json"))
+    rule, best = scores.best_score(scores.read_values(metrics / "baselines.json"))
     rows = []
     leaky = False
     for variant in params.variants:
@@ -34,13 +34,14 @@ def comparison(params: config.Params) -> list[dict[str, str]]:
 
 
 def _row(variant: str, primary: str, val: str, test: Score, clean: Score | None, parameters: str) -> dict[str, str]:
-    cell = "" if clean is None else scores.said(clean)
+    cell = "" if clean is None else scores.score_in_words(clean)
     return {
-        "variant": variant, f"{primary} val": val, _TEST: scores.said(test), _CLEAN: cell, "parameters": parameters,
+        "variant": variant, f"{primary} val": val, _TEST: scores.score_in_words(test), _CLEAN: cell,
+        "parameters": parameters,
     }  # fmt: skip
 
 
-def sure(params: config.Params) -> list[str]:
+def explain_intervals(params: config.Params) -> list[str]:
     """What the brackets behind the test scores are, and what they cannot be relied on for; nothing without them."""
     path, settings = Path(params.paths.metrics) / "test" / params.variants[0], params.intervals
     score = scores.read(path.with_suffix(".json"))[params.evaluation.primary]
@@ -48,17 +49,17 @@ def sure(params: config.Params) -> list[str]:
         return []
     ids = pd.read_parquet(path.with_suffix(".parquet"), columns=["id"])["id"].tolist()
     table = manifest.read(Path(params.paths.prepared) / "manifest.parquet")
-    caveat = units.caveat(units.of(ids, table, settings), ids, table, settings)
+    caveat = units.caveat_of_units(units.units_of_images(ids, table, settings), ids, table, settings)
     said = f"[low, high]: {100 * settings.confidence:g} % interval, n = {score.n}"
     return [f"{said}; {caveat}" if caveat else f"{said} independent units"]
 
 
-def verdict(params: config.Params) -> list[str]:
+def describe_verdict(params: config.Params) -> list[str]:
     """What the gate decided, who is champion, and a warning where no variant beats the best rule."""
     said: dict[str, Any] = read_json(registry.said_in(params))
     metrics, primary = Path(params.paths.metrics), params.evaluation.primary
     reached = [scores.read_values(metrics / "test" / f"{variant}.json")[primary] for variant in params.variants]
-    _, rule = scores.best(scores.read_values(metrics / "baselines.json"))
+    _, rule = scores.best_score(scores.read_values(metrics / "baselines.json"))
     weak = (
         []
         if any(value > rule for value in reached)
@@ -70,14 +71,14 @@ def verdict(params: config.Params) -> list[str]:
     return [*weak, f"gate: {version} {said['outcome']}: {said['reason']}", serving]
 
 
-def text(params: config.Params) -> str:
+def summary_text(params: config.Params) -> str:
     """The table, the verdict, and where to look."""
-    rows = comparison(params)
+    rows = comparison_rows(params)
     table = [list(rows[0]), *(list(row.values()) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     left = {0, *(place for place, name in enumerate(rows[0]) if name in (_TEST, _CLEAN))}  # values and intervals align
     lines = ["  ".join(f"{cell:{'<' if i in left else '>'}{widths[i]}}" for i, cell in enumerate(row)) for row in table]
-    said = verdict(params)
+    said = describe_verdict(params)
     then = "" if said[-1] == "no champion yet" else "; then: make predict IMAGE=x.png"
     look = f"look at {Path(params.paths.reports) / 'index.html'}{then}"
-    return "\n".join(["", *(f"  {line}".rstrip() for line in lines), "", *sure(params), *said, look])
+    return "\n".join(["", *(f"  {line}".rstrip() for line in lines), "", *explain_intervals(params), *said, look])

@@ -64,12 +64,12 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
     params = config.load()
     check_inside(params.paths.versioned)
     say = get_run_logger().info
-    with workspace.alone(Path(params.paths.state), say), Commands() as commands:
-        workspace.mend(say)
+    with workspace.exclusive_lock(Path(params.paths.state), say), Commands() as commands:
+        workspace.mend_after_kill(say)
         check_outs(params)
-        before, asked = workspace.snapshot(), workspace.question("pipelines.registry")
-        workspace.question("maskmill", "check").answer()  # in a process of its own, which imports much
-        data = dag.data()
+        before, asked = workspace.read_lock_file(), workspace.registry_question("pipelines.registry")
+        workspace.registry_question("maskmill", "check").answer()  # in a process of its own, which imports much
+        data = dag.data_files()
         if update_data and data.edited:
             raise MaskmillError(
                 f"{few_of(data.edited, 5)}: not as `dvc update` brought it, which would delete it; move what is yours "
@@ -78,14 +78,14 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
         run = _Run(commands, parallel, params.services.gpu_slots)
         if update_data and not run.bring(data):
             return Failed(message=run.failed())
-        steps = dag.steps()
-        if not run.stages(steps) or not run.registration(asked, restored=workspace.snapshot() != before):
+        steps = dag.dag_steps()
+        if not run.stages(steps) or not run.registration(asked, restored=workspace.read_lock_file() != before):
             say(workspace.put_back(before, lambda *checkout: commands.run("--wait-for-lock", *checkout, say=say)[0]))
             return Failed(message=run.failed())
-        page.publish(params)
+        page.publish_page(params)
         if data.remote and not run.one("push", "push", "--run-cache"):
             return Failed(message=run.failed())
-    return Completed(message="; ".join(summary.verdict(params)))
+    return Completed(message="; ".join(summary.describe_verdict(params)))
 
 
 class _Run:
@@ -104,7 +104,7 @@ class _Run:
         """What failed, in its own words."""
         return "; ".join(f"{name}: {error}" for name, error in self._failures.items())
 
-    def bring(self, data: dag.Data) -> bool:
+    def bring(self, data: dag.DataFiles) -> bool:
         """Update what follows a source, pull the rest where there is a remote."""
         for file in data.files:
             verb = "update" if file in data.imports else "pull"
@@ -115,7 +115,7 @@ class _Run:
             get_run_logger().warning("not all is on the remote %r; stages run where results are missing", data.remote)
         return True
 
-    def stages(self, steps: tuple[dag.Step, ...]) -> bool:
+    def stages(self, steps: tuple[dag.DagStep, ...]) -> bool:
         """Run the stages that must run."""
         futures: dict[str, PrefectFuture[Any]] = {}
         for step in steps:
@@ -140,7 +140,7 @@ class _Run:
         _task(self._dvc, name).submit(name, *arguments).wait()
         return name not in self._failures
 
-    def _stage(self, step: dag.Step) -> State[Any]:
+    def _stage(self, step: dag.DagStep) -> State[Any]:
         if missing := sorted({*self._failures, *self._not_run}.intersection(step.upstream)):
             self._not_run.add(step.name)
             return Failed(name="NotRun", message=f"it needs {', '.join(missing)}")
@@ -185,10 +185,10 @@ class _Run:
             progress.line(text)
 
         kills = exits.memory_kills()
-        with closing(page.Progress(name)) as progress:
+        with closing(page.FlowProgress(name)) as progress:
             code, output = self._commands.run("--wait-for-lock", *arguments, say=line)
         if code:
-            how = f"dvc {' '.join(arguments)} {exits.describe(code, kills)}. {exits.GO_ON}"
+            how = f"dvc {' '.join(arguments)} {exits.describe_exit(code, kills)}. {exits.GO_ON}"
             self._failures[name] = output.error.removeprefix(f"{name} ") or how
             return Failed(message=self._failures[name])
         self._failures.pop(name, None)

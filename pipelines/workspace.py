@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 LOCK = Path("dvc.lock")
 
 
-def dvc(*arguments: str) -> int:
+def run_dvc(*arguments: str) -> int:
     """Run DVC; its exit status, or what a shell gives for a DVC that was killed, which is said."""
     with Dvc() as ahead:
         return ahead.run(*arguments)
@@ -44,7 +44,7 @@ class Dvc:
             [sys.executable, "-m", "pipelines.repro"],
             stdin=subprocess.PIPE,
             text=True,
-            env=environment(),
+            env=dvc_environment(),
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509
         )
@@ -57,7 +57,7 @@ class Dvc:
             self._process.communicate(json.dumps(arguments))
         code = self._process.wait()
         if code < 0:
-            print(f"error: DVC {exits.describe(code, kills)}. {exits.GO_ON}", file=sys.stderr)
+            print(f"error: DVC {exits.describe_exit(code, kills)}. {exits.GO_ON}", file=sys.stderr)
             return 128 - code
         return code
 
@@ -67,7 +67,7 @@ class Dvc:
             self._process.wait()
 
 
-def environment() -> dict[str, str]:
+def dvc_environment() -> dict[str, str]:
     """What DVC and its stages run in."""
     return {**os.environ, "PATH": search_path(), RUN: str(os.getpid())}
 
@@ -86,12 +86,12 @@ class Question:
         out, error = self._process.communicate()
         if code := self._process.returncode:
             said = error.strip().removeprefix("error: ")
-            raise MaskmillError(said or f"{self._asked} {exits.describe(code)}")
+            raise MaskmillError(said or f"{self._asked} {exits.describe_exit(code)}")
         return out.strip()
 
 
 @cache
-def question(*command: str) -> Question:
+def registry_question(*command: str) -> Question:
     """The question as this process has first asked it: whoever can, asks early."""
     return Question(*command)
 
@@ -102,7 +102,7 @@ def run_lock(state: Path, timeout_s: float = -1) -> FileLock:
 
 
 @contextmanager
-def alone(state: Path, say: Say) -> Iterator[None]:
+def exclusive_lock(state: Path, say: Say) -> Iterator[None]:
     """Wait until no other run works in this repository. Raises: DiskFullError where there is no room to work in."""
     check_room(state)
     state.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def alone(state: Path, say: Say) -> Iterator[None]:
         lock.release()
 
 
-def mend(say: Say) -> None:
+def mend_after_kill(say: Say) -> None:
     """Put aside what a killed DVC may leave half-written; its cache of runs restores what is lost thereby."""
     for path, readable in ((LOCK, _is_lock), (Path(".dvc/tmp/rwlock"), _is_json)):
         if path.exists() and not readable(path):
@@ -127,12 +127,12 @@ def mend(say: Say) -> None:
             say(f"{path} was cut off by a kill; put aside as {aside}")
 
 
-def snapshot() -> bytes:
+def read_lock_file() -> bytes:
     """dvc.lock as it is now; empty where there is none."""
     return LOCK.read_bytes() if LOCK.exists() else b""
 
 
-def put_back(lock: bytes, run: Callable[..., int] = dvc) -> str:
+def put_back(lock: bytes, run: Callable[..., int] = run_dvc) -> str:
     """Bring back dvc.lock and the outs of all stages as they were, and say so; never the user's own data/source.
 
     What ran well before the failure is in DVC's cache of runs: the next run takes it from there. Where the user has
@@ -146,7 +146,7 @@ def put_back(lock: bytes, run: Callable[..., int] = dvc) -> str:
         check_outs(params)
     except MaskmillError as error:
         return f"the pipeline stopped; nothing was put back, since that would lose changes of yours: {error}"
-    if lock and snapshot() != lock:  # on a full disk even the same bytes could not be written
+    if lock and read_lock_file() != lock:  # on a full disk even the same bytes could not be written
         write_bytes(LOCK, lock)
     if run("checkout", "--quiet", "--force", "dvc.yaml") == 0:
         return "the pipeline stopped; what stood on disk before is back in place"

@@ -83,7 +83,7 @@ def make_shard(tmp_path, data):
             )
         columns = ["id", "split", "clean", "image", "mask", "sha256_pixels", "sha256_mask"]
         table = pd.DataFrame([row for part in rows.values() for row in part], columns=columns)
-        packing.pack(tmp_path / "shards", table, data)
+        packing.pack_samples(tmp_path / "shards", table, data)
         return shards.Shard(tmp_path / "shards", split)
 
     return make

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from maskmill.models import encoders, parameters
+from maskmill.models import count_parameters, encoders
 from maskmill.models.classifiers import classifier
 from maskmill.models.decoders import UNetDecoder, Upsampling
 from maskmill.models.squeeze_excite import SqueezeExcite
@@ -45,7 +45,7 @@ class Row(NamedTuple):
     name: str
     peer: str
     difference: float
-    parameters: int
+    count_parameters: int
     published: int | None
 
 
@@ -69,7 +69,7 @@ def against_torchvision(name: str) -> Row:
     peer = randomised(torchvision.models.get_model(name, weights=None))
     ours = getattr(encoders, name)(in_channels=3).eval()
     ours.load_state_dict({key: value for key, value in peer.state_dict().items() if not key.startswith("fc.")})
-    counted = parameters(classifier(name))
+    counted = count_parameters(classifier(name))
     return Row(name, "torchvision", worst(ours(image()), residual_maps(peer, image())), counted, PUBLISHED[name])
 
 
@@ -78,7 +78,7 @@ def classifies(name: str) -> Row:
     peer, ours = randomised(torchvision.models.get_model(name, weights=None)), classifier(name).eval()
     ours.load_state_dict(peer.state_dict())
     difference = worst([ours(image())], [peer(image())])
-    return Row(f"{name}, classifier", "torchvision", difference, parameters(ours), PUBLISHED[name])
+    return Row(f"{name}, classifier", "torchvision", difference, count_parameters(ours), PUBLISHED[name])
 
 
 def se_resnet50() -> Row:
@@ -87,7 +87,7 @@ def se_resnet50() -> Row:
     ours = encoders.resnet50(in_channels=3, gate=SqueezeExcite).eval()
     names = {".se.fc1.": ".gate.squeeze.", ".se.fc2.": ".gate.excite."}
     ours.load_state_dict({renamed(k, names): v for k, v in peer.state_dict().items() if not k.startswith("fc.")})
-    counted = parameters(classifier("resnet50", gate=SqueezeExcite))
+    counted = count_parameters(classifier("resnet50", gate=SqueezeExcite))
     maps = residual_maps(peer, image(), relu="act1")
     return Row("resnet50, gate SqueezeExcite", "timm seresnet50", worst(ours(image()), maps), counted, SE_RESNET50)
 
@@ -112,8 +112,8 @@ def smp_decoder() -> Row:
     maps = peer.encoder(image(multiple=32))[1:]
     empty = torch.empty(1, 0, 96, 160)
     difference = worst([ours([empty, *maps])], [peer.decoder([image(multiple=32), *maps])])
-    counted = parameters(ours) - sum(up.reduce.weight.numel() for up in ours.ups)
-    return Row("UNetDecoder of smp's widths", "smp Unet", difference, counted, parameters(peer.decoder))
+    counted = count_parameters(ours) - sum(up.reduce.weight.numel() for up in ours.ups)
+    return Row("UNetDecoder of smp's widths", "smp Unet", difference, counted, count_parameters(peer.decoder))
 
 
 def residual_maps(peer: nn.Module, x: Tensor, relu: str = "relu") -> list[Tensor]:

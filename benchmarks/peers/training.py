@@ -43,7 +43,7 @@ from maskmill.curation.manifest import build
 from maskmill.metrics import Labels
 from maskmill.models.describe import multiply_adds
 from maskmill.samples import augmentation
-from maskmill.samples.packing import pack
+from maskmill.samples.packing import pack_samples
 from maskmill.samples.preprocessing import Preprocessing
 from maskmill.samples.shard_files import moments_of
 from maskmill.samples.shards import Shard
@@ -52,7 +52,7 @@ from maskmill.settings.config import Augmentation, Train
 from maskmill.training import hardware
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
-from maskmill.training.loop import Training, Validation
+from maskmill.training.loop import Training, Validator
 
 CROP, IGNORED, RATE, WARM_UP = (256, 256), 11, 1e-3, 4
 VAL_PX = 64  # side of the one image that the loop validates on
@@ -94,11 +94,11 @@ class Bench:
         self.png = as_png(args.data or generate(folder / "generated"), folder / "png")
         index, data = index_of(self.png)
         table, _ = build(index, data, None)
-        pack(folder / "shards", table.assign(split="train", clean=True), data)
+        pack_samples(folder / "shards", table.assign(split="train", clean=True), data)
         self.shard, self.classes = Shard(folder / "shards", "train"), data.classes
         self.standard = Preprocessing.fit([moments_of(folder / "shards", "train")])
         flip = ({"HorizontalFlip": {"p": 0.5}},)
-        self.recipe = augmentation.recipe(
+        self.recipe = augmentation.build_recipe(
             Augmentation(crop_px=CROP, preset="none", transforms=flip, preview=1), IGNORED
         )
         self.waited_s = 0.0
@@ -123,14 +123,14 @@ class Bench:
     def maskmill(self, network: Callable[[], nn.Module] | None = None, **changed: Any) -> float:
         train = self.settings(**changed)
         image, mask = self.shard[0]
-        validation = Validation(
+        validation = Validator(
             Small((image[:VAL_PX, :VAL_PX], mask[:VAL_PX, :VAL_PX])),  # type: ignore[arg-type]
             Labels(self.classes, tuple(range(1, len(self.classes))), IGNORED), "dice_foreground",
         )  # fmt: skip
         loss = losses.create(train.losses, IGNORED)
         training = Training((network or self.network)(), loss, self.standard, train)
         cuda = training.device == "cuda"
-        workers = hardware.workers(train, training.device)
+        workers = hardware.loader_workers(train, training.device)
         loading = Waiting(self.shard, self.recipe, train, workers=workers, pin=cuda)
         marks = []
         with tempfile.TemporaryDirectory(dir=self.folder) as name:

@@ -102,7 +102,7 @@ def table(root: Path) -> str:
     heads = (f"{name}, {count} frames" for name, count in zip(("val", "test", "clean test"), counts, strict=True))
     lines = [f"| IoU | {' | '.join(heads)} |", "|---|---|---|---|"]
     for name in ("miou", *(f"iou/{name}" for name in params.data.classes)):
-        cells = (scores.said(score) for score in (val[name], test[name], test[scores.clean_name(name)]))
+        cells = (scores.score_in_words(score) for score in (val[name], test[name], test[scores.clean_name(name)]))
         lines.append(f"| {name.removeprefix('iou/').replace('miou', '**mean**')} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -13,8 +13,8 @@ def run() -> NoReturn:
     except SystemExit as end:
         if isinstance(end.code, str):  # Python prints it
             raise
-        quick.leave(int(end.code or 0))
-    quick.leave(0)
+        quick.exit_at_once(int(end.code or 0))
+    quick.exit_at_once(0)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Fault:
         try:
             self._read(Path(path))
         except MaskmillError as error:
-            text, name = str(error), decode.escaped(str(path))
+            text, name = str(error), decode.escape_name(str(path))
             if self.said == READ:
                 return f"false refusal: {text}"
             said = text.startswith(f"{name}: ") and self.said in text and text.isprintable()  # in one line

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from docs import draw_rooms
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -37,8 +39,12 @@ def test_every_setting_is_explained():
     assert missing == []
 
 
+def test_the_picture_of_the_rooms_is_that_of_the_code():
+    assert draw_rooms.picture() == draw_rooms.PICTURE.read_text(), "draw it again: python docs/draw_rooms.py"
+
+
 def test_links_between_documents_lead_somewhere():
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     for page in pages:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

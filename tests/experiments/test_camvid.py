@@ -16,7 +16,7 @@ from maskmill.statistics.scores import Score
 CLASSES = run.CLASSES.split(",")
 IMPORTED = {  # what `maskmill data import` writes for CamVid
     "data.classes": CLASSES, "data.background": None, "data.values": None, "data.in_channels": 3,
-    "data.colours": palette.colours(CLASSES, None), "splits.given": True,
+    "data.colours": palette.choose_colours(CLASSES, None), "splits.given": True,
 }  # fmt: skip
 # Stand-ins of the line and its training: the training waits for SIGTERM, and the next one finds what it left.
 TRAINING = """
@@ -45,7 +45,7 @@ def test_a_recipe_is_settings_that_the_line_takes(name: str, tmp_path: Path, mon
     assert params.evaluation.primary == "miou"
     assert set(params.splits.allow_leaks) == {"0001TP", "0016E5"}
     assert params.train.patience * params.train.val_every_steps >= params.train.steps
-    assert all(options.get("weights") is None for options in params.models.values())  # from scratch
+    assert all(variant.weights is None for variant in params.models.values())  # from scratch
 
 
 @pytest.mark.parametrize(

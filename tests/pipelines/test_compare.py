@@ -18,7 +18,7 @@ from maskmill.evaluation.cost import Cost
 from maskmill.evaluation.cost import write as write_cost
 from maskmill.metrics import Labels, create
 from maskmill.report import compare
-from maskmill.report.runs import Run, load
+from maskmill.report.runs import ReportedRun, load
 from maskmill.settings import config
 from maskmill.settings.config import Intervals
 from maskmill.statistics import scores
@@ -119,7 +119,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 @pytest.fixture(scope="module")
-def runs(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def runs(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ReportedRun]:
     """Each run as it was loaded."""
     names = ("first", "seed7", "slower", "other-images", "other-pixels")
     with contextlib.chdir(repository.root):
@@ -167,15 +167,15 @@ def test_two_runs_stand_side_by_side_with_what_changed_and_whether_it_matters(in
         assert asking not in page
 
 
-def test_runs_that_differ_in_their_seed_alone_are_shown_over_seeds(runs: dict[str, Run], settings: Intervals):
+def test_runs_that_differ_in_their_seed_alone_are_shown_over_seeds(runs: dict[str, ReportedRun], settings: Intervals):
     first, second, slower = (runs[name] for name in ("first", "seed7", "slower"))
-    rows = compare.seeded([first, second, slower], 0.95)
+    rows = compare.means_over_seeds([first, second, slower], 0.95)
     assert [(row.variant, row.run) for row in rows] == [("unet", "first + seed7")]
     assert rows[0].test.value == pytest.approx(0.81)
     assert rows[0].test.n == 2
     assert rows[0].test.low < 0.80
     assert rows[0].test.high > 0.82
-    assert compare.seeded([first, slower], 0.95) == []
+    assert compare.means_over_seeds([first, slower], 0.95) == []
     assert "Over seeds" in compare.render([first, second], settings)
 
 
@@ -187,22 +187,22 @@ def test_runs_that_differ_in_their_seed_alone_are_shown_over_seeds(runs: dict[st
     ],
 )
 def test_other_test_pixels_are_not_compared_and_the_page_says_why(
-    runs: dict[str, Run], settings: Intervals, other: str, reason: str
+    runs: dict[str, ReportedRun], settings: Intervals, other: str, reason: str
 ):
     pair = [runs["first"], runs[other]]
-    test = next(gap for gap in compare.gaps(pair, settings) if gap.split == "test")
+    test = next(gap for gap in compare.differences_to_first(pair, settings) if gap.split == "test")
     assert test.score is None
     assert test.reason == reason
     assert f"not comparable: {reason}" in part(compare.render(pair, settings), "differences")
 
 
 @pytest.mark.usefixtures("inside")
-def test_what_is_on_the_disk_is_a_run_too(runs: dict[str, Run], settings: Intervals, tmp_path: Path):
+def test_what_is_on_the_disk_is_a_run_too(runs: dict[str, ReportedRun], settings: Intervals, tmp_path: Path):
     here, there = load("workspace", tmp_path), runs["other-pixels"]
     assert here.commit == ""
     assert here.params == there.params
     assert here.code == there.code
-    assert [gap.score.value for gap in compare.gaps([there, here], settings)] == [0.0, 0.0]
+    assert [gap.score.value for gap in compare.differences_to_first([there, here], settings)] == [0.0, 0.0]
 
 
 def test_a_dvc_experiment_is_a_run(inside: Repository, tmp_path: Path):

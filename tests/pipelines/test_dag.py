@@ -65,11 +65,11 @@ def dvc(*arguments: str) -> None:
 
 
 def changed() -> set[str]:
-    return {step.name for step in dag.steps() if step.changed}
+    return {step.name for step in dag.dag_steps() if step.changed}
 
 
 def test_each_stage_comes_after_what_it_needs_and_names_its_slot(repository: Path):
-    steps = {step.name: step for step in dag.steps()}
+    steps = {step.name: step for step in dag.dag_steps()}
     order = list(steps)
     assert order.index("join") > max(order.index("double"), order.index("triple"))
     assert steps["join"].upstream == ("double", "triple")
@@ -88,10 +88,10 @@ def test_what_must_run_is_what_changed_and_what_comes_after_it(repository: Path)
 
 def test_data_files_are_stages_that_come_first(repository: Path):
     dvc("add", "a")
-    assert next(step.name for step in dag.steps()) == "a.dvc"
+    assert next(step.name for step in dag.dag_steps()) == "a.dvc"
     (repository / "a").write_text("2\n")
     assert changed() == {"a.dvc", "double", "triple", "join", "alone"}
-    assert dag.data() == dag.Data(("a.dvc",), frozenset(), (), None)
+    assert dag.data_files() == dag.DataFiles(("a.dvc",), frozenset(), (), None)
 
 
 def test_a_file_that_follows_a_source_is_known_as_an_import(repository: Path, tmp_path_factory: pytest.TempPathFactory):
@@ -99,13 +99,13 @@ def test_a_file_that_follows_a_source_is_known_as_an_import(repository: Path, tm
     elsewhere.write_text("x")
     dvc("import-url", str(elsewhere), "followed")
     dvc("remote", "add", "--default", "store", str(elsewhere.parent / "kept"))
-    assert dag.data() == dag.Data(("followed.dvc",), frozenset({"followed.dvc"}), (), "store")
+    assert dag.data_files() == dag.DataFiles(("followed.dvc",), frozenset({"followed.dvc"}), (), "store")
     Path("followed").write_text("y")
-    assert dag.data().edited == ("followed",)
+    assert dag.data_files().edited == ("followed",)
     dvc("commit", "--force", "followed.dvc")
-    assert dag.data().edited == ()
+    assert dag.data_files().edited == ()
     Path("followed").write_text("x")  # an older version, which the cache holds
-    assert dag.data().edited == ()
+    assert dag.data_files().edited == ()
 
 
 def test_commands_give_status_lines_and_outcome(repository: Path):

@@ -27,7 +27,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_killed_stage_is_named_with_its_signal_and_how_to_go_on(line: Path, capfd: pytest.CaptureFixture[str]):
     (line / "dvc.yaml").write_text(LINE % "KILL")
-    assert workspace.dvc("repro") == 255
+    assert workspace.run_dvc("repro") == 255
     (said,) = (one for one in capfd.readouterr().err.splitlines() if one.startswith("ERROR: "))
     assert said.startswith("ERROR: train was killed by SIGKILL: ")
     assert said.endswith(GO_ON)
@@ -49,7 +49,7 @@ def test_a_stage_that_said_itself_what_is_wrong_has_the_last_word(line: Path):
 
 def test_dvc_itself_killed_is_said_and_its_status_is_as_a_shell_gives_it(line: Path, capfd: pytest.CaptureFixture[str]):
     (line / "dvc.yaml").write_text("stages: {train: {cmd: 'exec sh -c \"kill -KILL $PPID\"'}}\n")
-    assert workspace.dvc("repro") == 128 + signal.SIGKILL
+    assert workspace.run_dvc("repro") == 128 + signal.SIGKILL
     said = capfd.readouterr().err
     assert "error: DVC was killed by SIGKILL: " in said
     assert GO_ON in said

@@ -247,7 +247,7 @@ def killed(*args, **options):
     return real(*args, **options)
 
 setattr(module, name, killed)
-command.run(Path({folder!r}), command.Wishes())
+command.import_folder(Path({folder!r}), command.Wishes())
 """
 
 
@@ -268,7 +268,7 @@ def test_data_that_dvc_brings_from_elsewhere_stay_so_until_they_are_replaced(wor
 def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace, tmp_path: Path):
     folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)])
     for module, name, calls in (("shutil", "copy2", 3), ("files", "write_text", 1), ("files", "write_text", 2),
-                                ("files", "write_text", 2), ("placing", "version", 1)):  # fmt: skip
+                                ("files", "write_text", 2), ("placing", "version_folder", 1)):  # fmt: skip
         code = KILLED.format(module=module, name=name, calls=calls, folder=str(folder))
         done = workspace.run(sys.executable, "-c", code)
         assert done.returncode == 9, (module, name, calls, done.stderr)

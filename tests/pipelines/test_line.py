@@ -58,7 +58,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(workspace: Workspace):
 def test_a_training_is_one_run_in_mlflow_with_its_data_and_commit(workspace: Workspace):
     code = (
         "from maskmill.settings import config; from maskmill.tracking import store; import json, sys;"
-        "p = config.load(); s = store.connect(p.tracking, p.paths);"
+        "p = config.load(); s = store.connect_store(p.tracking, p.paths);"
         "print(json.dumps([[r.data.tags['variant'], r.data.tags['mlflow.source.git.commit'],"
         " r.inputs.dataset_inputs[0].dataset.digest, sorted(r.data.metrics), r.data.params['train.steps']]"
         " for r in s.client.search_runs([s.experiment_id])]))"

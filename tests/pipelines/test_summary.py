@@ -36,7 +36,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Params:
 
 
 def test_each_test_score_stands_with_its_interval_and_all_values_align(params: config.Params):
-    lines = summary.text(params).splitlines()
+    lines = summary.summary_text(params).splitlines()
     table = lines[1:5]
     assert table[1].split() == ["unet", "0.8639", "0.8639", "[0.845,", "0.882]", "1,811,780"]
     assert {line.index(value) for line, value in zip(table[1:], ("0.8639 [", "0.8007 [", "0.5463"), strict=True)} == {
@@ -46,7 +46,7 @@ def test_each_test_score_stands_with_its_interval_and_all_values_align(params: c
 
 
 def test_what_the_intervals_cannot_be_relied_on_for_is_said_below_the_table(params: config.Params):
-    line = next(line for line in summary.text(params).splitlines() if line.startswith("[low, high]:"))
+    line = next(line for line in summary.summary_text(params).splitlines() if line.startswith("[low, high]:"))
     assert line.startswith("[low, high]: 95 % interval, n = 5; ")
     assert "too few independent units (n < 20) for a claim" in line
 
@@ -54,6 +54,6 @@ def test_what_the_intervals_cannot_be_relied_on_for_is_said_below_the_table(para
 def test_without_intervals_nothing_is_said_of_them(params: config.Params):
     for variant in SCORES:
         scores.write(Path(f"metrics/test/{variant}.json"), {"dice_foreground": Score(0.5)})
-    text = summary.text(params)
+    text = summary.summary_text(params)
     assert "interval" not in text
     assert "warning: no variant is better than the best rule without a network" in text  # 0.5 against 0.5463

@@ -43,7 +43,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Params:
 
 @pytest.fixture
 def store(params: config.Params) -> stores.Store:
-    return stores.connect(params.tracking, params.paths)
+    return stores.connect_store(params.tracking, params.paths)
 
 
 def say(outcome: str, version, champion) -> None:
@@ -59,8 +59,8 @@ def test_a_registry_that_holds_what_was_said_is_left_alone(params, store, tmp_pa
     version = challenge(store, tmp_path / "a", 1, 0.8)
     decide(store, version)
     say("promoted", version, version)
-    assert not verdicts.is_behind(verdicts.state(params), restored=False)
-    assert not verdicts.is_behind(verdicts.state(params), restored=True)
+    assert not verdicts.is_behind(verdicts.registry_state(params), restored=False)
+    assert not verdicts.is_behind(verdicts.registry_state(params), restored=True)
 
 
 def test_a_champion_set_by_hand_stays_unless_a_verdict_was_restored(params, store, tmp_path: Path):
@@ -69,8 +69,8 @@ def test_a_champion_set_by_hand_stays_unless_a_verdict_was_restored(params, stor
     decide(store, second)
     say("promoted", second, second)
     store.client.set_registered_model_alias(store.model, registry.CHAMPION, first.version)
-    assert not verdicts.is_behind(verdicts.state(params), restored=False)
-    assert verdicts.is_behind(verdicts.state(params), restored=True)
+    assert not verdicts.is_behind(verdicts.registry_state(params), restored=False)
+    assert verdicts.is_behind(verdicts.registry_state(params), restored=True)
 
 
 @pytest.mark.parametrize("outcome", ["promoted", "refused"])
@@ -80,12 +80,12 @@ def test_a_lost_version_is_noticed_also_after_a_refusal(params, store, tmp_path:
         decide(store, version)
     say(outcome, version, registry.champion(store))
     store.client.delete_model_version(store.model, version.version)
-    assert verdicts.is_behind(verdicts.state(params), restored=False)
+    assert verdicts.is_behind(verdicts.registry_state(params), restored=False)
 
 
 def test_an_experiment_that_was_taken_over_goes_through_the_gate(params, store, tmp_path: Path):
     say("recorded", challenge(store, tmp_path / "a", 1, 0.8), None)
-    assert verdicts.is_behind(verdicts.state(params), restored=False)
+    assert verdicts.is_behind(verdicts.registry_state(params), restored=False)
     assert promotion.CHALLENGER == "challenger"
 
 

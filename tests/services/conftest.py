@@ -39,7 +39,7 @@ class Servers(Workspace):
         return prefect_environment(self.params, self.root)
 
     def service(self, name: str) -> catalogue.Service:
-        return next(s for s in catalogue.services(self.params, self.root) if s.name == name)
+        return next(s for s in catalogue.services_of_workspace(self.params, self.root) if s.name == name)
 
     def record(self, name: str) -> records.Record:
         found = records.read(self.root / f".maskmill/services/{name}.json")

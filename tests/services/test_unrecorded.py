@@ -35,7 +35,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
         "prefect", command, {"PYTHONPATH": str(ROOT / "src")}, f"http://127.0.0.1:{port}", "", port, tmp_path,
         tmp_path / ".maskmill", "",
     )  # fmt: skip
-    monkeypatch.setattr(catalogue, "services", lambda params, root: [made] * 3)  # three: none is elsewhere
+    monkeypatch.setattr(catalogue, "services_of_workspace", lambda params, root: [made] * 3)  # three: none is elsewhere
     yield made
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -44,25 +44,25 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
 
 
 def listens(service: Service) -> bool:
-    return ports.problem(PARAMS.services, service) is not None
+    return ports.port_problem(PARAMS.services, service) is not None
 
 
 def test_a_server_without_its_record_is_seen_with_its_process_and_down_ends_it(
     service: Service, capsys: pytest.CaptureFixture[str]
 ):
-    control.start(service)
+    control.start_keeper(service)
     record = records.read(service.record)
     assert record
     assert until(lambda: listens(service), 60)
     shutil.rmtree(service.state)
-    assert not status.status(PARAMS, service.root)
+    assert not status.print_status(PARAMS, service.root)
     said = capsys.readouterr().out
     assert said.splitlines()[1].split()[:4] == ["prefect", "no", "record", str(record.pid)]
     assert (
         "prefect: it runs, and its record .maskmill/services/prefect.json is gone; `maskmill down` ends it, and "
         "`maskmill up` starts it anew"
     ) in said
-    status.down(PARAMS, service.root)
+    status.stop_services(PARAMS, service.root)
     assert capsys.readouterr().out == "stopped: prefect\n"
     assert not psutil.pid_exists(record.pid)
 
@@ -72,11 +72,11 @@ def test_a_server_that_has_outlived_keeper_and_record_is_ended_too(
 ):
     with subprocess.Popen(service.command, cwd=service.root) as server:
         assert until(lambda: listens(service), 60)
-        status.status(PARAMS, service.root)
+        status.print_status(PARAMS, service.root)
         assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["prefect", "no", "record", str(server.pid)]
-        problem = ports.problem(PARAMS.services, service)
+        problem = ports.port_problem(PARAMS.services, service)
         assert f"process {server.pid}, a server of this workspace whose keeper is gone; run `maskmill down`" in problem
-        status.down(PARAMS, service.root)
+        status.stop_services(PARAMS, service.root)
         assert capsys.readouterr().out == "stopped: prefect\n"
         assert server.poll() is not None
 
@@ -87,14 +87,14 @@ def test_a_foreign_process_on_the_port_is_named_and_left_alone(
     with subprocess.Popen(service.command, cwd=tmp_path_factory.mktemp("elsewhere")) as foreign:
         try:
             assert until(lambda: listens(service), 60)
-            status.status(PARAMS, service.root)
+            status.print_status(PARAMS, service.root)
             said = capsys.readouterr().out
             assert said.splitlines()[1].split()[:2] == ["prefect", "foreign"]
             taken = (
                 f"services.prefect_port: {service.port} is in use by process {foreign.pid} ({sys.executable} -c import"
             )
             assert taken in said
-            status.down(PARAMS, service.root)
+            status.stop_services(PARAMS, service.root)
             said = capsys.readouterr().out
             assert said.startswith(f"nothing was up\nleft alone, since it is not of this workspace: {taken}")
             assert foreign.poll() is None
@@ -107,7 +107,7 @@ def test_down_ends_a_flow_that_was_started_by_hand_and_says_so(service: Service,
     (service.root / "pipelines/__main__.py").write_text(FLOW)
     with subprocess.Popen([sys.executable, "-m", "pipelines"], cwd=service.root) as flow:
         assert until((service.root / "began").exists, 60)
-        status.down(PARAMS, service.root)
+        status.stop_services(PARAMS, service.root)
         assert capsys.readouterr().out == (
             f"ending a flow run (process {flow.pid}): a training of it writes a checkpoint first\nstopped: flow run\n"
         )

@@ -101,7 +101,7 @@ def registered(tmp_path_factory, data) -> Registered:
     clean["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), clean["PATH"]])  # as in an activated environment
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        store = stores.connect(params.tracking, params.paths, root)
+        store = stores.connect_store(params.tracking, params.paths, root)
     run = store.client.create_run(store.experiment_id).info.run_id
     store.client.set_terminated(run)
     folders, versions = {}, {}
@@ -120,7 +120,7 @@ def save(folder: Path, variant: str, seed: int, data: config.Data) -> None:
         "variant": variant, "options": TINY[variant], "classes": data.classes, "background": data.background,
         "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": 1,
         "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": PRECISION[variant],
-        "parameters": models.parameters(model), "best_step": 1,
+        "parameters": models.count_parameters(model), "best_step": 1,
     }  # fmt: skip
     predict.save(folder, model.state_dict(), facts)
 

@@ -78,7 +78,7 @@ def near(a, b):
 
 @pytest.mark.parametrize("name", models.names())
 def test_every_network_trains_by_its_name_alone(trainer, name):
-    known = models.options(name)
+    known = models.network_options(name)
     trainer.stage(name, {option: value for option, value in SMALL.items() if option in known})
     predictor = Predictor(Path("models") / name)
     assert predictor.card.variant == name
@@ -116,17 +116,17 @@ def store(trainer, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     YAML().dump(trainer.values, Path("params.yaml"))
     params = config.load()
-    return stores.connect(params.tracking, params.paths)
+    return stores.connect_store(params.tracking, params.paths)
 
 
 def test_a_version_in_mlflow_is_fine_tuned_from_training_to_training(trainer, store):
     before, run = trainer.train(None)
     card = Predictor(Path("models/unet")).card
-    facts = runs.Training(
+    facts = runs.TrainingRun(
         key=run["key"], variant="unet", params={}, history=[], summary={}, git_commit="", data_title="cells",
         data_hash="", started_ms=1, ended_ms=2,
     )  # fmt: skip
-    version = registry.register(store, Path("models/unet"), runs.record(store, facts), {})
+    version = registry.register(store, Path("models/unet"), runs.record_run(store, facts), {})
     store.client.set_registered_model_alias(store.model, "champion", version.version)
     trainer.values["train"]["seed"] = 1  # fresh weights would be others
     after, run = trainer.train(f"models:/{store.model}@champion")

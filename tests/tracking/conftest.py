@@ -34,7 +34,7 @@ def store(tmp_path: Path, params: config.Params, empty_store: Path, monkeypatch:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / ".maskmill/mlflow").mkdir(parents=True)
     shutil.copy2(empty_store, tmp_path / ".maskmill/mlflow/mlflow.db")
-    return stores.connect(params.tracking, params.paths, tmp_path)
+    return stores.connect_store(params.tracking, params.paths, tmp_path)
 
 
 def save_model(folder: Path, seed: int) -> predict.Card:
@@ -44,6 +44,6 @@ def save_model(folder: Path, seed: int) -> predict.Card:
         "variant": "unet", "options": {"feature_scale": 16}, "classes": tuple(COLOURS), "background": "background",
         "ignore_index": 255, "colours": COLOURS, "in_channels": 1,
         "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": "fp32",
-        "parameters": models.parameters(model), "best_step": 1,
+        "parameters": models.count_parameters(model), "best_step": 1,
     }  # fmt: skip
     return predict.save(folder, model.state_dict(), facts)

@@ -75,7 +75,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Itera
 def asked(server: Server, params: config.Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> stores.Store:
     """What the server holds, read from its own store, so that it can be asked while the server is away."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{server.root / 'mlflow.db'}")
-    return stores.connect(params.tracking, params.paths, tmp_path)
+    return stores.connect_store(params.tracking, params.paths, tmp_path)
 
 
 def held(store: stores.Store, key: str) -> tuple[str, list[int]]:
@@ -177,7 +177,7 @@ def test_a_server_that_dies_for_good_gets_all_of_it_when_it_is_back(
 
     server.up()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    store = stores.connect(params.tracking, params.paths, tmp_path)
-    assert reaper.reap(store) == []  # it finished: nothing to close
+    store = stores.connect_store(params.tracking, params.paths, tmp_path)
+    assert reaper.close_abandoned_runs(store) == []  # it finished: nothing to close
     assert held(asked, training.key) == ("FINISHED", [1, 2, 3])
     assert list(training.spool.parent.iterdir()) == []

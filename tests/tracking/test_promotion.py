@@ -24,8 +24,8 @@ GATE = Gate(minimum={"dice_foreground": 0.5}, max_drop=0.01)
 
 def challenge(store: stores.Store, folder: Path, seed: int, score: float, digest: str = "test-1"):
     save_model(folder, seed)
-    run_id = runs.record(store, dataclasses.replace(TRAINING, key=f"seed {seed}"))
-    return registry.register(store, folder, run_id, promotion.tags(digest, {"dice_foreground": score}))
+    run_id = runs.record_run(store, dataclasses.replace(TRAINING, key=f"seed {seed}"))
+    return registry.register(store, folder, run_id, promotion.promotion_tags(digest, {"dice_foreground": score}))
 
 
 def decide(store: stores.Store, version, *, rescored: float | None = None, may_promote: bool = True):
@@ -33,14 +33,14 @@ def decide(store: stores.Store, version, *, rescored: float | None = None, may_p
         assert rescored is not None, "the champion was scored on this test set already"
         return {"dice_foreground": rescored}
 
-    return promotion.decide(store, version, GATE, "dice_foreground", evaluate, may_promote=may_promote)
+    return promotion.run_gate(store, version, GATE, "dice_foreground", evaluate, may_promote=may_promote)
 
 
 def test_the_first_version_above_the_minimum_becomes_champion(store: stores.Store, tmp_path: Path):
     version = challenge(store, tmp_path / "m", 1, 0.8)
     assert decide(store, version).outcome == "promoted"
     assert registry.champion(store).version == version.version
-    assert registry.find(store, store.model, alias="challenger").version == version.version
+    assert registry.find_version(store, store.model, alias="challenger").version == version.version
 
 
 def test_a_version_below_the_minimum_is_refused_with_figures(store: stores.Store, tmp_path: Path):
@@ -77,7 +77,7 @@ def test_a_champion_that_cannot_be_compared_is_a_refusal_with_a_remedy(store: st
     def other_classes(predictor: Predictor) -> dict[str, float]:
         raise MaskmillError("it has the classes ['a'], the data have ['b']")
 
-    verdict = promotion.decide(store, version, GATE, "dice_foreground", other_classes, may_promote=True)
+    verdict = promotion.run_gate(store, version, GATE, "dice_foreground", other_classes, may_promote=True)
     assert verdict.outcome == "refused"
     assert "champion version 1 cannot be compared: it has the classes ['a'], the data have ['b']" in verdict.reason
     assert "tracking.model in params.yaml" in verdict.reason
@@ -87,7 +87,7 @@ def test_a_champion_that_cannot_be_compared_is_a_refusal_with_a_remedy(store: st
 def test_a_refused_challenger_has_the_alias_challenger(store: stores.Store, tmp_path: Path):
     decide(store, challenge(store, tmp_path / "a", 1, 0.8))
     decide(store, challenge(store, tmp_path / "b", 2, 0.6))
-    assert registry.find(store, store.model, alias="challenger").version == 2
+    assert registry.find_version(store, store.model, alias="challenger").version == 2
 
 
 def test_registering_leaves_the_runs_duration_as_it_was(store: stores.Store, tmp_path: Path):
@@ -155,7 +155,7 @@ def test_a_store_that_cannot_be_opened_is_named_with_the_setting(
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "carrier-pigeon://home")
     with pytest.raises(MaskmillError, match=r"carrier-pigeon://home cannot be opened: .*set tracking.uri in params"):
-        stores.connect(params.tracking, params.paths, tmp_path)
+        stores.connect_store(params.tracking, params.paths, tmp_path)
 
 
 def test_a_store_that_does_not_answer_is_not_one_without_a_champion(

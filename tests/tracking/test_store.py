@@ -25,7 +25,7 @@ params = config.load(Path(sys.argv[1]))
 
 
 def write():
-    store = stores.connect(params.tracking, params.paths, Path(sys.argv[2]))
+    store = stores.connect_store(params.tracking, params.paths, Path(sys.argv[2]))
     for i in range(3):
         run = store.client.create_run(store.experiment_id).info.run_id
         store.client.log_batch(run, [Metric("loss", 1.0, step, step) for step in range(5)])
@@ -54,7 +54,7 @@ def test_eight_processes_that_open_a_fresh_store_together_lose_nothing(tmp_path:
     writers = start(tmp_path, 8)
     said = writers.communicate(timeout=300)[1]
     assert writers.returncode == 0, said
-    store = stores.connect(params.tracking, params.paths, tmp_path)
+    store = stores.connect_store(params.tracking, params.paths, tmp_path)
     found = store.client.search_runs([store.experiment_id])
     assert len(found) == 24
     assert all(len(store.client.get_metric_history(run.info.run_id, "loss")) == 5 for run in found)
@@ -69,7 +69,7 @@ def test_a_process_killed_while_it_makes_the_store_leaves_it_whole(tmp_path: Pat
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert part.exists()
-    store = stores.connect(params.tracking, params.paths, tmp_path)
+    store = stores.connect_store(params.tracking, params.paths, tmp_path)
     assert store.client.search_runs([store.experiment_id]) == []
     assert not part.exists()
 
@@ -83,7 +83,7 @@ def test_a_server_that_is_not_there_is_named_with_what_to_do(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     start_s = time.monotonic()
     with pytest.raises(stores.AwayError) as raised:
-        stores.connect(params.tracking, params.paths, tmp_path)
+        stores.connect_store(params.tracking, params.paths, tmp_path)
     assert time.monotonic() - start_s < 15
     assert str(raised.value).startswith(
         f"MLflow at {uri} does not answer; start it (`maskmill up`), or set MLFLOW_TRACKING_URI, or tracking.uri in "
@@ -101,7 +101,7 @@ def test_a_server_that_never_answers_is_given_up_in_time(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{mute.getsockname()[1]}")
         start_s = time.monotonic()
         with pytest.raises(stores.AwayError, match="does not answer"):
-            stores.connect(params.tracking, params.paths, tmp_path)
+            stores.connect_store(params.tracking, params.paths, tmp_path)
         assert 4 < time.monotonic() - start_s < 12
 
 
@@ -113,7 +113,7 @@ def test_the_users_own_patience_comes_first(tmp_path: Path, params: config.Param
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{mute.getsockname()[1]}")
         start_s = time.monotonic()
         with pytest.raises(stores.AwayError):
-            stores.connect(params.tracking, params.paths, tmp_path)
+            stores.connect_store(params.tracking, params.paths, tmp_path)
         assert time.monotonic() - start_s < 6
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "1"
 

@@ -13,9 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskmill.settings import config
-from maskmill.settings.space import axes
+from maskmill.settings.space import search_axes
 from maskmill.stages.augment import augment
-from maskmill.tuning.search import Search, Tried
+from maskmill.tuning.search import Tried, TuningSearch
 from tests.stages.test_data_line import Line
 
 SPACE = {"train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -57,7 +57,7 @@ class Tuning:
         return found
 
     def tried(self) -> list[Tried]:
-        return Search(self.folder, self.params.tune, axes(self.params), self.params.variants).tried()
+        return TuningSearch(self.folder, self.params.tune, search_axes(self.params), self.params.variants).tried()
 
 
 @pytest.fixture(scope="session")

@@ -80,8 +80,10 @@ def test_killed_in_a_trial_it_goes_on_there_and_finds_what_it_would_have_found(t
 def test_on_two_devices_a_trial_is_cut_short_and_ends_without_a_trace(tuning: Tuning, capfd):
     tuning.set("train", devices=2, val_every_steps=2)
     folder, told = Path("trial"), []
-    trial.prepare(folder, tuning.params)
-    assert trial.run(folder, "unet", "dice_foreground", lambda step, score: told.append(step) or step >= 4) is None
+    trial.prepare_trial(folder, tuning.params)
+    assert (
+        trial.run_trial(folder, "unet", "dice_foreground", lambda step, score: told.append(step) or step >= 4) is None
+    )
     assert told[:2] == [2, 4]
     said, error = capfd.readouterr()
     assert said.count("unet: ended by SIGTERM after step") == said.count("unet: step    2/30") == 1
@@ -91,10 +93,11 @@ def test_on_two_devices_a_trial_is_cut_short_and_ends_without_a_trace(tuning: Tu
 
 def test_killed_while_a_trial_begins_a_search_leaves_no_training(tuning: Tuning):
     code = (
-        "import sys; from pathlib import Path; from maskmill.tuning import trial; trial.run(Path(sys.argv[1]), *'abc')"
+        "import sys; from pathlib import Path; from maskmill.tuning import trial;"
+        "trial.run_trial(Path(sys.argv[1]), *'abc')"
     )
     folder = Path("trial")
-    trial.prepare(folder, tuning.params)
+    trial.prepare_trial(folder, tuning.params)
     search = subprocess.Popen([sys.executable, "-c", code, str(folder)])
     assert until(lambda: len(of_trials(tuning)) == 1)
     search.kill()
@@ -134,14 +137,14 @@ def test_a_trial_that_was_asked_to_end_has_not_failed(tmp_path: Path, monkeypatc
     start = trial.subprocess.Popen
     monkeypatch.setattr(trial.subprocess, "Popen", lambda command, **_: start([command[0], "-c", end]))
     with pytest.raises(SystemExit) as raised:
-        trial.run(tmp_path, "unet", "dice_foreground", lambda step, score: False)
+        trial.run_trial(tmp_path, "unet", "dice_foreground", lambda step, score: False)
     assert raised.value.code == (code if code > 0 else 143)
 
 
 def _is_recorded(tuning: Tuning) -> None:
     """One run for the search, below it one for each trial, also of those that MLflow was away for."""
     params = tuning.params
-    store = stores.connect(params.tracking, params.paths)
+    store = stores.connect_store(params.tracking, params.paths)
     runs = {run.info.run_name: [] for run in store.client.search_runs([store.experiment_id])}
     for run in store.client.search_runs([store.experiment_id]):
         runs[run.info.run_name].append(run)
@@ -157,7 +160,7 @@ def _is_recorded(tuning: Tuning) -> None:
 
 
 class Trainings:
-    """Stands for `trial.run`: scores by the settings in the folder, without training."""
+    """Stands for `trial.run_trial`: scores by the settings in the folder, without training."""
 
     def __init__(self, score, steps=(1, 2)):
         self.folders, self._score, self._steps = [], score, steps
@@ -184,8 +187,8 @@ def quick(tuning: Tuning, monkeypatch: pytest.MonkeyPatch):
 
     def run(score):
         trainings = Trainings(score)
-        monkeypatch.setattr(trial, "run", trainings)
-        return command.run(tuning.params), trainings
+        monkeypatch.setattr(trial, "run_trial", trainings)
+        return command.run_search(tuning.params), trainings
 
     return run
 
@@ -328,6 +331,6 @@ def test_the_closing_command_is_what_a_shell_takes(tuning: Tuning, quick, capsys
     tuning.set("tune", trials=1, space={"train.losses": [{"focal": {"weight": 2.0, "gamma": 1.0}}]})
     best, _ = quick(by_rate)
     words = shlex.split(capsys.readouterr().out.splitlines()[-1])
-    assert [word for word in words if "=" in word or word.startswith("~")] == space.overrides(
+    assert [word for word in words if "=" in word or word.startswith("~")] == space.experiment_overrides(
         best.choice, config.read_yaml(tuning.root / "params.yaml")
     )

@@ -43,10 +43,10 @@ def check(params: Params) -> None:
         else:  # its options alone; weights may come once it is chosen
             check_variant(name, variant.model_copy(update={"weights": None}), params.data)
     _check_losses(params.train, params.data)
-    device = hardware.device(params.train)
-    hardware.precision(params.train, device)
+    device = hardware.choose_device(params.train)
+    hardware.choose_precision(params.train, device)
     hardware.check_devices(params.train, device)
-    augmentation.recipe(params.augmentation, params.data.ignore_index)
+    augmentation.build_recipe(params.augmentation, params.data.ignore_index)
     _check_batch(params, device)
     _check_columns(params)
     check_crop(params)
@@ -104,7 +104,7 @@ def _check_columns(params: Params) -> None:
     described = manifest.columns(params.data.classes)
     for where, expectation in own_expectations.create(params.validation):
         own_expectations.check_columns(where, expectation, pd.DataFrame(columns=described))
-    slices.check(params.slices.columns, pd.DataFrame(columns=[*described, *manifest.SPLIT_COLUMNS]))
+    slices.check_columns(params.slices.columns, pd.DataFrame(columns=[*described, *manifest.SPLIT_COLUMNS]))
 
 
 def _check_batch(params: Params, device: str) -> None:
@@ -128,11 +128,11 @@ def _check_space(params: Params) -> None:
     """What `maskmill tune` may try must be allowed."""
     from maskmill.training import hardware
 
-    for choice, changed in space.candidates(params):
+    for choice, changed in space.candidate_settings(params):
         try:
             for name in changed.variants:
                 check_variant(name, changed.models[name], changed.data, Path(changed.paths.state), changed.train)
-            _check_batch(changed, hardware.device(changed.train))
+            _check_batch(changed, hardware.choose_device(changed.train))
             _check_losses(changed.train, changed.data)
         except MaskmillError as error:
             raise MaskmillError(f"params.yaml: tune.space: with {choice}: {error}") from None
@@ -160,7 +160,7 @@ def check_metrics(params: Params) -> None:
                 f"there are {', '.join(known)}"
             )
     for name in params.gate.minimum:
-        if metrics.key(name) in families.lower:
+        if metrics.definition_key(name) in families.lower:
             raise MaskmillError(
                 f"params.yaml: gate.minimum: {name!r} is better the lower it is; a least value is allowed of scores "
                 "that are better the higher they are; delete it"
@@ -188,8 +188,8 @@ def check_variant(
             variant.network, in_channels=data.in_channels, num_classes=len(data.classes), where=where, **variant.options
         )
     if train is not None:
-        optim.encoder(model, train)
-        _check_weights_fit(model, name, hardware.memory_bytes(hardware.device(train)))
+        optim.find_encoder(model, train)
+        _check_weights_fit(model, name, hardware.memory_bytes(hardware.choose_device(train)))
     if variant.weights is not None and not pretrained.is_version(variant.weights, where := f"{where}.weights"):
         _check_weights(model, variant.weights, data.in_channels, state, where)
 
@@ -216,8 +216,8 @@ class _Unfilled(TorchFunctionMode):
 def _check_weights(model: "nn.Module", setting: str, in_channels: int, state: Path, where: str) -> None:
     """Weights that are on this machine must fit; those that would be downloaded are held against it later."""
     from maskmill.weights import pretrained
-    from maskmill.weights.match import match
+    from maskmill.weights.match import match_weights
 
     if not pretrained.parse(setting, where).remote:
         given = pretrained.read(setting, state, where)
-        match(model, given.tensors, in_channels=in_channels, where=where, source=given.source)
+        match_weights(model, given.tensors, in_channels=in_channels, where=where, source=given.source)

@@ -141,9 +141,9 @@ def tune() -> None:
 
     processes.exit_on_sigterm()
     try:
-        command.run(config.load())
+        command.run_search(config.load())
     except KeyboardInterrupt:
-        raise typer.Exit(processes.stopped()) from None
+        raise typer.Exit(processes.report_interrupt()) from None
 
 
 @data.command("verify")
@@ -190,14 +190,14 @@ def data_import(
     named = tuple(part.strip() for part in classes.split(",")) if classes else ()
     value = int(ignore) if ignore is not None and ignore.isdecimal() else ignore and ignore.lower()
     wishes = Wishes(named, background, value, groups, title, name)
-    command.run(folder, wishes, link=link, replace=replace)
+    command.import_folder(folder, wishes, link=link, replace=replace)
 
 
 @app.command()
 def up() -> None:
     """Start MLflow, Prefect and its worker where they do not run yet."""
     from maskmill.services.status import describe_addresses
-    from maskmill.services.up import up as start
+    from maskmill.services.up import start_services as start
 
     params, root = config.load(), Path.cwd()
     start(params, root)
@@ -210,7 +210,7 @@ def down() -> None:
     """Stop the servers and the worker, and what the worker runs."""
     from maskmill.services import status as services
 
-    services.down(config.load(), Path.cwd())
+    services.stop_services(config.load(), Path.cwd())
 
 
 @app.command()
@@ -218,7 +218,7 @@ def status() -> None:
     """Say which services run; exit with 3 where not all do."""
     from maskmill.services import status as services
 
-    if not services.status(config.load(), Path.cwd()):
+    if not services.print_status(config.load(), Path.cwd()):
         raise typer.Exit(_NOT_ALL_UP)
 
 

@@ -31,14 +31,14 @@ def listing(context: typer.Context, size: Size = _SIZE, defaults: Defaults = Fal
             )
         return
     from maskmill import models
-    from maskmill.models.describe import paper
+    from maskmill.models.describe import paper_of
 
     sides, rows = _sides(size), [("name", "parameters", "multiply-adds", "paper", "options")]
     own = [name for name in _variants(defaults) if name not in models.names()]
     for name in [*models.names(), *own]:
         made, network, options = _describe(name, sides, defaults)
         told = ", ".join(f"{key}: {value}" for key, value in options.items())
-        rows.append((name, f"{made.parameters:,}", _short(made.multiply_adds), paper(network), told))
+        rows.append((name, f"{made.parameters:,}", _short(made.multiply_adds), paper_of(network), told))
     _table(rows, right=(1, 2))
     print(_measured(sides, defaults))
 
@@ -50,7 +50,7 @@ def show(
     defaults: Defaults = False,
 ) -> None:
     """Print the shape of each level, what it costs, and how its size comes about."""
-    from maskmill.models.describe import paper
+    from maskmill.models.describe import paper_of
 
     sides = _sides(size)
     made, network, options = _describe(name, sides, defaults)
@@ -62,9 +62,8 @@ def show(
     ]  # fmt: skip
     _table(rows, right=(1, 2, 3, 4))
     told = "".join(f", {key} {value}" for key, value in options.items())
-    print(
-        f"{name} ({paper(network)}{told}): {made.parameters:,} parameters, {_short(made.multiply_adds)} multiply-adds"
-    )
+    cost = f"{made.parameters:,} parameters, {_short(made.multiply_adds)} multiply-adds"
+    print(f"{name} ({paper_of(network)}{told}): {cost}")
     print(_measured(sides, defaults))
 
 
@@ -105,14 +104,14 @@ def _variants(defaults: bool) -> dict[str, config.Variant]:
 
 def _describe(name: str, sides: tuple[int, int], defaults: bool) -> tuple["Description", str, dict[str, Any]]:
     """The network or variant, the name of its network, and its options; as params.yaml has it, where it does."""
-    from maskmill.models.describe import describe
+    from maskmill.models.describe import describe_by_name
 
     params = config.load() if config.PARAMS.exists() and not defaults else None
     variant = _variants(defaults).get(name)
     network, options = (variant.network, variant.options) if variant else (name, {})
     in_channels = params.data.in_channels if params else _CHANNELS
     num_classes = len(params.data.classes) if params else _CLASSES
-    made = describe(network, in_channels=in_channels, num_classes=num_classes, sides=sides, **options)
+    made = describe_by_name(network, in_channels=in_channels, num_classes=num_classes, sides=sides, **options)
     shown = options if network == name else {"network": network} | options
     return made, network, shown
 

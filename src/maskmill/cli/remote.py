@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from maskmill.system.errors import MaskmillError
-from maskmill.system.repository import dvc
+from maskmill.system.repository import run_dvc
 
 NAME = "maskmill"
 _PACKAGES = {"s3": "dvc_s3", "gs": "dvc_gs", "azure": "dvc_azure", "ssh": "dvc_ssh", "https": "dvc_http"}
@@ -35,10 +35,10 @@ def configure(url: str, endpoint: str | None = None) -> None:
     if endpoint and scheme != "s3":
         raise MaskmillError(f"remote: --endpoint is for s3:// remotes, got {url!r}")
     location = url if scheme else str(Path(url).expanduser())
-    dvc("remote", "add", "--force", "--default", NAME, location, what="remote")
-    dvc("remote", "modify", NAME, "verify", "true", what="remote")
+    run_dvc("remote", "add", "--force", "--default", NAME, location, what="remote")
+    run_dvc("remote", "modify", NAME, "verify", "true", what="remote")
     if endpoint:
-        dvc("remote", "modify", NAME, "endpointurl", endpoint, what="remote")
+        run_dvc("remote", "modify", NAME, "endpointurl", endpoint, what="remote")
 
 
 def _secret(url: str) -> bool:

@@ -20,11 +20,11 @@ Described = tuple[Columns, np.ndarray | None]  # and the thumbnail, of an image 
 _LIBRARIES = ("pillow", "imagecodecs", "opencv-python-headless", "numpy")
 
 
-def image(path: str, data: Data) -> Described:
+def describe_image(path: str, data: Data) -> Described:
     """The columns of an image, and its thumbnail; where it cannot be decoded, `error` and what is known."""
     columns: Columns = {}
     try:
-        raw = decode.content(Path(path), data.decoding)
+        raw = decode.read_bytes(Path(path), data.decoding)
         columns |= {"bytes": len(raw), "sha256_file": hashlib.sha256(raw).hexdigest()}
         header = decode.header(raw, data.decoding, path)
         columns |= {"format": header.format, "dtype": header.dtype, "image_orientation": header.orientation}
@@ -43,14 +43,14 @@ def image(path: str, data: Data) -> Described:
     return columns, small
 
 
-def mask(path: str, data: Data) -> Described:
+def describe_mask(path: str, data: Data) -> Described:
     """The columns of a mask; where it cannot be decoded, `error` and what is known."""
     columns: Columns = {}
     try:
-        raw = decode.content(Path(path), data.decoding)
+        raw = decode.read_bytes(Path(path), data.decoding)
         columns["sha256_mask_file"] = hashlib.sha256(raw).hexdigest()
         columns["mask_orientation"] = decode.header(raw, data.decoding, path).orientation
-        ids, counts, unknown = labels.ids(labels.stored(raw, data, path), data, path)
+        ids, counts, unknown = labels.class_ids(labels.stored_values(raw, data, path), data, path)
     except decode.DecodeError as error:
         return columns | {"error": str(error)}, None
     pixels = {f"px_{name}": int(counts[i]) for i, name in enumerate(data.classes)}
@@ -58,7 +58,7 @@ def mask(path: str, data: Data) -> Described:
     columns |= {
         "mask_height": ids.shape[0], "mask_width": ids.shape[1], "sha256_mask": pixel_digest(ids),
         "ignored_px": ids.size - sum(pixels.values()) - without, "unknown_px": without,
-        "unknown_ids": labels.listed(unknown), **pixels,
+        "unknown_ids": labels.list_values(unknown), **pixels,
     }  # fmt: skip
     return columns, None
 
@@ -68,12 +68,12 @@ def was_read(described: Described) -> bool:
     return not {"sha256_file", "sha256_mask_file"}.isdisjoint(described[0])
 
 
-def versions(data: Data) -> tuple[str, str]:
+def description_versions(data: Data) -> tuple[str, str]:
     """Digests of what an image's and a mask's description follow from beside the file: settings and code."""
     decoding = data.decoding.model_dump_json()
     return (
-        _version("image", [decoding, str(data.in_channels)]),
-        _version("mask", [decoding, str(data.classes), str(data.values), str(data.ignore_index)]),
+        _version("describe_image", [decoding, str(data.in_channels)]),
+        _version("describe_mask", [decoding, str(data.classes), str(data.values), str(data.ignore_index)]),
     )
 
 

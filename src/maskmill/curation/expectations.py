@@ -18,7 +18,7 @@ from maskmill.system import files
 from maskmill.system.errors import MaskmillError, few_of
 
 if TYPE_CHECKING:
-    from maskmill.curation.duplicates import Search
+    from maskmill.curation.duplicates import DuplicateSearch
 
 _ABOUT_MASKS = ("masks_unique", "masks_filled")  # findings that name the mask, not the image
 _FOUND = {  # what is said of a row; of the others its file alone
@@ -61,7 +61,9 @@ class _Expected(NamedTuple):
     table: str = "pairs"  # or classes
 
 
-def check(manifest: pd.DataFrame, data: Data, validation: Validation, search: "Search | None" = None) -> list[Finding]:
+def check(
+    manifest: pd.DataFrame, data: Data, validation: Validation, search: "DuplicateSearch | None" = None
+) -> list[Finding]:
     """Hold the manifest against every expectation; one finding each, in a fixed order, the user's own last.
 
     Without a `search` nothing is said of near duplicates.
@@ -85,7 +87,7 @@ def check(manifest: pd.DataFrame, data: Data, validation: Validation, search: "S
         own_expectations.check_columns(where, expectation, manifest)
         result = batches["pairs"].validate(expectation, result_format={"result_format": "COMPLETE"})
         _check_answer(where, result)
-        own = _Expected(f"own_{number}", own_expectations.meaning(expectation), expectation)
+        own = _Expected(f"own_{number}", own_expectations.describe_expectation(expectation), expectation)
         findings.append(_finding(own, result, tables["pairs"], near))
     return findings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maskmill.curation.duplicates import components
+from maskmill.curation.duplicates import connected_components
 from maskmill.settings.config import SPLITS, Splits
 from maskmill.system.errors import MaskmillError, few_of
 
@@ -32,13 +32,15 @@ class Leak:
     message: str
 
 
-def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]:
+def find_leaks(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]:
     """Every leak between train, val and test, allowed or not; rows without a split are not looked at.
 
     Raises: MaskmillError when `splits.allow_leaks` names something that does not leak; not with folds.
     """
     every = table.sort_values("id", ignore_index=True)
-    first = pd.Series(components(every["id"], pairs), dtype=object)  # copies may be tied by one that has no split
+    first = pd.Series(
+        connected_components(every["id"], pairs), dtype=object
+    )  # copies may be tied by one that has no split
     in_split = every["split"].isin(SPLITS)
     used, copy_of = every[in_split].reset_index(drop=True), first[in_split].reset_index(drop=True)
     found = [
@@ -61,12 +63,12 @@ def find(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]
     return leaks
 
 
-def clean(table: pd.DataFrame, leaks: Iterable[Leak]) -> "pd.Series[bool]":
+def is_clean(table: pd.DataFrame, leaks: Iterable[Leak]) -> "pd.Series[bool]":
     """False for a val image that a leak ties to train, and a test image that one ties to train or val."""
     return ~table["id"].isin({later for leak in leaks for _, later in leak.pairs})
 
 
-def stop(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
+def refuse_leaks(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
     """Raises: MaskmillError that names the leaks which nothing allows, and says how to go on."""
     forbidden = [leak for leak in leaks if not leak.allowed]
     if not forbidden:
@@ -119,14 +121,14 @@ def _groups(used: pd.DataFrame) -> Iterator[Leak]:
 def _neighbours(used: pd.DataFrame, guard: int) -> Iterator[Leak]:
     for name, rows in _torn(used, used["sequence"]):
         ids = rows["id"]
-        torn = neighbours(rows, guard) if name else []
+        torn = neighbour_pairs(rows, guard) if name else []
         if torn:
             tied = rows.loc[sorted({i for pair in torn for i in pair})]
             what = f"neighbours in sequence {name}, at most {guard} places apart (splits.guard)"
             yield _leak("neighbours", what, name, tied, [(ids[i], ids[j]) for i, j in torn])
 
 
-def neighbours(rows: pd.DataFrame, guard: int, within_groups: bool = False) -> list[tuple[int, int]]:
+def neighbour_pairs(rows: pd.DataFrame, guard: int, within_groups: bool = False) -> list[tuple[int, int]]:
     """Index pairs (earlier split, later split) of rows of one sequence at most `guard` places apart.
 
     None where the guard is 0, none within a group unless asked for. Every row that has such a neighbour in another

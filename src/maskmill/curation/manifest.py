@@ -18,12 +18,12 @@ from tqdm import tqdm
 from maskmill.curation import describe
 from maskmill.curation.describe import Described
 from maskmill.curation.duplicates.views import THUMBNAIL_PX
-from maskmill.curation.manifest_cache import Cache, opened
+from maskmill.curation.manifest_cache import Cache, open_cache
 from maskmill.images import decode, labels
 from maskmill.settings.config import Data
 from maskmill.system import files
 from maskmill.system.parallel import in_order
-from maskmill.system.stamps import Stamp, settled, stamp
+from maskmill.system.stamps import Stamp, is_settled, stamp
 
 _INDEX = ("id", "image", "mask", "group", "sequence", "order", "given_split")
 _COLUMNS = (
@@ -54,7 +54,7 @@ def build(
     Returns: the table; the images' thumbnails (N, 64, 64) uint8 in its order, zeros where there is none.
     """
     table = _Table(index, data)
-    with opened(cache) as kept:
+    with open_cache(cache) as kept:
         sides = list(table.files(data))
         changed = [file for file in sides if not _recall(table, file, kept)]
         if len(changed) < len(sides):
@@ -92,7 +92,7 @@ def class_pixels(path: Path, split: str, classes: Sequence[str]) -> np.ndarray:
 
 def write(path: Path, table: pd.DataFrame) -> None:
     """Write the manifest as parquet in one step."""
-    with files.atomic(path) as file:
+    with files.open_atomic(path) as file:
         table.to_parquet(file, index=False)
 
 
@@ -108,7 +108,7 @@ def read_image(row: Mapping[str, Any], data: Data) -> np.ndarray:
     return decode.image(Path(row["image"]), data.in_channels, data.decoding)
 
 
-def reader(table: pd.DataFrame, data: Data) -> Callable[[str], tuple[np.ndarray | None, np.ndarray | None]]:
+def pair_reader(table: pd.DataFrame, data: Data) -> Callable[[str], tuple[np.ndarray | None, np.ndarray | None]]:
     """A function that gives a pair by its id: image (H, W, C) and mask (H, W) ids, None for what cannot be read.
 
     A mask is read also where some of its values have no meaning.
@@ -120,7 +120,11 @@ def reader(table: pd.DataFrame, data: Data) -> Callable[[str], tuple[np.ndarray 
         with suppress(decode.DecodeError):
             image = read_image(sides[name], data) if sides[name]["image"] else None
         with suppress(decode.DecodeError):
-            mask = labels.ids(labels.stored(Path(side), data), data).pixels if (side := sides[name]["mask"]) else None
+            mask = (
+                labels.class_ids(labels.stored_values(Path(side), data), data).pixels
+                if (side := sides[name]["mask"])
+                else None
+            )
         return image, mask
 
     return read_pair
@@ -152,7 +156,7 @@ class _Table:
 
     def files(self, data: Data) -> Iterator[_File]:
         """Every file that is named, and its stamp."""
-        versions = dict(zip(_SIDES, describe.versions(data), strict=True))
+        versions = dict(zip(_SIDES, describe.description_versions(data), strict=True))
         for i, row in enumerate(self._rows):
             for side in _SIDES:
                 if path := row[self._place[side]]:
@@ -182,7 +186,7 @@ def _stamp(path: str) -> Stamp | None:
         found = stamp(path)
     except OSError:
         return None
-    return found if settled(found, now) else None
+    return found if is_settled(found, now) else None
 
 
 def _recall(table: _Table, file: _File, cache: Cache | None) -> bool:
@@ -194,4 +198,4 @@ def _recall(table: _Table, file: _File, cache: Cache | None) -> bool:
 
 
 def _describe(file: _File, data: Data) -> Described:
-    return describe.image(file.path, data) if file.side == "image" else describe.mask(file.path, data)
+    return describe.describe_image(file.path, data) if file.side == "image" else describe.describe_mask(file.path, data)

@@ -35,7 +35,7 @@ _FIND = (
 
 
 class Cache:
-    """Descriptions by file. Use `opened`, which closes it."""
+    """Descriptions by file. Use `open_cache`, which closes it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME
@@ -101,7 +101,7 @@ class Cache:
 
 
 @contextlib.contextmanager
-def opened(folder: Path | None) -> Iterator["Cache | None"]:
+def open_cache(folder: Path | None) -> Iterator["Cache | None"]:
     """The cache in `folder`; None where there is no folder."""
     cache = Cache(folder) if folder else None
     try:

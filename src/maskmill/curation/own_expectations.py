@@ -51,7 +51,7 @@ def check_columns(where: str, expectation: Any, table: pd.DataFrame) -> None:
                 )
 
 
-def meaning(expectation: Any) -> str:
+def describe_expectation(expectation: Any) -> str:
     """The expectation in a line, as it is set."""
     options = {key: value for key, value in expectation.configuration.kwargs.items() if key not in _HIDDEN}
     said = ", ".join(f"{key}: {value}" for key, value in options.items() if value is not None)

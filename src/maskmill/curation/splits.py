@@ -25,7 +25,7 @@ class Frozen:
     split_of: Mapping[str, str]  # group -> train, val, test or foldN
 
 
-def assign(
+def assign_splits(
     manifest: pd.DataFrame, pairs: pd.DataFrame, frozen: Frozen, splits: Splits
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give each pair its `split` and `fold` (-1 where there are no folds).
@@ -105,7 +105,7 @@ def _units(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, str]:
     tied = pairs[pairs["a"].isin(group_of.keys()) & pairs["b"].isin(group_of.keys())]
     groups = sorted(set(table["group"]))
     between = pd.DataFrame({"a": tied["a"].map(group_of), "b": tied["b"].map(group_of)})
-    return dict(zip(groups, duplicates.components(groups, between), strict=True))
+    return dict(zip(groups, duplicates.connected_components(groups, between), strict=True))
 
 
 def _split_of_groups(table: pd.DataFrame, unit: Mapping[str, str], frozen: Frozen, splits: Splits) -> dict[str, str]:
@@ -127,7 +127,7 @@ def _split_of_groups(table: pd.DataFrame, unit: Mapping[str, str], frozen: Froze
     for name, split in of_unit.items():
         held[SPLITS.index(split)] += amounts.loc[name]
     shares = (1 - splits.val - splits.test, splits.val, splits.test)
-    placed = stratify.divide(amounts.loc[free].to_numpy(), shares, np.random.default_rng(splits.seed), held)
+    placed = stratify.stratify_groups(amounts.loc[free].to_numpy(), shares, np.random.default_rng(splits.seed), held)
     of_unit |= {name: SPLITS[part] for name, part in zip(free, placed, strict=True)}
     return {group: decided.get(group, of_unit[name]) for group, name in unit.items()}
 
@@ -186,7 +186,7 @@ def _guarded(table: pd.DataFrame, guard: int) -> pd.DataFrame:
     left_out = set()
     for _, rows in table[table["sequence"] != ""].groupby("sequence"):
         if rows["split"].nunique() > 1:
-            left_out |= {earlier for earlier, _ in leakage.neighbours(rows, guard, within_groups=True)}
+            left_out |= {earlier for earlier, _ in leakage.neighbour_pairs(rows, guard, within_groups=True)}
     gone = table.index.isin(left_out)
     return table.assign(split=table["split"].mask(gone, ""), fold=table["fold"].mask(gone, -1))
 

@@ -9,7 +9,7 @@ _ROUNDS = 8  # of moves and swaps, at most
 _MOVED, _SWAPPED = 2000, 64  # groups up to which these are tried; many small groups need neither
 
 
-def divide(
+def stratify_groups(
     amounts: np.ndarray, shares: Sequence[float], rng: np.random.Generator, held: np.ndarray | None = None
 ) -> np.ndarray:
     """A part for each group: first greedily in a random order, then by moves and swaps as long as they help.

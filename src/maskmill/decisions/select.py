@@ -38,7 +38,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Choice:
+class VariantChoice:
     """The variant put forward, or None, and why."""
 
     challenger: str | None
@@ -68,10 +68,10 @@ class Choice:
         }  # fmt: skip
 
 
-def choose(
+def choose_variant(
     candidates: Sequence[Candidate], compare: Callable[[str, str], Score], selection: Selection, metric: str,
     caveat: str = "",
-) -> Choice:  # fmt: skip
+) -> VariantChoice:  # fmt: skip
     """The best variant within the limits; of those that tie with it, the cheapest: the one with the fewest parameters.
 
     `compare` gives the score of one variant less that of another with the paired interval. Two variants tie where they
@@ -89,7 +89,7 @@ def choose(
     if any(d.score.n < ENOUGH for d in differences):
         few = caveat or f"fewer than {ENOUGH} independent units tell {metric}"
         caveat = f"{few}; so no interval decides here, and selection.tie alone says what ties"
-    return Choice(challenger, reason, ranked, over, differences, caveat)
+    return VariantChoice(challenger, reason, ranked, over, differences, caveat)
 
 
 def _decide(
@@ -130,7 +130,7 @@ def _tie(lead: Score, selection: Selection) -> str:
     """Why a lead of so much is none, in words; "" where it is one."""
     if lead.value <= selection.tie:
         return f"within {selection.tie}"
-    if lead.n >= ENOUGH and not intervals.significant(lead):
+    if lead.n >= ENOUGH and not intervals.is_significant(lead):
         if math.isnan(lead.low):
             return ""
         return f"{lead.value:.4f} more, and the interval {lead.low:.4f} to {lead.high:.4f} holds 0"

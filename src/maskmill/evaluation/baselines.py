@@ -15,10 +15,10 @@ _THUMBNAIL_PX = 48  # side of the images that `nearest_image` compares
 Rule = Callable[[np.ndarray], np.ndarray]  # (H, W, C) uint8 -> (H, W) uint8 ids
 
 
-def scores(train: Shard, test: Shard, data: Data, primary: str) -> dict[str, float]:
+def baseline_scores(train: Shard, test: Shard, data: Data, primary: str) -> dict[str, float]:
     """The primary metric of each rule on `test`, having seen `train` alone."""
     table = _pixels_per_intensity(train, data)
-    common = majority(table)
+    common = majority_class(table)
     rules = {
         "intensity look-up table": best_table(table),
         "nearest training image": nearest_image(train, data.ignore_index, common),
@@ -33,7 +33,7 @@ def best_table(pixels: np.ndarray) -> Rule:
     return lambda image: winner[_grey(image)]
 
 
-def majority(pixels: np.ndarray) -> Rule:
+def majority_class(pixels: np.ndarray) -> Rule:
     """The commonest class everywhere."""
     winner = np.uint8(pixels.sum(axis=0).argmax())
     return lambda image: np.full(image.shape[:2], winner)

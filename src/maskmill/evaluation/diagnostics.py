@@ -10,7 +10,7 @@ import numpy as np
 
 from maskmill.evaluation.borders import BINS, NEAR_BINS, bin_ranges, distance_bins
 from maskmill.evaluation.exchanges import SURE, Exchanges
-from maskmill.evaluation.objects import OBJECT_PX, PART_PX, Objects, share
+from maskmill.evaluation.objects import OBJECT_PX, PART_PX, ObjectErrors, rounded_share
 from maskmill.metrics import Labels, Sample
 
 
@@ -29,7 +29,7 @@ class Diagnostics:
         self._pixels = np.zeros((k, BINS), dtype=np.int64)  # by true class and distance to the border
         self._errors = np.zeros((k, BINS), dtype=np.int64)
         self._exchanges = Exchanges(k)
-        self._objects = Objects(k, labels.foreground)
+        self._objects = ObjectErrors(k, labels.foreground)
 
     def update(self, sample: Sample) -> None:
         """Take in one image."""
@@ -96,8 +96,9 @@ class Diagnostics:
             "classes": [
                 {
                     "name": name, "foreground": i in self._labels.foreground, "images": int(self._holding[i]),
-                    "pixels": int(pixels[i]), "predicted_pixels": int(predicted[i]), "share": share(pixels[i], total),
-                    "recall": share(pixels[i] - self._errors[i].sum(), pixels[i]),
+                    "pixels": int(pixels[i]), "predicted_pixels": int(predicted[i]),
+                    "share": rounded_share(pixels[i], total),
+                    "recall": rounded_share(pixels[i] - self._errors[i].sum(), pixels[i]),
                     "by_distance": _curve(self._pixels[i], self._errors[i]), "objects": self._objects.result(i),
                 }
                 for i, name in enumerate(self._labels.classes)
@@ -113,6 +114,6 @@ class Diagnostics:
 
 def _curve(pixels: np.ndarray, errors: np.ndarray) -> list[dict[str, Any]]:
     return [
-        {"from_px": low, "to_px": high, "pixels": int(n), "errors": int(wrong), "error": share(wrong, n)}
+        {"from_px": low, "to_px": high, "pixels": int(n), "errors": int(wrong), "error": rounded_share(wrong, n)}
         for (low, high), n, wrong in zip(bin_ranges(), pixels, errors, strict=True)
     ]

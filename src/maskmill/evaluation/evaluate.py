@@ -18,13 +18,13 @@ from maskmill.images import decode
 from maskmill.inference.ensemble import Ensemble
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, Metrics, Sample
-from maskmill.metrics.confusion import matrix
+from maskmill.metrics.confusion import confusion_matrix
 from maskmill.samples.shards import Shard
 from maskmill.system import files
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationResult:
     """One model on one split."""
 
     metrics: Metrics
@@ -51,7 +51,7 @@ def evaluate(
     primary: str,
     gallery: int,
     title: str,
-) -> Evaluation:
+) -> EvaluationResult:
     """Predict every image of the split, one at a time as serving does, and measure.
 
     Keeps the masks of the `gallery` best and worst by the image's own primary metric, and of the least certain.
@@ -68,20 +68,20 @@ def evaluate(
         seconds.append(time.perf_counter() - start)
         sample = Sample(predicted=predicted, truth=torch.tensor(mask), probabilities=logits.softmax(0).cpu())
         rows.append(metrics.statistic(sample))
-        counts += matrix(sample.predicted, sample.truth, labels)
+        counts += confusion_matrix(sample.predicted, sample.truth, labels)
         diagnostics.update(sample)
         own = float(metrics.scores(rows[-1])[primary])
-        facts.append({"score": own, **image_facts.of(image, sample, labels)})
+        facts.append({"score": own, **image_facts.facts_of_image(image, sample, labels)})
     images = pd.DataFrame({"id": shard.ids, "clean": shard.clean}).join(pd.DataFrame(facts))
-    shown = {name for names in galleries(images, gallery).values() for name in names}
+    shown = {name for names in gallery_ids(images, gallery).values() for name in names}
     masks = {name: predictor.predict(shard[shard.ids.index(name)][0]) for name in sorted(shown)}
-    return Evaluation(
+    return EvaluationResult(
         metrics, torch.stack(rows).numpy(), images, counts.numpy(), diagnostics.result(), masks,
         1000 * statistics.median(seconds),
     )  # fmt: skip
 
 
-def galleries(images: pd.DataFrame, count: int) -> dict[str, list[str]]:
+def gallery_ids(images: pd.DataFrame, count: int) -> dict[str, list[str]]:
     """Ids of the `count` worst, best and least certain images, each in that order; none twice, NaN nowhere."""
     ranked = images.dropna(subset="score").sort_values(["score", "id"])["id"].tolist()
     worst = ranked[:count]
@@ -90,7 +90,7 @@ def galleries(images: pd.DataFrame, count: int) -> dict[str, list[str]]:
     return {"worst": worst, "best": best, "uncertain": [n for n in doubtful if n not in (*worst, *best)][:count]}
 
 
-def write(folder: Path, evaluation: Evaluation, classes: tuple[str, ...]) -> None:
+def write(folder: Path, evaluation: EvaluationResult, classes: tuple[str, ...]) -> None:
     """Write confusion.csv (truth, predicted, pixels), images.csv, diagnostics.json and the kept masks."""
     cells = [
         {"truth": truth, "predicted": predicted, "pixels": int(evaluation.confusion[i, j])}
@@ -105,13 +105,13 @@ def write(folder: Path, evaluation: Evaluation, classes: tuple[str, ...]) -> Non
         decode.write_png(folder / "masks" / f"{name}.png", mask)
 
 
-def write_statistics(path: Path, evaluation: Evaluation) -> None:
+def write_statistics(path: Path, evaluation: EvaluationResult) -> None:
     """Write the statistic of each image as parquet: id, clean, and a column per number."""
-    with files.atomic(path) as file:
+    with files.open_atomic(path) as file:
         statistics_table(evaluation).to_parquet(file, index=False)
 
 
-def statistics_table(evaluation: Evaluation) -> pd.DataFrame:
+def statistics_table(evaluation: EvaluationResult) -> pd.DataFrame:
     """The statistic of each image: id, clean, and a column per number."""
     table = pd.DataFrame(evaluation.statistics, columns=list(evaluation.metrics.fields))
     return pd.concat([evaluation.images[["id", "clean"]], table], axis=1)

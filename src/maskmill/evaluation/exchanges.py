@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from maskmill.evaluation.objects import PART_PX, share
+from maskmill.evaluation.objects import PART_PX, rounded_share
 
 SURE = 0.9  # probability above which an error is a confident one
 MOST_PAIRS = 50  # of the worst that are listed
@@ -53,15 +53,15 @@ class Exchanges:
         return {
             "a": classes[a],
             "b": classes[b],
-            "a_as_b": share(self._pixels[a, b], pixels[a]),
-            "b_as_a": share(self._pixels[b, a], pixels[b]),
+            "a_as_b": rounded_share(self._pixels[a, b], pixels[a]),
+            "b_as_a": rounded_share(self._pixels[b, a], pixels[b]),
             "pixels": int(both),
             "images": int(self._images[a, b]),
             "at_border": round(at_border, 6),
             "at_border_if_even": round(if_even, 6),
-            "where": where(at_border, if_even),
-            "confidence": share(self._both(self._confidence, pair), both),
-            "sure": share(self._both(self._sure, pair), both),
+            "where": describe_place(at_border, if_even),
+            "confidence": rounded_share(self._both(self._confidence, pair), both),
+            "sure": rounded_share(self._both(self._sure, pair), both),
         }
 
     def _both(self, table: np.ndarray, pair: tuple[int, int]) -> float:
@@ -71,7 +71,7 @@ class Exchanges:
         return np.bincount(cell, minlength=self._k**2).reshape(self._k, self._k)
 
 
-def where(at_border: float, if_even: float) -> str:
+def describe_place(at_border: float, if_even: float) -> str:
     """In a word, from the share of exchanged pixels at a border and the one that evenly spread errors would have."""
     if if_even >= _THIN:
         return "thin"

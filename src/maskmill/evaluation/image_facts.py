@@ -5,26 +5,26 @@ import math
 import cv2
 import numpy as np
 
-from maskmill.evaluation.objects import areas
+from maskmill.evaluation.objects import object_areas
 from maskmill.metrics import Labels, Sample
 
 FACTS = ("uncertainty", "brightness", "contrast", "sharpness", "object_px", "foreground")
 
 
-def of(image: np.ndarray, sample: Sample, labels: Labels) -> dict[str, float]:
+def facts_of_image(image: np.ndarray, sample: Sample, labels: Labels) -> dict[str, float]:
     """The facts of one image: (H, W, C) uint8, and what was predicted and is true.
 
     uncertainty: mean entropy of the predicted class probabilities over the pixels that are not ignored, over log K,
     so 0 is sure and 1 is a guess. brightness, contrast: mean and standard deviation of the grey values, 0..255.
-    sharpness: standard deviation of their Laplacian. object_px: median area of the objects, as `objects.areas` has
-    them, NaN without any. foreground: its share of the pixels that are not ignored, NaN where all are.
+    sharpness: standard deviation of their Laplacian. object_px: median area of the objects, as `objects.object_areas`
+    has them, NaN without any. foreground: its share of the pixels that are not ignored, NaN where all are.
     """
     grey = _grey(image)
     truth = sample.truth.numpy()
     valid = truth != labels.ignore_index
     pixels = np.bincount(truth[valid], minlength=len(labels.classes))
     present = [i for i in labels.foreground if pixels[i]]
-    sizes = areas(truth, valid, present)
+    sizes = object_areas(truth, valid, present)
     return {
         "uncertainty": _uncertainty(sample, valid),
         "brightness": float(grey.mean()),

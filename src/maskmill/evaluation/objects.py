@@ -13,14 +13,14 @@ _RECALL_BINS = 20
 _MOST_PARTS = 4  # this many or more are counted together
 
 
-def areas(truth: np.ndarray, valid: np.ndarray, foreground: Sequence[int]) -> np.ndarray:
+def object_areas(truth: np.ndarray, valid: np.ndarray, foreground: Sequence[int]) -> np.ndarray:
     """(M,) px of each object: a connected part of one true foreground class, of at least 16 px."""
     sizes = [np.bincount(_connected(valid & (truth == i))[1].ravel())[1:] for i in foreground]
     found = np.concatenate([np.zeros(0, dtype=np.int64), *sizes])
     return found[found >= OBJECT_PX]
 
 
-def share(part: float, whole: float) -> float | None:
+def rounded_share(part: float, whole: float) -> float | None:
     """The quotient to six places, so that the order of images shows nowhere; None of nothing."""
     return round(float(part) / float(whole), 6) if whole else None
 
@@ -36,7 +36,7 @@ class _Found(NamedTuple):
     hole_px: np.ndarray
 
 
-class Objects:
+class ObjectErrors:
     """Sums and histograms over the connected parts of the truth, for each foreground class."""
 
     def __init__(self, k: int, foreground: Sequence[int]) -> None:
@@ -78,24 +78,25 @@ class Objects:
         hit = n - int(parts[0])
         return {
             "count": n,
-            "recall": share(mean, 1) if n else None,
-            "sd": share(spread, 1) if n else None,
-            "below_half": share(of["below_half"], n),
-            "above_90": share(of["above_90"], n),
-            "missed": share(parts[0], n),
+            "recall": rounded_share(mean, 1) if n else None,
+            "sd": rounded_share(spread, 1) if n else None,
+            "below_half": rounded_share(of["below_half"], n),
+            "above_90": rounded_share(of["above_90"], n),
+            "missed": rounded_share(parts[0], n),
             "histogram": self._histogram[i].tolist(),
             "by_size": [
-                {"from_px": low, "to_px": high, "count": int(count), "recall": share(total, count)}
+                {"from_px": low, "to_px": high, "count": int(count), "recall": rounded_share(total, count)}
                 for low, high, count, total in zip(
                     _SIZES_PX, (*_SIZES_PX[1:], None), self._sizes[i], self._size_recall[i], strict=True
                 )
             ],
             "holes": {
-                "count": of["holes"], "pixels": of["hole_px"], "share": share(of["hole_px"], of["area"]),
-                "objects": share(of["holed"], n),
+                "count": of["holes"], "pixels": of["hole_px"], "share": rounded_share(of["hole_px"], of["area"]),
+                "objects": rounded_share(of["holed"], n),
             },
             "fragments": {
-                "counts": parts.tolist(), "mean": share(of["all_parts"], hit), "broken": share(parts[2:].sum(), hit),
+                "counts": parts.tolist(), "mean": rounded_share(of["all_parts"], hit),
+                "broken": rounded_share(parts[2:].sum(), hit),
             },
         }  # fmt: skip
 

@@ -19,8 +19,9 @@ from maskmill.settings.config import STRICT, Decoding
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
 
-__all__ = ["FORMATS", "SUFFIXES", "DecodeError", "Header", "content", "header", "image", "mask", "png_bytes",
-           "write_png"]  # fmt: skip
+__all__ = [
+    "FORMATS", "SUFFIXES", "DecodeError", "Header", "header", "image", "mask", "png_bytes", "read_bytes", "write_png",
+]  # fmt: skip
 FORMATS = formats.NAMES
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 
@@ -35,7 +36,7 @@ def header(source: Path | bytes, decoding: Decoding, name: str = "") -> Header:
     Raises: DecodeError for what is no file, another format, damage, or more than the limits.
     """
     name = _named(source, name)
-    found, _ = _header(content(source, decoding, name), decoding, name, None, formats.OF_MASKS)
+    found, _ = _header(read_bytes(source, decoding, name), decoding, name, None, formats.OF_MASKS)
     return found
 
 
@@ -48,12 +49,12 @@ def image(
     Raises: DecodeError as `header` does, and for what the policy refuses.
     """
     name = _named(source, name)
-    data = content(source, decoding, name)
+    data = read_bytes(source, decoding, name)
     found, module = _header(data, decoding, name, max_pixels, formats.NAMES)
     if reason := policy.image_refused(found, channels, decoding):
         raise DecodeError(f"{name}: {reason}")
     try:
-        return pixels.image(*_samples(data, found, module, name), found, channels, decoding)
+        return pixels.to_8_bit(*_samples(data, found, module, name), found, channels, decoding)
     except DamageError as error:
         raise DecodeError(f"{name}: {error}") from None
 
@@ -68,7 +69,7 @@ def mask(
         values that are no whole numbers from 0 to 65535.
     """
     name = _named(source, name)
-    data = content(source, decoding, name)
+    data = read_bytes(source, decoding, name)
     found, module = _header(data, decoding, name, None, formats.OF_MASKS)
     if reason := policy.mask_refused(found, by_colour=palette_colours) or policy.exif_refused(found, decoding):
         raise DecodeError(f"{name}: {reason}")
@@ -80,10 +81,10 @@ def mask(
             raise DecodeError(f"{name}: {error}") from None
     if found.alpha and stored.ndim == 3:
         stored = _opaque(stored, name)
-    return pixels.upright(_whole(stored, name), found, decoding)
+    return pixels.turn_upright(_whole(stored, name), found, decoding)
 
 
-def content(source: Path | bytes, decoding: Decoding = STRICT, name: str = "") -> bytes:
+def read_bytes(source: Path | bytes, decoding: Decoding = STRICT, name: str = "") -> bytes:
     """The bytes of a regular file within `max_file_mb`; a pipe, folder or device is never opened.
 
     Raises: DecodeError for what is no such file.
@@ -123,7 +124,7 @@ def png_bytes(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def escaped(name: str) -> str:
+def escape_name(name: str) -> str:
     """A file's name in one line: control characters, and bytes that are no text, are written as escapes."""
     if name.isprintable():
         return name
@@ -131,7 +132,7 @@ def escaped(name: str) -> str:
 
 
 def _named(source: Path | bytes, name: str) -> str:
-    return escaped(name or (str(source) if isinstance(source, Path) else "image"))
+    return escape_name(name or (str(source) if isinstance(source, Path) else "image"))
 
 
 def _header(
@@ -165,7 +166,7 @@ def _samples(data: bytes, found: Header, module: ModuleType, name: str) -> tuple
     except MemoryError:
         raise
     except Exception as error:  # a damaged file makes decoders raise TypeError, KeyError, RuntimeError and others
-        reason = escaped(" ".join(str(error).split()))
+        reason = escape_name(" ".join(str(error).split()))
         raise DecodeError(f"{name}: broken or unreadable: {reason}; put the whole file there") from None
     shape = (found.height, found.width, *((found.bands,) if found.bands > 1 else ()))
     if stored.shape != shape:

@@ -27,15 +27,15 @@ def read(path: Path, data: Data) -> np.ndarray:
 
     Raises: DecodeError for a file that `decode.mask` refuses, and values that have no meaning.
     """
-    name = decode.escaped(str(path))
-    found = ids(stored(path, data), data, name)
+    name = decode.escape_name(str(path))
+    found = class_ids(stored_values(path, data), data, name)
     if found.unknown:
-        raise DecodeError(f"{name}: {explained(found.unknown, data)}")
+        raise DecodeError(f"{name}: {explain_values(found.unknown, data)}")
     return found.pixels
 
 
-def stored(source: Path | bytes, data: Data, name: str = "") -> np.ndarray:
-    """A mask's values as `ids` takes them: colours, of a palette or grey file too, where the table is of them."""
+def stored_values(source: Path | bytes, data: Data, name: str = "") -> np.ndarray:
+    """A mask's values as `class_ids` takes them: colours, of a palette or grey file too, where the table is of them."""
     values = decode.mask(source, data.decoding, name, palette_colours=of_colours(data))
     return np.repeat(values[..., None], 3, axis=2) if of_colours(data) and values.ndim == 2 else values
 
@@ -45,7 +45,7 @@ def of_colours(data: Data) -> bool:
     return any(isinstance(key, str) for key in data.values or ())
 
 
-def ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
+def class_ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
     """The ids of a mask's stored values.
 
     With a table, and above 255, what has no meaning is `ignore_index` in the ids; without one it stays as it is.
@@ -68,7 +68,7 @@ def ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
     return Ids(found, histogram(found), _counted(stored[~known[stored]], str))
 
 
-def listed(unknown: Mapping[str, int]) -> str:
+def list_values(unknown: Mapping[str, int]) -> str:
     """Values without a meaning in one short line: photographs as masks would have a million."""
     if len(unknown) <= _SHOWN:
         return " ".join(unknown)
@@ -76,7 +76,7 @@ def listed(unknown: Mapping[str, int]) -> str:
     return f"{' '.join(commonest)} and {len(unknown) - _SHOWN:,} more"
 
 
-def explained(unknown: Mapping[str, int], data: Data) -> str:
+def explain_values(unknown: Mapping[str, int], data: Data) -> str:
     """What was got, what is allowed and where to change it, of values without a meaning."""
     most = sorted(unknown.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{value} ({pixels:,} px)" for value, pixels in most[:_SHOWN])

@@ -13,14 +13,14 @@ _BLOCK_PX = 1_000_000  # worked on at once, so that wide numbers in between take
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
-def image(
+def to_8_bit(
     stored: np.ndarray, colours: np.ndarray | None, header: Header, channels: int, decoding: Decoding
 ) -> np.ndarray:
     """(H, W, channels) uint8, C-contiguous. Raises: DamageError for what only the pixels show."""
     if policy.names_bands(header, decoding):
         bands = [band - 1 for band in decoding.bands or ()]
         stored = stored[..., bands] if stored.ndim == 3 else stored[..., None][..., bands]
-        return upright(_eight_bits(stored, header.bits, decoding), header, decoding)
+        return turn_upright(_eight_bits(stored, header.bits, decoding), header, decoding)
     pixels, alpha = stored, None
     if colours is not None:
         pixels = _coloured(stored, colours)
@@ -38,10 +38,10 @@ def image(
         pixels = _converted(pixels, "RGB", "L")  # ITU-R 601
     if pixels.ndim == 2:
         pixels = pixels[..., None] if channels == 1 else np.repeat(pixels[..., None], channels, axis=2)
-    return upright(pixels, header, decoding)
+    return turn_upright(pixels, header, decoding)
 
 
-def upright(pixels: np.ndarray, header: Header, decoding: Decoding) -> np.ndarray:
+def turn_upright(pixels: np.ndarray, header: Header, decoding: Decoding) -> np.ndarray:
     """Turned as EXIF says, where the policy is to do so."""
     if decoding.exif == "upright" and header.orientation in _TURNS:
         turns, mirrored = _TURNS[header.orientation]

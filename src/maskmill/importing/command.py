@@ -21,7 +21,7 @@ _TRIVIAL = 0.6  # of dice_foreground, by one class for every pixel; more is told
 _HEAD = "# Where images and masks come from; written by `maskmill data import`, explained in docs/own-data.md.\n"
 
 
-def run(folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = False, say: Say = print) -> None:
+def import_folder(folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = False, say: Say = print) -> None:
     """Make the images and masks of `folder` this repository's data; nothing is written before all is checked.
 
     Killed at any moment it can be started again. Raises: MaskmillError for what a user has to mend first.
@@ -31,23 +31,23 @@ def run(folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = Fal
     repository.check_inside(paths.versioned)
     if not folder.is_dir():
         raise MaskmillError(f"{folder}: no such folder; name the one that holds the images and masks")
-    plan, frozen = planning.make(folder, wishes, params), splits.read(Path(paths.splits)).split_of
-    tell(plan, say)
+    plan, frozen = planning.make_plan(folder, wishes, params), splits.read(Path(paths.splits)).split_of
+    describe_plan(plan, say)
     if copied := placing.check_free(folder, target, plan.files, replace=replace):
-        moved = placing.copy(folder, target, plan.files, Path(paths.state) / "replaced", link=link)
+        moved = placing.place_files(folder, target, plan.files, Path(paths.state) / "replaced", link=link)
         if moved:
             say(f"kept        what stood in {target} is in {moved}; delete it when nobody needs it")
     _write_settings(plan, frozen, paths, say)
-    elsewhere = placing.follows(target)
+    elsewhere = placing.followed_address(target)
     if elsewhere and not copied:
         say(f"versioned   by DVC already, which brings {target} from {elsewhere}")
     else:
-        placing.version(target)
+        placing.version_folder(target)
         say(f"versioned   {len(plan.files)} files by DVC; commit what says so: git add {target.parent} {PARAMS}")
     say("next        make pipeline")
 
 
-def tell(plan: Plan, say: Say) -> None:
+def describe_plan(plan: Plan, say: Say) -> None:
     """What was found and guessed, a line each, with the setting that changes it."""
     pairs, settings, found = plan.pairs, plan.settings, plan.contents
     say(f"found       {plan.layout.told}: {len(pairs)} pairs (data/source.yaml)")
@@ -79,11 +79,11 @@ def tell(plan: Plan, say: Say) -> None:
             f"as before   source and stored values: in {PARAMS}, names and colours of classes, crops, gate, selection "
             "and model stay, but for what an option asked for"
         )
-    for line in warnings(plan):
+    for line in plan_warnings(plan):
         say(f"warning     {line}")
 
 
-def warnings(plan: Plan) -> list[str]:
+def plan_warnings(plan: Plan) -> list[str]:
     """What the user should know before the line runs."""
     pairs = plan.pairs
     told = []
@@ -95,7 +95,7 @@ def warnings(plan: Plan) -> list[str]:
             told.append(
                 f"{len(lacking)} {kind} without {other}: {few_of(lacking, _SHOWN)}; `make pipeline` will stop there"
             )
-    if plan.settings["splits.given"] and (torn := planning.torn(pairs)):
+    if plan.settings["splits.given"] and (torn := planning.groups_in_several_splits(pairs)):
         each = "; ".join(
             f"{group} ({', '.join(f'{name} {counts[name]}' for name in config.SPLITS if counts[name])})"
             for group, counts in list(torn.items())[:_SHOWN]
@@ -118,7 +118,7 @@ def warnings(plan: Plan) -> list[str]:
 def _of_majority(plan: Plan) -> list[str]:
     """Where foreground is what most of the images are: its score is high without any learning."""
     meant, gate = plan.meaning, plan.settings["gate.minimum"]
-    name, score = meaning.trivial(plan.contents.values, meant)
+    name, score = meaning.best_constant_class(plan.contents.values, meant)
     if meant.background is None or score <= _TRIVIAL or "dice_foreground" not in gate:
         return []
     told = f"{name} for every pixel would score {score:.2f} already (gate.minimum is {gate['dice_foreground']})"
@@ -168,7 +168,7 @@ def _write(path: Path, text: str, say: Say) -> None:
 
 
 def _copied(path: Path) -> Path:
-    kept = placing.free(path.with_name(f"{path.name}.bak"))
+    kept = placing.free_path(path.with_name(f"{path.name}.bak"))
     files.write_bytes(kept, path.read_bytes())
     return kept
 

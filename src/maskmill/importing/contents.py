@@ -22,7 +22,7 @@ MAX_VALUES = 4096  # stored in all masks; no table of classes has as many
 
 
 @dataclass
-class Contents:
+class FolderContents:
     """Counts over all pairs."""
 
     values: Counter[Value] = field(default_factory=Counter)  # stored value or #rrggbb -> pixels
@@ -57,12 +57,12 @@ class Contents:
         return [name for name, header in self.images if min(header.height, header.width) < side]
 
 
-def read(pairs: Sequence[Pair], decoding: Decoding) -> Contents:
+def read(pairs: Sequence[Pair], decoding: Decoding) -> FolderContents:
     """Read all masks, and the headers of all images.
 
     Raises: MaskmillError when no mask can be read, or they hold more values than classes can have.
     """
-    found = Contents()
+    found = FolderContents()
     with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
         read = pool.map(lambda pair: _read(pair, decoding), pairs)
         for pair, (header, stored, errors) in tqdm(

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from maskmill.importing import meaning, palette, placing
-from maskmill.importing.contents import Contents
-from maskmill.importing.meaning import Meaning, Value
+from maskmill.importing.contents import FolderContents
+from maskmill.importing.meaning import MaskMeaning, Value
 from maskmill.settings import config
 from maskmill.settings.config import IGNORE, Data, Decoding, Params
 from maskmill.system.errors import MaskmillError
@@ -25,16 +25,16 @@ def is_source(layout: Mapping[str, Any], folder: Path, params: Params) -> bool:
         return False
     if not isinstance(before, Mapping) or _told(before) != _told(layout):
         return False
-    there = placing.present(target)
+    there = placing.present_files(target)
     return not there or any(_is_same(path, folder / path.relative_to(target)) for path in there)
 
 
-def grouping(source_config: Path) -> dict[str, Any]:
+def kept_grouping(source_config: Path) -> dict[str, Any]:
     """How data/source.yaml groups the images: guessed by the import before, or changed since."""
     return {key: value for key, value in config.read_yaml(source_config).items() if key in _GROUPING}
 
 
-def meaning_of(data: Data, found: Iterable[Value], background: str | None) -> Meaning | None:
+def meaning_of(data: Data, found: Iterable[Value], background: str | None) -> MaskMeaning | None:
     """The meaning that the settings give, where the masks hold exactly the values that it knows."""
     table = _table(data)
     ignored = {value for value, name in table.items() if name == IGNORE}
@@ -43,7 +43,7 @@ def meaning_of(data: Data, found: Iterable[Value], background: str | None) -> Me
     return _with_background(data, background)
 
 
-def renamed(data: Data, guessed: Meaning, background: str | None) -> Meaning | None:
+def renamed_meaning(data: Data, guessed: MaskMeaning, background: str | None) -> MaskMeaning | None:
     """The meaning that the settings give, where it differs from the guess in names alone."""
     values = guessed.values and set(guessed.values)
     before = data.values and set(_table(data))
@@ -58,8 +58,8 @@ def names_are_asked(data: Data, names: Path | None, folder: Path, target: Path) 
     return not _is_same(names, target / names.relative_to(folder)) or meaning.are_numbered(data.classes)
 
 
-def settings(
-    params: Params, found: Contents, meant: Meaning, guessed: Mapping[str, Any], asked: Iterable[str]
+def kept_settings(
+    params: Params, found: FolderContents, meant: MaskMeaning, guessed: Mapping[str, Any], asked: Iterable[str]
 ) -> dict[str, Any]:
     """The settings of before, in place of those guesses that no option asked for."""
     data, before = params.data, {
@@ -72,7 +72,9 @@ def settings(
         "tracking.model": params.tracking.model,
         "splits.given": params.splits.given and guessed["splits.given"],
     }  # fmt: skip
-    if list(data.classes) == meant.classes and data.colours != palette.colours(list(data.classes), data.background):
+    if list(data.classes) == meant.classes and data.colours != palette.choose_colours(
+        list(data.classes), data.background
+    ):
         before["data.colours"] = data.colours
     if all("/" not in metric or metric.partition("/")[2] in meant.classes for metric in params.gate.minimum):
         before["gate.minimum"] = params.gate.minimum
@@ -83,15 +85,15 @@ def settings(
 
 
 def decoding_of(params: Params, settings: Mapping[str, Any]) -> Decoding:
-    """How images are read once `settings` are written."""
+    """How images are read once `kept_settings` are written."""
     bands = settings["data.decoding.bands"]
     return params.data.decoding.model_copy(update={"bands": bands and tuple(bands)})
 
 
-def _with_background(data: Data, wanted: str | None) -> Meaning:
+def _with_background(data: Data, wanted: str | None) -> MaskMeaning:
     classes = list(data.classes)
     background = data.background if wanted is None else meaning.choose_background(classes, wanted)
-    return Meaning(classes, background, data.values)
+    return MaskMeaning(classes, background, data.values)
 
 
 def _table(data: Data) -> dict[Value, str]:

@@ -27,7 +27,7 @@ _SPLIT = re.compile(rf"^(?:{_WORDS})(?=[_-]|annot|mask|label|image|$)|(?<=[_-])(
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """The source's settings as data/source.yaml has them, and what was found, in words."""
 
     config: dict[str, Any]
@@ -36,9 +36,9 @@ class Layout:
     columns: tuple[str, ...] = ()  # of the list
 
 
-def recognise(folder: Path) -> Layout:
+def recognise(folder: Path) -> FolderLayout:
     """The layout of `folder`. Raises: MaskmillError that says which layouts are known."""
-    found = list(_files.regular(folder))
+    found = list(_files.regular_files(folder))
     if made := _coco(folder, found) or _table(folder, found) or _folders(folder, found):
         return made
     raise MaskmillError(
@@ -48,7 +48,7 @@ def recognise(folder: Path) -> Layout:
     )
 
 
-def _coco(folder: Path, found: Sequence[Path]) -> Layout | None:
+def _coco(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
     annotations = {path: content for path in found if path.suffix == ".json" and (content := _annotations(path))}
     if not annotations:
         return None
@@ -63,7 +63,7 @@ def _coco(folder: Path, found: Sequence[Path]) -> Layout | None:
             "others out of the folder"
         )
     told = "COCO: " + ", ".join(f"{file} with the images in {images}" for file, images in config.items())
-    return Layout({"kind": "coco", "annotations": config}, told, list(annotations))
+    return FolderLayout({"kind": "coco", "annotations": config}, told, list(annotations))
 
 
 def _annotations(path: Path) -> list[str]:
@@ -95,7 +95,7 @@ def _is_plain(name: str) -> bool:
     return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
-def _table(folder: Path, found: Sequence[Path]) -> Layout | None:
+def _table(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
     lists = [path for path in found if path.suffix.lower() == ".csv" and _is_list(path)]
     if len(lists) > 1:
         named = ", ".join(str(path.relative_to(folder)) for path in lists)
@@ -106,7 +106,7 @@ def _table(folder: Path, found: Sequence[Path]) -> Layout | None:
     columns, others = table.columns(lists[0])
     told = f"a list, {name}, with the columns {', '.join(columns)}"
     told += f"; not used: {', '.join(others)}" if others else ""
-    return Layout({"kind": "table", "file": name}, told, lists, columns)
+    return FolderLayout({"kind": "table", "file": name}, told, lists, columns)
 
 
 def _is_list(path: Path) -> bool:
@@ -116,7 +116,7 @@ def _is_list(path: Path) -> bool:
     return {"image", "mask"} <= {cell.strip().lower() for cell in header}
 
 
-def _folders(folder: Path, found: Sequence[Path]) -> Layout | None:
+def _folders(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
     pictures = [path for path in found if path.suffix.lower() in _files.SUFFIXES]
     roles: dict[str, set[str]] = {"image": set(), "mask": set(), "": set()}
     untold = []
@@ -146,7 +146,7 @@ def _folders(folder: Path, found: Sequence[Path]) -> Layout | None:
         )
     config: dict[str, Any] = {"kind": "folder", "images": images, "masks": masks}
     config |= _suffixes(_stems(folder, images, pictures), _stems(folder, masks, pictures))
-    return Layout(config, f"images in {images}, masks in {masks}" + _said(config))
+    return FolderLayout(config, f"images in {images}, masks in {masks}" + _said(config))
 
 
 def _pattern(parts: tuple[str, ...]) -> tuple[str, str]:
@@ -168,7 +168,7 @@ def _pattern(parts: tuple[str, ...]) -> tuple[str, str]:
     return "/".join(made[:end]) or ".", role
 
 
-def _one_folder(folder: Path, patterns: Sequence[str], pictures: Sequence[Path]) -> Layout | None:
+def _one_folder(folder: Path, patterns: Sequence[str], pictures: Sequence[Path]) -> FolderLayout | None:
     """Images and masks in one folder, told apart by what ends a mask's name."""
     counts = Counter(match[0] for path in pictures if (match := _SUFFIX.search(path.stem)))
     if not counts or len(patterns) != 1:
@@ -179,7 +179,7 @@ def _one_folder(folder: Path, patterns: Sequence[str], pictures: Sequence[Path])
     if len(images & masks) * 2 < len(masks):
         return None
     config = {"kind": "folder", "images": patterns[0], "masks": patterns[0], "mask_suffix": suffix}
-    return Layout(config, f"images and masks in {patterns[0]}" + _said(config))
+    return FolderLayout(config, f"images and masks in {patterns[0]}" + _said(config))
 
 
 def _stems(folder: Path, pattern: str, pictures: Sequence[Path]) -> set[str]:

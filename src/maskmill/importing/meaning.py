@@ -23,7 +23,7 @@ Value = int | str  # a stored number, or a colour as #rrggbb
 
 
 @dataclass(frozen=True)
-class Meaning:
+class MaskMeaning:
     """The settings `data.classes`, `data.background` and `data.values`."""
 
     classes: list[str]
@@ -31,9 +31,9 @@ class Meaning:
     values: dict[Value, str] | None
 
 
-def guess(
+def guess_meaning(
     found: Mapping[Value, int], named: Mapping[Value, str] | Sequence[str], ignore: Value | None, background: str | None
-) -> Meaning:
+) -> MaskMeaning:
     """The meaning of the stored values in `found` (value -> pixels).
 
     `named` are the names of classes in the order of their values, or by value; empty: they are numbered. `background`
@@ -66,7 +66,7 @@ def guess(
             f"masks hold {_listed(values)}: {len(classes)} classes; from 2 to {MAX_CLASSES} can be learnt. Are they "
             "masks, saved without loss? --classes A,B names the classes in order of their values"
         )
-    return Meaning(classes, choose_background(classes, background), None if _is_plain(table, classes) else table)
+    return MaskMeaning(classes, choose_background(classes, background), None if _is_plain(table, classes) else table)
 
 
 def _by_order(
@@ -128,7 +128,7 @@ def are_numbered(classes: Sequence[str]) -> bool:
     return all(map(_UNNAMED.fullmatch, classes))
 
 
-def trivial(found: Mapping[Value, int], meant: Meaning) -> tuple[str, float]:
+def best_constant_class(found: Mapping[Value, int], meant: MaskMeaning) -> tuple[str, float]:
     """The foreground class that scores best when it is answered for every pixel, and its `dice_foreground`.
 
     A class of the share p has a Dice of 2p / (1 + p) then, the others 0.

@@ -18,7 +18,7 @@ _XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.
 _WHITE = _XYZ.sum(axis=1)
 
 
-def colours(classes: list[str], background: str | None) -> dict[str, str]:
+def choose_colours(classes: list[str], background: str | None) -> dict[str, str]:
     """Class -> #rrggbb: black for the background, then Okabe and Ito's, then the one farthest from all before."""
     others = [name for name in classes if name != background]
     chosen = list(_FIRST)
@@ -28,7 +28,7 @@ def colours(classes: list[str], background: str | None) -> dict[str, str]:
     return {name: made[name] for name in classes}
 
 
-def distance(a: str, b: str) -> float:
+def colour_distance(a: str, b: str) -> float:
     """CIELAB distance of two colours in the eye that tells them apart least: normal, deutan or protan."""
     seen = _seen([a, b])
     return float(np.linalg.norm(seen[:, 0] - seen[:, 1], axis=-1).min())

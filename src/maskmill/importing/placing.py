@@ -15,7 +15,7 @@ from maskmill.system.errors import MaskmillError
 _KEEP = ".gitkeep"
 
 
-def present(target: Path) -> list[Path]:
+def present_files(target: Path) -> list[Path]:
     """The files and links in data/source, the one that keeps the empty folder in git left out."""
     found = target.rglob("*") if target.is_dir() else ()
     return sorted(path for path in found if (path.is_symlink() or not path.is_dir()) and path != target / _KEEP)
@@ -31,7 +31,7 @@ def check_free(folder: Path, target: Path, files: Sequence[Path], *, replace: bo
         return False
     if source.is_relative_to(goal) or goal.is_relative_to(source):
         raise MaskmillError(f"{folder} and {target} lie in one another; give a folder elsewhere, or {target} itself")
-    there = present(target)
+    there = present_files(target)
     wanted = {path.relative_to(folder): path for path in files}
     if {path.relative_to(target) for path in there} == wanted.keys() and all(
         filecmp.cmp(wanted[path.relative_to(target)], path, shallow=False) for path in there
@@ -45,7 +45,7 @@ def check_free(folder: Path, target: Path, files: Sequence[Path], *, replace: bo
     return True
 
 
-def copy(folder: Path, target: Path, files: Iterable[Path], aside: Path, *, link: bool) -> Path | None:
+def place_files(folder: Path, target: Path, files: Iterable[Path], aside: Path, *, link: bool) -> Path | None:
     """Bring `files` to `target` as they lie in `folder`, all at once; what stood there goes to a folder below `aside`.
 
     Returns: that folder, if there was anything. Raises: MaskmillError where hard links are wanted and cannot be.
@@ -63,8 +63,8 @@ def copy(folder: Path, target: Path, files: Iterable[Path], aside: Path, *, link
                 raise
             raise MaskmillError(f"--link: {path} cannot be linked: {error.strerror}; leave --link out") from None
     moved = None
-    if present(target):
-        moved = free(aside / target.name)
+    if present_files(target):
+        moved = free_path(aside / target.name)
         moved.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(target, moved)
     elif target.is_dir():
@@ -74,7 +74,7 @@ def copy(folder: Path, target: Path, files: Iterable[Path], aside: Path, *, link
     return moved
 
 
-def follows(target: Path) -> str:
+def followed_address(target: Path) -> str:
     """The address that DVC brings the folder from (`dvc import-url`); empty where the files are the user's own."""
     stage = _stage(target)
     deps = config.read_yaml(stage).get("deps") if stage.exists() else None
@@ -85,17 +85,19 @@ def _stage(target: Path) -> Path:
     return target.with_name(f"{target.name}.dvc")
 
 
-def version(target: Path) -> None:
+def version_folder(target: Path) -> None:
     """Have DVC keep the folder's present state. Raises: MaskmillError with what DVC said."""
-    if follows(target):  # `dvc add` would keep the address, and the next `dvc update` bring back the other files
+    if followed_address(
+        target
+    ):  # `dvc add` would keep the address, and the next `dvc update` bring back the other files
         stage = _stage(target)
-        stage.rename(free(stage.with_name(f"{stage.name}.bak")))
-    repository.forget(target / _KEEP)
+        stage.rename(free_path(stage.with_name(f"{stage.name}.bak")))
+    repository.untrack(target / _KEEP)
     (target / _KEEP).unlink(missing_ok=True)
-    repository.dvc("add", "--quiet", str(target), what="import: the files are in place, but not versioned")
+    repository.run_dvc("add", "--quiet", str(target), what="import: the files are in place, but not versioned")
 
 
-def free(path: Path) -> Path:
+def free_path(path: Path) -> Path:
     """The path, or with the first number behind it that no file has."""
     candidate, number = path, 1
     while candidate.exists():

@@ -13,9 +13,9 @@ from typing import Any
 from maskmill import sources
 from maskmill.images import decode
 from maskmill.importing import contents, grouping, kept, layouts, meaning, palette
-from maskmill.importing.contents import Contents
-from maskmill.importing.layouts import Layout
-from maskmill.importing.meaning import Meaning, Value
+from maskmill.importing.contents import FolderContents
+from maskmill.importing.layouts import FolderLayout
+from maskmill.importing.meaning import MaskMeaning, Value
 from maskmill.settings import config, configure
 from maskmill.settings.config import SPLITS, Data, Decoding, Params
 from maskmill.sources import Pair, coco
@@ -44,10 +44,10 @@ class Wishes:
 class Plan:
     """The source, the settings, and what they rest on."""
 
-    layout: Layout
+    layout: FolderLayout
     pairs: list[Pair]
-    contents: Contents
-    meaning: Meaning
+    contents: FolderContents
+    meaning: MaskMeaning
     settings: dict[str, Any]  # key of params.yaml -> value
     decoding: Decoding  # as the settings will have it
     params_yaml: str
@@ -61,7 +61,7 @@ class Plan:
         return sorted({*sides, *self.layout.files})
 
 
-def make(folder: Path, wishes: Wishes, params: Params) -> Plan:
+def make_plan(folder: Path, wishes: Wishes, params: Params) -> Plan:
     """The plan for the files of `folder`. Raises: MaskmillError for what cannot be used or guessed."""
     layout = layouts.recognise(folder)
     before = kept.is_source(layout.config, folder, params)
@@ -74,19 +74,19 @@ def make(folder: Path, wishes: Wishes, params: Params) -> Plan:
     pairs = sources.create(layout.config, folder, data, where)
     found = contents.read(pairs, data.decoding)
     if layout.config["kind"] == "coco":
-        meant, again = Meaning(list(data.classes), data.background, None), before and data == params.data
+        meant, again = MaskMeaning(list(data.classes), data.background, None), before and data == params.data
     else:
         meant, again = _meaning(folder, found, named, wishes, params, before)
     settings = _settings(folder, pairs, found, meant, wishes, params)
     if again:
         asked = [key for key, wish in (("data.title", wishes.title), ("tracking.model", wishes.name)) if wish]
-        guessed = Meaning(list(params.data.classes), params.data.background, params.data.values)
+        guessed = MaskMeaning(list(params.data.classes), params.data.background, params.data.values)
         if params.gate.minimum == _gate(found, guessed, params.evaluation.primary):
             asked.append("gate.minimum")  # nobody has set it by hand
-        settings = kept.settings(params, found, meant, settings, asked)
+        settings = kept.kept_settings(params, found, meant, settings, asked)
     decoding = kept.decoding_of(params, settings)
     if before and wishes.groups is None:
-        grouped = layout.config | kept.grouping(where)
+        grouped = layout.config | kept.kept_grouping(where)
     else:
         grouped = _group(layout, pairs, settings["data.in_channels"], folder, data, decoding, where)
     if grouped != layout.config:
@@ -94,11 +94,11 @@ def make(folder: Path, wishes: Wishes, params: Params) -> Plan:
         pairs = sources.create(grouped, folder, data, where)
     known = {pair.id for pair in pairs} | {pair.group for pair in pairs}
     settings["splits.allow_leaks"] = [name for name in params.splits.allow_leaks if name in known]
-    text, _ = configure.changed(settings)
-    return Plan(layout, pairs, found, meant, settings, decoding, text, configure.differences(settings), again)
+    text, _ = configure.text_with_changes(settings)
+    return Plan(layout, pairs, found, meant, settings, decoding, text, configure.describe_changes(settings), again)
 
 
-def torn(pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
+def groups_in_several_splits(pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
     """Groups that stand in several of the given splits -> images in each."""
     splits: dict[str, Counter[str]] = defaultdict(Counter)
     for pair in pairs:
@@ -108,7 +108,7 @@ def torn(pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
 
 
 def _named(
-    folder: Path, layout: Layout, wishes: Wishes, data: Data, before: bool
+    folder: Path, layout: FolderLayout, wishes: Wishes, data: Data, before: bool
 ) -> tuple[Data, Mapping[Value, str] | Sequence[str]]:
     """Settings to read the source with, and names of classes: the user's, those of a file, COCO's own."""
     if layout.config["kind"] != "coco":
@@ -135,18 +135,18 @@ def _named(
         "values": None,
         "ignore_index": meaning.IGNORE_INDEX,
     }
-    drawn["colours"] = palette.colours(classes, background)
+    drawn["colours"] = palette.choose_colours(classes, background)
     return config.Data.model_validate(data.model_dump() | drawn), ()
 
 
 def _meaning(
     folder: Path,
-    found: Contents,
+    found: FolderContents,
     named: Mapping[Value, str] | Sequence[str],
     wishes: Wishes,
     params: Params,
     before: bool,
-) -> tuple[Meaning, bool]:
+) -> tuple[MaskMeaning, bool]:
     """What the stored values mean, and whether they are those of the import before, whose names then stay."""
     names_file = meaning.names_file(folder)
     asked = (
@@ -156,18 +156,18 @@ def _meaning(
     )
     if before and not asked and (stays := kept.meaning_of(params.data, found.values, wishes.background)):
         return stays, True
-    guessed = meaning.guess(found.values, named, wishes.ignore, wishes.background)
-    if not before or not (stays := kept.renamed(params.data, guessed, None)):
+    guessed = meaning.guess_meaning(found.values, named, wishes.ignore, wishes.background)
+    if not before or not (stays := kept.renamed_meaning(params.data, guessed, None)):
         return guessed, False
     if not asked:
-        return kept.renamed(params.data, guessed, wishes.background) or guessed, True
+        return kept.renamed_meaning(params.data, guessed, wishes.background) or guessed, True
     if guessed.classes == stays.classes and wishes.background is None:
         return replace(guessed, background=stays.background), True
     return guessed, True
 
 
 def _settings(
-    folder: Path, pairs: Sequence[Pair], found: Contents, meant: Meaning, wishes: Wishes, params: Params
+    folder: Path, pairs: Sequence[Pair], found: FolderContents, meant: MaskMeaning, wishes: Wishes, params: Params
 ) -> dict[str, Any]:
     title = wishes.title or folder.resolve().name
     primary = params.evaluation.primary
@@ -179,7 +179,7 @@ def _settings(
         "data.background": meant.background,
         "data.ignore_index": meaning.IGNORE_INDEX,
         "data.values": meant.values,
-        "data.colours": palette.colours(meant.classes, meant.background),
+        "data.colours": palette.choose_colours(meant.classes, meant.background),
         "data.in_channels": found.in_channels,
         "data.decoding.bands": found.bands,
         "splits.given": {pair.split for pair in pairs} == set(SPLITS),
@@ -199,15 +199,15 @@ def _plain(title: str) -> str:
     return re.sub(r"[^a-z0-9_.-]+", "-", letters).strip("-.")
 
 
-def _gate(found: Contents, meant: Meaning, primary: str) -> dict[str, float]:
+def _gate(found: FolderContents, meant: MaskMeaning, primary: str) -> dict[str, float]:
     """What the gate asks for at first: above what one class for every pixel would score, here and on a test split."""
     if primary != "dice_foreground":
         return {primary: _GATE}
-    _, score = meaning.trivial(found.values, meant)
+    _, score = meaning.best_constant_class(found.values, meant)
     return {primary: max(_GATE, math.ceil(100 * (score + _ABOVE * (1 - score))) / 100)}
 
 
-def _crop(found: Contents) -> list[int] | None:
+def _crop(found: FolderContents) -> list[int] | None:
     """[height, width] of a training crop where images differ in size or are large, else None.
 
     It fits into half of the images at least; the recipe pads smaller ones.
@@ -220,7 +220,13 @@ def _crop(found: Contents) -> list[int] | None:
 
 
 def _group(
-    layout: Layout, pairs: Sequence[Pair], channels: int, folder: Path, data: Data, decoding: Decoding, where: Path
+    layout: FolderLayout,
+    pairs: Sequence[Pair],
+    channels: int,
+    folder: Path,
+    data: Data,
+    decoding: Decoding,
+    where: Path,
 ) -> dict[str, Any]:
     """The source's settings with `groups` or `blocks`, where the names or the images show that they belong together."""
     given = layout.config

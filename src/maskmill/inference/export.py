@@ -69,13 +69,13 @@ def export(predictor: Predictor, path: Path, form: str) -> float:
     network = copy.deepcopy(predictor.network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     model = FromPixels(network, card.preprocessing.mean, card.preprocessing.std).eval()
     make = as_onnx if form == "onnx" else as_torch
-    content, run = make(trace(model, card.in_channels), metadata(card))
-    difference = compare(model, run, card.in_channels)
+    content, run = make(trace_program(model, card.in_channels), export_metadata(card))
+    difference = worst_difference(model, run, card.in_channels)
     files.write_bytes(path, content)
     return difference
 
 
-def metadata(card: Card) -> dict[str, Any]:
+def export_metadata(card: Card) -> dict[str, Any]:
     """What a program needs to make masks of the logits, and where they come from."""
     return {
         "classes": card.classes,
@@ -93,7 +93,7 @@ def metadata(card: Card) -> dict[str, Any]:
 Made = tuple[bytes, Callable[[Tensor], Tensor]]  # the file, and what it computes
 
 
-def trace(model: nn.Module, in_channels: int) -> ExportedProgram:
+def trace_program(model: nn.Module, in_channels: int) -> ExportedProgram:
     """The program of a network from pixels, with dynamic batch, height and width."""
     dynamic = torch.export.Dim.DYNAMIC
     axes = {INPUT: {0: dynamic, 2: dynamic, 3: dynamic}}
@@ -133,7 +133,7 @@ def as_torch(program: ExportedProgram, notes: dict[str, Any]) -> Made:
     return buffer.getvalue(), program.module()
 
 
-def compare(model: nn.Module, run: Callable[[Tensor], Tensor], in_channels: int) -> float:
+def worst_difference(model: nn.Module, run: Callable[[Tensor], Tensor], in_channels: int) -> float:
     """The worst difference between `model` and `run` at sizes that the export has not seen.
 
     Raises: MaskmillError above 1e-4 of the largest logit, or 1e-4.

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def full(logits: Tensor) -> Tensor:
+def at_least_float32(logits: Tensor) -> Tensor:
     """The logits in float32, or as they are where that is more."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
@@ -17,7 +17,7 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Te
 
     Not summed by PyTorch, whose sum has no deterministic order on a GPU.
     """
-    return F.cross_entropy(full(logits), target, ignore_index=ignore_index, reduction="none")
+    return F.cross_entropy(at_least_float32(logits), target, ignore_index=ignore_index, reduction="none")
 
 
 def pixel_mean(values: Tensor, target: Tensor, ignore_index: int, class_weights: Sequence[float] | None) -> Tensor:

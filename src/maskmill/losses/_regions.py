@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from maskmill.losses._pixels import full
+from maskmill.losses._pixels import at_least_float32
 
 
 class Overlap(NamedTuple):
@@ -16,16 +16,16 @@ class Overlap(NamedTuple):
     support: Tensor  # sum y
 
 
-def masked(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+def masked_probabilities(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Softmax probabilities (N, K, H, W) and the target as one bool map per class; both 0 at ignored pixels."""
     valid = (target != ignore_index).unsqueeze(1)  # (N, 1, H, W)
     ids = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
-    return full(logits).softmax(1) * valid, (target.unsqueeze(1) == ids) & valid
+    return at_least_float32(logits).softmax(1) * valid, (target.unsqueeze(1) == ids) & valid
 
 
-def overlap(logits: Tensor, target: Tensor, ignore_index: int) -> Overlap:
+def overlap_sums(logits: Tensor, target: Tensor, ignore_index: int) -> Overlap:
     """The three sums of each class."""
-    p, y = masked(logits, target, ignore_index)
+    p, y = masked_probabilities(logits, target, ignore_index)
     return Overlap((p * y).sum((0, 2, 3)), p.sum((0, 2, 3)), y.sum((0, 2, 3)))
 
 
@@ -35,6 +35,6 @@ def mean_over_present(losses: Tensor, support: Tensor) -> Tensor:
     return (losses * present).sum() / present.sum().clamp(min=1)
 
 
-def present(target: Tensor, ignore_index: int) -> list[int]:
+def present_classes(target: Tensor, ignore_index: int) -> list[int]:
     """Ids of the classes that the batch holds, ascending; the device is waited for here."""
     return [k for k, count in enumerate(torch.bincount(target.flatten()).tolist()) if count and k != ignore_index]

@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from maskmill.losses import Loss
-from maskmill.losses._pixels import full
+from maskmill.losses._pixels import at_least_float32
 
 
 def boundary(*, ignore_index: int, foreground: Mapping[str, int] | None = None) -> Loss:
@@ -22,7 +22,7 @@ def boundary(*, ignore_index: int, foreground: Mapping[str, int] | None = None) 
     """
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        p = full(logits).softmax(1)
+        p = at_least_float32(logits).softmax(1)
         total = 0 * p.sum()
         classes = range(p.shape[1]) if foreground is None else tuple(foreground.values())
         for image, ids in zip(p, target.cpu().numpy(), strict=True):

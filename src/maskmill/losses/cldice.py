@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskmill.losses import Loss
-from maskmill.losses._regions import masked, present
+from maskmill.losses._regions import masked_probabilities, present_classes
 from maskmill.system.components import suggest
 from maskmill.system.errors import MaskmillError
 
@@ -32,8 +32,8 @@ def cldice(
     chosen = _ids(foreground, classes)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        p, y = masked(logits, target, ignore_index)
-        ids = [k for k in present(target, ignore_index) if chosen is None or k in chosen]
+        p, y = masked_probabilities(logits, target, ignore_index)
+        ids = [k for k in present_classes(target, ignore_index) if chosen is None or k in chosen]
         if not ids:
             return 0 * p.sum()
         valid = (target != ignore_index).unsqueeze(1)

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from maskmill.losses import Loss
-from maskmill.losses._regions import mean_over_present, overlap
+from maskmill.losses._regions import mean_over_present, overlap_sums
 
 
 def dice(*, ignore_index: int) -> Loss:
@@ -14,7 +14,7 @@ def dice(*, ignore_index: int) -> Loss:
     """
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        both, predicted, support = overlap(logits, target, ignore_index)
+        both, predicted, support = overlap_sums(logits, target, ignore_index)
         return mean_over_present(1 - 2 * both / (predicted + support).clamp(min=1e-6), support)
 
     return loss

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from maskmill.losses import Loss
-from maskmill.losses._pixels import full
-from maskmill.losses._regions import present
+from maskmill.losses._pixels import at_least_float32
+from maskmill.losses._regions import present_classes
 
 
 def lovasz(*, ignore_index: int) -> Loss:
@@ -16,9 +16,9 @@ def lovasz(*, ignore_index: int) -> Loss:
     """
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        p = full(logits).softmax(1)
+        p = at_least_float32(logits).softmax(1)
         valid = target != ignore_index
-        total, classes = 0 * p.sum(), present(target, ignore_index)
+        total, classes = 0 * p.sum(), present_classes(target, ignore_index)
         for k in classes:
             truth = target == k
             errors = torch.where(truth, 1 - p[:, k], p[:, k]).where(valid, -1)  # ignored pixels come last

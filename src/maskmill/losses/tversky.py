@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from maskmill.losses import Loss
-from maskmill.losses._regions import mean_over_present, overlap
+from maskmill.losses._regions import mean_over_present, overlap_sums
 from maskmill.system.errors import MaskmillError
 
 _NEAR_0 = 1e-9  # below it the slope of a root is no number
@@ -27,7 +27,7 @@ def tversky(*, ignore_index: int, alpha: float = 0.3, beta: float = 0.7, gamma: 
         )
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        both, predicted, support = overlap(logits, target, ignore_index)
+        both, predicted, support = overlap_sums(logits, target, ignore_index)
         size = both + alpha * (predicted - both) + beta * (support - both)
         missed = 1 - both / size.where(support > 0, 1)
         return mean_over_present(missed if gamma == 1 else missed.clamp(min=_NEAR_0) ** (1 / gamma), support)

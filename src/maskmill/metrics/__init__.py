@@ -19,7 +19,7 @@ from maskmill.system import components
 ALWAYS = "confusion"  # the family that every evaluation has
 
 
-class Meaning(Protocol):
+class ClassMeaning(Protocol):
     """What says what ids mean, as section `data` of params.yaml does."""
 
     @property
@@ -39,7 +39,7 @@ class Labels:
     ignore_index: int
 
     @classmethod
-    def of(cls, data: Meaning) -> Self:
+    def of(cls, data: ClassMeaning) -> Self:
         """Those of a data set."""
         return cls(data.classes, data.foreground, data.ignore_index)
 
@@ -113,7 +113,7 @@ def create(families: Mapping[str, Mapping[str, Any]], labels: Labels) -> Metrics
     })  # fmt: skip
 
 
-def key(score: str) -> str:
+def definition_key(score: str) -> str:
     """Where a score stands in `definitions` and `lower`: `dice/bar` under `dice/`, any other under its own name."""
     return score.partition("/")[0] + "/" if "/" in score else score
 
@@ -124,6 +124,6 @@ def by_class(name: str, labels: Labels, values: Tensor, ids: Sequence[int] | Non
     return {f"{name}/{labels.classes[i]}": values[..., place] for place, i in enumerate(chosen)}
 
 
-def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+def divide_or_nan(numerator: Tensor, denominator: Tensor) -> Tensor:
     """The quotient, NaN where the denominator is 0."""
     return torch.where(denominator > 0, numerator / denominator, torch.nan)

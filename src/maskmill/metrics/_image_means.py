@@ -5,7 +5,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from maskmill.metrics import Labels, Metric, Sample, by_class, divide
+from maskmill.metrics import Labels, Metric, Sample, by_class, divide_or_nan
 
 
 class ImageMeans(Metric):
@@ -29,7 +29,7 @@ class ImageMeans(Metric):
     def means(self, totals: Tensor) -> dict[str, Tensor]:
         """The mean over images by name, each (..., len(ids))."""
         images, *sums = totals.chunk(1 + len(self.names), dim=-1)
-        return {name: divide(values, images) for name, values in zip(self.names, sums, strict=True)}
+        return {name: divide_or_nan(values, images) for name, values in zip(self.names, sums, strict=True)}
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         """`<name>_foreground`, the mean of the classes' means, and `<name>/<class>`."""

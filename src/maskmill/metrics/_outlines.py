@@ -13,7 +13,7 @@ from maskmill.metrics import Labels, Sample
 
 
 @dataclass(frozen=True)
-class Pair:
+class ClassMasks:
     """One class in truth and prediction, cropped to where it is."""
 
     place: int  # of the class among those asked for
@@ -22,7 +22,7 @@ class Pair:
     valid: np.ndarray  # (h, w) bool: not ignored
 
 
-def pairs(sample: Sample, labels: Labels, ids: tuple[int, ...], margin_px: int = 1) -> Iterator[Pair]:
+def cropped_masks(sample: Sample, labels: Labels, ids: tuple[int, ...], margin_px: int = 1) -> Iterator[ClassMasks]:
     """The classes `ids` that are in the truth or the prediction, with `margin_px` around them inside the image."""
     from scipy import ndimage
 
@@ -39,10 +39,10 @@ def pairs(sample: Sample, labels: Labels, ids: tuple[int, ...], margin_px: int =
                       max(box[axis].stop for box in found) + margin_px)
                 for axis in range(2)
             )  # fmt: skip
-            yield Pair(place, truth[crop] == i + 1, predicted[crop] == i + 1, valid[crop])
+            yield ClassMasks(place, truth[crop] == i + 1, predicted[crop] == i + 1, valid[crop])
 
 
-def boundary(mask: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def boundary_pixels(mask: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """(h, w) bool: the pixels of the mask with a valid neighbour outside it, or at the frame."""
     filled = np.pad(mask | ~valid, 1)
     inside = filled[:-2, 1:-1] & filled[2:, 1:-1] & filled[1:-1, :-2] & filled[1:-1, 2:]
@@ -50,7 +50,7 @@ def boundary(mask: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return result
 
 
-def band(mask: np.ndarray, valid: np.ndarray, width_px: int) -> np.ndarray:
+def boundary_band(mask: np.ndarray, valid: np.ndarray, width_px: int) -> np.ndarray:
     """(h, w) bool: the pixels of the mask within `width_px` of its outside, by the larger of the two coordinates."""
     from scipy import ndimage
 
@@ -60,7 +60,7 @@ def band(mask: np.ndarray, valid: np.ndarray, width_px: int) -> np.ndarray:
     return result
 
 
-def distances(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def surface_distances(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """From each pixel of `a` the exact distance to the nearest of `b`, and from each of `b` to `a`; both non-empty."""
     from scipy.spatial import KDTree  # of the few boundary pixels: half the time of two distance transforms
 

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from maskmill.metrics import Labels, Metric, Sample, by_class, divide
+from maskmill.metrics import Labels, Metric, Sample, by_class, divide_or_nan
 
 _LEAST = 1e-12  # probabilities below are one level, as are those above 1 - _LEAST
 _DEFINITIONS = MappingProxyType({
@@ -43,7 +43,7 @@ class Auc(Metric):
         counts = []
         for i in self._labels.foreground:
             side = (sample.truth == i).to(torch.int32).masked_fill_(ignored, 2)
-            cells = side * levels + level(sample.probabilities[i], self._steps)
+            cells = side * levels + probability_level(sample.probabilities[i], self._steps)
             counts.append(torch.bincount(cells.flatten(), minlength=3 * levels)[: 2 * levels])
         return torch.cat(counts).double()
 
@@ -54,10 +54,10 @@ class Auc(Metric):
         found, alarms = own.cumsum(-1), others.cumsum(-1)
         all_own, all_others = found[..., -1], alarms[..., -1]
         area = (others * (found - own / 2)).sum(-1)  # pairs in the right order
-        precision = divide(found, found + alarms).nan_to_num()
+        precision = divide_or_nan(found, found + alarms).nan_to_num()
         named = {
-            "auroc": divide(area, all_own * all_others),
-            "average_precision": divide((own * precision).sum(-1), all_own),
+            "auroc": divide_or_nan(area, all_own * all_others),
+            "average_precision": divide_or_nan((own * precision).sum(-1), all_own),
         }
         return {f"{name}_foreground": values.nanmean(-1) for name, values in named.items()} | {
             score: value
@@ -66,7 +66,7 @@ class Auc(Metric):
         }
 
 
-def level(p: Tensor, steps: int) -> Tensor:
+def probability_level(p: Tensor, steps: int) -> Tensor:
     """int32 from 0 to `steps`, rising with probability: half of the scale by it, half by its log-odds.
 
     So levels are fine in the middle, and also near 0 and 1, where trained networks put most pixels.

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from maskmill.metrics import Labels, Sample
 from maskmill.metrics._image_means import ImageMeans
-from maskmill.metrics._outlines import Pair, band, distances, pairs
-from maskmill.metrics._outlines import boundary as boundary_pixels
+from maskmill.metrics._outlines import ClassMasks, boundary_band, boundary_pixels, cropped_masks, surface_distances
 from maskmill.system.errors import MaskmillError
 
 _DEFINITIONS = MappingProxyType({
@@ -51,24 +50,24 @@ class Boundary(ImageMeans):
             tolerance_px = self._tolerance_share * diagonal_px
         width_px = max(1, round(self._band_share * diagonal_px))
         values = np.full((2, len(self._ids)), np.nan)
-        for pair in pairs(sample, self._labels, self._ids, width_px + 1):
+        for pair in cropped_masks(sample, self._labels, self._ids, width_px + 1):
             values[:, pair.place] = _f1(pair, tolerance_px), _iou(pair, width_px)
         values[:, np.isnan(values[0])] = np.nan  # both scores count the same images
         return torch.from_numpy(values)
 
 
-def _f1(pair: Pair, tolerance_px: float) -> float:
+def _f1(pair: ClassMasks, tolerance_px: float) -> float:
     """NaN where neither has a boundary, 0 where only one has."""
     predicted, truth = (boundary_pixels(mask, pair.valid) for mask in (pair.predicted, pair.truth))
     if not (predicted.any() and truth.any()):
         return 0.0 if predicted.any() or truth.any() else math.nan
-    precision, recall = (float((d <= tolerance_px).mean()) for d in distances(predicted, truth))
+    precision, recall = (float((d <= tolerance_px).mean()) for d in surface_distances(predicted, truth))
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def _iou(pair: Pair, width_px: int) -> float:
+def _iou(pair: ClassMasks, width_px: int) -> float:
     """NaN where neither has a boundary."""
-    predicted, truth = (band(mask, pair.valid, width_px) for mask in (pair.predicted, pair.truth))
+    predicted, truth = (boundary_band(mask, pair.valid, width_px) for mask in (pair.predicted, pair.truth))
     union = np.count_nonzero(predicted | truth)
     return np.count_nonzero(predicted & truth) / union if union else math.nan
 

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from maskmill.metrics import Labels, Metric, Sample, divide
+from maskmill.metrics import Labels, Metric, Sample, divide_or_nan
 
 _DEFINITIONS = MappingProxyType({
     "ece": "mean over pixels of |accuracy - mean confidence| of the pixel's bin, in {bins} equal bins of confidence "
@@ -53,14 +53,14 @@ class Calibration(Metric):
         Bin i holds confidences from i / bins to below (i + 1) / bins, the last one also 1.
         """
         pixels, confidence, right = totals[..., :-1].chunk(3, dim=-1)
-        return divide(confidence, pixels), divide(right, pixels), pixels
+        return divide_or_nan(confidence, pixels), divide_or_nan(right, pixels), pixels
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         pixels, confidence, right = totals[..., :-1].chunk(3, dim=-1)
         every = pixels.sum(-1)
         return {
-            "ece": divide((right - confidence).abs().sum(-1), every),
-            "brier": divide(totals[..., -1], every),
+            "ece": divide_or_nan((right - confidence).abs().sum(-1), every),
+            "brier": divide_or_nan(totals[..., -1], every),
         }
 
 

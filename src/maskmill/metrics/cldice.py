@@ -12,7 +12,7 @@ from torch import Tensor
 
 from maskmill.metrics import Labels, Sample
 from maskmill.metrics._image_means import ImageMeans
-from maskmill.metrics._outlines import Pair, pairs
+from maskmill.metrics._outlines import ClassMasks, cropped_masks
 
 _DEFINITIONS = MappingProxyType({
     "cldice/": "harmonic mean of the share of the predicted skeleton inside the true mask and of the true skeleton "
@@ -32,12 +32,12 @@ class ClDice(ImageMeans):
 
     def of_image(self, sample: Sample) -> Tensor:
         values = np.full((1, len(self._ids)), np.nan)
-        for pair in pairs(sample, self._labels, self._ids):
+        for pair in cropped_masks(sample, self._labels, self._ids):
             values[:, pair.place] = _of_pair(pair)
         return torch.from_numpy(values)
 
 
-def _of_pair(pair: Pair) -> float:
+def _of_pair(pair: ClassMasks) -> float:
     from skimage.morphology import skeletonize
 
     if not (pair.truth.any() and pair.predicted.any()):

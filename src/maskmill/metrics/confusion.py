@@ -10,7 +10,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from maskmill.metrics import Labels, Metric, Sample, by_class, divide
+from maskmill.metrics import Labels, Metric, Sample, by_class, divide_or_nan
 
 _DEFINITIONS = MappingProxyType({
     "dice/": "2 h / (t + p) of the class, from one confusion matrix over the split",
@@ -30,7 +30,7 @@ _DEFINITIONS = MappingProxyType({
 })  # fmt: skip
 
 
-def matrix(predicted: Tensor, truth: Tensor, labels: Labels) -> Tensor:
+def confusion_matrix(predicted: Tensor, truth: Tensor, labels: Labels) -> Tensor:
     """(K, K) int64 pixel counts on the CPU, rows truth; both (..., H, W) of class ids, the truth also ignore_index.
 
     Any id outside 0..K-1 and ignore_index is our mistake: validation refused such masks.
@@ -44,7 +44,7 @@ def matrix(predicted: Tensor, truth: Tensor, labels: Labels) -> Tensor:
     return torch.bincount(index.flatten(), minlength=cells).view(-1, k)[:k].cpu()
 
 
-def margins(counts: Tensor) -> Tensor:
+def matrix_margins(counts: Tensor) -> Tensor:
     """(3 K,) float64: hits, truth and predicted pixels of each class."""
     return torch.cat([counts.diagonal(), counts.sum(1), counts.sum(0)]).double()
 
@@ -63,7 +63,7 @@ class Confusion(Metric):
 
     def of(self, predicted: Tensor, truth: Tensor) -> Tensor:
         """(3 K,) float64 of any number of images: (..., H, W) ids, the truth also ignore_index."""
-        return margins(matrix(predicted, truth, self._labels))
+        return matrix_margins(confusion_matrix(predicted, truth, self._labels))
 
     def over(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
         """Scores over several images, each (predicted, truth) as for `of`."""
@@ -75,8 +75,8 @@ class Confusion(Metric):
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         hits, truth, predicted = totals.chunk(3, dim=-1)  # each (..., K)
         union = truth + predicted - hits
-        dice, iou = divide(2 * hits, truth + predicted), divide(hits, union)
-        precision, recall = divide(hits, predicted), divide(hits, truth)
+        dice, iou = divide_or_nan(2 * hits, truth + predicted), divide_or_nan(hits, union)
+        precision, recall = divide_or_nan(hits, predicted), divide_or_nan(hits, truth)
         ids = list(self._labels.foreground)
         named = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
         return {
@@ -84,12 +84,12 @@ class Confusion(Metric):
             "miou_foreground": iou[..., ids].nanmean(-1),
             "precision_foreground": precision[..., ids].nanmean(-1),
             "recall_foreground": recall[..., ids].nanmean(-1),
-            "dice_micro": divide(2 * hits[..., ids].sum(-1), (truth + predicted)[..., ids].sum(-1)),
-            "iou_micro": divide(hits[..., ids].sum(-1), union[..., ids].sum(-1)),
+            "dice_micro": divide_or_nan(2 * hits[..., ids].sum(-1), (truth + predicted)[..., ids].sum(-1)),
+            "iou_micro": divide_or_nan(hits[..., ids].sum(-1), union[..., ids].sum(-1)),
             "miou": iou.nanmean(-1),
             "mean_accuracy": recall.nanmean(-1),
-            "fw_iou": divide((truth * iou.nan_to_num()).sum(-1), truth.sum(-1)),
-            "pixel_accuracy": divide(hits.sum(-1), truth.sum(-1)),
+            "fw_iou": divide_or_nan((truth * iou.nan_to_num()).sum(-1), truth.sum(-1)),
+            "pixel_accuracy": divide_or_nan(hits.sum(-1), truth.sum(-1)),
             **{
                 key: value
                 for name, values in named.items()

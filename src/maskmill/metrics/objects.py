@@ -14,8 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from maskmill.metrics import Labels, Metric, Sample, by_class, divide
-from maskmill.metrics._outlines import pairs
+from maskmill.metrics import Labels, Metric, Sample, by_class, divide_or_nan
+from maskmill.metrics._outlines import cropped_masks
 
 _DEFINITIONS = MappingProxyType({
     "object_f1/": "2 TP / (2 TP + FP + FN) of the class's objects over the split: TP are matched at an IoU of {iou:g} "
@@ -30,7 +30,7 @@ _DEFINITIONS = MappingProxyType({
 })  # fmt: skip
 
 
-class Objects(Metric):
+class ObjectMetric(Metric):
     """F1, precision, recall and mean IoU of matched objects, of each foreground class."""
 
     def __init__(self, labels: Labels, iou: float, connectivity: Literal[4, 8]) -> None:
@@ -41,19 +41,19 @@ class Objects(Metric):
 
     def statistic(self, sample: Sample) -> Tensor:
         values = np.zeros((4, len(self._labels.foreground)))
-        for pair in pairs(sample, self._labels, self._labels.foreground):
-            truth, predicted = (components(mask, self._connectivity) for mask in (pair.truth, pair.predicted))
-            ious = matched(truth, predicted, self._iou)
+        for pair in cropped_masks(sample, self._labels, self._labels.foreground):
+            truth, predicted = (label_components(mask, self._connectivity) for mask in (pair.truth, pair.predicted))
+            ious = matched_ious(truth, predicted, self._iou)
             values[:, pair.place] = len(ious), predicted.max(), truth.max(), ious.sum()
         return torch.from_numpy(values).flatten()
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         matches, predicted, truth, iou = totals.chunk(4, dim=-1)
         named = {
-            "object_f1": divide(2 * matches, predicted + truth),
-            "object_precision": divide(matches, predicted),
-            "object_recall": divide(matches, truth),
-            "object_iou": divide(iou, matches),
+            "object_f1": divide_or_nan(2 * matches, predicted + truth),
+            "object_precision": divide_or_nan(matches, predicted),
+            "object_recall": divide_or_nan(matches, truth),
+            "object_iou": divide_or_nan(iou, matches),
         }
         return {f"{name}_foreground": values.nanmean(-1) for name, values in named.items()} | {
             score: value
@@ -62,7 +62,7 @@ class Objects(Metric):
         }
 
 
-def components(mask: np.ndarray, connectivity: Literal[4, 8]) -> np.ndarray:
+def label_components(mask: np.ndarray, connectivity: Literal[4, 8]) -> np.ndarray:
     """(h, w) int32: 0 outside the mask, and one number from 1 for each of its components."""
     from scipy import ndimage
 
@@ -70,7 +70,7 @@ def components(mask: np.ndarray, connectivity: Literal[4, 8]) -> np.ndarray:
     return numbers
 
 
-def matched(truth: np.ndarray, predicted: np.ndarray, least_iou: float) -> np.ndarray:
+def matched_ious(truth: np.ndarray, predicted: np.ndarray, least_iou: float) -> np.ndarray:
     """(M,) IoU of the matched pairs of components."""
     from scipy.optimize import linear_sum_assignment
 
@@ -100,6 +100,6 @@ def objects(
     labels: Labels,
     iou: Annotated[float, Field(gt=0, le=1)] = 0.5,
     connectivity: Literal[4, 8] = 8,
-) -> Objects:
+) -> ObjectMetric:
     """Counts of matched, predicted and true objects of each class, matched at an IoU of `iou` or more."""
-    return Objects(labels, iou, connectivity)
+    return ObjectMetric(labels, iou, connectivity)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maskmill.metrics import Labels, Metric, Sample, divide
-from maskmill.metrics.objects import components, joint_counts
+from maskmill.metrics import Labels, Metric, Sample, divide_or_nan
+from maskmill.metrics.objects import joint_counts, label_components
 from maskmill.system.components import suggest
 from maskmill.system.errors import MaskmillError
 
@@ -44,7 +44,7 @@ class Partition(Metric):
     def statistic(self, sample: Sample) -> Tensor:
         valid = sample.truth.numpy() != self._labels.ignore_index
         truth, predicted = (
-            components((mask.numpy() == self._of) & valid, self._connectivity)
+            label_components((mask.numpy() == self._of) & valid, self._connectivity)
             for mask in (sample.truth, sample.predicted)
         )
         if not truth.any():
@@ -54,7 +54,7 @@ class Partition(Metric):
         return torch.tensor([1.0, *_scores(truth[truth > 0], predicted[truth > 0])], dtype=torch.float64)
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
-        return {name: divide(totals[..., 1 + i], totals[..., 0]) for i, name in enumerate(_DEFINITIONS)}
+        return {name: divide_or_nan(totals[..., 1 + i], totals[..., 0]) for i, name in enumerate(_DEFINITIONS)}
 
 
 def _grown(segments: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from maskmill.metrics import Labels, Sample, divide
+from maskmill.metrics import Labels, Sample, divide_or_nan
 from maskmill.metrics._image_means import ImageMeans
-from maskmill.metrics.confusion import margins, matrix
+from maskmill.metrics.confusion import confusion_matrix, matrix_margins
 
 _DEFINITIONS = MappingProxyType({
     "image_dice/": "mean Dice of the class over the images in which it is, in truth or prediction",
@@ -31,8 +31,8 @@ class PerImage(ImageMeans):
         super().__init__(labels, tuple(range(len(labels.classes))))
 
     def of_image(self, sample: Sample) -> Tensor:
-        hits, truth, predicted = margins(matrix(sample.predicted, sample.truth, self._labels)).chunk(3)
-        return torch.stack([divide(2 * hits, truth + predicted), divide(hits, truth + predicted - hits)])
+        hits, truth, predicted = matrix_margins(confusion_matrix(sample.predicted, sample.truth, self._labels)).chunk(3)
+        return torch.stack([divide_or_nan(2 * hits, truth + predicted), divide_or_nan(hits, truth + predicted - hits)])
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         every, ids = super().scores(totals), list(self._labels.foreground)

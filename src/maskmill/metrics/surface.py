@@ -17,7 +17,7 @@ from torch import Tensor
 
 from maskmill.metrics import Labels, Sample
 from maskmill.metrics._image_means import ImageMeans
-from maskmill.metrics._outlines import Pair, boundary, distances, pairs
+from maskmill.metrics._outlines import ClassMasks, boundary_pixels, cropped_masks, surface_distances
 
 _DEFINITIONS = MappingProxyType({
     "hd95/": "the larger of the 95th percentiles of the distances from predicted to true boundary and back, in pixels, "
@@ -43,17 +43,17 @@ class Surface(ImageMeans):
     def of_image(self, sample: Sample) -> Tensor:
         diagonal_px = math.hypot(*sample.truth.shape)
         values = np.full((2, len(self._ids)), np.nan)
-        for pair in pairs(sample, self._labels, self._ids):
+        for pair in cropped_masks(sample, self._labels, self._ids):
             values[:, pair.place] = _of_pair(pair, self._tolerance_px, diagonal_px)
         return torch.from_numpy(values)
 
 
-def _of_pair(pair: Pair, tolerance_px: float, missing_px: float) -> tuple[float, float]:
+def _of_pair(pair: ClassMasks, tolerance_px: float, missing_px: float) -> tuple[float, float]:
     """HD95 and NSD: NaN where neither has a boundary, `missing_px` and 0 where only one has."""
-    predicted, truth = boundary(pair.predicted, pair.valid), boundary(pair.truth, pair.valid)
+    predicted, truth = boundary_pixels(pair.predicted, pair.valid), boundary_pixels(pair.truth, pair.valid)
     if not (predicted.any() and truth.any()):
         return (missing_px, 0.0) if predicted.any() or truth.any() else (math.nan, math.nan)
-    there, back = distances(predicted, truth)
+    there, back = surface_distances(predicted, truth)
     hd95 = max(float(np.percentile(d, 95)) for d in (there, back))
     within = np.count_nonzero(there <= tolerance_px) + np.count_nonzero(back <= tolerance_px)
     return hd95, within / (len(there) + len(back))

@@ -18,7 +18,7 @@ __all__ = ["create", "names", "options", "parameters"]
 _NETWORKS = "maskmill.models.networks"
 
 
-def options(name: str) -> list[str]:
+def network_options(name: str) -> list[str]:
     """What params.yaml may set of network `name`. Raises: MaskmillError when there is no such network."""
     network, fixed = spelt_out(name)
     known = components.keywords(components.factory(_NETWORKS, network, "network"))
@@ -47,6 +47,6 @@ def create(name: str, *, in_channels: int, num_classes: int, where: str = "", **
     return model
 
 
-def parameters(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
     """Number of trained values."""
     return sum(p.numel() for p in model.parameters())

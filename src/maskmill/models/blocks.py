@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-Gate = Callable[[int], nn.Module]  # channels -> a module that keeps the shape, (N, channels, H, W)
+GateFactory = Callable[[int], nn.Module]  # channels -> a module that keeps the shape, (N, channels, H, W)
 
 
 def conv_norm_relu(in_channels: int, out_channels: int, *, norm: bool = True) -> nn.Sequential:
@@ -23,7 +23,9 @@ class DoubleConv(nn.Sequential):
     Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, norm: bool = True, gate: Gate | None = None) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, norm: bool = True, gate: GateFactory | None = None
+    ) -> None:
         first = conv_norm_relu(in_channels, out_channels, norm=norm)
         second = conv_norm_relu(out_channels, out_channels, norm=norm)
         super().__init__(*first, *second, *([gate(out_channels)] if gate else []))

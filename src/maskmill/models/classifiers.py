@@ -5,7 +5,7 @@ from typing import Unpack
 from torch import Tensor, nn
 
 from maskmill.models.blocks import init_he
-from maskmill.models.resnet import LAYOUTS, Layout, Options, ResNetEncoder
+from maskmill.models.resnet import LAYOUTS, ResNetEncoder, ResNetLayout, ResNetOptions
 
 
 class ResNetClassifier(ResNetEncoder):
@@ -14,7 +14,9 @@ class ResNetClassifier(ResNetEncoder):
     Shape: (N, C, H, W) -> logits (N, num_classes).
     """
 
-    def __init__(self, layout: Layout, *, in_channels: int, num_classes: int, **options: Unpack[Options]) -> None:
+    def __init__(
+        self, layout: ResNetLayout, *, in_channels: int, num_classes: int, **options: Unpack[ResNetOptions]
+    ) -> None:
         super().__init__(layout, in_channels=in_channels, **options)
         self.fc = nn.Linear(self.channels[-1], num_classes)
         self.apply(init_he)
@@ -27,7 +29,7 @@ class ResNetClassifier(ResNetEncoder):
 
 
 def classifier(
-    name: str, *, in_channels: int = 3, num_classes: int = 1000, **options: Unpack[Options]
+    name: str, *, in_channels: int = 3, num_classes: int = 1000, **options: Unpack[ResNetOptions]
 ) -> ResNetClassifier:
     """The classifier `name`, an encoder's name, as it is trained on ImageNet. Raises: KeyError for another name."""
     return ResNetClassifier(LAYOUTS[name], in_channels=in_channels, num_classes=num_classes, **options)

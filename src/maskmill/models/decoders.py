@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskmill.models.blocks import DoubleConv, Gate
+from maskmill.models.blocks import DoubleConv, GateFactory
 from maskmill.models.skips import SkipGate
 
 
@@ -34,7 +34,7 @@ class Parts(TypedDict, total=False):
 
     norm: bool  # batch norm after its convolutions
     upsampling: Upsampling
-    gate: Gate | None  # after its convolutions
+    gate: GateFactory | None  # after its convolutions
     skip_gate: SkipGate | None
 
 
@@ -56,7 +56,7 @@ class Up(nn.Module):
         n_concat: int = 2,
         norm: bool = True,
         upsampling: Upsampling = BILINEAR,
-        gate: Gate | None = None,
+        gate: GateFactory | None = None,
         skip_gate: SkipGate | None = None,
     ) -> None:
         super().__init__()

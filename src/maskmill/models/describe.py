@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from maskmill import models
-from maskmill.models.sizes import LAYERS, Sides, formula, sides_after
+from maskmill.models.sizes import LAYERS, Sides, sides_after, size_formula
 from maskmill.settings.network_names import SHORTHANDS
 
 _FUNCTIONS = {F.max_pool2d: nn.MaxPool2d, F.avg_pool2d: nn.AvgPool2d}
@@ -46,14 +46,14 @@ class Description:
     levels: tuple[Level, ...]
 
 
-def describe(name: str, *, in_channels: int, num_classes: int, sides: Sides, **options: Any) -> Description:
+def describe_by_name(name: str, *, in_channels: int, num_classes: int, sides: Sides, **options: Any) -> Description:
     """Network `name` for images of `sides`. Raises: MaskmillError as `maskmill.models.create` does."""
     with torch.device("meta"):
         model = models.create(name, in_channels=in_channels, num_classes=num_classes, **options)
-        return of(model, torch.empty(1, in_channels, *sides))
+        return describe_network(model, torch.empty(1, in_channels, *sides))
 
 
-def paper(name: str) -> str:
+def paper_of(name: str) -> str:
     """Where network `name` was proposed, as arXiv:NUMBER: the first source in its file; "" where that names none."""
     if name in SHORTHANDS:
         return SHORTHANDS[name].paper
@@ -70,14 +70,14 @@ def multiply_adds(model: nn.Module, x: Tensor) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def of(model: nn.Module, x: Tensor) -> Description:
+def describe_network(model: nn.Module, x: Tensor) -> Description:
     """A network in evaluation mode, and its forward pass over one image `x`."""
     with _watched(model.eval()) as root, FlopCounterMode(display=False) as counter, torch.no_grad():
         model(x)
     flops = {path: sum(counts.values()) for path, counts in counter.get_flop_counts().items()}
     seen: set[str] = set()
     levels = tuple(_level(call, flops, type(model).__name__, seen) for call in _rows(root.calls[0]))
-    return Description(models.parameters(model), flops.get("Global", 0) // 2, levels)
+    return Description(models.count_parameters(model), flops.get("Global", 0) // 2, levels)
 
 
 @dataclass
@@ -172,7 +172,7 @@ def _level(call: _Call, flops: dict[str, int], root: str, seen: set[str]) -> Lev
     first = call.name not in seen  # what is called again was counted with its first call
     seen.add(call.name)
     cost = flops.get(f"{root}.{call.name}", 0) // 2 if first else 0
-    parameters = models.parameters(call.module) if first else 0
+    parameters = models.count_parameters(call.module) if first else 0
     return Level(call.name, call.result.shape[1], _sides(call.result), parameters, cost, _origin(call))
 
 
@@ -186,7 +186,7 @@ def _origin(call: _Call) -> str:
         return "kept"
     layer = (changing or ends)[0]
     assert layer.module is not None
-    return formula(layer.module, _sides(layer.given[0]))
+    return size_formula(layer.module, _sides(layer.given[0]))
 
 
 def _is_map(value: Any) -> bool:

@@ -9,7 +9,7 @@ from torch import nn
 
 from maskmill.models import encoders
 from maskmill.models.attention import ChannelAttention, LearnedSum, PositionAttention
-from maskmill.models.blocks import Gate
+from maskmill.models.blocks import GateFactory
 from maskmill.models.decoders import BILINEAR, TRANSPOSED, Upsampling
 from maskmill.models.resnet import ResNetEncoder
 from maskmill.models.skips import AttentionGate, OwnGate, SkipGate
@@ -39,7 +39,7 @@ ENCODERS: dict[EncoderName, Callable[..., ResNetEncoder]] = {
     "wide_resnet101_2": encoders.wide_resnet101_2,
 }
 UPSAMPLING: dict[UpsamplingName, Upsampling] = {"bilinear": BILINEAR, "transposed": TRANSPOSED}
-GATES: dict[GateName | None, Gate | None] = {None: None, "se": SqueezeExcite, "scse": ConcurrentExcite}
+GATES: dict[GateName | None, GateFactory | None] = {None: None, "se": SqueezeExcite, "scse": ConcurrentExcite}
 SKIP_GATES: dict[SkipGateName | None, SkipGate | None] = {
     None: None,
     "attention": AttentionGate,
@@ -54,7 +54,7 @@ BOTTLENECKS: dict[BottleneckName | None, Bottleneck | None] = {
 }
 
 
-def gate_named(name: GateName | None, reduction: int | None) -> Gate | None:
+def gate_named(name: GateName | None, reduction: int | None) -> GateFactory | None:
     """The gate `name`, with its hidden layer's `reduction`; None for the paper's.
 
     Raises: OptionError for a reduction below 1, or one that has no gate.

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from maskmill.models.blocks import Gate
+from maskmill.models.blocks import GateFactory
 
 
 class Residual(nn.Module):
@@ -43,7 +43,7 @@ class BasicBlock(Residual):
         *,
         stride: int = 1,
         dilation: tuple[int, int] = (1, 1),
-        gate: Gate | None = None,
+        gate: GateFactory | None = None,
     ) -> None:
         super().__init__()
         first, second = dilation
@@ -61,7 +61,7 @@ class BasicBlock(Residual):
         return self.bn2(out)  # type: ignore[no-any-return]
 
 
-class Bottleneck(Residual):
+class BottleneckBlock(Residual):
     """1x1, 3x3 and 1x1 convolutions (fig. 5, right): ResNet-50 and deeper, ResNeXt and Wide ResNet.
 
     The 3x3 convolution has `groups` groups of channels * group_width / 64 channels each, at least 1: 1 x 64 in the
@@ -80,7 +80,7 @@ class Bottleneck(Residual):
         *,
         stride: int = 1,
         dilation: tuple[int, int] = (1, 1),
-        gate: Gate | None = None,
+        gate: GateFactory | None = None,
         groups: int = 1,
         group_width: int = 64,
     ) -> None:

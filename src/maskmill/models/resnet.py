@@ -10,14 +10,14 @@ from typing import Literal, NamedTuple, TypedDict
 
 from torch import Tensor, nn
 
-from maskmill.models.blocks import Gate
-from maskmill.models.residual import BasicBlock, Bottleneck, Residual
+from maskmill.models.blocks import GateFactory
+from maskmill.models.residual import BasicBlock, BottleneckBlock, Residual
 
 OutputStride = Literal[32, 16, 8]
 STRIDES = (2, 4, 8, 16, 32)  # of the five maps, where nothing is dilated
 
 
-class Layout(NamedTuple):
+class ResNetLayout(NamedTuple):
     """A column of table 1."""
 
     block: Callable[..., Residual]
@@ -25,13 +25,13 @@ class Layout(NamedTuple):
     counts: tuple[int, int, int, int]  # blocks in each stage
 
 
-class Options(TypedDict, total=False):
+class ResNetOptions(TypedDict, total=False):
     """What every residual network can be asked for."""
 
     width: int  # channels of the stem, 64 in the papers; all others follow
     stem_width: int | None  # of the deep stem's first two convolutions; None: one 7x7 convolution
     output_stride: OutputStride  # of the last map; below 32, dilation takes the place of the last strides
-    gate: Gate | None  # in every block
+    gate: GateFactory | None  # in every block
 
 
 class ResNetEncoder(nn.Module):
@@ -44,13 +44,13 @@ class ResNetEncoder(nn.Module):
 
     def __init__(
         self,
-        layout: Layout,
+        layout: ResNetLayout,
         *,
         in_channels: int,
         width: int = 64,
         stem_width: int | None = None,
         output_stride: OutputStride = 32,
-        gate: Gate | None = None,
+        gate: GateFactory | None = None,
     ) -> None:
         super().__init__()
         planes = (width, 2 * width, 4 * width, 8 * width)
@@ -101,13 +101,13 @@ def deep_stem(in_channels: int, stem_width: int, width: int) -> nn.Sequential:
     )
 
 
-def _basic(*counts: int) -> Layout:
-    return Layout(BasicBlock, BasicBlock.expansion, counts)  # type: ignore[arg-type]
+def _basic(*counts: int) -> ResNetLayout:
+    return ResNetLayout(BasicBlock, BasicBlock.expansion, counts)  # type: ignore[arg-type]
 
 
-def _bottlenecks(*counts: int, groups: int = 1, group_width: int = 64) -> Layout:
-    block = partial(Bottleneck, groups=groups, group_width=group_width)
-    return Layout(block, Bottleneck.expansion, counts)  # type: ignore[arg-type]
+def _bottlenecks(*counts: int, groups: int = 1, group_width: int = 64) -> ResNetLayout:
+    block = partial(BottleneckBlock, groups=groups, group_width=group_width)
+    return ResNetLayout(block, BottleneckBlock.expansion, counts)  # type: ignore[arg-type]
 
 
 LAYOUTS = {

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from torch import Tensor, nn
 
-from maskmill.models.blocks import DoubleConv, Gate, Head, init_he
+from maskmill.models.blocks import DoubleConv, GateFactory, Head, init_he
 from maskmill.models.decoders import UNetDecoder
 from maskmill.models.parts import (
     BOTTLENECKS,
@@ -17,13 +17,13 @@ from maskmill.models.parts import (
     check_least,
 )
 from maskmill.models.resnet import OutputStride, ResNetEncoder
-from maskmill.models.squeeze_excite import wake
+from maskmill.models.squeeze_excite import wake_gates
 from maskmill.system.errors import OptionError
 
 _MIN_WIDTH = 4
 
 
-class Options(TypedDict, total=False):
+class ResNetUNetOptions(TypedDict, total=False):
     """Options of params.yaml that all of the family have."""
 
     width: int  # channels of the stem, 64 as in the paper if nothing is said
@@ -58,7 +58,7 @@ class ResNetUNet(nn.Module):
         stem_width: int | None = None,
         output_stride: OutputStride = 32,
         upsampling: UpsamplingName = "bilinear",
-        gate: Gate | None = None,
+        gate: GateFactory | None = None,
         skip_gate: SkipGateName | None = None,
         bottleneck: BottleneckName | None = None,
     ) -> None:
@@ -86,7 +86,7 @@ class ResNetUNet(nn.Module):
         )
         self.head = Head(self.decoder.out_channels, num_classes)
         self.apply(init_he)
-        self.decoder.apply(wake)
+        self.decoder.apply(wake_gates)
 
     def forward(self, x: Tensor) -> Tensor:
         maps = self.encoder(x)  # strides 2, 4, 8, 16, 32

@@ -53,7 +53,7 @@ def _after(n: _Numbers, side: int) -> int:
     return last + 1 - (last * n.stride >= side + n.padding)  # a last window that would begin outside is left out
 
 
-def formula(layer: nn.Module, sides: Sides) -> str:
+def size_formula(layer: nn.Module, sides: Sides) -> str:
     """The sizes after a layer as people compute them, with its numbers in place."""
     texts = [_formula(_numbers(layer, axis), f"{sides[axis]}") for axis in (0, 1)]
     if _numbers(layer, 0) == _numbers(layer, 1) and sides[0] != sides[1]:

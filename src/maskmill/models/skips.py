@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskmill.models.blocks import Gate
+from maskmill.models.blocks import GateFactory
 
 SkipGate = Callable[[int, int], nn.Module]  # channels of the skip, and of the map below -> module
 
@@ -38,7 +38,7 @@ class AttentionGate(nn.Module):
 class OwnGate(nn.Module):
     """A gate that looks at the skip alone. Shape: skip (N, skip, H, W), below (any) -> (N, skip, H, W)."""
 
-    def __init__(self, skip: int, below: int, *, gate: Gate) -> None:
+    def __init__(self, skip: int, below: int, *, gate: GateFactory) -> None:
         super().__init__()
         self.gate = gate(skip)
 

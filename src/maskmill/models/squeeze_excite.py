@@ -58,7 +58,7 @@ class ConcurrentExcite(nn.Module):
         return self.channel(x) + self.spatial(x)  # type: ignore[no-any-return]
 
 
-def wake(module: nn.Module) -> None:
+def wake_gates(module: nn.Module) -> None:
     """Let the gates behind a ReLU see what they are given at first. For `Module.apply`, after initialisation.
 
     Behind a ReLU all averages are positive, and a hidden unit whose weights add up to less than 0 is silent for every

@@ -6,11 +6,11 @@ from typing import TypedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskmill.models.blocks import DoubleConv, Gate, Head, init_he
+from maskmill.models.blocks import DoubleConv, GateFactory, Head, init_he
 from maskmill.models.decoders import UNetDecoder
 from maskmill.models.parts import UPSAMPLING, Bottleneck, UpsamplingName
 from maskmill.models.skips import SkipGate
-from maskmill.models.squeeze_excite import wake
+from maskmill.models.squeeze_excite import wake_gates
 from maskmill.system.errors import OptionError
 
 FILTERS = (64, 128, 256, 512, 1024)  # the paper's, fig. 1
@@ -29,10 +29,12 @@ class Levels(nn.ModuleList):
     """The contracting half: double convolutions, with max-pooling between them.
 
     Sizes are rounded up: an odd side loses nothing, and one of 1 px stays 1 px.
-    Shape: (N, C, H, W) -> maps of `filters` at strides 1, 2, 4, ..
+    Shape: (N, C, H, W) -> maps of `scaled_filters` at strides 1, 2, 4, ..
     """
 
-    def __init__(self, filters: Sequence[int], *, in_channels: int, norm: bool, gate: Gate | None = None) -> None:
+    def __init__(
+        self, filters: Sequence[int], *, in_channels: int, norm: bool, gate: GateFactory | None = None
+    ) -> None:
         before = [in_channels, *filters[:-1]]
         super().__init__(DoubleConv(i, o, norm=norm, gate=gate) for i, o in zip(before, filters, strict=True))
 
@@ -59,19 +61,19 @@ class UNet(nn.Module):
         feature_scale: float = 1,
         batch_norm: bool = True,
         upsampling: UpsamplingName = "bilinear",
-        gate: Gate | None = None,
+        gate: GateFactory | None = None,
         skip_gate: SkipGate | None = None,
         bottleneck: Bottleneck | None = None,
     ) -> None:
         super().__init__()
-        widths = filters(feature_scale)
+        widths = scaled_filters(feature_scale)
         self.levels = Levels(widths, in_channels=in_channels, norm=batch_norm, gate=gate)
         self.bottleneck = bottleneck(widths[-1]) if bottleneck else nn.Identity()
         self.decoder = UNetDecoder(
             widths, norm=batch_norm, upsampling=UPSAMPLING[upsampling], gate=gate, skip_gate=skip_gate
         )
         self.head = Head(self.decoder.out_channels, num_classes)
-        self.apply(init_he).apply(wake)
+        self.apply(init_he).apply(wake_gates)
 
     def forward(self, x: Tensor) -> Tensor:
         maps = self.levels(x)
@@ -79,7 +81,7 @@ class UNet(nn.Module):
         return self.head(self.decoder(maps))  # type: ignore[no-any-return]
 
 
-def filters(feature_scale: float) -> list[int]:
+def scaled_filters(feature_scale: float) -> list[int]:
     """The paper's filters 64..1024 over `feature_scale`, rounded down.
 
     Raises: OptionError when that leaves fewer than 4 at the top.

@@ -31,7 +31,7 @@ _LATE_S = 5.0  # .. or that much later, where its work leaves no turn to the thr
 
 
 @dataclass(frozen=True)
-class Run:
+class StageRun:
     """What a stage has left of its last run: when it began, and when it ended, by the clock of the file system."""
 
     stage: str  # as its command names it: train unet
@@ -99,15 +99,15 @@ class Out:
     path: Path
     name: str  # of the stage, as DVC has it: train@unet
     setting: str  # that the path begins with: paths.models
-    run: Run
+    run: StageRun
 
 
-def run_of(stage: str, params: Params) -> Run | None:
+def run_of(stage: str, params: Params) -> StageRun | None:
     """What is known of the last run of a stage, by its command's words; None for one that dvc.yaml does not have."""
-    return next((out.run for out in outs(params) if out.run.stage == stage), None)
+    return next((out.run for out in outs_of_stages(params) if out.run.stage == stage), None)
 
 
-def outs(params: Params) -> list[Out]:
+def outs_of_stages(params: Params) -> list[Out]:
     """The outs of all stages of this package, with the paths of params.yaml in them."""
     found: list[Out] = []
     for definition in (Path("dvc.yaml"), Path(params.paths.folds) / "dvc.yaml"):
@@ -131,7 +131,7 @@ def _outs_of(name: str, stage: Mapping[str, Any], params: Params) -> Iterator[Ou
         command = _COMMAND.search(_filled(str(stage["cmd"]), known))
         assert command
         filled = tuple(str(_filled(path, known)) for path in paths)
-        run = Run(command[1], filled, Path(params.paths.state) / _RUNS)
+        run = StageRun(command[1], filled, Path(params.paths.state) / _RUNS)
         suffix = f"@{'-'.join(map(str, cells))}" if cells else ""
         for template, path in zip(paths, filled, strict=True):
             yield Out(Path(path), f"{name}{suffix}", next(iter(_VALUE.findall(template)), ""), run)
@@ -157,7 +157,7 @@ def check_outs(params: Params) -> None:
     """Raises: MaskmillError for files of the user's in a place that a run would empty, with their names."""
     check_page(Path(params.paths.reports) / "problems.html")
     disk = Disk(Path("dvc.lock"), Path(params.paths.folds) / "dvc.lock")
-    for out in outs(params):
+    for out in outs_of_stages(params):
         tracked = out.path.with_name(f"{out.path.name}.dvc")
         if tracked.exists():
             raise MaskmillError(

@@ -80,7 +80,7 @@ class Disk:
 
     @cached_property
     def _cache(self) -> Path:
-        return repository.cache()
+        return repository.cache_folder()
 
 
 def _stages(lock: Path) -> list[dict[str, Any]]:

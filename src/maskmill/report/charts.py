@@ -25,7 +25,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42  # margins that hold the numbers
 
 
 @dataclass(frozen=True)
-class Axis:
+class ChartAxis:
     """A stretch of numbers with round ticks."""
 
     low: float
@@ -57,7 +57,7 @@ class Series:
     style: int
 
 
-def axis(values: Iterable[float], *, most: int = 5, include: Iterable[float] = ()) -> Axis:
+def choose_axis(values: Iterable[float], *, most: int = 5, include: Iterable[float] = ()) -> ChartAxis:
     """The axis of all finite values and `include`, with at most about `most` steps; 0 to 1 where there are none."""
     known = [float(v) for v in (*values, *include) if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(known), max(known)
@@ -67,13 +67,13 @@ def axis(values: Iterable[float], *, most: int = 5, include: Iterable[float] = (
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     ticks = tuple(round(place * step, digits) + 0.0 for place in range(first, last + 1))
-    return Axis(ticks[0], ticks[-1], ticks, digits)
+    return ChartAxis(ticks[0], ticks[-1], ticks, digits)
 
 
-def curves(series: Sequence[Series], *, x: str, y: str, zero: bool = False) -> Markup:
+def line_chart(series: Sequence[Series], *, x: str, y: str, zero: bool = False) -> Markup:
     """Lines over a number, as SVG; `x` and `y` say what the axes are, `zero` begins the upright one at 0."""
-    across = axis((v for s in series for v in s.x), include=(0,))
-    up = axis((v for s in series for v in s.y), include=(0,) if zero else ())
+    across = choose_axis((v for s in series for v in s.x), include=(0,))
+    up = choose_axis((v for s in series for v in s.y), include=(0,) if zero else ())
     parts = [_frame(across, up, x, y)]
     for one in series:
         points = [_place(across, up, a, b) for a, b in zip(one.x, one.y, strict=True) if math.isfinite(b)]
@@ -87,10 +87,10 @@ def curves(series: Sequence[Series], *, x: str, y: str, zero: bool = False) -> M
     return _svg(parts, f"{y} by {x}: {names}")
 
 
-def columns(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -> Markup:
+def column_chart(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -> Markup:
     """A column per label from 0 up, with its height in percent over it, as SVG; values are percent."""
     known = [v for v in values if math.isfinite(v)]
-    up, wide = axis(known, include=(0,)), (_WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
+    up, wide = choose_axis(known, include=(0,)), (_WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
     parts = [_frame(None, up, x, y)]
     for place, (label, value) in enumerate(zip(labels, values, strict=True)):
         middle = round(_LEFT + (place + 0.5) * wide, 1)
@@ -107,9 +107,9 @@ def columns(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -
     return _svg(parts, f"{y} by {x}: {said}")
 
 
-def reliability(confidence: Sequence[float], right: Sequence[float], share: Sequence[float]) -> Markup:
+def reliability_diagram(confidence: Sequence[float], right: Sequence[float], share: Sequence[float]) -> Markup:
     """How often it is right by how sure it is, with the diagonal of an honest model; a dot's area is its `share`."""
-    whole = Axis(0.0, 1.0, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), 1)
+    whole = ChartAxis(0.0, 1.0, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), 1)
     parts = [_frame(whole, whole, "confidence: the largest class probability", "share of these pixels that is right")]
     (a, b), (c, d) = _place(whole, whole, 0, 0), _place(whole, whole, 1, 1)
     parts.append(f'<line class="honest" x1="{a}" y1="{b}" x2="{c}" y2="{d}"/>')
@@ -125,7 +125,7 @@ def reliability(confidence: Sequence[float], right: Sequence[float], share: Sequ
     return _svg([*parts, "</g>"], "Reliability: share of right pixels by confidence")
 
 
-def swatch(style: int) -> Markup:
+def legend_mark(style: int) -> Markup:
     """The line and mark of a style, for a key."""
     dash = _DASHES[style // 6 % 2]
     line = f'<line x1="0" y1="6" x2="30" y2="6" stroke-width="1.8" stroke-dasharray="{dash}"/>'
@@ -143,15 +143,15 @@ def _step(rough: float) -> float:
     return next(power * n for n in (1, 2, 5, 10) if power * n >= rough * (1 - 1e-9))
 
 
-def _place(across: Axis, up: Axis, x: float, y: float) -> tuple[float, float]:
+def _place(across: ChartAxis, up: ChartAxis, x: float, y: float) -> tuple[float, float]:
     return round(_LEFT + across.at(x) / 100 * (_WIDTH - _LEFT - _RIGHT), 1), _upright(up, y)
 
 
-def _upright(up: Axis, value: float) -> float:
+def _upright(up: ChartAxis, value: float) -> float:
     return round(_HEIGHT - _BOTTOM - up.at(value) / 100 * (_HEIGHT - _TOP - _BOTTOM), 1)
 
 
-def _frame(across: Axis | None, up: Axis, x: str, y: str) -> str:
+def _frame(across: ChartAxis | None, up: ChartAxis, x: str, y: str) -> str:
     """Grid, ticks and what the axes are; without `across` the caller labels it."""
     parts = []
     for tick in up.ticks:

@@ -11,7 +11,7 @@ from typing import Any
 from maskmill.metrics import Labels, create
 from maskmill.protection.outs import check_page
 from maskmill.report import charts, page, report_tables
-from maskmill.report.runs import WHAT, WORKSPACE, Run, load
+from maskmill.report.runs import WHAT, WORKSPACE, ReportedRun, load
 from maskmill.settings.config import Intervals, Params
 from maskmill.statistics import comparison, intervals, units
 from maskmill.statistics.scores import Score
@@ -22,7 +22,7 @@ _ABSENT = "–"
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One variant in one run; or over several seeds, `run` being all of them."""
 
     variant: str
@@ -60,14 +60,14 @@ def write(revisions: Sequence[str], params: Params) -> Path:
     return path
 
 
-def changed(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+def changed_settings(runs: Sequence[ReportedRun]) -> list[tuple[str, list[str]]]:
     """Settings that are not the same in all runs, and their value in each."""
     keys = sorted(dict.fromkeys(key for run in runs for key in run.params))
     rows = [(key, [str(run.params.get(key, _ABSENT)) for run in runs]) for key in keys]
     return [row for row in rows if len(set(row[1])) > 1]
 
 
-def scored(runs: Sequence[Run]) -> list[Row]:
+def scores_by_run(runs: Sequence[ReportedRun]) -> list[ComparisonRow]:
     """The headline of every variant in every run, variants together."""
     none: Mapping[str, Score] = {}
     rows = []
@@ -76,11 +76,11 @@ def scored(runs: Sequence[Run]) -> list[Row]:
             test, val = (
                 run.variants[variant].scores.get(s, none).get(run.primary, Score(math.nan)) for s in ("test", "val")
             )
-            rows.append(Row(variant, run.name, test, val))
+            rows.append(ComparisonRow(variant, run.name, test, val))
     return rows
 
 
-def seeded(runs: Sequence[Run], confidence: float) -> list[Row]:
+def means_over_seeds(runs: Sequence[ReportedRun], confidence: float) -> list[ComparisonRow]:
     """Of runs that differ in `train.seed` alone: the mean of each variant, with its interval over seeds."""
     rows = []
     ordered = sorted(runs, key=lambda run: str(run.recipe))
@@ -96,11 +96,15 @@ def seeded(runs: Sequence[Run], confidence: float) -> list[Row]:
                 ]
                 for split in ("test", "val")
             }
-            rows.append(Row(variant, names, *(intervals.seeds(of[split], confidence) for split in ("test", "val"))))
+            rows.append(
+                ComparisonRow(
+                    variant, names, *(intervals.mean_over_seeds(of[split], confidence) for split in ("test", "val"))
+                )
+            )
     return rows
 
 
-def gaps(runs: Sequence[Run], settings: Intervals) -> list[Gap]:
+def differences_to_first(runs: Sequence[ReportedRun], settings: Intervals) -> list[Gap]:
     """Every variant of the later runs less the same of the first, where both were scored on the same pixels."""
     first = runs[0]
     return [
@@ -111,18 +115,22 @@ def gaps(runs: Sequence[Run], settings: Intervals) -> list[Gap]:
     ]
 
 
-def render(runs: Sequence[Run], settings: Intervals) -> str:
+def render(runs: Sequence[ReportedRun], settings: Intervals) -> str:
     """The page as HTML; the same runs give the same text."""
-    rows, seeds, differences = scored(runs), seeded(runs, settings.confidence), gaps(runs, settings)
+    rows, seeds, differences = (
+        scores_by_run(runs),
+        means_over_seeds(runs, settings.confidence),
+        differences_to_first(runs, settings),
+    )
     whole = [score for row in (*rows, *seeds) for score in (row.test, row.val)]
-    return page.template("compare.html.j2").render(
+    return page.load_template("compare.html.j2").render(
         runs=runs,
-        changed=changed(runs),
+        changed=changed_settings(runs),
         rows=rows,
         seeds=seeds,
         gaps=differences,
-        axis=report_tables.axis(whole),
-        gap_axis=report_tables.axis([gap.score for gap in differences if gap.score], (0,)),
+        axis=report_tables.score_axis(whole),
+        gap_axis=report_tables.score_axis([gap.score for gap in differences if gap.score], (0,)),
         charts=charts,
         tables=report_tables,
         settings=settings,
@@ -131,16 +139,16 @@ def render(runs: Sequence[Run], settings: Intervals) -> str:
     )
 
 
-def _gap(first: Run, run: Run, variant: str, split: str, settings: Intervals) -> Gap:
+def _gap(first: ReportedRun, run: ReportedRun, variant: str, split: str, settings: Intervals) -> Gap:
     if reason := _incomparable(first, run, variant, split):
         return Gap(variant, run.name, split, None, reason)
     a, b = run.variants[variant].statistics[split], first.variants[variant].statistics[split]
-    of = units.of(a["id"].tolist(), run.table, settings)
-    made = comparison.paired(create({}, _labels(run)), a, b, of, settings)
+    of = units.units_of_images(a["id"].tolist(), run.table, settings)
+    made = comparison.paired_scores(create({}, _labels(run)), a, b, of, settings)
     return Gap(variant, run.name, split, made[run.primary])
 
 
-def _incomparable(first: Run, run: Run, variant: str, split: str) -> str:
+def _incomparable(first: ReportedRun, run: ReportedRun, variant: str, split: str) -> str:
     """Why there is no difference to be had, in words; "" where there is one."""
     if variant not in first.variants:
         return f"{first.name} has no {variant}"
@@ -157,20 +165,20 @@ def _incomparable(first: Run, run: Run, variant: str, split: str) -> str:
     return ""
 
 
-def _caveat(run: Run, settings: Intervals) -> str:
+def _caveat(run: ReportedRun, settings: Intervals) -> str:
     ids = next(iter(run.variants.values())).statistics["test"]["id"].tolist()
-    return units.caveat(units.of(ids, run.table, settings), ids, run.table, settings)
+    return units.caveat_of_units(units.units_of_images(ids, run.table, settings), ids, run.table, settings)
 
 
-def _labels(run: Run) -> Labels:
+def _labels(run: ReportedRun) -> Labels:
     classes, background = tuple(_of(run, "classes")), _of(run, "background")
     foreground = tuple(i for i, name in enumerate(classes) if name != background)
     return Labels(classes, foreground, _of(run, "ignore_index"))
 
 
-def _of(run: Run, key: str) -> Any:
+def _of(run: ReportedRun, key: str) -> Any:
     return run.params.get(f"data.{key}")
 
 
-def _variants(runs: Sequence[Run]) -> list[str]:
+def _variants(runs: Sequence[ReportedRun]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.variants))

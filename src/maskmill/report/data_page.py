@@ -51,7 +51,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True)
-class Contents:
+class DataPage:
     """What the page is drawn from."""
 
     data: Data
@@ -64,7 +64,7 @@ class Contents:
 
 
 @contextmanager
-def shown(contents: Contents, reports: Path) -> Iterator[None]:
+def show_problems(contents: DataPage, reports: Path) -> Iterator[None]:
     """Have an error that stops the line shown with pictures, in reports/problems.html; without one the page goes.
 
     It is no out of a stage: `make pipeline` puts those back after an error, and this must stay.
@@ -78,13 +78,13 @@ def shown(contents: Contents, reports: Path) -> Iterator[None]:
     path.unlink(missing_ok=True)
 
 
-def render(contents: Contents) -> str:
+def render(contents: DataPage) -> str:
     """The page as HTML; the same contents give the same text."""
     drawn = _Pictures(contents)
     samples = [(split, name, drawn.pair(name)) for split, name in _samples(contents.manifest)]
     told = sorted((f for f in contents.findings if not f.passed), key=lambda f: _ORDER[f.severity])
     leaks = sorted(contents.leaks or (), key=lambda leak: leak.allowed)
-    return page.template("data.html.j2").render(
+    return page.load_template("data.html.j2").render(
         c=contents,
         facts=data_facts,
         told=[(finding, _ADVICE.get(finding.name, ""), drawn.of(finding)) for finding in told],
@@ -100,7 +100,7 @@ def render(contents: Contents) -> str:
 class _Pictures:
     """Tiles of the page, as long as there is room for them."""
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: DataPage) -> None:
         self._data, self._read, self._room = contents.data, contents.read, _PICTURES_BYTES
         data = contents.data
         self._background = None if data.background is None else data.classes.index(data.background)
@@ -125,18 +125,18 @@ class _Pictures:
     def pair(self, name: str) -> list[dict[str, str]]:
         """An image, and its mask over it; a word in place of what cannot be shown."""
         image, mask = (self._read(name) if self._room > 0 else None) or (None, None)
-        tiles = [self._tile(None if image is None else pictures.rgb(image), name)]
+        tiles = [self._tile(None if image is None else pictures.to_rgb(image), name)]
         if image is not None and mask is not None and image.shape[:2] == mask.shape:
             shown: np.ndarray | None = pictures.overlay(image, mask, self._data.palette, self._background)
         else:
-            shown = None if mask is None else pictures.colour(mask, self._data.palette)  # alone: they do not fit
+            shown = None if mask is None else pictures.colour_mask(mask, self._data.palette)  # alone: they do not fit
         return [*tiles, self._tile(shown, name, "mask")]
 
     def _tile(self, picture: np.ndarray | None, name: str, side: str = "image") -> dict[str, str]:
         split = self._splits.get(name)
         text = "its mask" if side == "mask" else f"{name}, {split}" if split else name
         if picture is not None and self._room > 0:
-            uri = pictures.photo_uri(pictures.fit(picture, _TILE_PX))
+            uri = pictures.photo_uri(pictures.shrink_to_fit(picture, _TILE_PX))
             self._room -= len(uri)
             return {"uri": uri, "text": text, "missing": ""}
         if self._room <= 0:

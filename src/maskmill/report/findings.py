@@ -25,7 +25,7 @@ _DETAIL = ("unet_pp", "unet", "resnet18_unet")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Weakness:
     """Something that was seen, with its numbers, and what may help."""
 
     title: str
@@ -36,10 +36,10 @@ class Finding:
 
 class _Ranked(NamedTuple):
     badness: float
-    finding: Finding
+    finding: Weakness
 
 
-def findings(result: Mapping[str, Any], labels: Labels, known: Sequence[str]) -> list[Finding]:
+def findings(result: Mapping[str, Any], labels: Labels, known: Sequence[str]) -> list[Weakness]:
     """Both weaknesses in words, from `Diagnostics.result`, then where errors lie, then what is not known.
 
     Of each kind the three worst are told in full. Remedies name variants of `known` alone: leave out the one that was
@@ -58,7 +58,7 @@ def findings(result: Mapping[str, Any], labels: Labels, known: Sequence[str]) ->
     return made + distance + _unsupported([name for name in labels.classes if name not in told])
 
 
-def _worst(found: Sequence[_Ranked]) -> list[Finding]:
+def _worst(found: Sequence[_Ranked]) -> list[Weakness]:
     """The three worst, and the names of the others."""
     ranked = sorted(found, key=lambda item: -item.badness)
     made = [item.finding for item in ranked[:_TOLD]]
@@ -82,7 +82,7 @@ def _pairs(result: Mapping[str, Any], told: Sequence[str], known: Sequence[str])
     return [_Ranked(pair["a_as_b"], _pair(pair, result["rules"], known)) for pair in chosen]
 
 
-def _pair(pair: Mapping[str, Any], rules: Mapping[str, Any], known: Sequence[str]) -> Finding:
+def _pair(pair: Mapping[str, Any], rules: Mapping[str, Any], known: Sequence[str]) -> Weakness:
     a, b, back = pair["a"], pair["b"], pair["b_as_a"]
     title = f"{a} and {b} are exchanged" if (back or 0) >= _EXCHANGED else f"{a} is taken for {b}"
     reverse = f"; {_percent(back)} of {b} as {a}" if back is not None else f"; {b} has no true pixels here"
@@ -99,7 +99,7 @@ def _pair(pair: Mapping[str, Any], rules: Mapping[str, Any], known: Sequence[str
         f"probability of the wrong class is {pair['confidence']:.2f}, over {rules['sure']} at {_percent(pair['sure'])} "
         f"of them: {_how_sure(pair)}."
     )
-    return Finding(title, text, _pair_remedy(pair, known), "indistinction")
+    return Weakness(title, text, _pair_remedy(pair, known), "indistinction")
 
 
 def _how_sure(pair: Mapping[str, Any]) -> str:
@@ -147,7 +147,7 @@ def _uneven(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list
         remedy = "Look at objects that are found badly: do they look unlike the others? Then more images like them, or "
         remedy += "stronger `augmentation.transforms`, may help; more context too."
         remedy += _try("Variants with attention", _CONTEXT, known)
-    finding = Finding(f"Objects of {name} are found unevenly", text, remedy, "inconsistency")
+    finding = Weakness(f"Objects of {name} are found unevenly", text, remedy, "inconsistency")
     return [_Ranked(objects["below_half"], finding)]
 
 
@@ -170,7 +170,7 @@ def _apart(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list[
     remedy = "The network decides each part by itself; a larger receptive field, attention or deep supervision may "
     remedy += f"hold objects together.{_try('Variants', _WHOLE, known)}"
     badness = max(holes["share"] / _HOLED, (fragments["broken"] or 0) / _BROKEN)
-    return [_Ranked(badness, Finding(f"Objects of {name} fall apart", text, remedy, "inconsistency"))]
+    return [_Ranked(badness, Weakness(f"Objects of {name} fall apart", text, remedy, "inconsistency"))]
 
 
 def _rare(part: Mapping[str, Any]) -> list[_Ranked]:
@@ -186,10 +186,10 @@ def _rare(part: Mapping[str, Any]) -> list[_Ranked]:
         "help; so may training crops (`augmentation.crop_px`) of images in which it is small."
     )
     title = f"{part['name']} is rare and {'never' if never else 'badly'} found"
-    return [_Ranked(1 - part["recall"], Finding(title, text, remedy, "rarity"))]
+    return [_Ranked(1 - part["recall"], Weakness(title, text, remedy, "rarity"))]
 
 
-def _distance(result: Mapping[str, Any], known: Sequence[str]) -> list[Finding]:
+def _distance(result: Mapping[str, Any], known: Sequence[str]) -> list[Weakness]:
     """Where errors lie; it has a remedy only where many lie far from any border."""
     curve, near = result["by_distance"], result["rules"]["border_px"]
     errors, pixels = sum(part["errors"] for part in curve), result["pixels"]
@@ -206,28 +206,28 @@ def _distance(result: Mapping[str, Any], known: Sequence[str]) -> list[Finding]:
     if beyond >= _FAR:
         remedy = "Errors that far are no matter of detail: whole regions are taken for something else. Masks that are "
         remedy += f"wrong show here too; otherwise more context may help.{_try('Variants', _CONTEXT, known)}"
-        return [Finding("Many errors lie far from any border", text, remedy, "distance")]
+        return [Weakness("Many errors lie far from any border", text, remedy, "distance")]
     title = "Most errors lie at borders" if at_border >= _AT_BORDER else "Errors lie at borders and away from them"
-    return [Finding(title, text, "", "distance")]
+    return [Weakness(title, text, "", "distance")]
 
 
-def _nothing(result: Mapping[str, Any], told: Sequence[str]) -> Finding:
+def _nothing(result: Mapping[str, Any], told: Sequence[str]) -> Weakness:
     if not told:
         text = f"No class has {_PIXELS} px in {_IMAGES} images: these {result['images']} images are too few to tell."
-        return Finding("Too little to tell", text, "", "none")
+        return Weakness("Too little to tell", text, "", "none")
     text = (
         f"In {result['images']} images no pair of classes exchanges {_percent(_EXCHANGED)} of a class's pixels, and no "
         "class is found unevenly, in pieces or with holes beyond the limits in docs/diagnostics.md. That is no proof "
         "that there is nothing: other images may show it."
     )
-    return Finding("Neither weakness stands out", text, "", "none")
+    return Weakness("Neither weakness stands out", text, "", "none")
 
 
-def _unsupported(names: Sequence[str]) -> list[Finding]:
+def _unsupported(names: Sequence[str]) -> list[Weakness]:
     if not names:
         return []
     text = f"Fewer than {_IMAGES} images or {_PIXELS} px hold {few_of(names, 8)}: nothing is said about them."
-    return [Finding("Too few to tell", text, "", "unsupported")]
+    return [Weakness("Too few to tell", text, "", "unsupported")]
 
 
 def _try(lead: str, wanted: Sequence[str], known: Sequence[str]) -> str:

@@ -6,11 +6,11 @@ from importlib.resources import files as resources
 
 import jinja2
 
-from maskmill.statistics.scores import interval, number, said
+from maskmill.statistics.scores import interval_in_words, number_in_words, score_in_words
 
 
 @cache
-def template(name: str) -> jinja2.Template:
+def load_template(name: str) -> jinja2.Template:
     """The template `name` beside this file; it may include the others. What a page shows is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda part: (resources(__package__) / part).read_text(encoding="utf-8")),
@@ -19,12 +19,17 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": _score, "duration": _duration, "said": said, "interval": interval}
+    environment.filters |= {
+        "score": _score,
+        "duration": _duration,
+        "said": score_in_words,
+        "interval": interval_in_words,
+    }
     return environment.get_template(name)
 
 
 def _score(value: float | None) -> str:
-    return number(math.nan if value is None else value)
+    return number_in_words(math.nan if value is None else value)
 
 
 def _duration(seconds: float) -> str:

@@ -21,7 +21,7 @@ _DRAWS = 4  # of the recipe, beside a pair as it is stored
 _IGNORED, _WRONG, _RIGHT = (128, 128, 128), (213, 94, 0), (235, 235, 235)  # orange: safe for colour-blind readers
 
 
-def colour(mask: np.ndarray, palette: Palette) -> np.ndarray:
+def colour_mask(mask: np.ndarray, palette: Palette) -> np.ndarray:
     """(H, W) ids -> (H, W, 3) uint8 RGB; ids outside the classes are grey."""
     table = np.full((256, 3), _IGNORED, dtype=np.uint8)
     table[: len(palette)] = palette
@@ -31,12 +31,12 @@ def colour(mask: np.ndarray, palette: Palette) -> np.ndarray:
 
 def overlay(image: np.ndarray, mask: np.ndarray, palette: Palette, background: int | None) -> np.ndarray:
     """The mask's colours over the image, the background left clear: (H, W, C) and (H, W) uint8 -> (H, W, 3) uint8."""
-    base = rgb(image)
-    mixed = np.rint((1 - _ALPHA) * base + _ALPHA * colour(mask, palette)).astype(np.uint8)
+    base = to_rgb(image)
+    mixed = np.rint((1 - _ALPHA) * base + _ALPHA * colour_mask(mask, palette)).astype(np.uint8)
     return mixed if background is None else np.where((mask == background)[..., None], base, mixed)
 
 
-def errors(predicted: np.ndarray, truth: np.ndarray, ignore_index: int) -> np.ndarray:
+def error_map(predicted: np.ndarray, truth: np.ndarray, ignore_index: int) -> np.ndarray:
     """(H, W, 3) uint8: wrong pixels orange, right ones light, ignored ones grey."""
     out = np.full((*truth.shape, 3), _RIGHT, dtype=np.uint8)
     out[predicted != truth] = _WRONG
@@ -44,7 +44,7 @@ def errors(predicted: np.ndarray, truth: np.ndarray, ignore_index: int) -> np.nd
     return out
 
 
-def rgb(image: np.ndarray) -> np.ndarray:
+def to_rgb(image: np.ndarray) -> np.ndarray:
     """(H, W, C) uint8 -> (H, W, 3) uint8: colour as it is, else the first band as grey, or the first three of many."""
     return np.repeat(image[..., :1], 3, axis=2) if image.shape[2] < 3 else np.asarray(image[..., :3])
 
@@ -60,8 +60,8 @@ def augmentation_sheet(
     rows = [_heading("", ["as stored", *(f"draw {i + 1}" for i in range(_DRAWS))])]
     for i in places:
         drawn = _draws(shard, recipe, i)
-        rows.append(_row(shard.ids[i], [rgb(x) for x, _ in drawn]))
-        rows.append(_row("its mask", [colour(y, palette) for _, y in drawn]))
+        rows.append(_row(shard.ids[i], [to_rgb(x) for x, _ in drawn]))
+        rows.append(_row("its mask", [colour_mask(y, palette) for _, y in drawn]))
     if parts:
         rows.append(_heading("by itself:", [""] * (_DRAWS + 1)))
     for where, part in parts.items():
@@ -85,7 +85,7 @@ def photo_uri(pixels: np.ndarray) -> str:
     return "data:image/webp;base64," + base64.b64encode(coded.tobytes()).decode()
 
 
-def fit(picture: np.ndarray, longest_px: int, *, ids: bool = False) -> np.ndarray:
+def shrink_to_fit(picture: np.ndarray, longest_px: int, *, ids: bool = False) -> np.ndarray:
     """The picture with its longest side at most `longest_px`; `ids`: without new colours."""
     longest = max(picture.shape[:2])
     if longest <= longest_px:

@@ -10,10 +10,10 @@ from maskmill.statistics.scores import Score
 _ROWS = 100  # of a true class
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+def confusion_table(counts: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     """truth, predicted: 100 rows of each true class that has pixels, each a percent of them, from (K, K) counts.
 
-    DVC's template `confusion` counts rows, so that millions of pixels stand for themselves as a hundred.
+    DVC's template `confusion_table` counts rows, so that millions of pixels stand for themselves as a hundred.
     """
     rows = [
         (classes[i], classes[j])
@@ -24,7 +24,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["truth", "predicted"])
 
 
-def classes(variants: Mapping[str, Mapping[str, Score]], names: Sequence[str]) -> pd.DataFrame:
+def class_table(variants: Mapping[str, Mapping[str, Score]], names: Sequence[str]) -> pd.DataFrame:
     """class, dice: of each class and variant, from the scores of each variant on test."""
     rows = [
         (f"{name}, {variant}", scores[f"dice/{name}"].value) for name in names for variant, scores in variants.items()

@@ -12,7 +12,7 @@ from maskmill.evaluation.cost import Cost
 from maskmill.metrics import Metrics
 from maskmill.metrics.calibration import Calibration
 from maskmill.report import charts, page, report_pictures, report_tables
-from maskmill.report.findings import Finding
+from maskmill.report.findings import Weakness
 from maskmill.samples.shards import Shard
 from maskmill.settings.config import SPLITS, Data, Intervals
 from maskmill.statistics import scores
@@ -27,7 +27,7 @@ SECTIONS = {
 
 
 @dataclass(frozen=True)
-class Variant:
+class VariantReport:
     """All that the page says of one variant."""
 
     name: str
@@ -42,12 +42,12 @@ class Variant:
     images: pd.DataFrame  # id, score and facts of each test image
     masks: Mapping[str, np.ndarray]  # id -> predicted (H, W)
     diagnostics: Mapping[str, Any]
-    weaknesses: Sequence[Finding]
+    weaknesses: Sequence[Weakness]
     totals: np.ndarray  # (S,) the statistic of the whole test split
 
 
 @dataclass(frozen=True)
-class Contents:
+class ReportPage:
     """What the page is drawn from."""
 
     data: Data
@@ -62,7 +62,7 @@ class Contents:
     train: Shard
     test: Shard
     augmentation: np.ndarray  # (H, W, 3) the preview sheet
-    variants: Sequence[Variant]
+    variants: Sequence[VariantReport]
     slices: Table  # of the leader, worst first
     baselines: Mapping[str, float]
     selection: Mapping[str, Any]
@@ -70,24 +70,24 @@ class Contents:
     gallery: int
 
 
-def leader(selection: Mapping[str, Any]) -> str:
+def leading_variant(selection: Mapping[str, Any]) -> str:
     """The variant put forward; where none is good enough, the one that leads."""
     return str(selection["challenger"] or selection["variants"][0]["variant"])
 
 
-def render(contents: Contents) -> str:
+def render(contents: ReportPage) -> str:
     """The page as HTML; the same contents give the same text."""
-    lead = next(v for v in contents.variants if v.name == leader(contents.selection))
+    lead = next(v for v in contents.variants if v.name == leading_variant(contents.selection))
     ordered = [lead, *(v for v in contents.variants if v is not lead)]
     drawn = report_pictures.Pictures(contents.data, contents.test)
-    return page.template("report.html.j2").render(
+    return page.load_template("report.html.j2").render(
         c=contents,
         lead=lead,
         variants=ordered,
         sections=SECTIONS,
         charts=charts,
         tables=report_tables,
-        best_baseline=scores.best(contents.baselines),
+        best_baseline=scores.best_score(contents.baselines),
         curves=_curves(contents.primary, ordered),
         reliability=_reliability(contents.metrics, lead),
         splits=_splits(contents),
@@ -98,7 +98,7 @@ def render(contents: Contents) -> str:
     )
 
 
-def _curves(primary: str, variants: Sequence[Variant]) -> Sequence[tuple[str, str]]:
+def _curves(primary: str, variants: Sequence[VariantReport]) -> Sequence[tuple[str, str]]:
     """Training loss and validation score by step: what it is, and the chart."""
     made = []
     for column, name, zero in (("loss", "training loss", True), (f"val_{primary}", f"{primary} on val", False)):
@@ -106,11 +106,11 @@ def _curves(primary: str, variants: Sequence[Variant]) -> Sequence[tuple[str, st
             charts.Series(v.name, v.history["step"].tolist(), v.history[column].tolist(), place)
             for place, v in enumerate(variants)
         ]
-        made.append((name, charts.curves(lines, x="optimizer step", y=name, zero=zero)))
+        made.append((name, charts.line_chart(lines, x="optimizer step", y=name, zero=zero)))
     return made
 
 
-def _reliability(metrics: Metrics, variant: Variant) -> str:
+def _reliability(metrics: Metrics, variant: VariantReport) -> str:
     """The reliability diagram; nothing where `metrics.calibration` is not measured."""
     family = metrics.families.get("calibration")
     if not isinstance(family, Calibration):
@@ -118,10 +118,10 @@ def _reliability(metrics: Metrics, variant: Variant) -> str:
     own = metrics.split(torch.from_numpy(variant.totals))["calibration"]
     confidence, right, pixels = (part.tolist() for part in family.reliability(own))
     every = max(1.0, sum(pixels))
-    return charts.reliability(confidence, right, [n / every for n in pixels])
+    return charts.reliability_diagram(confidence, right, [n / every for n in pixels])
 
 
-def _splits(contents: Contents) -> list[dict[str, Any]]:
+def _splits(contents: ReportPage) -> list[dict[str, Any]]:
     """A row per split: images, groups, sizes, and the share of each class among its valid pixels."""
     rows = []
     for split in SPLITS:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maskmill.evaluation.evaluate import galleries
+from maskmill.evaluation.evaluate import gallery_ids
 from maskmill.report import pictures
 from maskmill.samples.shards import Shard
 from maskmill.settings.config import Data
@@ -36,7 +36,7 @@ class Pictures:
         """
         facts = images.set_index("id")
         shown: dict[str, list[dict[str, Any]]] = {}
-        chosen = galleries(images, count)
+        chosen = gallery_ids(images, count)
         for title in ("worst", "uncertain", "best"):
             rows = [self._row(name, facts.loc[name], masks[name]) for name in chosen[title]]
             shown[title] = [row for row in rows if row]
@@ -52,25 +52,25 @@ class Pictures:
         """The augmentation sheet."""
         width, height = _SHEET_PX
         scale = min(1.0, width / picture.shape[1], height / picture.shape[0])
-        return pictures.photo_uri(pictures.fit(picture, max(1, round(scale * max(picture.shape[:2])))))
+        return pictures.photo_uri(pictures.shrink_to_fit(picture, max(1, round(scale * max(picture.shape[:2])))))
 
     def _row(self, name: str, facts: "pd.Series[float]", predicted: np.ndarray) -> dict[str, Any] | None:
         if self._room <= 0:
             self.left_out += 1
             return None
         image, truth = self._test[self._places[name]]
-        wrong = pictures.errors(predicted, truth, self._data.ignore_index)
+        wrong = pictures.error_map(predicted, truth, self._data.ignore_index)
         tiles = self._pair(image, truth, self._longest) | {
             "predicted": self._overlay(image, predicted, self._longest),
-            "error": pictures.data_uri(pictures.fit(wrong, self._longest, ids=True)),
+            "error": pictures.data_uri(pictures.shrink_to_fit(wrong, self._longest, ids=True)),
         }
         self._room -= sum(map(len, tiles.values()))
         return {"id": name, "score": facts["score"], "uncertainty": facts["uncertainty"], **tiles}
 
     def _pair(self, image: np.ndarray, mask: np.ndarray, longest: int) -> dict[str, str]:
-        shown = pictures.photo_uri(pictures.fit(pictures.rgb(image), longest))
+        shown = pictures.photo_uri(pictures.shrink_to_fit(pictures.to_rgb(image), longest))
         return {"image": shown, "truth": self._overlay(image, mask, longest)}
 
     def _overlay(self, image: np.ndarray, mask: np.ndarray, longest: int) -> str:
         over = pictures.overlay(image, mask, self._data.palette, self._background)
-        return pictures.photo_uri(pictures.fit(over, longest))
+        return pictures.photo_uri(pictures.shrink_to_fit(over, longest))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskmill.evaluation import image_facts
-from maskmill.metrics import Metrics, key
+from maskmill.metrics import Metrics, definition_key
 from maskmill.report import charts
-from maskmill.report.findings import Finding
+from maskmill.report.findings import Weakness
 from maskmill.statistics import intervals
 from maskmill.statistics.scores import Score, clean_name
 
 if TYPE_CHECKING:
-    from maskmill.report.report import Variant
+    from maskmill.report.report import VariantReport
 
 CLASSES = 16  # most classes in a confusion table
 _CLEAN = clean_name("")
@@ -93,7 +93,7 @@ _OWN = {  # numbers of the page that no metric family defines
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreRow:
     """A score of every variant on one split."""
 
     name: str
@@ -101,19 +101,19 @@ class Row:
     definition: str
 
 
-def anchor(name: str) -> str:
+def definition_anchor(name: str) -> str:
     """The id of a definition: `#def-..`; scores by class share that of their kind."""
-    return "def-" + re.sub(r"\W+", "-", key(name.removeprefix(_CLEAN)).replace("/", "-class"))
+    return "def-" + re.sub(r"\W+", "-", definition_key(name.removeprefix(_CLEAN)).replace("/", "-class"))
 
 
-def definition(name: str, definitions: Mapping[str, str]) -> str:
+def find_definition(name: str, definitions: Mapping[str, str]) -> str:
     """What a score is, by its name; "" for one that nobody defined."""
     kind = name.removeprefix(_CLEAN)
-    text = definitions.get(key(kind)) or _OWN.get(kind, "")
+    text = definitions.get(definition_key(kind)) or _OWN.get(kind, "")
     return f"{text}; over the images that do not leak" if text and name != kind else text
 
 
-def known(name: str) -> bool:
+def has_definition(name: str) -> bool:
     """Whether a property of images, by which slices are cut, has a definition here."""
     return name in image_facts.FACTS
 
@@ -124,62 +124,65 @@ def glossary(metrics: Metrics, primary: str) -> list[tuple[str, str, str]]:
         name: f"{text}{'; less is better' if name in metrics.lower else ''}"
         for name, text in metrics.definitions.items()
     }
-    head = {key(primary): scores.pop(key(primary))}
+    head = {definition_key(primary): scores.pop(definition_key(primary))}
     return [
-        (anchor(name), f"{name}CLASS" if name.endswith("/") else name, text)
+        (definition_anchor(name), f"{name}CLASS" if name.endswith("/") else name, text)
         for name, text in (head | _OWN | scores).items()
     ]
 
 
-def axis(scores: Iterable[Score], include: Iterable[float] = ()) -> charts.Axis:
+def score_axis(scores: Iterable[Score], include: Iterable[float] = ()) -> charts.ChartAxis:
     """The axis that holds these scores and their intervals."""
-    return charts.axis((v for s in scores for v in (s.value, s.low, s.high)), include=include)
+    return charts.choose_axis((v for s in scores for v in (s.value, s.low, s.high)), include=include)
 
 
-def scores_axis(variants: Sequence["Variant"], primary: str) -> charts.Axis:
+def scores_axis(variants: Sequence["VariantReport"], primary: str) -> charts.ChartAxis:
     """Of the primary score of all variants on both splits."""
     names = (primary, clean_name(primary))
-    return axis(of[name] for v in variants for of in (v.val, v.test) for name in names if name in of)
+    return score_axis(of[name] for v in variants for of in (v.val, v.test) for name in names if name in of)
 
 
-def differences_axis(variants: Sequence["Variant"]) -> charts.Axis:
+def differences_axis(variants: Sequence["VariantReport"]) -> charts.ChartAxis:
     """Of the paired differences, with 0."""
-    return axis((score for v in variants for score in v.differences.values()), (0,))
+    return score_axis((score for v in variants for score in v.differences.values()), (0,))
 
 
-def all_scores(variants: Sequence["Variant"], split: str, definitions: Mapping[str, str]) -> list[Row]:
+def all_scores(variants: Sequence["VariantReport"], split: str, definitions: Mapping[str, str]) -> list[ScoreRow]:
     """Every score of a split, of all variants; those of a class last."""
     of = [getattr(v, split) for v in variants]
     names = dict.fromkeys(name for scores in of for name in scores if name != clean_name("images"))
     ordered = sorted(names, key=lambda name: "/" in name.removeprefix(_CLEAN))
-    return [Row(name, [s.get(name, Score(math.nan)) for s in of], definition(name, definitions)) for name in ordered]
+    return [
+        ScoreRow(name, [s.get(name, Score(math.nan)) for s in of], find_definition(name, definitions))
+        for name in ordered
+    ]
 
 
-def verdict(difference: Score) -> str:
+def describe_difference(difference: Score) -> str:
     """What a paired difference says, in words."""
     if not math.isfinite(difference.low):
         return "no interval"
-    if intervals.significant(difference):
+    if intervals.is_significant(difference):
         return "better" if difference.value > 0 else "worse"
     apart = difference.low > 0 or difference.high < 0
     return f"{'above' if difference.value > 0 else 'below'}, n too small for a claim" if apart else "not told apart"
 
 
-def foremost(findings: Sequence[Finding]) -> list[Finding]:
+def foremost_findings(findings: Sequence[Weakness]) -> list[Weakness]:
     """The first finding of each kind that has a remedy, two at most."""
-    kinds: dict[str, Finding] = {}
+    kinds: dict[str, Weakness] = {}
     for finding in findings:
         if finding.remedy:
             kinds.setdefault(finding.kind, finding)
     return list(kinds.values())[:2]
 
 
-def over(selection: Mapping[str, Any], variant: str) -> str:
+def exceeded_limit(selection: Mapping[str, Any], variant: str) -> str:
     """The limit of the selection that a variant is over, in words; "" where it is within all."""
     return next((row.get("over") or "" for row in selection["variants"] if row["variant"] == variant), "")
 
 
-def weakest_class(variant: "Variant", classes: Sequence[str]) -> tuple[str, Score] | None:
+def weakest_class(variant: "VariantReport", classes: Sequence[str]) -> tuple[str, Score] | None:
     """The class with the least Dice on test."""
     known = [
         (name, variant.test[f"dice/{name}"]) for name in classes if math.isfinite(variant.test[f"dice/{name}"].value)
@@ -187,7 +190,7 @@ def weakest_class(variant: "Variant", classes: Sequence[str]) -> tuple[str, Scor
     return min(known, key=lambda item: item[1].value) if known else None
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[list[int], np.ndarray]:
+def row_shares(counts: np.ndarray, classes: Sequence[str]) -> tuple[list[int], np.ndarray]:
     """The classes of the table, and of each row's pixels the share predicted as each class: (n,), (n, n).
 
     Of more than 16 classes, those of which the most pixels are exchanged.
@@ -202,9 +205,9 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> tuple[list[int], np
     return ids, shares[np.ix_(ids, ids)]
 
 
-def lower(name: str, metrics: Metrics) -> bool:
+def is_lower_better(name: str, metrics: Metrics) -> bool:
     """Whether less is better."""
-    return key(name.removeprefix(_CLEAN)) in metrics.lower
+    return definition_key(name.removeprefix(_CLEAN)) in metrics.lower
 
 
 def by_distance(bins: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[float]]:

@@ -33,7 +33,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Run:
+class ReportedRun:
     """What a revision holds."""
 
     name: str  # as it was asked for
@@ -65,7 +65,7 @@ class Run:
         return "\n".join([manifest.split_digest(self.table, split), *meaning])
 
 
-def load(revision: str, folder: Path) -> Run:
+def load(revision: str, folder: Path) -> ReportedRun:
     """The run of a git revision, a DVC experiment, or `workspace`; its files are brought to `folder`.
 
     Raises: MaskmillError for an unknown revision, one without results, or results that no cache holds.
@@ -87,9 +87,9 @@ def load(revision: str, folder: Path) -> Run:
     for path in () if here else (metrics, table):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         out = ("--rev", commit, "--out", str(root / path), "--quiet")
-        repository.dvc("get", ".", path, *out, what=f"{WHAT}: {named}")
-    return Run(
-        revision, commit, repository.tree(commit, "src"), _flat(values), str(outs[table].get("md5", "")),
+        repository.run_dvc("get", ".", path, *out, what=f"{WHAT}: {named}")
+    return ReportedRun(
+        revision, commit, repository.folder_digest(commit, "src"), _flat(values), str(outs[table].get("md5", "")),
         manifest.read(root / table), {variant: _outcome(root / metrics, variant) for variant in done},
     )  # fmt: skip
 
@@ -104,7 +104,7 @@ def _outcome(metrics: Path, variant: str) -> Outcome:
 
 def _yaml(root: Path, commit: str, name: str) -> dict[str, Any]:
     """A YAML file at a commit, or on the disk; empty where there is none."""
-    text = repository.show(commit, name) if commit else None
+    text = repository.file_in_commit(commit, name) if commit else None
     if text is not None:
         files.write_text(root / name, text)
     return dict(config.read_yaml(root / name)) if (root / name).exists() else {}

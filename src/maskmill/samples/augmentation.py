@@ -88,7 +88,7 @@ class Geometry:
         return [out[name] for name in ("image", "other", "mask", "renamed")]
 
 
-def recipe(augmentation: Augmentation, ignore_index: int, *, always: bool = False) -> Recipe:
+def build_recipe(augmentation: Augmentation, ignore_index: int, *, always: bool = False) -> Recipe:
     """Build the chain of params.yaml: the crop first, then the preset, then each transform; `always`: all with p 1.
 
     What a transform brings in from outside the image is `ignore_index` in the mask, so that no border invents a class.
@@ -98,7 +98,7 @@ def recipe(augmentation: Augmentation, ignore_index: int, *, always: bool = Fals
     return Recipe(A.Compose([*_crop(augmentation, ignore_index), *steps]))
 
 
-def parts(augmentation: Augmentation, ignore_index: int, *, always: bool) -> dict[str, Recipe]:
+def single_transforms(augmentation: Augmentation, ignore_index: int, *, always: bool) -> dict[str, Recipe]:
     """Each transform of the recipe by itself, after the crop, by the place where it is set; `always`: with p 1."""
     made = {}
     for where, name, options in _steps(augmentation):

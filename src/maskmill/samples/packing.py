@@ -39,7 +39,7 @@ class _Sample(NamedTuple):
     place: shard_files.Place | None
 
 
-def pack(
+def pack_samples(
     folder: Path,
     manifest: pd.DataFrame,
     data: Data,
@@ -75,7 +75,7 @@ def pack(
         if path.name not in named:
             path.unlink()
     if cache:
-        shard_files.remember(folder, fresh, cache)
+        shard_files.remember_files(folder, fresh, cache)
 
 
 def _sound(folder: Path, cache: Path | None) -> pd.DataFrame:
@@ -86,7 +86,7 @@ def _sound(folder: Path, cache: Path | None) -> pd.DataFrame:
         if (folder / INDEX).exists():
             print(f"{error}; all samples are packed anew")
         return shard_files.empty_index()
-    if wrong := shard_files.damaged(folder, sorted(set(index["shard"])), cache):
+    if wrong := shard_files.damaged_files(folder, sorted(set(index["shard"])), cache):
         print(f"{', '.join(wrong)} in {folder}: missing or damaged; what lay there is decoded again")
     return index[~index["shard"].isin(wrong)].reset_index(drop=True)
 
@@ -130,7 +130,7 @@ def _write(
     ready = zip(samples, tqdm(pixels, "pack", len(samples), unit="pair", disable=None), strict=True)
     for first in ready:
         found, end, rows = hashlib.sha256(), 0, []
-        with files.atomic(folder / _NEW) as file:
+        with files.open_atomic(folder / _NEW) as file:
             for sample, (image, mask) in itertools.chain([first], ready):
                 for part in (image, mask):
                     file.write(part.data)
@@ -149,7 +149,7 @@ def _write(
 def _pixels(folder: Path, sample: _Sample, data: Data) -> tuple[np.ndarray, np.ndarray]:
     """Image and mask, from their shard or decoded. Raises: MaskmillError when they are not the manifest's."""
     if sample.shard and sample.place:
-        return shard_files.views(shard_files.open_shard(folder / sample.shard), sample.place)
+        return shard_files.sample_views(shard_files.open_shard(folder / sample.shard), sample.place)
     try:
         image = decode.image(Path(sample.image), data.in_channels, data.decoding)
         mask = labels.read(Path(sample.mask), data)

@@ -7,7 +7,7 @@ All work on any number of channels. None flips upside down what has an up and a 
 from typing import Any, NamedTuple
 
 
-class Step(NamedTuple):
+class PresetStep(NamedTuple):
     """One transform of a preset."""
 
     name: str
@@ -15,40 +15,40 @@ class Step(NamedTuple):
     reason: str
 
 
-PRESETS: dict[str, tuple[Step, ...]] = {
+PRESETS: dict[str, tuple[PresetStep, ...]] = {
     "none": (),
     "light": (
-        Step("HorizontalFlip", {"p": 0.5}, "left and right mean the same"),
-        Step("Affine", {"scale": [0.9, 1.1], "rotate": [-10, 10], "p": 0.5}, "subjects differ in size and pose"),
+        PresetStep("HorizontalFlip", {"p": 0.5}, "left and right mean the same"),
+        PresetStep("Affine", {"scale": [0.9, 1.1], "rotate": [-10, 10], "p": 0.5}, "subjects differ in size and pose"),
     ),
     # no flip: the side of a body is information
     "medical": (
-        Step("Affine", {"scale": [0.9, 1.1], "rotate": [-10, 10], "p": 0.5}, "subjects differ in size and pose"),
-        Step("ElasticTransform", {"alpha": 60.0, "sigma": 8.0, "p": 0.3}, "tissue yields, by 2 px in the mean"),
-        Step("RandomGamma", {"gamma_limit": [75, 130], "p": 0.5}, "scanners and stains differ in contrast"),
-        Step("GaussNoise", {"std_range": [0.01, 0.05], "p": 0.3}, "dose and exposure differ"),
+        PresetStep("Affine", {"scale": [0.9, 1.1], "rotate": [-10, 10], "p": 0.5}, "subjects differ in size and pose"),
+        PresetStep("ElasticTransform", {"alpha": 60.0, "sigma": 8.0, "p": 0.3}, "tissue yields, by 2 px in the mean"),
+        PresetStep("RandomGamma", {"gamma_limit": [75, 130], "p": 0.5}, "scanners and stains differ in contrast"),
+        PresetStep("GaussNoise", {"std_range": [0.01, 0.05], "p": 0.3}, "dose and exposure differ"),
     ),
     "aerial": (
-        Step("D4", {"p": 1.0}, "seen from above there is no up: all eight symmetries of the square"),
-        Step("Affine", {"scale": [0.8, 1.25], "p": 0.5}, "height and resolution differ"),
-        Step(
+        PresetStep("D4", {"p": 1.0}, "seen from above there is no up: all eight symmetries of the square"),
+        PresetStep("Affine", {"scale": [0.8, 1.25], "p": 0.5}, "height and resolution differ"),
+        PresetStep(
             "RandomBrightnessContrast",
             {"brightness_limit": [-0.2, 0.2], "contrast_limit": [-0.2, 0.2], "brightness_by_max": False, "p": 0.5},
             "sun and haze differ",
         ),
-        Step("GaussNoise", {"std_range": [0.01, 0.03], "p": 0.2}, "sensors differ"),
+        PresetStep("GaussNoise", {"std_range": [0.01, 0.03], "p": 0.2}, "sensors differ"),
     ),
     # never upside down, and hardly turned: the sky stays above
     "street": (
-        Step("HorizontalFlip", {"p": 0.5}, "one drives on the left or on the right"),
-        Step("Affine", {"scale": [0.8, 1.25], "rotate": [-3, 3], "p": 0.5}, "distance; a camera hardly tilts"),
-        Step(
+        PresetStep("HorizontalFlip", {"p": 0.5}, "one drives on the left or on the right"),
+        PresetStep("Affine", {"scale": [0.8, 1.25], "rotate": [-3, 3], "p": 0.5}, "distance; a camera hardly tilts"),
+        PresetStep(
             "RandomBrightnessContrast",
             {"brightness_limit": [-0.3, 0.3], "contrast_limit": [-0.2, 0.2], "brightness_by_max": False, "p": 0.5},
             "hour, weather and exposure differ",
         ),
-        Step("RandomGamma", {"gamma_limit": [70, 140], "p": 0.3}, "shadows are deep or light"),
-        Step("GaussianBlur", {"sigma_limit": [0.5, 1.5], "p": 0.2}, "speed and focus"),
-        Step("GaussNoise", {"std_range": [0.01, 0.04], "p": 0.2}, "cameras in the dark"),
+        PresetStep("RandomGamma", {"gamma_limit": [70, 140], "p": 0.3}, "shadows are deep or light"),
+        PresetStep("GaussianBlur", {"sigma_limit": [0.5, 1.5], "p": 0.2}, "speed and focus"),
+        PresetStep("GaussNoise", {"std_range": [0.01, 0.04], "p": 0.2}, "cameras in the dark"),
     ),
 }

@@ -34,21 +34,21 @@ class Followed:
     agreeing: float  # share of the pixels away from class edges that show what the mask says; 1 where there is none
 
 
-def prove(augmentation: Augmentation, ignore_index: int, shard: Shard) -> int:
+def prove_recipe(augmentation: Augmentation, ignore_index: int, shard: Shard) -> int:
     """Try the recipe on the training pairs; returns how many.
 
     Raises: MaskmillError naming the transform that fails on these channels, writes or blends labels, moves image and
         mask apart, or gives images of several sizes from one.
     """
-    drawn = augmentations.recipe(augmentation, ignore_index)
-    always = augmentations.recipe(augmentation, ignore_index, always=True)
+    drawn = augmentations.build_recipe(augmentation, ignore_index)
+    always = augmentations.build_recipe(augmentation, ignore_index, always=True)
     places = _places(shard)
     for recipe, tried in ((always, places[:: -(-len(places) // _ALWAYS)]), (drawn, places)):
         if (broken := _first_fault(recipe, shard, tried, ignore_index)) is None:
             continue
         place, _ = broken
         for part_always in (True, False):  # a transposition changes the size always, or now and then
-            for where, part in augmentations.parts(augmentation, ignore_index, always=part_always).items():
+            for where, part in augmentations.single_transforms(augmentation, ignore_index, always=part_always).items():
                 if alone := _first_fault(part, shard, [place, *tried], ignore_index):
                     raise MaskmillError(f"{where}: {alone[1]} (tried on {shard.ids[alone[0]]})")
         raise MaskmillError(
@@ -58,7 +58,7 @@ def prove(augmentation: Augmentation, ignore_index: int, shard: Shard) -> int:
     return len(places)
 
 
-def follow(geometry: Geometry, labels: np.ndarray, channels: int, key: Key, ignore_index: int) -> Followed:
+def apply_to_labels(geometry: Geometry, labels: np.ndarray, channels: int, key: Key, ignore_index: int) -> Followed:
     """Move pictures of `labels`, (H, W) uint8, as a recipe moves images, and the labels as it moves masks."""
     high, low = (np.repeat((part * _NIBBLE + _NIBBLE // 2)[..., None], channels, axis=2) for part in _halves(labels))
     shown_high, shown_low, mask, renamed = geometry((high, low), (labels, _RENAMED[labels]), key)
@@ -106,7 +106,7 @@ class _Trial:
         if invented := augmentations.invented_ids(mask, varied, self._ignore_index):
             yield self._written(invented)
         for labels in (mask, _blocks(mask.shape)):
-            followed = follow(self._geometry, labels, image.shape[2], key, self._ignore_index)
+            followed = apply_to_labels(self._geometry, labels, image.shape[2], key, self._ignore_index)
             if followed.strangers:
                 yield self._written(followed.strangers)
             if followed.agreeing < AGREEING:

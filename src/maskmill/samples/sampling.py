@@ -63,14 +63,14 @@ class Sampler:
     crops: ForegroundCrops | None = None
 
 
-def create(
+def create_sampler(
     sampling: Sampling, pixels: np.ndarray, foreground: Sequence[int], crop_px: tuple[int, int] | None
 ) -> Sampler:
     """What the settings ask for.
 
     Shape: pixels (N, K), of each class in each training sample; foreground: ids of classes; crop_px: height, width.
     """
-    weights = repeats(pixels, sampling.rare_below) if sampling.rare_below else None
+    weights = repeat_factors(pixels, sampling.rare_below) if sampling.rare_below else None
     if not sampling.foreground_crops:
         return Sampler(weights)
     assert crop_px is not None  # config.Params sees to it
@@ -82,7 +82,7 @@ def create(
     return Sampler(weights, ForegroundCrops(sampling.foreground_crops, crop_px, pixels > 0, odds))
 
 
-def repeats(pixels: np.ndarray, below: float) -> np.ndarray:
+def repeat_factors(pixels: np.ndarray, below: float) -> np.ndarray:
     """How often each image is drawn, beside one that holds no rare class: the repeat factors of LVIS.
 
     Gupta et al., "LVIS", sec. 4, arXiv:1908.03195: with f(c) the share of the images that hold class c,
@@ -96,7 +96,7 @@ def repeats(pixels: np.ndarray, below: float) -> np.ndarray:
     return factors
 
 
-def described(sampling: Sampling, pixels: np.ndarray, classes: Sequence[str]) -> list[str]:
+def describe_sampling(sampling: Sampling, pixels: np.ndarray, classes: Sequence[str]) -> list[str]:
     """What the settings do with these (N, K) pixels, a sentence each."""
     said = []
     if sampling.rare_below:

@@ -25,7 +25,7 @@ from maskmill.images.moments import Moments
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
 from maskmill.system.parallel import in_order
-from maskmill.system.stamps import Stamp, settled, stamp
+from maskmill.system.stamps import Stamp, is_settled, stamp
 
 Place = tuple[int, ...]  # the numbers that PLACE_NUMBERS names
 PLACE_NUMBERS = ("height", "width", "channels", "start", "mask_start")
@@ -70,7 +70,7 @@ def _explained(path: Path) -> Iterator[None]:
 def write_index(folder: Path, table: pd.DataFrame) -> None:
     """Write the index in one step, with checksums in it; the rows of splits must be in order of id."""
     assert table.loc[table["split"] != "", "id"].is_monotonic_increasing
-    with files.atomic(folder / INDEX) as file:
+    with files.open_atomic(folder / INDEX) as file:
         rows = pa.Table.from_pandas(table[list(COLUMNS)], _SCHEMA, preserve_index=False)
         pq.write_table(rows.replace_schema_metadata(), file, row_group_size=_ROWS, write_page_checksum=True)
 
@@ -119,7 +119,7 @@ def moments_of(folder: Path, split: str) -> Moments:
     return Moments(pixels, *totals)
 
 
-def digests(folder: Path, splits: Sequence[str]) -> list[str]:
+def split_digests(folder: Path, splits: Sequence[str]) -> list[str]:
     """SHA-256 over the pixels of each split's images and masks, as `manifest.split_digest`, but in little memory.
 
     Raises: as `read_index`.
@@ -162,14 +162,14 @@ def open_shard(path: Path, least: int = 1) -> np.ndarray:
         raise MaskmillError(f"{path}: no such file, though {INDEX} names it; {_MEND}") from None
 
 
-def views(shard: np.ndarray, place: Place) -> tuple[np.ndarray, np.ndarray]:
+def sample_views(shard: np.ndarray, place: Place) -> tuple[np.ndarray, np.ndarray]:
     """Image (H, W, C) and mask (H, W) uint8 at `place`, without a copy."""
     height, width, channels, start, mask_start = place
     image = shard[start : start + height * width * channels].reshape(height, width, channels)
     return image, shard[mask_start : mask_start + height * width].reshape(height, width)
 
 
-def damaged(folder: Path, names: list[str], cache: Path | None) -> list[str]:
+def damaged_files(folder: Path, names: list[str], cache: Path | None) -> list[str]:
     """Those of the shard files `names` that are not there, or whose content is not what they are named by.
 
     Files that were right before, and have not changed since by what the folder `cache` remembers, are not read.
@@ -185,17 +185,17 @@ def damaged(folder: Path, names: list[str], cache: Path | None) -> list[str]:
         if found == Path(name).stem:
             right.add(name)
     if memory and read:
-        _note(memory, folder, {name: stamps[name] for name in sorted(right) if settled(stamps[name], now)})
+        _note(memory, folder, {name: stamps[name] for name in sorted(right) if is_settled(stamps[name], now)})
     return [name for name in names if name not in right]
 
 
-def remember(folder: Path, names: Sequence[str], cache: Path) -> None:
-    """Let `damaged` know of files that were just written, so that the first training need not read them all.
+def remember_files(folder: Path, names: Sequence[str], cache: Path) -> None:
+    """Let `damaged_files` know of files that were just written, so that the first training need not read them all.
 
     Waits for as long as a later edit would leave no trace, which is a tenth of a second.
     """
     stamps = {name: stamp(folder / name) for name in names}
-    while not all(settled(found, time.time_ns()) for found in stamps.values()):
+    while not all(is_settled(found, time.time_ns()) for found in stamps.values()):
         time.sleep(_WAIT_S)
     if stamps:
         _note(cache / _VERIFIED, folder, stamps, keep=True)
@@ -215,7 +215,7 @@ def verify(folder: Path, cache: Path | None) -> None:
     Raises: MaskmillError naming those that are missing or changed.
     """
     names = sorted({name for part in in_parts(folder, ["shard"]) for name in part["shard"].unique().to_pylist()})
-    if wrong := damaged(folder, names, cache):
+    if wrong := damaged_files(folder, names, cache):
         listed = ", ".join(str(folder / name) for name in wrong)
         raise MaskmillError(
             f"{len(wrong)} of {len(names)} shard files are missing or not what was written: {listed}; {_MEND}"

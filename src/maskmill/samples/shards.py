@@ -46,7 +46,7 @@ class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
         place = (*self.sizes[i].tolist(), self.channels, *self._starts[i].tolist())
-        return shard_files.views(self._mapped[self._shards[i]], place)
+        return shard_files.sample_views(self._mapped[self._shards[i]], place)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key not in _OPENED}

@@ -13,7 +13,7 @@ from maskmill.services.records import WORKER
 from maskmill.settings.config import Params, Services
 from maskmill.system import addresses
 from maskmill.system.processes import search_path
-from maskmill.web.guard import credentials
+from maskmill.web.guard import read_credentials
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 # left over in a user's shell, they would point a service elsewhere
@@ -44,7 +44,7 @@ class Service:
         return self.state / "logs" / f"{self.name}.log"
 
 
-def services(params: Params, root: Path) -> list[Service]:
+def services_of_workspace(params: Params, root: Path) -> list[Service]:
     """What runs in this workspace, in the order of starting; without MLflow's server where the store is one."""
     elsewhere = is_server(tracking_uri(params))
     return [_prefect(params, root), *([] if elsewhere else [_mlflow(params, root)]), _worker(params, root)]
@@ -92,7 +92,7 @@ def _uvicorn(app: str, given: Services, port: int) -> list[str]:
 def _guarded(params: Params, root: Path) -> list[str]:
     """What the guard of a server was made with."""
     given = params.services
-    return [given.host, *given.allowed_hosts, credentials(given, root / params.paths.state) or ""]
+    return [given.host, *given.allowed_hosts, read_credentials(given, root / params.paths.state) or ""]
 
 
 def _plain(variables: dict[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ _TAIL_LINES = 15
 _POLL_S = 0.1
 
 
-def start(service: Service) -> None:
+def start_keeper(service: Service) -> None:
     """Start the keeper, detached from this terminal, and wait until its record is there."""
     service.log.parent.mkdir(parents=True, exist_ok=True)
     service.record.parent.mkdir(parents=True, exist_ok=True)
@@ -44,10 +44,10 @@ def start(service: Service) -> None:
         if record and record.keeper == keeper.pid and record.pid:
             return
         time.sleep(_POLL_S)
-    raise failed(service, "its keeper ended at once")
+    raise describe_failure(service, "its keeper ended at once")
 
 
-def stop(path: Path) -> bool:
+def stop_service(path: Path) -> bool:
     """End the keeper of a record, its service and all that they have started; whether anything of it ran."""
     record = records.read(path)
     if record is None:  # absent, or not readable
@@ -55,12 +55,12 @@ def stop(path: Path) -> bool:
         return False
     found = record.keeper_process or record.orphan
     if found:
-        end(found)
+        end_process(found)
     path.unlink(missing_ok=True)
     return found is not None
 
 
-def end(process: psutil.Process) -> None:
+def end_process(process: psutil.Process) -> None:
     """Ask a process to end, and kill what it and those below it have left after the time that a keeper takes."""
     left = _tree(process)
     with suppress(psutil.NoSuchProcess):
@@ -76,34 +76,34 @@ def stop_all(paths: list[Path]) -> list[str]:
     """Stop what the records name: the worker first, so that its runs can say how they ended; what ran."""
     workers = [path for path in paths if path.stem == WORKER]
     servers = [path for path in paths if path.stem != WORKER]
-    stopped = [path.stem for path in workers if stop(path)]
+    stopped = [path.stem for path in workers if stop_service(path)]
     with ThreadPoolExecutor() as pool:
-        return stopped + [path.stem for path, ran in zip(servers, pool.map(stop, servers), strict=True) if ran]
+        return stopped + [path.stem for path, ran in zip(servers, pool.map(stop_service, servers), strict=True) if ran]
 
 
-def failed(service: Service, why: str) -> MaskmillError:
+def describe_failure(service: Service, why: str) -> MaskmillError:
     """What to tell when a service did not start: that the disk is full, else why, and the end of its log."""
-    if "no space left" in tail(service.log).lower():
+    if "no space left" in last_lines(service.log).lower():
         return files.DiskFullError(
             f"{service.name}: {why}, since no space was left on a disk ({files.free_mb(service.state):.0f} MB free in "
             f"{service.state}); free some space and run `maskmill up` again"
         )
-    return MaskmillError(f"{service.name}: {why}; the end of {service.log}:{tail(service.log)}")
+    return MaskmillError(f"{service.name}: {why}; the end of {service.log}:{last_lines(service.log)}")
 
 
-def tail(log: Path) -> str:
+def last_lines(log: Path) -> str:
     """The last lines of a log, each on a line of its own."""
     lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:] if log.exists() else []
     return "".join(f"\n  | {line}" for line in lines)
 
 
-def recorded(state: Path) -> list[Path]:
+def read_records(state: Path) -> list[Path]:
     """The records of what runs, or has run, in this workspace."""
     return sorted((state / "services").glob("*.json"))
 
 
 @contextmanager
-def alone(state: Path) -> Iterator[None]:
+def exclusive_lock(state: Path) -> Iterator[None]:
     """One `maskmill up` or `down` at a time in a workspace."""
     lock = FileLock(state / "services" / "up.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)

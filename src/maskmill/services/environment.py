@@ -5,7 +5,7 @@ from pathlib import Path
 
 from maskmill.settings.config import Params, Services
 from maskmill.system import addresses
-from maskmill.web.guard import credentials
+from maskmill.web.guard import read_credentials
 
 POOL = "maskmill"  # the work pool that the deployments of prefect.yaml name
 
@@ -17,7 +17,7 @@ def prefect_environment(params: Params, root: Path) -> dict[str, str]:
     """
     services, state = params.services, root / params.paths.state
     own = addresses.url(services.host, services.prefect_port)
-    auth = credentials(services, state)
+    auth = read_credentials(services, state)
     passwords = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
     return {
         "PREFECT_HOME": str(state / "prefect"),

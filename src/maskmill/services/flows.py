@@ -23,7 +23,7 @@ def by_worker(root: Path) -> list[psutil.Process]:
     return _running(_BY_WORKER, root)
 
 
-def end(process: psutil.Process) -> None:
+def end_flow_run(process: psutil.Process) -> None:
     """Ask the process of a flow run to end, and kill it where it takes longer than its trainings may.
 
     What it has started ends with it, but for the servers, which may be its children: `make flow` starts them.

@@ -15,7 +15,7 @@ _TIMEOUT_S = 3.0
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def healthy(service: Service, record: Record) -> bool:
+def is_healthy(service: Service, record: Record) -> bool:
     """Whether a server answers, or Prefect has heard from the worker since it was started."""
     if not record.alive or not record.pid:
         return False

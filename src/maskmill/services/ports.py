@@ -6,7 +6,7 @@ import socket
 import psutil
 
 from maskmill.services.catalogue import Service
-from maskmill.services.records import workspace
+from maskmill.services.records import workspace_of_keeper
 from maskmill.settings.config import PARAMS, Services
 from maskmill.system import addresses
 from maskmill.system.errors import MaskmillError
@@ -16,12 +16,12 @@ IN_USE = "is in use by"
 
 def check_free(services: Services, wanted: list[Service]) -> None:
     """Raises: MaskmillError that names, for each port that cannot be had, who has it and what to change."""
-    problems = [problem(services, service) for service in wanted if service.port]
+    problems = [port_problem(services, service) for service in wanted if service.port]
     if any(problems):
         raise MaskmillError("\n".join(filter(None, problems)))
 
 
-def own(service: Service) -> psutil.Process | None:
+def own_process(service: Service) -> psutil.Process | None:
     """The process of this very service that listens on its port, whether or not a record or a keeper is left of it."""
     try:
         listening = addresses.listeners(service.port) if service.port else []
@@ -34,7 +34,7 @@ def _is_own(process: psutil.Process, service: Service) -> bool:
     return bool(process.cmdline() == list(service.command) and process.cwd() == str(service.root))
 
 
-def problem(services: Services, service: Service) -> str | None:
+def port_problem(services: Services, service: Service) -> str | None:
     """Why a server cannot have its port, and what to change; None where it can."""
     host, key, port = services.host, f"services.{service.name}_port", service.port
     assert port
@@ -61,7 +61,7 @@ def _holder(port: int, service: Service) -> str:
         process = next(iter(addresses.listeners(port)), None)
         if process is None:
             return unknown
-        folder = workspace(process)
+        folder = workspace_of_keeper(process)
         if folder:
             return f"the maskmill workspace in {folder}; run `maskmill down` there"
         if _is_own(process, service):

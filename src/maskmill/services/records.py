@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from maskmill.system.files import atomic, read_json
+from maskmill.system.files import open_atomic, read_json
 
 KEEPER = "maskmill.services.keeper"
 WORKER = "worker"  # the name of the service below which flows run
@@ -54,11 +54,11 @@ def read(path: Path) -> Record | None:
 
 def write(path: Path, record: Record) -> None:
     """Write a record for its owner's eyes only: the digest is made from a password too."""
-    with atomic(path, private=True) as file:
+    with open_atomic(path, private=True) as file:
         file.write(json.dumps(asdict(record), indent=2).encode() + b"\n")
 
 
-def keepers(root: Path) -> dict[str, psutil.Process]:
+def running_keepers(root: Path) -> dict[str, psutil.Process]:
     """Service -> outer keeper, of all that run for a workspace, also where somebody has deleted their records."""
     found: dict[str, psutil.Process] = {}
     for pid in psutil.pids():
@@ -69,7 +69,7 @@ def keepers(root: Path) -> dict[str, psutil.Process]:
     return found
 
 
-def workspace(process: psutil.Process) -> str | None:
+def workspace_of_keeper(process: psutil.Process) -> str | None:
     """The workspace for which a keeper above this process works, if there is one."""
     kept = [_keeps(_process(above.pid)[1]) for above in process.parents()]
     return next((root for root, _ in filter(None, kept)), None)

@@ -9,34 +9,36 @@ import psutil
 
 from maskmill.services import catalogue, control, flows, ports, records
 from maskmill.services.catalogue import Service
-from maskmill.services.health import healthy
+from maskmill.services.health import is_healthy
 from maskmill.settings.config import Params
 from maskmill.system import addresses
 from maskmill.web.guard import AUTH
 
 
-def down(params: Params, root: Path) -> None:
+def stop_services(params: Params, root: Path) -> None:
     """Stop the flow runs, and then everything that `maskmill up` has started here; fine where nothing runs.
 
     A process on a port of ours that is none of this workspace is named, and left alone.
     """
-    state, services = root / params.paths.state, catalogue.services(params, root)
-    with control.alone(state):
+    state, services = root / params.paths.state, catalogue.services_of_workspace(params, root)
+    with control.exclusive_lock(state):
         stopped = _end_flows(root)
-        if worker := records.keepers(root).get(records.WORKER):  # before the servers, also where its record is gone
-            control.end(worker)
+        if worker := records.running_keepers(root).get(
+            records.WORKER
+        ):  # before the servers, also where its record is gone
+            control.end_process(worker)
             stopped.append(records.WORKER)
-        stopped += control.stop_all(control.recorded(state))
-        for name, keeper in records.keepers(root).items():  # whose records somebody has deleted
-            control.end(keeper)
+        stopped += control.stop_all(control.read_records(state))
+        for name, keeper in records.running_keepers(root).items():  # whose records somebody has deleted
+            control.end_process(keeper)
             stopped.append(name)
         for service in services:
-            if (left := ports.own(service)) is not None:  # and its keeper somebody has killed
-                control.end(left)
+            if (left := ports.own_process(service)) is not None:  # and its keeper somebody has killed
+                control.end_process(left)
                 stopped.append(service.name)
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was up")
     for service in services:
-        taken = ports.problem(params.services, service) if service.port and service.name not in stopped else None
+        taken = ports.port_problem(params.services, service) if service.port and service.name not in stopped else None
         if taken and ports.IN_USE in taken:
             print(f"left alone, since it is not of this workspace: {taken}")
 
@@ -47,14 +49,14 @@ def _end_flows(root: Path) -> list[str]:
     for process in (*by_hand, *by_worker):
         print(f"ending a flow run (process {process.pid}): a training of it writes a checkpoint first", flush=True)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(flows.end, by_hand))
+        list(pool.map(flows.end_flow_run, by_hand))
     return ["flow run"] * len([*by_hand, *by_worker])
 
 
-def status(params: Params, root: Path) -> bool:
+def print_status(params: Params, root: Path) -> bool:
     """Print a table of the services; whether all of them are up."""
-    services = catalogue.services(params, root)
-    unrecorded = records.keepers(root)
+    services = catalogue.services_of_workspace(params, root)
+    unrecorded = records.running_keepers(root)
     seen = {service.name: _see(params, service, unrecorded) for service in services}
     rows = [("service", "state", "process", "since", "address", "log"), *(_row(s, seen[s.name]) for s in services)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -90,10 +92,10 @@ class _Seen:
 def _see(params: Params, service: Service, keepers: dict[str, psutil.Process]) -> _Seen:
     record = records.read(service.record)
     if record is not None and record.alive:
-        state = "gave up" if record.gave_up else "up" if healthy(service, record) else "no answer"
+        state = "gave up" if record.gave_up else "up" if is_healthy(service, record) else "no answer"
         return _Seen(state, record.pid, record.since)
     try:
-        found = ports.own(service) or _kept(keepers.get(service.name))
+        found = ports.own_process(service) or _kept(keepers.get(service.name))
         if found is not None:
             state, gone = "no keeper", "keeper"
             if record is None:
@@ -105,7 +107,7 @@ def _see(params: Params, service: Service, keepers: dict[str, psutil.Process]) -
         pass
     if record is not None:
         return _Seen("gave up" if record.gave_up else "killed")
-    taken = ports.problem(params.services, service) if service.port else None
+    taken = ports.port_problem(params.services, service) if service.port else None
     return _Seen("foreign" if taken and ports.IN_USE in taken else "down", note=taken or "")
 
 

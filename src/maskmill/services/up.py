@@ -8,7 +8,7 @@ from pathlib import Path
 
 from maskmill.services import catalogue, control, ports, records
 from maskmill.services.catalogue import Service
-from maskmill.services.health import healthy
+from maskmill.services.health import is_healthy
 from maskmill.settings.config import Params
 from maskmill.system.errors import MaskmillError
 from maskmill.system.files import check_room
@@ -21,18 +21,18 @@ _POLL_S = 0.2
 _DEPLOYMENTS, _REAPER = "pipelines.deployments", "maskmill.tracking.reaper"
 
 
-def up(params: Params, root: Path) -> None:
+def start_services(params: Params, root: Path) -> None:
     """Bring all services up, and say where they are.
 
     Raises: MaskmillError when one cannot be started; what this call has started is stopped again.
     """
     exit_on_sigterm()
     check_room(root / params.paths.state)
-    wanted = catalogue.services(params, root)
+    wanted = catalogue.services_of_workspace(params, root)
     *servers, worker = wanted
     started: list[Service] = []
     watch = Stopwatch()
-    with control.alone(root / params.paths.state):
+    with control.exclusive_lock(root / params.paths.state):
         try:
             _clear(wanted)
             missing = [service for service in servers if not _runs(service)]
@@ -49,16 +49,19 @@ def up(params: Params, root: Path) -> None:
     print(f"up in {watch.total:.0f} s ({watch.parts})" if started else "already up")
 
 
-def ensure(params: Params, root: Path) -> None:
-    """`up`, unless both servers answer and have the settings of params.yaml. Raises: as `up`."""
-    servers = [service for service in catalogue.services(params, root) if service.health]
+def ensure_services(params: Params, root: Path) -> None:
+    """Start the services, unless both servers answer and have the settings of params.yaml.
+
+    Raises: as `start_services`.
+    """
+    servers = [service for service in catalogue.services_of_workspace(params, root) if service.health]
     records_ = [records.read(service.record) for service in servers]
     if all(
-        record and record.settings == service.settings and healthy(service, record)
+        record and record.settings == service.settings and is_healthy(service, record)
         for service, record in zip(servers, records_, strict=True)
     ):
         return
-    up(params, root)
+    start_services(params, root)
     print("the servers stay up; see how they are: maskmill status; stop them: maskmill down")
 
 
@@ -86,7 +89,7 @@ class Stopwatch:
 def _clear(wanted: list[Service]) -> None:
     """Stop what is not to run, or not like this, and remove what dead keepers have left."""
     by_path = {service.record: service for service in wanted}
-    gone = control.recorded(wanted[0].state)
+    gone = control.read_records(wanted[0].state)
     for path in list(gone):
         record = records.read(path)
         if record is None:
@@ -114,7 +117,7 @@ def _runs(service: Service) -> bool:
         print(f"{service.name}: already up")
         return True
     print(f"{service.name}: process {record.pid} does not answer; starting it again")
-    control.stop(service.record)
+    control.stop_service(service.record)
     return False
 
 
@@ -122,23 +125,23 @@ def _start(services: list[Service], started: list[Service]) -> None:
     """Start services at the same time, and wait until all are healthy. `started` grows as they are."""
     for service in services:
         started.append(service)
-        control.start(service)
+        control.start_keeper(service)
 
     def ready() -> bool:
         for service in services:
             record = records.read(service.record)
             if record is None or record.restarts or not record.alive:
-                raise control.failed(service, "it ended at once")
+                raise control.describe_failure(service, "it ended at once")
         return all(_well(service) for service in services)
 
     if not _until(ready, [service.name for service in services], _READY_S):
         late = next(service for service in services if not _well(service))
-        raise control.failed(late, f"not healthy after {_READY_S:.0f} s")
+        raise control.describe_failure(late, f"not healthy after {_READY_S:.0f} s")
 
 
 def _well(service: Service) -> bool:
     record = records.read(service.record)
-    return record is not None and healthy(service, record)
+    return record is not None and is_healthy(service, record)
 
 
 def _until(condition: Callable[[], bool], names: list[str], patience_s: float) -> bool:
@@ -168,6 +171,6 @@ def _prepare(prefect: Service) -> None:
         running.append((module, log, process))
     for module, log, process in running:
         if process.wait() and module == _REAPER:  # a store that is away must not keep the flows from running
-            print(f"warning: runs of dead trainings are not closed yet; the end of {log}:{control.tail(log)}")
+            print(f"warning: runs of dead trainings are not closed yet; the end of {log}:{control.last_lines(log)}")
         elif process.returncode:
-            raise MaskmillError(f"{module} failed; the end of {log}:{control.tail(log)}")
+            raise MaskmillError(f"{module} failed; the end of {log}:{control.last_lines(log)}")

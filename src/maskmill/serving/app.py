@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from maskmill.serving import protocol
-from maskmill.serving.scoring import Row, Scorer
+from maskmill.serving.scoring import AnswerRow, Scorer
 from maskmill.system.errors import MaskmillError
 
 _LOG = logging.getLogger(__name__)
@@ -65,12 +65,12 @@ async def _answered(request: Request, scorer: Scorer) -> Response:
         return _error(500, "an error of the server; its log says more under the request_id", request_id)
 
 
-async def _predictions(request: Request, scorer: Scorer) -> list[Row]:
+async def _predictions(request: Request, scorer: Scorer) -> list[AnswerRow]:
     kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
     if kind.strip() != "application/json" or parameters.strip() not in ("", "charset=utf-8"):
         got = request.headers.get("content-type", "none")
         raise _WrongTypeError(f"content-type: got {got!r}; allowed is application/json, in UTF-8")
-    images = protocol.images(await request.body())
+    images = protocol.request_images(await request.body())
     scorer.check_count(len(images))
     rows = await asyncio.wrap_future(scorer.submit(images))
     errors = [row["error"] for row in rows if row["error"]]

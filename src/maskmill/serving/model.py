@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from maskmill.inference.predict import Predictor
-from maskmill.serving.scoring import Limits, Row, Scorer
+from maskmill.serving.scoring import AnswerRow, RequestLimits, Scorer
 from maskmill.system.errors import MaskmillError
 
 _LOG = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class SegmentationModel(PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the weights that were registered with this code."""
-        limits = Limits(
+        limits = RequestLimits(
             threads=_setting("MASKMILL_THREADS", torch.get_num_threads()),
             max_rows=_setting("MASKMILL_MAX_ROWS", 32),
             max_pixels=_setting("MASKMILL_MAX_PIXELS", 25_000_000),
@@ -51,8 +51,10 @@ class SegmentationModel(PythonModel):  # type: ignore[misc]
             raise MlflowException(f"an error of the server, request {request} in its log", INTERNAL_ERROR) from None
 
 
-def _table(rows: list[Row]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(Row.__annotations__), dtype=object)  # a column of strings would hold NaN
+def _table(rows: list[AnswerRow]) -> pd.DataFrame:
+    return pd.DataFrame(
+        rows, columns=list(AnswerRow.__annotations__), dtype=object
+    )  # a column of strings would hold NaN
 
 
 def _setting(name: str, default: int) -> int:

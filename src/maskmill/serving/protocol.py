@@ -8,7 +8,7 @@ import json
 from reprlib import repr as shortened  # what was got may be 64 MB
 from typing import Any, NoReturn
 
-from maskmill.serving.scoring import text
+from maskmill.serving.scoring import image_text
 from maskmill.system.errors import MaskmillError
 
 COLUMN = "image"
@@ -16,7 +16,7 @@ FORMS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 EXAMPLE = '{"dataframe_records": [{"image": "<base64 of an image file>"}]}'
 
 
-def images(body: bytes) -> list[str]:
+def request_images(body: bytes) -> list[str]:
     """The column `image` of a request, in order.
 
     Raises: MaskmillError when the body is not JSON, has another form, another column, no rows, or a value that is no
@@ -30,7 +30,7 @@ def images(body: bytes) -> list[str]:
     found = _split(table) if form == "dataframe_split" else _column(table, form)
     if not found:
         raise MaskmillError(f"{form}: got no rows; at least one is needed: {EXAMPLE}")
-    return [text(value, f"row {row}") for row, value in enumerate(found)]
+    return [image_text(value, f"row {row}") for row, value in enumerate(found)]
 
 
 def _json(body: bytes) -> Any:

@@ -12,11 +12,11 @@ import torch
 from maskmill.images import decode
 from maskmill.inference.predict import Predictor
 from maskmill.system.errors import MaskmillError
-from maskmill.system.processes import cores
+from maskmill.system.processes import usable_cores
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What one request may ask for, and what a prediction may take."""
 
     threads: int  # CPU threads of one prediction
@@ -24,7 +24,7 @@ class Limits:
     max_pixels: int  # of one image
 
 
-class Row(TypedDict):
+class AnswerRow(TypedDict):
     """The answer to one image: a mask, or what was wrong."""
 
     mask: str | None  # base64 of a PNG of class ids, at the image's size
@@ -41,7 +41,7 @@ class Scorer:
     Raises: MaskmillError when the network gives numbers that are not finite.
     """
 
-    def __init__(self, predictor: Predictor, limits: Limits) -> None:
+    def __init__(self, predictor: Predictor, limits: RequestLimits) -> None:
         self.limits = limits
         self._predictor, self._card = predictor, predictor.card
         grey = np.full((64, 64, self._card.in_channels), 128, np.uint8)
@@ -52,10 +52,10 @@ class Scorer:
             )
         # PyTorch keeps the number of threads per thread: each worker sets its own.
         self._pool = ThreadPoolExecutor(
-            max(1, cores() // limits.threads), "scoring", torch.set_num_threads, (limits.threads,)
+            max(1, usable_cores() // limits.threads), "scoring", torch.set_num_threads, (limits.threads,)
         )
 
-    def submit(self, images: Sequence[object]) -> "Future[list[Row]]":
+    def submit(self, images: Sequence[object]) -> "Future[list[AnswerRow]]":
         """One row per image, in order; the row of a wrong image says what is wrong with it."""
         return self._pool.submit(lambda: [self._row(image, f"row {i}") for i, image in enumerate(images)])
 
@@ -68,11 +68,11 @@ class Scorer:
                 "send the others in further requests"
             )
 
-    def failed(self, error: str) -> Row:
+    def failed(self, error: str) -> AnswerRow:
         """The row of an image that has no mask."""
         return {"mask": None, "weights_sha256": self._card.sha256, "error": error}
 
-    def _row(self, image: object, name: str) -> Row:
+    def _row(self, image: object, name: str) -> AnswerRow:
         try:
             mask = self._predictor.predict(self._pixels(image, name))
         except MaskmillError as error:
@@ -81,7 +81,7 @@ class Scorer:
         return {"mask": png, "weights_sha256": self._card.sha256, "error": None}
 
     def _pixels(self, image: object, name: str) -> np.ndarray:
-        encoded = text(image, name)
+        encoded = image_text(image, name)
         try:
             content = base64.b64decode(encoded, validate=True)
         except ValueError:  # another character, or a cut off end
@@ -89,7 +89,7 @@ class Scorer:
         return decode.image(content, self._card.in_channels, self._card.decoding, name, self.limits.max_pixels)
 
 
-def text(image: object, name: str) -> str:
+def image_text(image: object, name: str) -> str:
     """A value of column `image`. Raises: MaskmillError when it is no string."""
     if isinstance(image, str):
         return image

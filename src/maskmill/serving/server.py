@@ -14,7 +14,7 @@ from uvicorn.config import LOGGING_CONFIG
 from maskmill import sources
 from maskmill.inference.predict import Predictor
 from maskmill.serving import app
-from maskmill.serving.scoring import Limits, Scorer
+from maskmill.serving.scoring import RequestLimits, Scorer
 from maskmill.settings.config import Params
 from maskmill.system import addresses
 from maskmill.system.errors import MaskmillError
@@ -29,10 +29,10 @@ def serve(params: Params, load: Callable[[], tuple[str, Predictor]], port: int) 
     Raises: MaskmillError when there is no such version, it is damaged, or the port is taken.
     """
     services, state = params.services, Path(params.paths.state)
-    auth = guard.credentials(services, state)
+    auth = guard.read_credentials(services, state)
     listening = _listen(services.host, port)
     name, predictor = load()
-    scorer = Scorer(predictor, Limits(services.threads, services.max_rows, services.max_pixels))
+    scorer = Scorer(predictor, RequestLimits(services.threads, services.max_rows, services.max_pixels))
     image = _example(Path(params.paths.raw))
     address = addresses.url(*listening.getsockname()[:2])
     greeting = (
@@ -43,7 +43,7 @@ def serve(params: Params, load: Callable[[], tuple[str, Predictor]], port: int) 
     loggers = {**LOGGING_CONFIG["loggers"], "maskmill": {"handlers": ["default"], "level": "INFO"}}
     server = uvicorn.Server(
         uvicorn.Config(
-            guard.Guard(app.create(scorer, lambda: print(greeting, flush=True)), services, auth, limit_body=True),
+            guard.AccessGuard(app.create(scorer, lambda: print(greeting, flush=True)), services, auth, limit_body=True),
             log_config={**LOGGING_CONFIG, "loggers": loggers},
             timeout_graceful_shutdown=_STOP_S,
             server_header=False,

@@ -44,7 +44,7 @@ Positive = Annotated[int, Field(ge=1, le=10**12)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Threads = Annotated[int, Field(ge=1, le=256)]  # more than two of the largest processors have cores
 Processes = Annotated[int, Field(ge=0, le=256)]
-Guard = Annotated[int, Field(ge=0, le=100_000)]
+GuardPlaces = Annotated[int, Field(ge=0, le=100_000)]
 Trials = Annotated[int, Field(ge=1, le=100_000)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -298,7 +298,7 @@ class Splits(Section):
     seed: Seed = 0
     folds: Annotated[int, Field(ge=2, le=20)] | None = None  # cross-validation: everything but test in so many folds
     fold: Natural = 0  # the fold that validates
-    guard: Guard = 2  # places of one sequence this near are neighbours, and stay in one split
+    guard: GuardPlaces = 2  # places of one sequence this near are neighbours, and stay in one split
     allow_leaks: Annotated[tuple[str, ...], Field(strict=False)] = ()  # groups or ids that may leak; scores come twice
 
     @model_validator(mode="after")

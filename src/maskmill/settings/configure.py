@@ -17,7 +17,7 @@ from maskmill.system.errors import MaskmillError
 _WIDE = 120
 
 
-def changed(values: Mapping[str, Any], path: Path = PARAMS) -> tuple[str, Params]:
+def text_with_changes(values: Mapping[str, Any], path: Path = PARAMS) -> tuple[str, Params]:
     """The text of params.yaml with `values` ("data.title" -> "cells") in it, and what it means; writes nothing.
 
     Raises: MaskmillError for a key that is no setting, or settings that are wrong together.
@@ -35,12 +35,12 @@ def changed(values: Mapping[str, Any], path: Path = PARAMS) -> tuple[str, Params
 
 def change(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
     """Write `values` into params.yaml in one step, if they make valid settings."""
-    text, params = changed(values, path)
+    text, params = text_with_changes(values, path)
     files.write_text(path, text)
     return params
 
 
-def differences(values: Mapping[str, Any], path: Path = PARAMS) -> list[str]:
+def describe_changes(values: Mapping[str, Any], path: Path = PARAMS) -> list[str]:
     """The settings that `values` change, a line each: "data.title: cells -> walls"."""
     document = _load(_yaml(), path)
     defaults = config.left_out(document)

@@ -20,7 +20,7 @@ _PARTS = ("train", "models")
 
 
 @dataclass(frozen=True)
-class Axis:
+class SearchAxis:
     """One setting, and the values it may take: some, or all from `low` to `high`."""
 
     path: str  # train.learning_rate
@@ -36,7 +36,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Choice:
+class SearchChoice:
     """One point of the space."""
 
     variant: str
@@ -46,12 +46,12 @@ class Choice:
         return ", ".join([self.variant, *(f"{path} {_short(value)}" for path, value in self.settings.items())])
 
 
-def axes(params: Params) -> list[Axis]:
+def search_axes(params: Params) -> list[SearchAxis]:
     """`tune.space`. Raises: MaskmillError for a path that is no setting, or one that no training would read."""
     return [_axis(path, given, params) for path, given in params.tune.space.items()]
 
 
-def applied(choice: Choice, params: Params) -> Params:
+def apply_choice(choice: SearchChoice, params: Params) -> Params:
     """The settings with the choice in them. Raises: MaskmillError where it makes them wrong."""
     values = copy.deepcopy(params.model_dump())
     values["variants"] = [choice.variant]
@@ -67,16 +67,16 @@ def applied(choice: Choice, params: Params) -> Params:
         raise MaskmillError(f"{_WHERE}: with {choice}: {error}") from None
 
 
-def candidates(params: Params) -> Iterator[tuple[Choice, Params]]:
+def candidate_settings(params: Params) -> Iterator[tuple[SearchChoice, Params]]:
     """Every value of a list and both ends of a range, one at a time; between valid ends all is valid."""
-    for axis in axes(params):
+    for axis in search_axes(params):
         variant = next(name for name in params.variants if axis.belongs_to(name))
         for value in axis.values or (axis.low, axis.high):
-            choice = Choice(variant, {axis.path: value})
-            yield choice, applied(choice, params)
+            choice = SearchChoice(variant, {axis.path: value})
+            yield choice, apply_choice(choice, params)
 
 
-def overrides(choice: Choice, values: Mapping[str, Any]) -> list[str]:
+def experiment_overrides(choice: SearchChoice, values: Mapping[str, Any]) -> list[str]:
     """What makes `dvc exp run -S` run the choice, where params.yaml has `values`.
 
     A table is changed key by key: a given one would be merged.
@@ -121,7 +121,7 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else _hydra(value)
 
 
-def _axis(path: str, given: Any, params: Params) -> Axis:
+def _axis(path: str, given: Any, params: Params) -> SearchAxis:
     part, *rest = path.split(".")
     if part not in _PARTS or not rest:
         raise MaskmillError(
@@ -143,8 +143,8 @@ def _axis(path: str, given: Any, params: Params) -> Axis:
     elif len(rest) != 2:
         raise MaskmillError(f"{_WHERE}: {path} is no option of a network; needed is models.{rest[0]}.OPTION")
     if isinstance(given, tuple):
-        return Axis(path, given)
-    return Axis(path, (), given["low"], given["high"], given.get("log", False))
+        return SearchAxis(path, given)
+    return SearchAxis(path, (), given["low"], given["high"], given.get("log", False))
 
 
 def _paths(path: str, value: Any) -> Iterator[str]:

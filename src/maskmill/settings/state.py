@@ -6,7 +6,7 @@ from pathlib import Path
 VERIFIED, WEIGHTS, SPOOL = "verified", "weights", "spool"  # folders below paths.state
 
 
-def beside(folder: Path, main: Path, shared: Iterable[str]) -> Path:
+def state_folder_beside(folder: Path, main: Path, shared: Iterable[str]) -> Path:
     """Make `folder` a state folder in which `shared` are those of `main`; gives it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in shared:

@@ -47,7 +47,7 @@ def create(config: Any, folder: Path, data: Data, where: Path) -> list[Pair]:
     given = {"folder": folder, "data": data}
     pairs: Iterable[Pair] = components.create(__name__, str(config["kind"]), f"{where}: kind", given, options)
     listed = list(pairs)
-    _names.check((pair.id, _names.shown(pair.id, pair.image, pair.mask)) for pair in listed)
+    _names.check_names((pair.id, _names.pair_in_words(pair.id, pair.image, pair.mask)) for pair in listed)
     if not listed:
         raise MaskmillError(f"{where}: the source holds no pairs; put files into {folder}, or choose another `kind`")
     return listed

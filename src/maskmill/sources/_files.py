@@ -12,7 +12,7 @@ from maskmill.system.errors import MaskmillError
 SUFFIXES = (*decode.SUFFIXES, ".npy")
 
 
-def regular(folder: Path, without: Path | None = None) -> Iterator[Path]:
+def regular_files(folder: Path, without: Path | None = None) -> Iterator[Path]:
     """Every file below `folder` in order of name, hidden ones left out, and the subfolder `without`.
 
     Raises: MaskmillError for what is no file: a pipe, a socket, a link to nowhere or in a circle, a link to a folder.
@@ -24,7 +24,7 @@ def regular(folder: Path, without: Path | None = None) -> Iterator[Path]:
         if entry.name.startswith(".") or path == without:
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from regular(path, without)
+            yield from regular_files(path, without)
         elif _is_regular(path):
             yield path
         else:
@@ -38,7 +38,7 @@ def by_name(folder: Path, suffix: str = "", without: Path | None = None) -> dict
     Raises: MaskmillError when two files share a name.
     """
     found: dict[str, Path] = {}
-    for path in regular(folder, without) if folder.is_dir() else ():
+    for path in regular_files(folder, without) if folder.is_dir() else ():
         if path.suffix.lower() not in SUFFIXES or not path.stem.endswith(suffix):
             continue
         relative = path.relative_to(folder).with_suffix("").as_posix()
@@ -52,7 +52,7 @@ def by_name(folder: Path, suffix: str = "", without: Path | None = None) -> dict
     return found
 
 
-def inside(folder: Path, name: str, where: str) -> Path:
+def file_inside(folder: Path, name: str, where: str) -> Path:
     """The file `name` below `folder`. Raises: MaskmillError when it leads out of it, or is not there."""
     path = folder / name
     if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:

@@ -31,12 +31,12 @@ def is_split(folder: str) -> bool:
     return folder.lower() in _SPLITS
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+def natural_sort_key(name: str) -> list[tuple[int, str]]:
     """A key that sorts `slice9` before `slice10`."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def identity(name: str) -> str:
+def pair_id(name: str) -> str:
     """The id of a name: NFC, subfolders joined by `__`, and cut where it is too long for a file's name."""
     joined = unicodedata.normalize("NFC", name).replace("/", "__")
     encoded = joined.encode(errors="surrogateescape")
@@ -46,12 +46,12 @@ def identity(name: str) -> str:
     return encoded[: _MAX_BYTES - len(digest) - 1].decode(errors="ignore") + "-" + digest
 
 
-def shown(identity: str, *sides: Any) -> str:
+def pair_in_words(identity: str, *sides: Any) -> str:
     """How a pair is named in an error: its files, else its id."""
     return " and ".join(str(side) for side in sides if isinstance(side, Path)) or identity
 
 
-def check(named: Iterable[tuple[str, str]]) -> None:
+def check_names(named: Iterable[tuple[str, str]]) -> None:
     """Hold (id, how to name it) pairs against what every system keeps.
 
     Raises: MaskmillError for a control character in a name, for two names that are one on other systems.
@@ -72,7 +72,7 @@ def check(named: Iterable[tuple[str, str]]) -> None:
         seen[key] = (name, label)
 
 
-def grouped(names: Sequence[str], groups: str | None, blocks: int | None, where: str) -> list[tuple[str, str, int]]:
+def group_names(names: Sequence[str], groups: str | None, blocks: int | None, where: str) -> list[tuple[str, str, int]]:
     """Group, sequence and order of each of the names, which are sorted.
 
     `groups` is a regular expression for the beginning of a name, with the named group `group` and perhaps `order`;
@@ -87,7 +87,7 @@ def grouped(names: Sequence[str], groups: str | None, blocks: int | None, where:
         return [(f"block{place * blocks // len(names) + 1}", "stack", place) for place in range(len(names))]
     if groups is None:
         return [(name, "", place) for place, name in enumerate(names)]
-    pattern = compiled(groups, where)
+    pattern = compile_pattern(groups, where)
     matches = [pattern.match(name) for name in names]
     if wrong := [name for name, match in zip(names, matches, strict=True) if not match or not match["group"]]:
         raise MaskmillError(
@@ -101,7 +101,7 @@ def grouped(names: Sequence[str], groups: str | None, blocks: int | None, where:
     ]
 
 
-def compiled(groups: str, where: str) -> re.Pattern[str]:
+def compile_pattern(groups: str, where: str) -> re.Pattern[str]:
     """The expression. Raises: MaskmillError where it is none, or has other named groups."""
     try:
         pattern = re.compile(groups)

@@ -36,12 +36,12 @@ def coco(
             "without an object, and its masks are drawn as ids: name the class of those pixels, and set values: null"
         )
     found = [row for file, images in annotations.items() for row in _images(folder, file, images, data, where)]
-    found.sort(key=lambda row: _names.natural(row[1]))
+    found.sort(key=lambda row: _names.natural_sort_key(row[1]))
     names = [name for _, name, _, _ in found]
     twice = len(set(names)) < len(names)
-    places = _names.grouped(names, groups, blocks, "data/source.yaml: kind")
+    places = _names.group_names(names, groups, blocks, "data/source.yaml: kind")
     for (split, name, image, draw), (group, sequence, order) in zip(found, places, strict=True):
-        identity = _names.identity(f"{split}/{name}" if twice else name)
+        identity = _names.pair_id(f"{split}/{name}" if twice else name)
         own = groups is None and blocks is None
         yield Pair(identity, image, draw, identity if own else group, order, sequence, split)
 
@@ -70,7 +70,7 @@ def read(path: Path) -> dict[str, Any]:
 def _images(
     folder: Path, file: str, images: str, data: Data, where: str
 ) -> Iterator[tuple[str, str, Path, partial[np.ndarray]]]:
-    path = _files.inside(folder, file, where)
+    path = _files.file_inside(folder, file, where)
     content = read(path)
     names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
     ids = {key: data.classes.index(class_name(name)) for key, name in names.items() if class_name(name) in data.classes}
@@ -86,7 +86,7 @@ def _images(
     known = set()
     for entry in content["images"]:
         known.add(entry["id"])
-        image = _files.inside(folder / images, str(entry["file_name"]), f"{path}, image {entry['id']}")
+        image = _files.file_inside(folder / images, str(entry["file_name"]), f"{path}, image {entry['id']}")
         size = _size(entry, path, data)
         draw = partial(_draw, of_image[entry["id"]], size, ids, data, path)
         name = image.relative_to(folder / images).with_suffix("").as_posix()

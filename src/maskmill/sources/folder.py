@@ -24,8 +24,8 @@ def folder(
     """Pairs in order of name, of the folders `images` and `masks`; the suffixes are what their names end in besides.
 
     `{split}` in both stands for train, val and test, which then are the given split; it is found by itself as
-    `{split}/images` and `images/{split}`. `groups` and `blocks`: see `_names.grouped`. Without them every image is its
-    own group. Raises: MaskmillError when a folder is missing or empty, or two files share a name.
+    `{split}/images` and `images/{split}`. `groups` and `blocks`: see `_names.group_names`. Without them every image is
+    its own group. Raises: MaskmillError when a folder is missing or empty, or two files share a name.
     """
     where = "data/source.yaml: kind.images"
     images, masks = _layout(folder, images, masks, where)
@@ -33,14 +33,14 @@ def folder(
     found = [
         (parts[part], *row) for part in parts for row in _pairs(folder, images, masks, image_suffix, mask_suffix, part)
     ]
-    found.sort(key=lambda row: _names.natural(row[1]))
+    found.sort(key=lambda row: _names.natural_sort_key(row[1]))
     names = [name for _, name, _, _ in found]
     if blocks is not None and parts != {"": ""}:
         raise MaskmillError("data/source.yaml: kind.blocks: the split is given by folders; delete `blocks`")
     twice = len(set(names)) < len(names)  # train/1.png and test/1.png are two images
-    places = _names.grouped(names, groups, blocks, "data/source.yaml: kind")
+    places = _names.group_names(names, groups, blocks, "data/source.yaml: kind")
     for (split, name, image, mask), (group, sequence, order) in zip(found, places, strict=True):
-        identity = _names.identity(f"{split}/{name}" if twice else name)
+        identity = _names.pair_id(f"{split}/{name}" if twice else name)
         own = groups is None and blocks is None
         yield Pair(identity, image, mask, identity if own else group, order, sequence, split)
 

@@ -24,16 +24,16 @@ def table(
     The id is the image's path where there is no such column; `groups` and `blocks`, on that path without its ending,
     stand for a column `group`. Raises: MaskmillError for a bad list, naming the line.
     """
-    path = _files.inside(folder, file, "data/source.yaml: kind.file")
+    path = _files.file_inside(folder, file, "data/source.yaml: kind.file")
     rows = read(path)
     if "group" in rows and (groups is not None or blocks is not None):
         raise MaskmillError(f"{path}: has a column `group`; delete it, or `groups` and `blocks` in data/source.yaml")
     found = [_row(folder, path, line, row) for line, row in enumerate(rows.to_dict("records"), start=2)]
-    found.sort(key=lambda row: _names.natural(row["name"]))
+    found.sort(key=lambda row: _names.natural_sort_key(row["name"]))
     names = [row["name"] for row in found]
-    places = _names.grouped(names, groups, blocks, "data/source.yaml: kind")
+    places = _names.group_names(names, groups, blocks, "data/source.yaml: kind")
     for row, (group, sequence, order) in zip(found, places, strict=True):
-        identity = _names.identity(row["id"] or row["name"])
+        identity = _names.pair_id(row["id"] or row["name"])
         own = identity if groups is None and blocks is None else group
         yield Pair(
             identity,
@@ -80,7 +80,7 @@ def _row(folder: Path, path: Path, line: int, row: dict[str, Any]) -> dict[str, 
     where = f"{path}, line {line}"
     made: dict[str, Any] = {name: row.get(name, "").strip() for name in COLUMNS}
     image, mask = (
-        _files.inside(folder, made[name], f"{where}, {name}") if made[name] else None for name in ("image", "mask")
+        _files.file_inside(folder, made[name], f"{where}, {name}") if made[name] else None for name in ("image", "mask")
     )
     if not made["image"] and not made["mask"]:
         raise MaskmillError(f"{where}: names no image and no mask; delete the line")

@@ -15,7 +15,7 @@ from maskmill.stages.settings import check_code, check_settings
 from maskmill.system import components, quick
 from maskmill.system.errors import MaskmillError
 from maskmill.system.files import full_disk_in_words
-from maskmill.system.processes import die_with_parent, is_first_of_training, stopped
+from maskmill.system.processes import die_with_parent, is_first_of_training, report_interrupt
 from maskmill.system.repository import check_inside
 
 
@@ -32,12 +32,12 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return stopped()
+        return report_interrupt()
     return 0
 
 
 def _run(name: str, *arguments: str) -> None:
-    with quick.imports():
+    with quick.imports_without_gc():
         stage = components.factory(stages.__name__, name, "stage")
     params = config.load()
     check_inside(params.paths.versioned)
@@ -85,4 +85,4 @@ def _number(stage: str, name: str, given: str | None) -> int:
 
 
 if __name__ == "__main__":
-    quick.leave(main(sys.argv[1:]))
+    quick.exit_at_once(main(sys.argv[1:]))

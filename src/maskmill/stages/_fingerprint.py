@@ -20,12 +20,12 @@ _NO_EFFECT = (  # on the weights
 )  # fmt: skip
 
 
-def of(prepared: Path, params: dict[str, Any], training: Training, variant: Variant) -> str:
+def training_fingerprint(prepared: Path, params: dict[str, Any], training: Training, variant: Variant) -> str:
     """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
     params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
-        *shard_files.digests(prepared / "shards", ("train", "val")), (prepared / "augmentation.json").read_text(),
-        code_digest.digest(_STAGE, {spelt_out(variant.network)[0], *code_digest.words(params)}),
+        *shard_files.split_digests(prepared / "shards", ("train", "val")), (prepared / "augmentation.json").read_text(),
+        code_digest.digest(_STAGE, {spelt_out(variant.network)[0], *code_digest.words_in(params)}),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

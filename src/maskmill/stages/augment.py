@@ -15,10 +15,10 @@ def augment(paths: Paths, data: Data, augmentation: Augmentation) -> None:
 
     Raises: MaskmillError for a bad recipe, or one that does not keep image and mask together on these pairs.
     """
-    recipe = augmentations.recipe(augmentation, data.ignore_index)
-    parts = augmentations.parts(augmentation, data.ignore_index, always=True)
+    recipe = augmentations.build_recipe(augmentation, data.ignore_index)
+    parts = augmentations.single_transforms(augmentation, data.ignore_index, always=True)
     shard = Shard(Path(paths.prepared) / "shards", "train")
-    tried = proof.prove(augmentation, data.ignore_index, shard)
+    tried = proof.prove_recipe(augmentation, data.ignore_index, shard)
     recipe.save(Path(paths.prepared) / "augmentation.json")
     sheet = pictures.augmentation_sheet(shard, recipe, parts, data.palette, augmentation.preview)
     decode.write_png(Path(paths.reports) / "augmentation.png", sheet)

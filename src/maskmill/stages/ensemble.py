@@ -44,7 +44,9 @@ def ensemble(
 
     def scored(rows: pd.DataFrame) -> dict[str, Score]:
         numbers = rows[list(families.fields)].to_numpy(float)
-        return intervals_.of(families, numbers, units.of(rows["id"].tolist(), table, intervals), intervals)
+        return intervals_.scores_with_intervals(
+            families, numbers, units.units_of_images(rows["id"].tolist(), table, intervals), intervals
+        )
 
     alone = [over_test(member, f"{variant}, fold {number}, on test") for number, member in enumerate(members)]
     together = over_test(Ensemble(members), f"{variant}, {folds} folds, on test")

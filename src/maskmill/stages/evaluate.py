@@ -35,7 +35,7 @@ def evaluate(
             predictor, shard, metrics=families, labels=labels, primary=evaluation.primary, gallery=report.gallery,
             title=f"{variant} on {split}",
         )  # fmt: skip
-        scores = _scores(result, units.of(shard.ids, table, intervals), intervals)
+        scores = _scores(result, units.units_of_images(shard.ids, table, intervals), intervals)
         out = Path(paths.metrics) / split
         score_files.write(out / f"{variant}.json", scores)
         evaluation_.write_statistics(out / f"{variant}.parquet", result)
@@ -49,17 +49,17 @@ def evaluate(
     costs.write(Path(paths.metrics) / "cost" / f"{variant}.json", cost)
 
 
-def _scores(result: evaluation_.Evaluation, of: Any, settings: Intervals) -> dict[str, Score]:
+def _scores(result: evaluation_.EvaluationResult, of: Any, settings: Intervals) -> dict[str, Score]:
     """Over the split; where images of it leak, once more over those that nothing ties to the training images.
 
     Where all of them leak, those scores are NaN.
     """
-    scores = intervals_.of(result.metrics, result.statistics, of, settings)
+    scores = intervals_.scores_with_intervals(result.metrics, result.statistics, of, settings)
     clean = result.images["clean"].to_numpy(bool)
     if not clean.all():
         again = dict.fromkeys(scores, Score(math.nan))
         if clean.any():
-            again = intervals_.of(result.metrics, result.statistics[clean], of[clean], settings)
+            again = intervals_.scores_with_intervals(result.metrics, result.statistics[clean], of[clean], settings)
         scores |= {score_files.clean_name(name): score for name, score in again.items()}
         scores[score_files.clean_name("images")] = Score(float(clean.sum()))
     return scores

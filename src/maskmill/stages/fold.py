@@ -57,7 +57,7 @@ def fold(
 def _own(paths: Paths, number: int, folds: int) -> Paths:
     """Where this fold's stages read and write."""
     root = Path(paths.state) / "folds" / f"{number}of{folds}"
-    beside = state.beside(root / "state", Path(paths.state), (state.VERIFIED, state.WEIGHTS, state.SPOOL))
+    beside = state.state_folder_beside(root / "state", Path(paths.state), (state.VERIFIED, state.WEIGHTS, state.SPOOL))
     return paths.model_copy(
         update={
             "prepared": str(root / "prepared"), "reports": str(root / "reports"), "state": str(beside),

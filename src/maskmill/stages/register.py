@@ -32,8 +32,8 @@ def register(
     Raises: MaskmillError when MLflow does not answer.
     """
     try:
-        store = stores.connect(tracking, paths)
-        with stores.reaching(store.uri):
+        store = stores.connect_store(tracking, paths)
+        with stores.errors_in_words(store.uri):
             _register(store, paths, data, variants, evaluation, metrics, gate, tracking)
     except stores.AwayError as error:
         raise MaskmillError(
@@ -45,7 +45,7 @@ def _register(
     store: stores.Store, paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation,
     metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
 ) -> None:  # fmt: skip
-    for line in reaper.reap(store):
+    for line in reaper.close_abandoned_runs(store):
         print(f"register: {line}")
     recorded = {variant: _record(store, paths, data, variant) for variant in variants}
     selection = files.read_json(Path(paths.metrics) / "selection.json")
@@ -67,7 +67,7 @@ def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
     scores = score_files.read_values(Path(paths.metrics) / "test" / f"{variant}.json")
     summary = {f"test_{name}": value for name, value in scores.items() if math.isfinite(value)}
     training = runs.of_model(Path(paths.models) / variant, variant, data.title, summary)
-    return runs.record(store, training)
+    return runs.record_run(store, training)
 
 
 def _gate(
@@ -80,7 +80,7 @@ def _gate(
     facts = files.read_json(Path(paths.models) / variant / "run.json")
     lineage = {"git_commit": facts["git_commit"], "data_hash": facts["data_hash"]}
     version = registry.register(
-        store, Path(paths.challenger), recorded[variant], promotion.tags(digest, scores) | lineage
+        store, Path(paths.challenger), recorded[variant], promotion.promotion_tags(digest, scores) | lineage
     )
 
     def evaluate_champion(predictor: Predictor) -> dict[str, float]:
@@ -98,7 +98,7 @@ def _gate(
         )  # fmt: skip
         return measured.points()
 
-    verdict = promotion.decide(
+    verdict = promotion.run_gate(
         store, version, gate, evaluation.primary, evaluate_champion, may_promote="DVC_EXP_NAME" not in os.environ
     )
     return {

@@ -32,10 +32,10 @@ def report(
     prepared, out, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
     train, test = (Shard(prepared / "shards", split) for split in ("train", "test"))
     labels, table = Labels.of(data), manifest.read(prepared / _MANIFEST)
-    rules = baselines.scores(train, test, data, evaluation.primary)
+    rules = baselines.baseline_scores(train, test, data, evaluation.primary)
     scores.write_values(out / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
     selection = files.read_json(out / "selection.json")
-    lead, families = page.leader(selection), create(metrics, labels)
+    lead, families = page.leading_variant(selection), create(metrics, labels)
     measured = comparison.Comparison(
         {split: {v: read_statistics(out / split / f"{v}.parquet") for v in variants} for split in ("val", "test")},
         lead, create({}, labels), evaluation.primary, table, intervals,
@@ -46,7 +46,7 @@ def report(
         )
         for name in variants
     ]
-    contents = page.Contents(
+    contents = page.ReportPage(
         data=data,
         primary=evaluation.primary,
         metrics=families,
@@ -71,24 +71,24 @@ def report(
     print(f"report: {reports / 'index.html'}")
 
 
-def _write_plots(folder: Path, contents: page.Contents, lead: str) -> None:
+def _write_plots(folder: Path, contents: page.ReportPage, lead: str) -> None:
     """classes.csv of all variants, confusion.csv of the leader."""
     names = contents.data.classes
     confusion = next(v.confusion for v in contents.variants if v.name == lead)
     for name, table in (
-        ("classes", plots.classes({v.name: v.test for v in contents.variants}, names)),
-        ("confusion", plots.confusion(confusion, names)),
+        ("classes", plots.class_table({v.name: v.test for v in contents.variants}, names)),
+        ("confusion", plots.confusion_table(confusion, names)),
     ):
         files.write_text(folder / f"{name}.csv", table.to_csv(index=False))
 
 
-def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: Any) -> page.Variant:
+def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: Any) -> page.VariantReport:
     """What the files say of a variant, and what was `measured`."""
     model, details = Path(paths.models) / name, Path(paths.reports) / "evaluation" / name
     found = files.read_json(details / "diagnostics.json")
     card = files.read_json(model / "model.json")
     known = [other for other in models.names() if not _has_made(other, card)]
-    return page.Variant(
+    return page.VariantReport(
         name=name,
         card=card,
         run=files.read_json(model / "run.json"),

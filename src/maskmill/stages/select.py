@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from maskmill.curation import manifest
-from maskmill.decisions.select import Candidate, choose
+from maskmill.decisions.select import Candidate, choose_variant
 from maskmill.evaluation import cost as costs
 from maskmill.evaluation.evaluate import read_statistics
 from maskmill.inference.predict import CARD, WEIGHTS
@@ -33,7 +33,7 @@ def select(
     ]
     tables = {variant: read_statistics(metrics / "val" / f"{variant}.parquet") for variant in variants}
     ids, described = tables[variants[0]]["id"].tolist(), manifest.read(Path(paths.prepared) / "manifest.parquet")
-    of_image = units.of(ids, described, intervals)
+    of_image = units.units_of_images(ids, described, intervals)
     families = create({}, Labels.of(data))  # the primary metric is of these
 
     statistics = {
@@ -41,9 +41,13 @@ def select(
     }
 
     def compare(a: str, b: str) -> Score:
-        return intervals_.paired(families, statistics[a], statistics[b], of_image, intervals, only=primary)[primary]
+        return intervals_.paired_differences(families, statistics[a], statistics[b], of_image, intervals, only=primary)[
+            primary
+        ]
 
-    choice = choose(candidates, compare, selection, primary, units.caveat(of_image, ids, described, intervals))
+    choice = choose_variant(
+        candidates, compare, selection, primary, units.caveat_of_units(of_image, ids, described, intervals)
+    )
     challenger = Path(paths.challenger)
     shutil.rmtree(challenger, ignore_errors=True)
     challenger.mkdir(parents=True)

@@ -98,10 +98,10 @@ def _source_kind(params: Params) -> Any:
 
 def _code(stage: str, variant: str, values: dict[str, Any], kind: Any) -> str:
     """The digest of the code that a stage reaches by the sections that it takes."""
-    words = code_digest.words([_taken(stage, variant, values), kind])
+    words = code_digest.words_in([_taken(stage, variant, values), kind])
     for name in {variant} if variant else words & set(values["variants"]):
         chosen = values["models"][name]
-        words |= {*code_digest.words(chosen), spelt_out(chosen["network"])[0]}
+        words |= {*code_digest.words_in(chosen), spelt_out(chosen["network"])[0]}
     return code_digest.digest(_symbol(stage), words)
 
 

@@ -20,20 +20,20 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     prepared, reports = Path(paths.prepared), Path(paths.reports)
     frozen = assignment.read(Path(paths.splits))
     pairs, note = duplicates.read(prepared / "duplicates.json")
-    table, names = assignment.assign(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
-    leaks = leakage.find(table, pairs, splits)
-    table["clean"] = leakage.clean(table, leaks)
-    contents = data_page.Contents(
+    table, names = assignment.assign_splits(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
+    leaks = leakage.find_leaks(table, pairs, splits)
+    table["clean"] = leakage.is_clean(table, leaks)
+    contents = data_page.DataPage(
         data,
         table,
         expectations.read(reports / "validation.json"),
-        manifest.reader(table, data),
+        manifest.pair_reader(table, data),
         leaks=leaks,
         note=note,
     )
-    with data_page.shown(contents, reports):
-        leakage.stop(leaks, splits.given, frozen.path)
-    packing.pack(prepared / "shards", table, data, cache=Path(paths.state) / "verified")
+    with data_page.show_problems(contents, reports):
+        leakage.refuse_leaks(leaks, splits.given, frozen.path)
+    packing.pack_samples(prepared / "shards", table, data, cache=Path(paths.state) / "verified")
     files.write_text(prepared / "splits.csv", assignment.to_freeze(names, frozen).to_csv(index=False))
     manifest.write(prepared / "manifest.parquet", table)
     files.write_json(reports / "leakage.json", [asdict(leak) for leak in leaks])

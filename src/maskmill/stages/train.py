@@ -34,11 +34,11 @@ from maskmill.training import determinism, distributed, hardware
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.fabric import Fabric
 from maskmill.training.loading import Loading
-from maskmill.training.loop import Log, Row, Training, Validation
-from maskmill.training.progress import duration
+from maskmill.training.loop import HistoryRow, Log, Training, Validator
+from maskmill.training.progress import duration_in_words
 from maskmill.training.timing import expected_seconds
 from maskmill.weights import pretrained
-from maskmill.weights.match import load, match
+from maskmill.weights.match import load_weights, match_weights
 
 _CHECKPOINTS = "checkpoints"  # below paths.state
 _KEPT = 3  # checkpoint folders per variant, newest first
@@ -51,8 +51,10 @@ def train(
 
     Raises: MaskmillError when given weights do not fit, images cannot form a batch, or the loss is no number.
     """
-    fabric = distributed.start(train)  # where `train.devices` are several, each process runs this from the beginning
-    with _alone(Path(paths.state), variant, fabric), determinism.applied(train):
+    fabric = distributed.launch_fabric(
+        train
+    )  # where `train.devices` are several, each process runs this from the beginning
+    with _alone(Path(paths.state), variant, fabric), determinism.deterministic_kernels(train):
         _train(paths, data, models, train, evaluation, variant, fabric)
 
 
@@ -72,14 +74,14 @@ def _train(
     loss = _loss(data, train, prepared)
     preprocessing = Preprocessing.fit([shard_files.moments_of(prepared / "shards", "train")])
     training = _make(data, chosen, train, variant, preprocessing, loss, given, where, fabric)
-    validation = Validation(shards["val"], Labels.of(data), evaluation.primary)
+    validation = Validator(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
     params = _params(settings | {f"models.{variant}": chosen.model_dump()}, given, variant)
-    fingerprint = fabric.broadcast(_fingerprint.of(prepared, params, training, chosen))
+    fingerprint = fabric.broadcast(_fingerprint.training_fingerprint(prepared, params, training, chosen))
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
     loading = Loading(
-        shards["train"], recipe, train, sampler, workers=hardware.workers(train, training.device),
+        shards["train"], recipe, train, sampler, workers=hardware.loader_workers(train, training.device),
         rank=training.fabric.global_rank, pin=training.device == "cuda",
     )  # fmt: skip
     _announce(training, loading, validation, variant)
@@ -88,7 +90,7 @@ def _train(
         training.fit(loading, validation, checkpoints, lambda rows: None, title=variant)
         return
     known = Facts(fingerprint, variant, params | machine, data_title=data.title, **origin)
-    spool = spools.begin(Path(paths.state) / spools.FOLDER, known)
+    spool = spools.begin_spool(Path(paths.state) / spools.FOLDER, known)
     live.start(spool.path)
     result = training.fit(loading, validation, checkpoints, _log(out, spool), title=variant)
     predict.save(out, result.weights, _facts(data, chosen, training, variant, result.best_step))
@@ -127,7 +129,7 @@ def _log(out: Path, spool: spools.Spool) -> Log:
     """What writes rows to history.csv, which is whole after every validation so that it can be watched, and on."""
     text = ""
 
-    def log(rows: Sequence[Row]) -> None:
+    def log(rows: Sequence[HistoryRow]) -> None:
         nonlocal text
         lines = [] if text else [",".join(rows[0])]
         lines += [",".join(map(_cell, row.values())) for row in rows]
@@ -159,8 +161,8 @@ def _sampler(data: Data, train: Train, recipe: Recipe, prepared: Path) -> sampli
     if train.sampling == sampling.PLAIN:
         return sampling.Sampler()
     pixels = manifest.class_pixels(prepared / "manifest.parquet", "train", data.classes)
-    print("; ".join(sampling.described(train.sampling, pixels, data.classes)), flush=True)
-    return sampling.create(train.sampling, pixels, data.foreground, recipe.crop_px)
+    print("; ".join(sampling.describe_sampling(train.sampling, pixels, data.classes)), flush=True)
+    return sampling.create_sampler(train.sampling, pixels, data.foreground, recipe.crop_px)
 
 
 def _given(setting: str, state: Path, where: str) -> pretrained.Given:
@@ -196,10 +198,10 @@ def _make(
     )
     if given is not None:
         heads = given.classes in (None, data.classes)
-        matched = match(
+        matched = match_weights(
             model, given.tensors, in_channels=data.in_channels, where=where, source=given.source, heads=heads
         )
-        load(model, matched)
+        load_weights(model, matched)
         print(f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}", flush=True)
     return Training(model, loss, preprocessing, train, fabric)
 
@@ -212,11 +214,11 @@ def _facts(data: Data, chosen: Variant, training: Training, variant: str, best_s
         "background": data.background,
         "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels,
         "decoding": data.decoding, "preprocessing": training.preprocessing, "precision": precision,
-        "parameters": networks.parameters(training.plain), "best_step": best_step,
+        "parameters": networks.count_parameters(training.plain), "best_step": best_step,
     }  # fmt: skip
 
 
-def _announce(training: Training, loading: Loading, validation: Validation, variant: str) -> None:
+def _announce(training: Training, loading: Loading, validation: Validator, variant: str) -> None:
     """Say what is about to happen and how long it will take here, from a few steps whose results are dropped."""
     train = training.train
     seconds = expected_seconds(training, loading, validation)
@@ -229,9 +231,9 @@ def _announce(training: Training, loading: Loading, validation: Validation, vari
     on = f"{training.device} ({train.threads} threads)" if training.device == "cpu" else training.device
     until = time.strftime("%H:%M" if seconds < 43_200 else "%d %b %H:%M", time.localtime(time.time() + seconds))
     print(
-        f"{variant}: {networks.parameters(training.plain):,} parameters, {training.precision} on {on}, "
+        f"{variant}: {networks.count_parameters(training.plain):,} parameters, {training.precision} on {on}, "
         f"{train.optimizer}{', compiled' if train.compile else ''}; "
-        f"{train.steps} steps of {total} at {height} x {width} px: about {duration(seconds)}, until {until}",
+        f"{train.steps} steps of {total} at {height} x {width} px: about {duration_in_words(seconds)}, until {until}",
         flush=True,
     )
 

@@ -16,10 +16,12 @@ def validate(paths: Paths, data: Data, validation: Validation) -> None:
     own_expectations.create(validation)  # a wrong one is said before all files are read
     prepared, reports = Path(paths.prepared), Path(paths.reports)
     table, thumbnails = manifest.build(sources.read_index(Path(paths.raw)), data, Path(paths.state) / "manifest")
-    search = duplicates.find(table, thumbnails, lambda i: manifest.read_image(table.iloc[i], data), validation.search_s)
+    search = duplicates.find_duplicates(
+        table, thumbnails, lambda i: manifest.read_image(table.iloc[i], data), validation.search_s
+    )
     findings = expectations.check(table, data, validation, search)
-    contents = data_page.Contents(data, table, findings, manifest.reader(table, data), note=search.note)
-    with data_page.shown(contents, reports):
+    contents = data_page.DataPage(data, table, findings, manifest.pair_reader(table, data), note=search.note)
+    with data_page.show_problems(contents, reports):
         expectations.stop_on_critical(findings)
     manifest.write(prepared / "pairs.parquet", table)
     duplicates.write(prepared / "duplicates.json", search)

@@ -36,7 +36,7 @@ class Spread:
         return n
 
 
-def weights(units: int, resamples: int, seed: int, size: int) -> Iterator[np.ndarray]:
+def resample_weights(units: int, resamples: int, seed: int, size: int) -> Iterator[np.ndarray]:
     """How often each resample holds each unit, in parts (B', U) float64 that are small beside `size` numbers a row."""
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(units, size))
@@ -46,11 +46,11 @@ def weights(units: int, resamples: int, seed: int, size: int) -> Iterator[np.nda
         yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(float)
 
 
-def spread(scores: Scores, sums: np.ndarray, *, resamples: int, seed: int) -> dict[str, Spread]:
+def resampled_scores(scores: Scores, sums: np.ndarray, *, resamples: int, seed: int) -> dict[str, Spread]:
     """Each score's values over resamples of the units, from (..., U, S) sums of each unit."""
     units = sums.shape[-2]
     resampled: dict[str, list[np.ndarray]] = {}
-    for part in weights(units, resamples, seed, sums[..., 0, :].size):
+    for part in resample_weights(units, resamples, seed, sums[..., 0, :].size):
         for name, values in scores(torch.from_numpy(part @ sums)).items():
             resampled.setdefault(name, []).append(values.numpy())
     value = scores(torch.from_numpy(sums.sum(axis=-2)))
@@ -71,25 +71,25 @@ def without_each(sums: np.ndarray) -> np.ndarray:
     return made
 
 
-def bounds(spread: Spread, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+def interval_bounds(spread: Spread, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Low and high of each interval, (...,) each; NaN where there is none.
 
     Bias-corrected and accelerated (Efron 1987; Efron and Tibshirani 1993, ch. 14), with the normal quantile replaced
-    by a wider one (`widened`). The acceleration is itself unsure with few units, so each bound is the outer one of
-    those with it and without it. Resamples without a score are left out. There is no interval where most
-    have none, where the score hangs on a single unit, without which there would be none, or where fewer than 5 tell it.
+    by a wider one (`student_quantile`). The acceleration is itself unsure with few units, so each bound is the outer
+    one of those with it and without it. Resamples without a score are left out. There is no interval where most have
+    none, where the score hangs on a single unit, without which there would be none, or where fewer than 5 tell it.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = widened(spread, (1 - confidence) / 2)
+        z = student_quantile(spread, (1 - confidence) / 2)
         accelerated, plain = bca_levels(spread, z), bca_levels(spread, z, accelerate=False)
         levels = np.fmin(accelerated[0], plain[0]), np.fmax(accelerated[1], plain[1])
         known = np.isfinite(spread.resampled).mean(axis=-1) > 0.5
         given = known & np.isfinite(spread.left_out).all(axis=-1) & np.isfinite(spread.value) & (spread.n >= _LEAST)
-        low, high = (np.where(given, quantile(spread.resampled, level), np.nan) for level in levels)
+        low, high = (np.where(given, row_quantiles(spread.resampled, level), np.nan) for level in levels)
     return low, high
 
 
-def widened(spread: Spread, tail: float) -> np.ndarray:
+def student_quantile(spread: Spread, tail: float) -> np.ndarray:
     """(...,) the quantile, below 0, that stands for the normal distribution's `tail`.
 
     Resamples of few units vary too little (Hesterberg 2015, expanded percentiles, arXiv:1411.5279): it is Student's
@@ -119,7 +119,7 @@ def bca_levels(spread: Spread, z: np.ndarray, *, accelerate: bool = True) -> tup
     return low, high
 
 
-def quantile(values: np.ndarray, level: np.ndarray) -> np.ndarray:
+def row_quantiles(values: np.ndarray, level: np.ndarray) -> np.ndarray:
     """(...,) each row's own quantile of (..., B), between two values in proportion; NaN takes no part."""
     ordered = np.sort(values, axis=-1)  # NaN comes last
     last = np.isfinite(ordered).sum(axis=-1) - 1

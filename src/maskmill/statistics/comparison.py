@@ -12,7 +12,7 @@ from maskmill.statistics import units as units_
 from maskmill.statistics.scores import Score
 
 
-def paired(
+def paired_scores(
     metrics: Metrics, a: pd.DataFrame, b: pd.DataFrame, units: np.ndarray, settings: Intervals, *, only: str = ""
 ) -> dict[str, Score]:
     """Each score, or the one named `only`, of a less that of b, from their tables of statistics of the same images.
@@ -21,7 +21,9 @@ def paired(
     """
     fields = list(metrics.fields)
     of_b = b.set_index("id").loc[a["id"], fields]
-    return intervals.paired(metrics, a[fields].to_numpy(float), of_b.to_numpy(float), units, settings, only=only)
+    return intervals.paired_differences(
+        metrics, a[fields].to_numpy(float), of_b.to_numpy(float), units, settings, only=only
+    )
 
 
 class Comparison:
@@ -35,12 +37,12 @@ class Comparison:
         self._tables, self._lead, self._headline, self._primary = tables, lead, headline, primary
         self._manifest, self._settings = table, settings
         self._ids = {split: of[lead]["id"].tolist() for split, of in tables.items()}
-        self._units = {split: units_.of(ids, table, settings) for split, ids in self._ids.items()}
+        self._units = {split: units_.units_of_images(ids, table, settings) for split, ids in self._ids.items()}
 
     def differences(self, variant: str) -> dict[str, Score]:
         """By split: the primary score of a variant less that of the leader; nothing for the leader itself."""
         return {
-            split: paired(
+            split: paired_scores(
                 self._headline, of[variant], of[self._lead], self._units[split], self._settings, only=self._primary
             )[self._primary]
             for split, of in self._tables.items()
@@ -54,11 +56,11 @@ class Comparison:
 
     def caveat(self) -> str:
         """What the test intervals cannot be relied on for."""
-        return units_.caveat(self._units["test"], self._ids["test"], self._manifest, self._settings)
+        return units_.caveat_of_units(self._units["test"], self._ids["test"], self._manifest, self._settings)
 
     def slices(self, images: pd.DataFrame, settings: Slices) -> slices.Table:
         """Of the leader on test."""
-        return slices.table(
+        return slices.slice_scores(
             self._tables["test"][self._lead], images, self._manifest, self._headline, self._primary,
             self._units["test"], settings, self._settings,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from maskmill.statistics.scores import Score
 from maskmill.statistics.units import ENOUGH
 
 
-def of(
+def scores_with_intervals(
     metrics: Metrics, statistics: np.ndarray, units: np.ndarray, settings: Intervals, *, only: str = ""
 ) -> dict[str, Score]:
     """Each score, or the one named `only`, with its interval, from (N, S) statistics of images and their (N,) units.
@@ -29,12 +29,13 @@ def of(
     return _scored(chosen, _sums(statistics, units), settings)
 
 
-def paired(
+def paired_differences(
     metrics: Metrics, a: np.ndarray, b: np.ndarray, units: np.ndarray, settings: Intervals, *, only: str = ""
 ) -> dict[str, Score]:
     """Each score, or the one named `only`, of model a less that of model b, with the interval of the difference.
 
-    Both are scored on the same resamples, so that what makes a unit hard for both does not count. Shapes as for `of`.
+    Both are scored on the same resamples, so that what makes a unit hard for both does not count. Shapes as for
+    `scores_with_intervals`.
     """
 
     def difference(sums: Tensor) -> Mapping[str, Tensor]:
@@ -44,12 +45,12 @@ def paired(
     return _scored(difference, _sums(np.concatenate([a, b], axis=1), units), settings)
 
 
-def significant(difference: Score) -> bool:
+def is_significant(difference: Score) -> bool:
     """Whether there is a difference: its interval leaves out 0, and enough units stand behind that."""
     return difference.n >= ENOUGH and (difference.low > 0 or difference.high < 0)
 
 
-def seeds(values: Sequence[float], confidence: float = 0.95) -> Score:
+def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Score:
     """The mean of one score over trainings with several seeds, and Student's interval of it; n counts the seeds.
 
     It says how much of the score is luck in training, and nothing about other images.
@@ -68,8 +69,10 @@ def _chosen(scores: Mapping[str, Tensor], only: str) -> Mapping[str, Tensor]:
 
 def _scored(scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals) -> dict[str, Score]:
     made = {}
-    for name, spread in bootstrap.spread(scores, sums, resamples=settings.resamples, seed=settings.seed).items():
-        low, high = bootstrap.bounds(spread, settings.confidence)
+    for name, spread in bootstrap.resampled_scores(
+        scores, sums, resamples=settings.resamples, seed=settings.seed
+    ).items():
+        low, high = bootstrap.interval_bounds(spread, settings.confidence)
         made[name] = Score(float(spread.value), float(low), float(high), int(spread.n))
     return made
 

@@ -47,27 +47,27 @@ def clean_name(metric: str) -> str:
     return f"clean/{metric}"
 
 
-def best(scores: Mapping[str, float]) -> tuple[str, float]:
+def best_score(scores: Mapping[str, float]) -> tuple[str, float]:
     """The name and value of the best score; NaN loses against any number."""
     return max(scores.items(), key=lambda item: (not math.isnan(item[1]), item[1]))
 
 
-def said(score: Score) -> str:
+def score_in_words(score: Score) -> str:
     """A score in words: `0.8639 [0.845, 0.881]`, or the value alone where it has no interval."""
-    return f"{number(score.value)} {interval(score)}".rstrip()
+    return f"{number_in_words(score.value)} {interval_in_words(score)}".rstrip()
 
 
-def interval(score: Score) -> str:
+def interval_in_words(score: Score) -> str:
     """`[0.845, 0.881]`, rounded outwards, so that the score stays inside; "" where there is none."""
     if not math.isfinite(score.low):
         return ""
     low, high = (
         sign * math.floor(sign * bound * 1000 + 1e-6) / 1000 for sign, bound in ((1, score.low), (-1, score.high))
     )
-    return f"[{number(low, 3)}, {number(high, 3)}]"
+    return f"[{number_in_words(low, 3)}, {number_in_words(high, 3)}]"
 
 
-def number(value: float, digits: int = 4) -> str:
+def number_in_words(value: float, digits: int = 4) -> str:
     """A number with so many digits behind the point, two fewer from 10 on; a dash for NaN."""
     if not math.isfinite(value):
         return "–"

@@ -57,7 +57,7 @@ class Table(Sequence[Slice]):
         return iter(self.slices)
 
 
-def table(
+def slice_scores(
     evaluated: pd.DataFrame, images: pd.DataFrame, manifest: pd.DataFrame, metrics: Metrics, primary: str,
     units: np.ndarray, settings: Slices, intervals: Intervals,
 ) -> Table:  # fmt: skip
@@ -69,11 +69,13 @@ def table(
 
     Raises: MaskmillError where `slices.columns` names no column of the manifest.
     """
-    check(settings.columns, manifest)
+    check_columns(settings.columns, manifest)
     statistics = evaluated[list(metrics.fields)].to_numpy(np.float64)
 
     def score(rows: np.ndarray) -> Score:
-        return intervals_.of(metrics, statistics[rows], units[rows], intervals, only=primary)[primary]
+        return intervals_.scores_with_intervals(metrics, statistics[rows], units[rows], intervals, only=primary)[
+            primary
+        ]
 
     whole = score(np.ones(len(evaluated), dtype=bool))
     made, left_out = [], 0
@@ -89,7 +91,7 @@ def table(
     return Table(tuple(made), whole, left_out, _caution(len(made), intervals.confidence))
 
 
-def check(columns: Sequence[str], manifest: pd.DataFrame) -> None:
+def check_columns(columns: Sequence[str], manifest: pd.DataFrame) -> None:
     """Raises: MaskmillError naming the column that the manifest lacks, and those there are."""
     for column in columns:
         if column not in manifest:

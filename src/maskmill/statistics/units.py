@@ -8,7 +8,7 @@ from maskmill.settings.config import Intervals
 ENOUGH = 20  # units; intervals over fewer promise too little for a claim (docs/intervals.md)
 
 
-def of(ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> np.ndarray:
+def units_of_images(ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> np.ndarray:
     """(N,) int64: a number for the unit of each image, equal where the unit is.
 
     A unit is an image, a group, or a block: at least `intervals.block` images of a group that follow each other in one
@@ -24,7 +24,7 @@ def of(ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> np.ndarra
     return numbers.astype(np.int64)
 
 
-def caveat(units: np.ndarray, ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> str:
+def caveat_of_units(units: np.ndarray, ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> str:
     """What intervals over these units of these images are no ground for, in words; "" where there is nothing."""
     rows = _rows(ids, manifest).assign(unit=units)
     n, sizes = rows["unit"].nunique(), rows["unit"].value_counts()

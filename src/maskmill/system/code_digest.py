@@ -22,11 +22,11 @@ from maskmill.system.syntax import (
     Module,
     Symbol,
     Target,
+    code_nodes,
     find_module,
     imported_names,
     resolve,
-    text,
-    walk,
+    symbol_text,
 )
 
 _COMPONENTS = f"{PACKAGE}.system.components"
@@ -35,9 +35,9 @@ _FILE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:j2|css|js|json)")
 
 
 def digest(symbol: Symbol, words: Collection[str]) -> str:
-    """Hexadecimal digest of all code that a symbol reaches, where `words` stand in its settings."""
-    symbols, files = reached(symbol, words)
-    parts = [f"{module} {name} {text(module, name)}" for module, name in sorted(symbols)]
+    """Hexadecimal digest of all code that a symbol reaches, where `words_in` stand in its settings."""
+    symbols, files = reached_code(symbol, words)
+    parts = [f"{module} {name} {symbol_text(module, name)}" for module, name in sorted(symbols)]
     parts += [path.read_text() for path in sorted(files)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
@@ -52,16 +52,16 @@ def parameters(function: Symbol) -> list[str]:
     return [each.arg for each in (*definition.args.args, *definition.args.kwonlyargs)]
 
 
-def words(settings: Any) -> set[str]:
+def words_in(settings: Any) -> set[str]:
     """All texts and keys in settings, each of which may be the name of a part."""
     if isinstance(settings, Mapping):
-        return words(list(settings)) | words(list(settings.values()))
+        return words_in(list(settings)) | words_in(list(settings.values()))
     if isinstance(settings, list | tuple):
-        return set().union(*map(words, settings))
+        return set().union(*map(words_in, settings))
     return {settings} if isinstance(settings, str) else set()
 
 
-def reached(symbol: Symbol, words: Collection[str]) -> tuple[set[Symbol], set[Path]]:
+def reached_code(symbol: Symbol, words: Collection[str]) -> tuple[set[Symbol], set[Path]]:
     """The symbols and the files that a symbol reaches; it is among them."""
     symbols: set[Symbol] = set()
     files: set[Path] = set()
@@ -151,7 +151,7 @@ class _Names:
 
     def read(self, statement: ast.stmt) -> None:
         """Collect from a statement and all in it."""
-        nodes = list(walk(statement))
+        nodes = list(code_nodes(statement))
         local = dict(imported_names(nodes))
         bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
         for node in nodes:

@@ -26,7 +26,7 @@ def memory_kills() -> int | None:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
 
 
-def describe(status: int, kills_before: int | None = None) -> str:
+def describe_exit(status: int, kills_before: int | None = None) -> str:
     """How a process ended: `was killed by SIGKILL: ..`, or `ended with status 2`.
 
     A negative status is a signal, as in subprocess. `kills_before` is what `memory_kills` gave when the process began.

@@ -27,7 +27,7 @@ class DiskFullError(MaskmillError):
 
 
 @contextlib.contextmanager
-def atomic(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+def open_atomic(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` only once it is complete and on the disk.
 
     A `private` one is for its owner's eyes alone from the first byte on.
@@ -127,7 +127,7 @@ def _fsync_folder(folder: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path` in one step."""
-    with atomic(path) as file:
+    with open_atomic(path) as file:
         file.write(content)
 
 

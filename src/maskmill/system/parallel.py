@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from maskmill.system.processes import cores
+from maskmill.system.processes import usable_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -19,7 +19,7 @@ def in_order(
     At most `ahead` results per worker (default: one worker per core) are made or kept at any time; 1 where they are
     large. The first exception is raised here, and what has not begun by then never begins.
     """
-    workers = workers or cores()
+    workers = workers or usable_cores()
     waiting: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="read")
     try:

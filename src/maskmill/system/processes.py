@@ -69,7 +69,7 @@ def _end_by(number: signal.Signals) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
-def stopped() -> int:
+def report_interrupt() -> int:
     """Say that Ctrl-C has ended a command that can be started again; its exit status, as a shell gives it."""
     print("stopped; start it again and it goes on from here", file=sys.stderr)
     return 128 + signal.SIGINT
@@ -154,7 +154,7 @@ def search_path() -> str:
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
-def cores() -> int:
+def usable_cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

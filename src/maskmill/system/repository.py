@@ -12,7 +12,7 @@ from platformdirs import site_config_dir, user_config_dir
 from maskmill.system.errors import MaskmillError, few_of
 
 
-def dvc(*arguments: str, what: str) -> None:
+def run_dvc(*arguments: str, what: str) -> None:
     """Run DVC. Raises: MaskmillError that begins with `what` and says what DVC said."""
     check_git()
     _run([sys.executable, "-m", "dvc", *arguments], f"dvc {' '.join(arguments)}", what)
@@ -27,7 +27,7 @@ def check_git() -> None:
         )
 
 
-def cache() -> Path:
+def cache_folder() -> Path:
     """Where DVC keeps what it has versioned: its setting `cache.dir`."""
     if Path(".dvc/config").exists() and not any("[cache]" in text for text in _dvc_settings()):
         return Path(".dvc/cache")  # without a question to DVC, which takes half a second to import
@@ -67,18 +67,18 @@ def commit_of(revision: str, what: str) -> str:
     )
 
 
-def show(commit: str, path: str) -> str | None:
+def file_in_commit(commit: str, path: str) -> str | None:
     """A file of this folder as git has it in `commit`; None where it is not there."""
     return _git("show", f"{commit}:./{path}")
 
 
-def tree(commit: str, path: str) -> str:
+def folder_digest(commit: str, path: str) -> str:
     """Git's digest of a folder in `commit`, or of what is on the disk now for ""; "" where it is not there."""
     changed = "" if commit else _git("status", "--porcelain", "--", path)
     return changed or (_git("rev-parse", "--verify", "--quiet", f"{commit or 'HEAD'}:./{path}") or "").strip()
 
 
-def forget(path: Path) -> None:
+def untrack(path: Path) -> None:
     """Take a file out of git's index, where git tracks it; it stays on the disk, and DVC can version its folder."""
     listed = subprocess.run(["git", "ls-files", "--error-unmatch", str(path)], capture_output=True, check=False)
     if listed.returncode == 0:

@@ -16,6 +16,6 @@ def stamp(path: str | Path) -> Stamp:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def settled(before: Stamp, now_ns: int) -> bool:
+def is_settled(before: Stamp, now_ns: int) -> bool:
     """Whether a later edit would change the stamp: `before` was taken at `now_ns`, before the file was read."""
     return max(before[1], before[2]) < now_ns - _SETTLED_NS

@@ -123,7 +123,7 @@ def imported_names(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, tuple[str, s
                 yield alias.asname or alias.name, (node.module, alias.name)
 
 
-def walk(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[ast.AST]:
+def code_nodes(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[ast.AST]:
     """The node and all below it that may name code.
 
     That is all but the annotations of functions, from which no result follows, and the local variables of a function,
@@ -137,7 +137,7 @@ def walk(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[ast.AST
         annotation = (isinstance(node, ast.arg) and name == "annotation") or name == "returns"
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and not annotation:
-                yield from walk(child, local)
+                yield from code_nodes(child, local)
 
 
 def _first_name(node: ast.AST) -> str:
@@ -164,7 +164,7 @@ def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) ->
 
 
 @cache
-def text(module: str, name: str) -> str:
+def symbol_text(module: str, name: str) -> str:
     """The statements of a symbol as text, without what does not count, and what the names in it are imported from."""
     owner = find_module(module)
     assert owner

@@ -63,7 +63,7 @@ def _send(path: Path, owner: Owner) -> None:
             continue
         try:
             store = store or _connect()
-            runs.record(store, training)
+            runs.record_run(store, training)
         except Exception as error:  # whatever it is, it must not be the end of the live curves
             if str(error) != told:
                 told = str(error)
@@ -82,7 +82,7 @@ def _connect() -> Store:
     from maskmill.tracking import store as stores
 
     params = config.load()
-    return stores.connect(params.tracking, params.paths)
+    return stores.connect_store(params.tracking, params.paths)
 
 
 def _end_in_time(path: Path, owner: Owner) -> None:

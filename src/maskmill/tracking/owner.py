@@ -29,7 +29,7 @@ class Owner:
         return self.here and self.born != _born(self.pid)
 
 
-def me() -> Owner:
+def this_process() -> Owner:
     """This process."""
     return Owner(_host(), os.getpid(), _born(os.getpid()))
 

@@ -48,7 +48,9 @@ class Verdict:
     checks: list[Check]
 
 
-def checks(scores: Mapping[str, float], champion: Mapping[str, float] | None, gate: Gate, primary: str) -> list[Check]:
+def gate_checks(
+    scores: Mapping[str, float], champion: Mapping[str, float] | None, gate: Gate, primary: str
+) -> list[Check]:
     """Hold test scores against the minimum scores and, where there is one, the champion on the same test set."""
     made = [Check(f"minimum {name}", scores.get(name, math.nan), least) for name, least in gate.minimum.items()]
     if champion is not None:
@@ -57,13 +59,13 @@ def checks(scores: Mapping[str, float], champion: Mapping[str, float] | None, ga
     return made
 
 
-def tags(digest: str, scores: Mapping[str, float]) -> dict[str, str]:
+def promotion_tags(digest: str, scores: Mapping[str, float]) -> dict[str, str]:
     """The tags that let a later gate compare with this version without evaluating it again."""
     finite = {name: value for name, value in scores.items() if math.isfinite(value)}
     return {TEST_DIGEST: digest, TEST_SCORES: json.dumps(finite)}
 
 
-def decide(
+def run_gate(
     store: Store, version: "ModelVersion", gate: Gate, primary: str, evaluate: Evaluate, *, may_promote: bool
 ) -> Verdict:
     """Run the gate on a registered version and, where it passes and may, make it the champion.
@@ -83,7 +85,7 @@ def decide(
             assert champion is not None
             remedy = "register under another name (tracking.model in params.yaml), or take the alias from it"
             return Verdict("refused", f"champion version {champion.version} cannot be compared: {error}; {remedy}", [])
-        made = checks(json.loads(version.tags[TEST_SCORES]), rival, gate, primary)
+        made = gate_checks(json.loads(version.tags[TEST_SCORES]), rival, gate, primary)
         failed = [f"{c.name}: {c.value:.4f} is below {c.limit:.4f}" for c in made if not c.passed]
         if failed:
             stays = f"; version {champion.version} stays champion" if champion else "; there is no champion yet"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SILENT_MS = 10 * 60 * 1000  # so long without a sign of life, a training on another host counts as gone
 
 
-def reap(store: Store) -> list[str]:
+def close_abandoned_runs(store: Store) -> list[str]:
     """Send every spool of a training that is over, then close every abandoned run; one line for each run closed."""
     abandoned = {run.info.run_id: run for run in _running(store) if _reason(run)}
     _replay(store)
@@ -29,7 +29,7 @@ def reap(store: Store) -> list[str]:
         for run in _running(store):
             if _reason(run):
                 abandoned[run.info.run_id] = run
-                runs.close(store, run, 0)
+                runs.close_run(store, run, 0)
     return [
         f"run {run_id[:12]} of {run.data.tags.get('variant')} closed as {runs.KILLED}: {_reason(run)}"
         for run_id, run in abandoned.items()
@@ -42,12 +42,12 @@ def _replay(store: Store) -> None:
         training = spools.read(path)
         if training is None or training.status == runs.RUNNING:
             continue
-        runs.record(store, training)
+        runs.record_run(store, training)
         if training.status == runs.FINISHED or not _can_go_on(store.state, training):
             spools.delete(path)
 
 
-def _can_go_on(state: Path, training: runs.Training) -> bool:
+def _can_go_on(state: Path, training: runs.TrainingRun) -> bool:
     """Whether a checkpoint may be there from which a killed training goes on, as the same run."""
     return (state / "checkpoints" / training.variant / training.fingerprint).exists()
 
@@ -73,9 +73,9 @@ def main() -> int:
     try:
         with full_disk_in_words():
             params = config.load()
-            store = stores.connect(params.tracking, params.paths)
-            with stores.reaching(store.uri):
-                closed = reap(store)
+            store = stores.connect_store(params.tracking, params.paths)
+            with stores.errors_in_words(store.uri):
+                closed = close_abandoned_runs(store)
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -37,12 +37,12 @@ def resolve(uri: str) -> "ModelVersion":
     """The version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names now, as for `load`."""
     root = _root()
     params = config.load(root / config.PARAMS)
-    store = stores.connect(params.tracking, params.paths, root)
+    store = stores.connect_store(params.tracking, params.paths, root)
     name, alias, number = _parse(uri)
-    return find(store, name, alias=alias, number=number)
+    return find_version(store, name, alias=alias, number=number)
 
 
-def find(store: Store, name: str, *, alias: str | None = None, number: str | None = None) -> "ModelVersion":
+def find_version(store: Store, name: str, *, alias: str | None = None, number: str | None = None) -> "ModelVersion":
     """The version with an alias or a number. Raises: MaskmillError when there is none."""
     from mlflow.exceptions import MlflowException
 
@@ -61,12 +61,12 @@ def find(store: Store, name: str, *, alias: str | None = None, number: str | Non
 def champion(store: Store) -> "ModelVersion | None":
     """The version in service, or None before the first promotion."""
     try:
-        return find(store, store.model, alias=CHAMPION)
+        return find_version(store, store.model, alias=CHAMPION)
     except MaskmillError:
         return None
 
 
-def weights(store: Store) -> set[str]:
+def registered_weights(store: Store) -> set[str]:
     """The digests of all registered weights."""
     versions = store.client.search_model_versions(f"name = '{store.model}'")
     return {version.tags[SHA256] for version in versions if SHA256 in version.tags}

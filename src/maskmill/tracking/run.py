@@ -1,4 +1,4 @@
-"""One MLflow run per training. `record` makes MLflow hold what is known of it, however often and from wherever."""
+"""One MLflow run per training. `record_run` makes MLflow hold what is known of it, however often and from wherever."""
 
 import json
 import time
@@ -22,11 +22,11 @@ KEY, OWNER, SEEN = "maskmill.training", "maskmill.owner", "maskmill.seen"  # tag
 _PARENT = "mlflow.parentRunId"  # the tag by which MLflow shows a run below another
 _MAX_PARAM = 6000  # characters MLflow stores of one parameter
 
-Row = dict[str, float]  # `step`, and one value per metric
+MetricRow = dict[str, float]  # `step`, and one value per metric
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRun:
     """What is known of a training; `key` names it, so that a repeated sending makes no second run."""
 
     key: str
@@ -37,7 +37,7 @@ class Training:
     data_hash: str
     started_ms: int  # Unix time
     ended_ms: int  # of one that is not FINISHED: the last that was heard of it
-    history: Sequence[Row]
+    history: Sequence[MetricRow]
     times_ms: Mapping[int, int] = field(default_factory=dict)  # step -> when its row was made; else `ended_ms`
     summary: Mapping[str, float] = field(default_factory=dict)
     status: str = FINISHED
@@ -45,7 +45,7 @@ class Training:
     fingerprint: str = ""  # the name of its checkpoints
 
 
-def record(store: Store, training: Training) -> str:
+def record_run(store: Store, training: TrainingRun) -> str:
     """Write what the run does not hold yet: parameters, metrics, data set, commit, status. Gives its id.
 
     Each metric is there once, also where an earlier sending arrived and only its answer was lost. A run that somebody
@@ -58,10 +58,10 @@ def record(store: Store, training: Training) -> str:
     return str(run.info.run_id)
 
 
-def of_model(folder: Path, variant: str, data_title: str, summary: Mapping[str, float] | None = None) -> Training:
+def of_model(folder: Path, variant: str, data_title: str, summary: Mapping[str, float] | None = None) -> TrainingRun:
     """The finished training that wrote the model in `folder`, from its run.json and history.csv."""
     facts = files.read_json(folder / FACTS)
-    return Training(
+    return TrainingRun(
         key=facts["key"],
         variant=variant,
         params=facts["params"] | {name: facts[name] for name in ("device", "machine", "threads")},
@@ -75,18 +75,18 @@ def of_model(folder: Path, variant: str, data_title: str, summary: Mapping[str, 
     )
 
 
-def nest(store: Store, run_id: str, parent_id: str) -> None:
+def nest_run(store: Store, run_id: str, parent_id: str) -> None:
     """Have MLflow show the run below its parent."""
     store.client.set_tag(run_id, _PARENT, parent_id)
 
 
-def close(store: Store, run: "Run", ended_ms: int) -> None:
+def close_run(store: Store, run: "Run", ended_ms: int) -> None:
     """Say that the run was killed: at `ended_ms`, or when it was last seen alive."""
     last = max(ended_ms, run.info.start_time, int(run.data.tags.get(SEEN, 0)))
     store.client.set_terminated(run.info.run_id, KILLED, last)
 
 
-def _find(store: Store, training: Training) -> "Run | None":
+def _find(store: Store, training: TrainingRun) -> "Run | None":
     from mlflow.entities import ViewType
 
     runs = store.client.search_runs([store.experiment_id], f"tags.`{KEY}` = '{training.key}'", ViewType.ALL)
@@ -101,7 +101,7 @@ def _find(store: Store, training: Training) -> "Run | None":
     return runs[0] if runs else None
 
 
-def _create(store: Store, training: Training) -> "Run":
+def _create(store: Store, training: TrainingRun) -> "Run":
     tags = {KEY: training.key, "variant": training.variant, "mlflow.source.git.commit": training.git_commit}
     if training.owner:  # from the first moment on, or nobody could tell that it was abandoned
         tags |= _signs_of_life(training.owner)
@@ -110,7 +110,7 @@ def _create(store: Store, training: Training) -> "Run":
     )
 
 
-def _complete(store: Store, run: "Run", training: Training) -> None:
+def _complete(store: Store, run: "Run", training: TrainingRun) -> None:
     from mlflow.entities import DatasetInput, InputTag, Param, RunTag
 
     client, run_id = store.client, run.info.run_id
@@ -128,12 +128,12 @@ def _complete(store: Store, run: "Run", training: Training) -> None:
     if training.status == RUNNING:  # it was killed, and goes on
         client.update_run(run_id, RUNNING)
     elif training.status == KILLED:
-        close(store, run, training.ended_ms)
+        close_run(store, run, training.ended_ms)
     else:
         client.set_terminated(run_id, training.status, training.ended_ms)
 
 
-def _missing(store: Store, run: "Run", training: Training) -> "list[Metric]":
+def _missing(store: Store, run: "Run", training: TrainingRun) -> "list[Metric]":
     """The metrics of the training that the run does not hold, by name and step."""
     from mlflow.entities import Metric
 

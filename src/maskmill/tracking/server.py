@@ -15,18 +15,18 @@ from starlette.types import Receive, Scope, Send
 
 from maskmill.settings import config
 from maskmill.tracking import store as stores
-from maskmill.web.guard import Guard, credentials
+from maskmill.web.guard import AccessGuard, read_credentials
 
 REPORTS = "/reports"  # the path below which paths.reports is shown
 
 
-def app() -> Guard:
+def app() -> AccessGuard:
     """The guarded app for the params.yaml in this folder, and the reports below /reports.
 
     Raises: MaskmillError when its store cannot be opened.
     """
     params = config.load()
-    store = stores.connect(params.tracking, params.paths)
+    store = stores.connect_store(params.tracking, params.paths)
     os.environ.update(_environment(params.services, store))
     from mlflow.server.fastapi_app import app as unguarded
 
@@ -39,7 +39,7 @@ def app() -> Guard:
         else:
             await unguarded(scope, receive, send)
 
-    return Guard(both, params.services, credentials(params.services, store.state))
+    return AccessGuard(both, params.services, read_credentials(params.services, store.state))
 
 
 def _environment(services: config.Services, store: stores.Store) -> dict[str, str]:

@@ -20,7 +20,7 @@ from maskmill.system import files
 from maskmill.system.errors import MaskmillError
 from maskmill.tracking import owner as owners
 from maskmill.tracking.owner import Owner
-from maskmill.tracking.run import FINISHED, KILLED, RUNNING, Row, Training
+from maskmill.tracking.run import FINISHED, KILLED, RUNNING, MetricRow, TrainingRun
 
 FOLDER = "spool"  # in paths.state
 _KEPT = 100  # newest files; where no MLflow ever takes them, older ones are dropped
@@ -52,7 +52,7 @@ class Spool:
         """The training's name, the same before and after a restart."""
         return self.path.stem
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[MetricRow]) -> None:
         """Rows of the history; one whose step is there already is not written again."""
         new = [row for row in rows if row["step"] not in self._steps]
         if new:
@@ -85,7 +85,7 @@ class Spool:
         self._told = True
 
 
-def begin(folder: Path, facts: Facts) -> Spool:
+def begin_spool(folder: Path, facts: Facts) -> Spool:
     """The file of the unfinished training with this fingerprint that no process works on, else a new one."""
     now = _now_ms()
     try:
@@ -93,11 +93,11 @@ def begin(folder: Path, facts: Facts) -> Spool:
     except (OSError, MaskmillError) as error:
         spool = Spool(folder / f"{uuid.uuid4().hex}.jsonl", now, set(), 0)
         spool._tell(error)
-    spool._append({"owner": asdict(owners.me())})
+    spool._append({"owner": asdict(owners.this_process())})
     return spool
 
 
-def read(path: Path) -> Training | None:
+def read(path: Path) -> TrainingRun | None:
     """What the file says; None where it is gone, or nothing of it can be read."""
     lines = list(_lines(path))
     if not lines or set(lines[0].get("facts", ())) != set(Facts.__annotations__):
@@ -105,7 +105,7 @@ def read(path: Path) -> Training | None:
     rows = {int(line["row"]["step"]): line for line in lines if "row" in line}
     owner = next((Owner(**line["owner"]) for line in reversed(lines) if "owner" in line), None)
     ended = any("ended" in line for line in lines)
-    return Training(
+    return TrainingRun(
         key=path.stem,
         **lines[0]["facts"],
         started_ms=lines[0]["time_ms"],

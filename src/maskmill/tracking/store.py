@@ -43,7 +43,7 @@ class Store:
         return FileLock(self.state / "mlflow" / "write.lock")
 
 
-def connect(tracking: config.Tracking, paths: config.Paths, root: Path | None = None) -> Store:
+def connect_store(tracking: config.Tracking, paths: config.Paths, root: Path | None = None) -> Store:
     """Open the store, and make it where there is none.
 
     MLFLOW_TRACKING_URI, where set, comes before params.yaml, as everywhere in MLflow. A fresh sqlite file is set up
@@ -65,7 +65,7 @@ def connect(tracking: config.Tracking, paths: config.Paths, root: Path | None = 
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
     with FileLock(state / "mlflow" / "setup.lock"):
         try:
-            with reaching(uri), _impatient():
+            with errors_in_words(uri), _impatient():
                 client, experiment_id = _open(uri, tracking.experiment, state)
         except MlflowException as error:
             raise MaskmillError(
@@ -76,7 +76,7 @@ def connect(tracking: config.Tracking, paths: config.Paths, root: Path | None = 
 
 
 @contextlib.contextmanager
-def reaching(uri: str) -> Iterator[None]:
+def errors_in_words(uri: str) -> Iterator[None]:
     """Say in a user's words that the server cannot be reached, where a call in this block finds it so."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import ConnectionError as NoConnection

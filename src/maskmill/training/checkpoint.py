@@ -20,7 +20,7 @@ _BYTES_PER_S = 200e6  # that a slow machine brings to the disk, until it is know
 
 
 @dataclass
-class State:
+class TrainingState:
     """Everything a training needs to go on as if nothing had happened."""
 
     step: int  # optimizer steps done
@@ -54,7 +54,7 @@ class Checkpoints:
         age = now - self._saved
         return not every_s or (age >= every_s and (seldom or age >= _LONGEST_S))
 
-    def save(self, state: State, began: float | None = None) -> None:
+    def save(self, state: TrainingState, began: float | None = None) -> None:
         """Write one file atomically, then drop older ones, and what a killed writer left.
 
         `began`: `time.monotonic()` of when the state was begun to be made, which counts as writing.
@@ -71,7 +71,7 @@ class Checkpoints:
         self._spent_s += self._saved - began
         self._written += 1
 
-    def latest(self) -> State | None:
+    def latest(self) -> TrainingState | None:
         """The newest checkpoint whose bytes match the digest in its name, or None."""
         for path in self._newest_first():
             if files.sha256(path)[:16] == path.stem.rsplit("-", 1)[-1]:
@@ -82,8 +82,8 @@ class Checkpoints:
         return sorted(self._folder.glob("step-*.safetensors"), reverse=True)
 
 
-def _read(path: Path) -> State:
+def _read(path: Path) -> TrainingState:
     with safetensors.safe_open(path, framework="pt") as file:
         facts: Mapping[str, str] = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return State(int(facts["step"]), tensors, json.loads(facts["facts"]))
+    return TrainingState(int(facts["step"]), tensors, json.loads(facts["facts"]))

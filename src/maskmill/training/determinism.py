@@ -16,14 +16,14 @@ _UNLIKE = "Deterministic behavior was enabled"  # .. where cuBLAS has other buff
 
 
 @contextlib.contextmanager
-def applied(train: Train) -> Iterator[None]:
+def deterministic_kernels(train: Train) -> Iterator[None]:
     """While this is entered, operations on a GPU take the kernels that sum in one order, with `train.deterministic`.
 
     Bilinear upsampling is then computed from its parts, and the loss per pixel, whose sum PyTorch refuses, is summed
     outside of it (`losses._pixels`): no network or loss of maskmill needs an operation that PyTorch refuses.
     Raises: MaskmillError for one that it refuses.
     """
-    if not train.deterministic or hardware.device(train) == "cpu":
+    if not train.deterministic or hardware.choose_device(train) == "cpu":
         yield
         return
     os.environ.setdefault(_WORKSPACE, ":4096:8")

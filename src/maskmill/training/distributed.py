@@ -31,15 +31,15 @@ _TIMEOUT = timedelta(minutes=10)  # that one process waits for another, at a val
 _END_S = 5.0  # in which the end of the first process reaches the others
 
 
-def start(train: Train) -> Fabric:
+def launch_fabric(train: Train) -> Fabric:
     """Fabric on `train.devices` devices; where that is more than one, this program runs once more for each of them.
 
     Under torchrun, which has started them already, the number must be the same. Of several processes one prints.
     Raises: MaskmillError where it is not, or there are fewer GPUs.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    device = hardware.device(train)
-    precision = hardware.precision(train, device)
+    device = hardware.choose_device(train)
+    precision = hardware.choose_precision(train, device)
     kind: dict[str, Any] = {"accelerator": device, "devices": train.devices, "precision": FABRIC_PRECISION[precision]}
     outside = int(os.environ.get("WORLD_SIZE", "1")) if _under_torchrun() else train.devices
     if outside != train.devices:

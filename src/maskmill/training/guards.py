@@ -14,7 +14,7 @@ _NAMED = 16  # images in a message
 _LOOK_EVERY = 20  # steps between two looks at a GPU, each of which waits for it; a CPU is looked at after every step
 
 
-class Guard:
+class StepGuard:
     """Takes the optimizer's steps whose loss and gradient are finite; of the others nothing stays, not in buffers.
 
     On a GPU the kernel of the fused optimizer is told by a flag that never leaves the device, so that nothing waits;
@@ -99,7 +99,7 @@ class Guard:
             print(f"{what}: skipped ({self.skipped} of at most {most}); its images are {named}", flush=True)
 
 
-def smaller(pieces: int, images: int, train: Train, devices: int) -> int:
+def smaller_pieces(pieces: int, images: int, train: Train, devices: int) -> int:
     """In how many pieces a step's images are taken after memory did not suffice for `pieces` of them.
 
     Raises: MaskmillError where that is not allowed, or one image is too much.

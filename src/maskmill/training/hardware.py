@@ -5,10 +5,10 @@ import torch
 
 from maskmill.settings.config import Train
 from maskmill.system.errors import MaskmillError
-from maskmill.system.processes import cores
+from maskmill.system.processes import usable_cores
 
 
-def device(train: Train) -> str:
+def choose_device(train: Train) -> str:
     """`cuda` where `auto` finds a GPU, else `cpu`. Raises: MaskmillError when a GPU is asked for and there is none."""
     available = torch.cuda.is_available()
     if train.device == "cuda" and not available:
@@ -16,7 +16,7 @@ def device(train: Train) -> str:
     return "cuda" if available and train.device != "cpu" else "cpu"
 
 
-def precision(train: Train, device: str) -> str:
+def choose_precision(train: Train, device: str) -> str:
     """`bf16` where the processor computes it natively (AMX or AVX-512 BF16, Ampere or newer), else `fp32`.
 
     docs/benchmarks.md has the measured times.
@@ -37,19 +37,19 @@ def precision(train: Train, device: str) -> str:
     return "fp32"
 
 
-def workers(train: Train, device: str) -> int:
+def loader_workers(train: Train, device: str) -> int:
     """Loader processes: none on a CPU, whose cores compute; beside a GPU one for each core but one, 8 at most.
 
     The number for a GPU is a guess; measure on yours.
     """
     if train.workers != "auto":
         return train.workers
-    return 0 if device == "cpu" else max(1, min(8, cores() - 1) // train.devices)
+    return 0 if device == "cpu" else max(1, min(8, usable_cores() - 1) // train.devices)
 
 
 def check_devices(train: Train, device: str) -> None:
     """Raises: MaskmillError for more devices than this machine has GPUs, or its processor cores."""
-    there, what = (torch.cuda.device_count(), "GPUs") if device == "cuda" else (max(cores(), 2), "cores")
+    there, what = (torch.cuda.device_count(), "GPUs") if device == "cuda" else (max(usable_cores(), 2), "cores")
     if train.devices > there:
         raise MaskmillError(
             f"params.yaml: train.devices: got {train.devices}, and this machine has {there} {what}; take at most that"

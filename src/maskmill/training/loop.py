@@ -29,17 +29,17 @@ from maskmill.training import distributed, guards, hardware, optim, state
 from maskmill.training.average import Average
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.fabric import Fabric
-from maskmill.training.guards import Guard
+from maskmill.training.guards import StepGuard
 from maskmill.training.loading import Loading
-from maskmill.training.progress import Progress
+from maskmill.training.progress import TrainingProgress
 from maskmill.training.signals import Terminated, Termination
 
-Row = dict[str, float]  # one row of the history: step, loss, learning_rate, val_<metric>
-Log = Callable[[Sequence[Row]], None]  # takes the rows that are new
+HistoryRow = dict[str, float]  # one row of the history: step, loss, learning_rate, val_<metric>
+Log = Callable[[Sequence[HistoryRow]], None]  # takes the rows that are new
 
 
 @dataclass(frozen=True)
-class Validation:
+class Validator:
     """What the score is measured on."""
 
     shard: Shard
@@ -54,7 +54,7 @@ class Result:
     weights: dict[str, Tensor]
     best_step: int
     best_score: float
-    history: list[Row]
+    history: list[HistoryRow]
     seconds: float  # over all restarts
 
 
@@ -65,51 +65,51 @@ class Training:
         self, model: nn.Module, loss: Loss, preprocessing: Preprocessing, train: Train, fabric: Fabric | None = None
     ) -> None:
         self.train = train
-        self.device = hardware.device(train)
-        self.precision = hardware.precision(train, self.device)
+        self.device = hardware.choose_device(train)
+        self.precision = hardware.choose_precision(train, self.device)
         self.loss = loss
         self.preprocessing = preprocessing
-        self.fabric = fabric or distributed.start(train)
+        self.fabric = fabric or distributed.launch_fabric(train)
         torch.set_num_threads(train.threads)  # after Fabric, which sets it where it starts processes
         self.writes = self.fabric.is_global_zero
         model = distributed.over_all_devices(model, self.fabric)
         self.plain = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.encoder = optim.encoder(self.plain, train)
-        self.optimizer = optim.optimizer(self.plain, train)
+        self.encoder = optim.find_encoder(self.plain, train)
+        self.optimizer = optim.create_optimizer(self.plain, train)
         compiled = torch.compile(self.plain) if train.compile else self.plain
         self.model, _ = self.fabric.setup(compiled, self.optimizer)
-        self.guard = Guard(self.plain, self.optimizer, train, self.fabric)
+        self.guard = StepGuard(self.plain, self.optimizer, train, self.fabric)
         self.average = None if train.ema is None else Average(self.plain, train.ema)
         self.pieces = train.accumulate  # of a step's images; more after memory did not suffice
         self.step = 0
         self.losses: list[Tensor] = []  # since the last validation
-        self.history: list[Row] = []
+        self.history: list[HistoryRow] = []
         self.seconds = 0.0
         self.best: dict[str, Tensor] = {}
         self.best_step, self.best_score = 0, -1.0
 
-    def fit(self, loading: Loading, validation: Validation, checkpoints: Checkpoints, log: Log, title: str) -> Result:
+    def fit(self, loading: Loading, validation: Validator, checkpoints: Checkpoints, log: Log, title: str) -> Result:
         """Train from the newest checkpoint, or from the start, to the last step or until patience ends.
 
         `log` gets each row of the history once, those of before a restart first and together.
         Raises: Terminated after SIGTERM or Ctrl-C, with a checkpoint of the step; MaskmillError.
         """
         if found := checkpoints.latest():
-            state.restore(self, found)
+            state.restore_state(self, found)
             if self.history:
                 log(list(self.history))
             print(f"{title}: goes on at step {self.step} of {self.train.steps}", flush=True)
         started, before, shown = time.monotonic(), self.seconds, float("nan")
         images_per_step = loading.images_per_step
-        checkpoints.expect(state.size(self))
+        checkpoints.expect(state.state_bytes(self))
         with (
             distributed.ending_with_parent(self.fabric),
             Termination() as end,
             loading.explained(),
-            Progress(title, self.step, self.train.steps, images_per_step, self.device, self.writes) as progress,
+            TrainingProgress(title, self.step, self.train.steps, images_per_step, self.device, self.writes) as progress,
         ):
 
-            def tell(row: Row) -> None:
+            def tell(row: HistoryRow) -> None:
                 log([row])
                 progress.line(self._line(title, validation.metric))
 
@@ -161,7 +161,7 @@ class Training:
                 return self._in_pieces(images, masks)
             self.optimizer.zero_grad()
             self.guard.restore()
-            self.pieces = guards.smaller(self.pieces, len(images), self.train, self.fabric.world_size)
+            self.pieces = guards.smaller_pieces(self.pieces, len(images), self.train, self.fabric.world_size)
             if self.device == "cuda":
                 torch.cuda.empty_cache()
 
@@ -200,7 +200,7 @@ class Training:
         at = self.step % self.train.val_every_steps == 0 or self.step == self.train.steps
         return at and self.step > (self.history[-1]["step"] if self.history else 0)
 
-    def _validate(self, validation: Validation, end: Termination, tell: Callable[[Row], None]) -> Signals | None:
+    def _validate(self, validation: Validator, end: Termination, tell: Callable[[HistoryRow], None]) -> Signals | None:
         """Add a row to the history; not where a signal comes meanwhile, which is given: the next start validates."""
         confusion = Confusion(validation.labels)
         totals = torch.zeros(len(confusion.fields), dtype=torch.float64)
@@ -255,7 +255,7 @@ class Training:
     def _save(self, checkpoints: Checkpoints, title: str) -> None:
         if self.writes:
             began = time.monotonic()
-            made = state.of(self)
+            made = state.capture_state(self)
             guards.check_finite(title, self.step, made.tensors, self.train)
             checkpoints.save(made, began)
 

@@ -11,14 +11,14 @@ from maskmill.system.errors import MaskmillError
 _RISE, _FIRST, _LAST = 0.3, 25, 25e4  # one cycle: share of the steps that rises; the peak over its first and last rate
 
 
-def optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+def create_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
     """Fused AdamW, or fused SGD with momentum; norms and biases are not decayed, the encoder has its own rate.
 
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", arXiv:1711.05101; SGD adds the decay to the
     gradient.
     Raises: MaskmillError where a setting is about the encoder, and the network has none.
     """
-    part = encoder(model, train)
+    part = find_encoder(model, train)
     inside = set(part.parameters()) if part is not None else set()
     groups = []
     for scale, parameters in (
@@ -36,7 +36,7 @@ def optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=train.learning_rate, momentum=train.momentum, nesterov=train.nesterov, fused=True)
 
 
-def encoder(model: nn.Module, train: Train) -> nn.Module | None:
+def find_encoder(model: nn.Module, train: Train) -> nn.Module | None:
     """The part that is frozen or has a rate of its own; None where no setting asks for it.
 
     Raises: MaskmillError where one does, and the network has none.

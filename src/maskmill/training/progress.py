@@ -12,7 +12,7 @@ from tqdm import tqdm
 _REFRESH_S = 2.0
 
 
-class Progress:
+class TrainingProgress:
     """Counts the images of the steps; measures no step by itself, so that no device is waited for."""
 
     def __init__(self, title: str, first: int, steps: int, images_per_step: int, device: str, shown: bool) -> None:
@@ -50,7 +50,7 @@ class Progress:
         now = time.monotonic()
         left = (now - self._start) / max(self._done - self._first, 1) * (self._steps - self._done)
         with contextlib.suppress(BrokenPipeError):  # nobody is left who reads it; the training goes on
-            self._bar.write(f"{text}  {self.images_per_s:.0f} images/s, {duration(left)} left")
+            self._bar.write(f"{text}  {self.images_per_s:.0f} images/s, {duration_in_words(left)} left")
             sys.stdout.flush()  # into a pipe it would come when 8 kB are full
         self._mark = now
 
@@ -65,7 +65,7 @@ def memory_mb(device: str) -> float:
     return (torch.cuda.max_memory_allocated() if device == "cuda" else psutil.Process().memory_info().rss) / 1e6
 
 
-def duration(seconds: float) -> str:
+def duration_in_words(seconds: float) -> str:
     """A time as people say it."""
     if seconds >= 5400:
         return f"{seconds / 3600:.1f} h"

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from maskmill.training.checkpoint import State
+from maskmill.training.checkpoint import TrainingState
 
 if TYPE_CHECKING:
     from maskmill.training.loop import Training
 
 
-def of(training: "Training") -> State:
+def capture_state(training: "Training") -> TrainingState:
     """The state after the last step."""
     tensors = {f"model/{name}": value for name, value in training.plain.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in training.best.items()}
@@ -26,17 +26,17 @@ def of(training: "Training") -> State:
         "seconds": training.seconds, "skipped": training.guard.skipped, "pieces": training.pieces,
         "scaler": training.fabric.strategy.precision.state_dict(),
     }  # fmt: skip
-    return State(training.step, tensors, facts)
+    return TrainingState(training.step, tensors, facts)
 
 
-def size(training: "Training") -> int:
+def state_bytes(training: "Training") -> int:
     """About how many bytes it takes once all is there: weights, the best of them, their average, moments."""
     copies = 4 if training.average is None else 5
     weights: int = sum(value.nbytes for value in training.plain.state_dict().values())
     return copies * weights
 
 
-def restore(training: "Training", state: State) -> None:
+def restore_state(training: "Training", state: TrainingState) -> None:
     """Put the state into a training that was made anew with the same settings."""
     parts: dict[str, dict[str, Tensor]] = {p: {} for p in ("model", "best", "average", "optimizer", "losses")}
     for name, value in state.tensors.items():

@@ -10,12 +10,12 @@ from torch import Tensor
 from maskmill.training.loading import Loading
 
 if TYPE_CHECKING:
-    from maskmill.training.loop import Training, Validation
+    from maskmill.training.loop import Training, Validator
 
 _STEPS, _WARM_UP = 5, 2  # the first steps build kernels and take half as long again
 
 
-def expected_seconds(training: "Training", loading: Loading, validation: "Validation") -> float:
+def expected_seconds(training: "Training", loading: Loading, validation: "Validator") -> float:
     """Of the whole training, if patience does not end it before."""
     train = training.train
     start = time.perf_counter()
@@ -39,7 +39,7 @@ def seconds_per_step(training: "Training", images: Tensor, masks: Tensor) -> flo
     return float(np.median(times[_WARM_UP:]))
 
 
-def seconds_of_validation(training: "Training", validation: "Validation") -> float:
+def seconds_of_validation(training: "Training", validation: "Validator") -> float:
     """Measure one image, times all of them."""
     pixels = np.prod(validation.shard.sizes, axis=1)
     middle = int(np.argsort(pixels)[len(pixels) // 2])

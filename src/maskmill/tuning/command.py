@@ -14,7 +14,7 @@ from maskmill.settings import config, space
 from maskmill.settings.config import Params
 from maskmill.system.errors import MaskmillError
 from maskmill.tuning import record, search, trial
-from maskmill.tuning.search import Attempt, Search, Tried
+from maskmill.tuning.search import Attempt, Tried, TuningSearch
 
 FOLDER = "tune"  # below paths.state
 _DECISIVE = ("data", "augmentation", "variants", "models", "train", "evaluation")  # sections; others change no score
@@ -22,7 +22,7 @@ _FAILURES = 3  # one behind the other: then it is no accident
 _FREE = ("trials",)  # of section tune: may be raised later
 
 
-def run(params: Params) -> Tried:
+def run_search(params: Params) -> Tried:
     """Try until there are `tune.trials`; started again after a kill, or with more trials, it goes on. Gives the best.
 
     Raises: MaskmillError when settings are wrong, no trial was done, or another search runs in this repository.
@@ -43,9 +43,9 @@ def run(params: Params) -> Tried:
 
 
 def _run(params: Params, folder: Path) -> Tried:
-    found = Search(folder, params.tune, space.axes(params), params.variants)
+    found = TuningSearch(folder, params.tune, space.search_axes(params), params.variants)
     book = record.Book(params, folder)
-    print(f"tune: {search.endings(found.tried())}; {params.tune.trials} wanted; all in {folder}", flush=True)
+    print(f"tune: {search.count_endings(found.tried())}; {params.tune.trials} wanted; all in {folder}", flush=True)
     failed = 0
     while (attempt := found.next()) is not None:
         failed = 0 if _try(found, attempt, params, folder / f"trial-{attempt.number}") else failed + 1
@@ -56,13 +56,13 @@ def _run(params: Params, folder: Path) -> Tried:
             )
         book.write(found.tried())
     book.write(found.tried(), last=True)
-    best = search.best(found.tried())
+    best = search.best_trial(found.tried())
     assert best is not None  # the first trial is never cut short
     print(_summary(best, found.tried(), params))
     return best
 
 
-def _try(found: Search, attempt: Attempt, params: Params, folder: Path) -> bool:
+def _try(found: TuningSearch, attempt: Attempt, params: Params, folder: Path) -> bool:
     """Run one trial; whether it was of use."""
     title = f"tune: trial {attempt.number}"
     print(f"{title}: {attempt.choice}", flush=True)
@@ -71,15 +71,15 @@ def _try(found: Search, attempt: Attempt, params: Params, folder: Path) -> bool:
         print(f"{title}: as trial {known.number}, {known.score:.4f}", flush=True)
         return True
     try:
-        own = trial.prepare(folder, space.applied(attempt.choice, params))
-        score = trial.run(folder, own.variants[0], own.evaluation.primary, attempt.report)
+        own = trial.prepare_trial(folder, space.apply_choice(attempt.choice, params))
+        score = trial.run_trial(folder, own.variants[0], own.evaluation.primary, attempt.report)
     except MaskmillError as error:
         attempt.end(search.FAILED)
         print(f"{title} failed: {error}", file=sys.stderr, flush=True)
         return False
     attempt.end(search.CUT_SHORT if score is None else search.DONE, score)
     said = search.CUT_SHORT if score is None else f"val {own.evaluation.primary} {score:.4f}"
-    trial.tidy(folder)
+    trial.tidy_trial(folder)
     print(f"{title}: {said}", flush=True)
     return True
 
@@ -98,9 +98,9 @@ def _name(params: Params, prepared: Path) -> str:
 def _summary(best: Tried, tried: list[Tried], params: Params) -> str:
     assert best.score is not None
     command = " ".join(
-        f"-S {shlex.quote(part)}" for part in space.overrides(best.choice, config.read_yaml(config.PARAMS))
+        f"-S {shlex.quote(part)}" for part in space.experiment_overrides(best.choice, config.read_yaml(config.PARAMS))
     )
     return (
         f"tune: best val {params.evaluation.primary} {best.score:.4f} in trial {best.number} of {len(tried)} "
-        f"({search.endings(tried)}): {best.choice}\nrun the whole line with it: dvc exp run {command}"
+        f"({search.count_endings(tried)}): {best.choice}\nrun the whole line with it: dvc exp run {command}"
     )

@@ -33,36 +33,36 @@ class Book:
         if self._quiet and not last:
             return
         try:
-            self._store = self._store or stores.connect(self._params.tracking, self._params.paths)
-            with stores.reaching(self._store.uri):
+            self._store = self._store or stores.connect_store(self._params.tracking, self._params.paths)
+            with stores.errors_in_words(self._store.uri):
                 self._write(self._store, tried, last)
         except Exception as error:  # whatever it is, it must not be the end of the search
             self._quiet = True
             print(f"tune: not recorded in MLflow: {error}\ntune: the next `maskmill tune` records it", file=sys.stderr)
 
     def _write(self, store: stores.Store, tried: Sequence[Tried], last: bool) -> None:
-        parent = runs.record(store, self._search(tried, last))
+        parent = runs.record_run(store, self._search(tried, last))
         for one in tried:
             folder = self._folder / f"trial-{one.number}"
             if (folder / _SENT).exists():
                 continue
             if (training := _training(folder, one, self._params.data.title)) is not None:
-                run_id = runs.record(store, training)
-                runs.nest(store, run_id, parent)
+                run_id = runs.record_run(store, training)
+                runs.nest_run(store, run_id, parent)
                 files.write_json(folder / _SENT, {"run": run_id})
 
-    def _search(self, tried: Sequence[Tried], last: bool) -> runs.Training:
+    def _search(self, tried: Sequence[Tried], last: bool) -> runs.TrainingRun:
         root, params = Path.cwd(), self._params
         settings: dict[str, Any] = {f"tune.{name}": value for name, value in params.tune.model_dump().items()}
-        return runs.Training(
+        return runs.TrainingRun(
             key=f"tune-{self._folder.name}", variant="tune", params=settings, git_commit=lineage.git_commit(root),
             data_title=params.data.title, data_hash=lineage.data_hash(root, params.paths),
             started_ms=self._started_ms, ended_ms=_now_ms(), history=list(_curve(tried, params.evaluation.primary)),
-            status=runs.FINISHED if last else runs.RUNNING, owner=owner.me(),
+            status=runs.FINISHED if last else runs.RUNNING, owner=owner.this_process(),
         )  # fmt: skip
 
 
-def _training(folder: Path, tried: Tried, title: str) -> runs.Training | None:
+def _training(folder: Path, tried: Tried, title: str) -> runs.TrainingRun | None:
     """What is known of the trial's training; None where there was none."""
     model = folder / "models" / tried.choice.variant
     if (model / runs.FACTS).exists():
@@ -71,7 +71,7 @@ def _training(folder: Path, tried: Tried, title: str) -> runs.Training | None:
     return spools.read(found) if found else None
 
 
-def _curve(tried: Sequence[Tried], metric: str) -> Iterator[runs.Row]:
+def _curve(tried: Sequence[Tried], metric: str) -> Iterator[runs.MetricRow]:
     """The score of each trial that is done, and the best until then."""
     best = -float("inf")
     for one in tried:

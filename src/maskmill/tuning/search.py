@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskmill.settings.config import Tune
-from maskmill.settings.space import Axis, Choice
+from maskmill.settings.space import SearchAxis, SearchChoice
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -30,7 +30,7 @@ class Tried:
     """A trial that has ended."""
 
     number: int
-    choice: Choice
+    choice: SearchChoice
     ending: str  # DONE, CUT_SHORT, FAILED
     score: float | None  # where it is done
     seconds: float
@@ -40,7 +40,7 @@ class Tried:
 class Attempt:
     """A trial that is to be run."""
 
-    def __init__(self, search: "Search", trial: "Trial", choice: Choice, reported: set[int]) -> None:
+    def __init__(self, search: "TuningSearch", trial: "Trial", choice: SearchChoice, reported: set[int]) -> None:
         self._search, self._trial, self._reported = search, trial, reported
         self.number, self.choice = int(trial.number), choice
 
@@ -58,10 +58,10 @@ class Attempt:
         self._search.study.tell(self._trial, score, TrialState[state])
 
 
-class Search:
+class TuningSearch:
     """Trials over `axes` and `variants`, kept in `folder`."""
 
-    def __init__(self, folder: Path, tune: Tune, axes: Sequence[Axis], variants: Sequence[str]) -> None:
+    def __init__(self, folder: Path, tune: Tune, axes: Sequence[SearchAxis], variants: Sequence[str]) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -94,7 +94,7 @@ class Search:
         """Every trial that has ended, in order."""
         return [_tried(trial) for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
 
-    def same(self, choice: Choice) -> Tried | None:
+    def same(self, choice: SearchChoice) -> Tried | None:
         """A trial of the same choice that is done: training is deterministic, so this one would end alike."""
         return next((tried for tried in self.tried() if tried.ending == DONE and tried.choice == choice), None)
 
@@ -104,7 +104,7 @@ class Search:
         seed = np.random.SeedSequence((self._tune.seed, number)).generate_state(1)[0]
         return optuna.samplers.TPESampler(seed=int(seed), n_startup_trials=self._tune.startup)
 
-    def _choose(self, trial: "Trial") -> Choice:
+    def _choose(self, trial: "Trial") -> SearchChoice:
         """Optuna takes numbers and text as values: others stand for themselves as JSON."""
         variant = trial.suggest_categorical(_VARIANT, list(self._variants))
         settings: dict[str, Any] = {}
@@ -118,16 +118,16 @@ class Search:
                 settings[axis.path] = trial.suggest_int(axis.path, axis.low, axis.high, log=axis.log)
             else:
                 settings[axis.path] = trial.suggest_float(axis.path, axis.low, axis.high, log=axis.log)
-        return Choice(variant, settings)
+        return SearchChoice(variant, settings)
 
 
-def best(tried: Sequence[Tried]) -> Tried | None:
+def best_trial(tried: Sequence[Tried]) -> Tried | None:
     """The best of those that are done, the earlier of equals."""
     done = [one for one in tried if one.ending == DONE]
     return max(done, key=lambda one: (one.score, -one.number)) if done else None
 
 
-def endings(tried: Sequence[Tried]) -> str:
+def count_endings(tried: Sequence[Tried]) -> str:
     """How many ended how: 3 done, 1 failed."""
     counts = Counter(one.ending for one in tried)
     return ", ".join(f"{counts[one]} {one}" for one in _STATES.values() if counts[one]) or "no trial yet"
@@ -139,7 +139,7 @@ def _tried(trial: "FrozenTrial") -> Tried:
         for path, value in trial.params.items()
         if path != _VARIANT
     }
-    choice = Choice(trial.params.get(_VARIANT, ""), given)
+    choice = SearchChoice(trial.params.get(_VARIANT, ""), given)
     score = float(trial.value) if trial.state.name == "COMPLETE" and trial.value is not None else None
     seconds = trial.duration.total_seconds() if trial.duration else 0.0
     return Tried(trial.number, choice, _STATES[trial.state.name], score, seconds, dict(trial.intermediate_values))

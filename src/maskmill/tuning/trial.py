@@ -23,24 +23,24 @@ from maskmill.system.errors import MaskmillError
 from maskmill.system.processes import GRACE_S, RUN, die_with_parent
 from maskmill.tracking import spool as spools
 
-Report = Callable[[int, float], bool]  # step, score -> whether to stop
+ReportScore = Callable[[int, float], bool]  # step, score -> whether to stop
 
 SETTINGS = "params.yaml"
 _POLL_S = 0.2
 _ASKED = {signal.SIGTERM, signal.SIGINT}  # the training was, and has written a checkpoint where it could
 
 
-def prepare(folder: Path, params: Params) -> Params:
+def prepare_trial(folder: Path, params: Params) -> Params:
     """Write the settings of one training into `folder`, where all that it writes will lie; gives them."""
-    own_state = state.beside(folder / "state", Path(params.paths.state), (state.VERIFIED, state.WEIGHTS))
+    own_state = state.state_folder_beside(folder / "state", Path(params.paths.state), (state.VERIFIED, state.WEIGHTS))
     paths = params.paths.model_copy(update={"state": str(own_state), "models": str(folder / "models")})
     own = params.model_copy(update={"paths": paths})
-    with files.atomic(folder / SETTINGS) as file:
+    with files.open_atomic(folder / SETTINGS) as file:
         YAML(typ="safe", pure=True).dump(own.model_dump(), file)
     return own
 
 
-def run(folder: Path, variant: str, metric: str, report: Report) -> float | None:
+def run_trial(folder: Path, variant: str, metric: str, report: ReportScore) -> float | None:
     """Train, and report each validation; the best score, or None where `report` stopped it.
 
     Raises: MaskmillError when the training failed; what it said stands above. SystemExit when it was asked to end.
@@ -67,13 +67,13 @@ def run(folder: Path, variant: str, metric: str, report: Report) -> float | None
         if code in (-number, 128 + number):
             sys.exit(128 + number)
     if code:
-        raise MaskmillError(f"the training {exits.describe(code, kills)}")
+        raise MaskmillError(f"the training {exits.describe_exit(code, kills)}")
     if not told:
         raise MaskmillError(f"{history} holds no score `val_{metric}`")
     return max(told.values())
 
 
-def tidy(folder: Path) -> None:
+def tidy_trial(folder: Path) -> None:
     """Drop checkpoints and weights of a trial that has ended: history, card and facts of the run stay."""
     shutil.rmtree(folder / "state" / "checkpoints", ignore_errors=True)
     for weights in folder.glob("models/*/*.safetensors"):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from maskmill.settings.config import LOOPBACK, Services
 from maskmill.system.errors import MaskmillError
-from maskmill.system.files import atomic
+from maskmill.system.files import open_atomic
 
 AUTH = "MASKMILL_AUTH"  # environment: user:password; comes before the file
 _FILE = "auth"  # below paths.state
@@ -25,7 +25,7 @@ _OPEN = ("/health", "/ping", "/api/health")  # say only that the server is there
 Scope = dict[str, Any]
 
 
-def credentials(services: Services, state: Path) -> str | None:
+def read_credentials(services: Services, state: Path) -> str | None:
     """`user:password` for servers and clients; None where `services.auth` is off.
 
     From MASKMILL_AUTH, else from `.maskmill/auth`, which is made with a random password where it is not there.
@@ -35,7 +35,7 @@ def credentials(services: Services, state: Path) -> str | None:
         return None
     path = state / _FILE
     if not os.environ.get(AUTH) and not path.exists():
-        with atomic(path, private=True) as file:
+        with open_atomic(path, private=True) as file:
             file.write(f"maskmill:{secrets.token_urlsafe(24)}\n".encode())
     found = os.environ.get(AUTH) or path.read_text().strip()
     user, _, password = found.partition(":")
@@ -45,7 +45,7 @@ def credentials(services: Services, state: Path) -> str | None:
     return found
 
 
-class Guard:
+class AccessGuard:
     """ASGI middleware around an app: 400 for an unknown Host, 403 for a foreign Origin, 401, and 413."""
 
     def __init__(self, app: Any, services: Services, auth: str | None, *, limit_body: bool = False) -> None:

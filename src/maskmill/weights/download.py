@@ -28,7 +28,7 @@ def is_address(url: str) -> bool:
         return False
 
 
-def place(cache: Path, sha256: str) -> Path:
+def cache_path(cache: Path, sha256: str) -> Path:
     """Where the file of a digest lies once it is here."""
     return cache / f"{sha256}.download"
 
@@ -38,7 +38,7 @@ def fetch(url: str, sha256: str, cache: Path, where: str) -> Path:
 
     Raises: MaskmillError when it cannot be reached, is over 4 GB, or has another digest; nothing is kept then.
     """
-    path = place(cache, sha256)
+    path = cache_path(cache, sha256)
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{sha256}.lock"):  # trainings that start together wait for one download
         if not (path.exists() and files.sha256(path) == sha256):
@@ -50,7 +50,7 @@ def fetch(url: str, sha256: str, cache: Path, where: str) -> Path:
 def _download(url: str, sha256: str, path: Path, where: str) -> None:
     opener = urllib.request.build_opener(_SameScheme())
     try:
-        with opener.open(url, timeout=_TIMEOUT_S) as response, files.atomic(path) as file:
+        with opener.open(url, timeout=_TIMEOUT_S) as response, files.open_atomic(path) as file:
             got = _copy(response, file, url, where)
             if got != sha256:
                 raise MaskmillError(

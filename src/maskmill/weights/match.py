@@ -20,7 +20,7 @@ _NAMED = 10  # keys in an error, of each kind
 
 
 @dataclass(frozen=True)
-class Match:
+class WeightMatch:
     """What goes where, by the network's own keys."""
 
     tensors: dict[str, Tensor]
@@ -41,9 +41,9 @@ class Match:
         return "; ".join(told)
 
 
-def match(
+def match_weights(
     model: nn.Module, given: Mapping[str, Tensor], *, in_channels: int, where: str, source: str, heads: bool = True
-) -> Match:
+) -> WeightMatch:
     """Find the place of every given tensor in `model`, which sees images of `in_channels`; changes nothing.
 
     Heads (`blocks.Head`) stay fresh where `heads` is false, and where the given ones are of another number of classes.
@@ -60,7 +60,7 @@ def match(
         free |= gates
     tensors = {key: value for key, value in placed.items() if key in target and key not in free}
     adapted = [key for key, value in tensors.items() if _other_image(target[key], value, in_channels)]
-    tensors |= {key: adapt(tensors[key], in_channels) for key in adapted}
+    tensors |= {key: adapt_first_convolution(tensors[key], in_channels) for key in adapted}
     wrong = {
         "missing there": [key for key in target if key not in placed and key not in free and _COUNTER not in key],
         "unknown to the network": [key for key in placed if key not in target and key not in unused],
@@ -75,15 +75,15 @@ def match(
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise MaskmillError(f"{where}: {source} holds NaN or infinity in {key}; get the weights again")
     fresh = tuple(key for key in own if key not in tensors and _COUNTER not in key)
-    return Match(tensors, part, tuple(adapted), fresh, (*unused, *(key for key in placed if key in free)))
+    return WeightMatch(tensors, part, tuple(adapted), fresh, (*unused, *(key for key in placed if key in free)))
 
 
-def load(model: nn.Module, matched: Match) -> None:
+def load_weights(model: nn.Module, matched: WeightMatch) -> None:
     """Put the matched tensors into `model`, in its own precision."""
     model.load_state_dict(model.state_dict() | matched.tensors)
 
 
-def adapt(weight: Tensor, in_channels: int) -> Tensor:
+def adapt_first_convolution(weight: Tensor, in_channels: int) -> Tensor:
     """A first convolution for another number of image channels, with the same response to a grey image.
 
     Each of the C' new channels gets W'_j = (1 / C') sum_c W_c. Where all channels of the image are equal to g, the old

@@ -179,7 +179,7 @@ def _keep(cache: Path, sha256: str, tensors: dict[str, Tensor]) -> None:
     content = safetensors.torch.save(tensors)
     own = hashlib.sha256(content).hexdigest()[:16]
     files.write_bytes(cache / f"{sha256}-{own}.safetensors", content)
-    download.place(cache, sha256).unlink(missing_ok=True)
+    download.cache_path(cache, sha256).unlink(missing_ok=True)
 
 
 def _kept(cache: Path, sha256: str) -> dict[str, Tensor] | None:

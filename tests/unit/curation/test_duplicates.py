@@ -66,7 +66,7 @@ def find(images, budget_s=BUDGET_S, order=None):
     empty = np.zeros((duplicates.THUMBNAIL_PX,) * 2, np.uint8)
     thumbnails = np.stack([empty if p is None else duplicates.thumbnail(p) for p in pixels])
     table = pd.DataFrame(rows, columns=["id", "height", "width", "sha256_pixels"])
-    return duplicates.find(table, thumbnails, pixels.__getitem__, budget_s)
+    return duplicates.find_duplicates(table, thumbnails, pixels.__getitem__, budget_s)
 
 
 def found(search):
@@ -161,7 +161,9 @@ def test_an_alignment_that_fails_or_strays_loses_no_copy(monkeypatch, strayed):
     """It does on some look-alikes, in one of two directions; the last bits of its sums decide which."""
     monkeypatch.setattr(registration, "_align", lambda *_: strayed)
     frame, copy = alike(1, copied=1).values()
-    moved = registration.compare(duplicates.thumbnail(frame), duplicates.thumbnail(copy), np.eye(3), np.eye(3))
+    moved = registration.register_thumbnails(
+        duplicates.thumbnail(frame), duplicates.thumbnail(copy), np.eye(3), np.eye(3)
+    )
     assert moved == pytest.approx(np.eye(3))
     assert registration.compare_closely(frame[..., 0], copy[..., 0], np.eye(3), np.eye(3))[1] > 0.955
 
@@ -170,7 +172,7 @@ def test_an_alignment_that_fails_or_strays_loses_no_copy(monkeypatch, strayed):
 def test_a_pair_is_asked_in_one_direction_whatever_the_last_bits_of_its_cosine_are(cosine):
     pair = np.zeros(2, candidates.FOUND)
     pair["a"], pair["b"], pair["cosine"] = (3, 7), (7, 3), (cosine, np.nextafter(np.float32(cosine), np.float32(1)))
-    chosen, _ = candidates.best(pair, 48)
+    chosen, _ = candidates.best_candidates(pair, 48)
     assert chosen[["a", "b"]].tolist() == [(3, 7)]
 
 
@@ -180,7 +182,7 @@ def test_copies_among_look_alikes_are_proposed_and_who_has_more_is_named(few, mo
     monkeypatch.setattr(candidates, "PART", 100)
     images = alike(300, copied=30)
     thumbnails = np.stack([duplicates.thumbnail(pixels) for pixels in images.values()])
-    pairs, cut = candidates.of_whole(candidates.Index(views.coefficients(thumbnails)), 0.92, 3)
+    pairs, cut = candidates.of_whole(candidates.Index(views.frequency_coefficients(thumbnails)), 0.92, 3)
     named = list(images)
     proposed = {tuple(sorted((named[a], named[b]))) for a, b in zip(pairs["a"], pairs["b"], strict=True)}
     assert {(name.split()[0], name) for name in images if "copy" in name} <= proposed
@@ -227,7 +229,7 @@ def test_many_copies_of_one_picture_are_tied_together(scenes):
         for i in range(25)
     }
     search = find(scenes | copies)
-    firsts = set(duplicates.components(copies, search.pairs))
+    firsts = set(duplicates.connected_components(copies, search.pairs))
     assert len(firsts) == 1
     assert not set(search.pairs["a"]) & (set(scenes) - {"s03"})
 
@@ -244,14 +246,16 @@ def test_nothing_to_compare_gives_no_pairs(images):
         assert len(find(images).pairs) == 0
     else:
         table = pd.DataFrame(columns=["id", "height", "width", "sha256_pixels"])
-        search = duplicates.find(table, np.zeros((0, 64, 64), np.uint8), [].__getitem__, 1.0)
+        search = duplicates.find_duplicates(table, np.zeros((0, 64, 64), np.uint8), [].__getitem__, 1.0)
         assert (len(search.pairs), search.searched, search.note) == (0, 0, "")
 
 
 def test_an_id_that_stands_twice_is_not_paired_with_itself(scenes):
     table = pd.DataFrame({"id": ["a", "a"], "height": [HEIGHT] * 2, "width": [WIDTH] * 2, "sha256_pixels": ["x"] * 2})
     small = duplicates.thumbnail(scenes["s00"])
-    assert len(duplicates.find(table, np.stack([small, small]), lambda i: scenes["s00"], BUDGET_S).pairs) == 0
+    assert (
+        len(duplicates.find_duplicates(table, np.stack([small, small]), lambda i: scenes["s00"], BUDGET_S).pairs) == 0
+    )
 
 
 def test_the_same_pairs_each_time_and_in_any_order_of_rows(scenes):
@@ -289,7 +293,7 @@ def test_time_is_looked_at_after_every_comparison(scenes):
         "id": names, "height": HEIGHT, "width": WIDTH, "sha256_pixels": [str(i) for i in range(len(names))],
     })  # fmt: skip
     thumbnails = np.stack([duplicates.thumbnail(p) for p in images.values()])
-    search = duplicates.find(table, thumbnails, slow, 2.0)
+    search = duplicates.find_duplicates(table, thumbnails, slow, 2.0)
     assert "likely pairs were compared" in search.note
     assert len(search.pairs) < 12
     assert search.seconds < 8
@@ -316,7 +320,7 @@ def test_no_pairs_are_written_and_read(tmp_path):
 
 def test_components_tie_what_is_tied_by_others():
     pairs = pd.DataFrame([("b", "c"), ("d", "e"), ("a", "c"), ("e", "gone")], columns=["a", "b"])
-    assert duplicates.components(["f", "e", "d", "c", "b", "a"], pairs) == ["f", "d", "d", "a", "a", "a"]
+    assert duplicates.connected_components(["f", "e", "d", "c", "b", "a"], pairs) == ["f", "d", "d", "a", "a", "a"]
 
 
 def test_a_hash_keeps_its_bits_when_an_image_is_saved_anew(scenes):

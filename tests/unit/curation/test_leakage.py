@@ -46,19 +46,19 @@ def camvid():
 
 def test_on_camvids_own_split_only_seq05vd_is_clean():
     frames = camvid()
-    leaks = leakage.find(frames, NO_PAIRS, settings())
+    leaks = leakage.find_leaks(frames, NO_PAIRS, settings())
     assert [(leak.kind, leak.name, leak.splits, leak.allowed) for leak in leaks] == [
         ("group", "0001TP", ("train", "test"), False),
         ("group", "0016E5", ("train", "val"), False),
     ]
-    clean = frames[leakage.clean(frames, leaks)]
+    clean = frames[leakage.is_clean(frames, leaks)]
     assert clean["split"].value_counts().to_dict() == {"train": 367, "test": 171}
     assert set(clean[clean["split"] == "test"]["group"]) == {"Seq05VD"}
 
 
 def test_what_leaks_stops_with_counts_names_pairs_and_the_ways_out():
     with pytest.raises(MaskmillError) as raised:
-        leakage.stop(leakage.find(camvid(), NO_PAIRS, settings()), True, FROZEN)
+        leakage.refuse_leaks(leakage.find_leaks(camvid(), NO_PAIRS, settings()), True, FROZEN)
     assert str(raised.value) == (
         "the split leaks: 163 images of val and test are tied to a split before theirs, so that scores would not tell "
         "how a model does on new ones\n"
@@ -74,7 +74,7 @@ def test_what_leaks_stops_with_counts_names_pairs_and_the_ways_out():
 
 def test_the_line_that_allows_leaks_is_yaml_of_the_names_though_they_look_like_numbers():
     with pytest.raises(MaskmillError) as raised:
-        leakage.stop(leakage.find(camvid(), NO_PAIRS, settings()), True, FROZEN)
+        leakage.refuse_leaks(leakage.find_leaks(camvid(), NO_PAIRS, settings()), True, FROZEN)
     said = re.search(r"allow_leaks: (\[.*\]):", str(raised.value))
     assert said
     assert YAML(typ="safe", pure=True).load(said[1]) == ["0001TP", "0016E5"]
@@ -83,34 +83,34 @@ def test_the_line_that_allows_leaks_is_yaml_of_the_names_though_they_look_like_n
 def test_the_nearest_frames_of_a_torn_group_are_named_first():
     placed = [(1, "test"), (9, "train"), (8, "test"), (6, "test")]
     frames = table(*((f"f{i}", split, {"group": "g", "sequence": "g", "order": i}) for i, split in placed))
-    (leak,) = (leak for leak in leakage.find(frames, NO_PAIRS, settings(guard=0)) if leak.kind == "group")
+    (leak,) = (leak for leak in leakage.find_leaks(frames, NO_PAIRS, settings(guard=0)) if leak.kind == "group")
     assert leak.pairs == [("f9", "f8"), ("f9", "f6"), ("f9", "f1")]
 
 
 def test_where_maskmill_assigns_the_way_out_is_the_frozen_file():
-    leaks = leakage.find(table(("a", "train"), ("b", "test")), pairs(("a", "b")), settings())
+    leaks = leakage.find_leaks(table(("a", "train"), ("b", "test")), pairs(("a", "b")), settings())
     with pytest.raises(MaskmillError, match=r"put what belongs together into one split in data/splits\.csv") as raised:
-        leakage.stop(leaks, False, FROZEN)
+        leakage.refuse_leaks(leaks, False, FROZEN)
     assert "splits.given" not in str(raised.value)
 
 
 def test_named_leaks_do_not_stop_but_are_not_clean():
     frames = camvid()
-    leaks = leakage.find(frames, NO_PAIRS, settings("0001TP", "0016E5"))
-    leakage.stop(leaks, True, FROZEN)
+    leaks = leakage.find_leaks(frames, NO_PAIRS, settings("0001TP", "0016E5"))
+    leakage.refuse_leaks(leaks, True, FROZEN)
     assert [leak.allowed for leak in leaks] == [True, True]
-    assert (~leakage.clean(frames, leaks)).sum() == 163
+    assert (~leakage.is_clean(frames, leaks)).sum() == 163
 
 
 def test_a_leak_that_is_not_named_still_stops():
     with pytest.raises(MaskmillError, match="group 0016E5") as raised:
-        leakage.stop(leakage.find(camvid(), NO_PAIRS, settings("0001TP")), True, FROZEN)
+        leakage.refuse_leaks(leakage.find_leaks(camvid(), NO_PAIRS, settings("0001TP")), True, FROZEN)
     assert "0001TP" not in str(raised.value)
 
 
 def test_a_name_that_allows_nothing_is_an_error():
     with pytest.raises(MaskmillError) as raised:
-        leakage.find(camvid(), NO_PAIRS, settings("0001TP", "0006R0", "0016E5"))
+        leakage.find_leaks(camvid(), NO_PAIRS, settings("0001TP", "0006R0", "0016E5"))
     assert str(raised.value) == (
         "params.yaml: splits.allow_leaks: ['0006R0'] allow no leak; named there are groups, sequences and ids that "
         "leak (0001TP, 0016E5); take the others out"
@@ -119,25 +119,25 @@ def test_a_name_that_allows_nothing_is_an_error():
 
 def test_in_a_division_into_folds_a_name_may_allow_nothing():
     named = settings("0001TP", "0006R0", "0016E5").model_copy(update={"folds": 5})
-    assert [leak.allowed for leak in leakage.find(camvid(), NO_PAIRS, named)] == [True, True]
+    assert [leak.allowed for leak in leakage.find_leaks(camvid(), NO_PAIRS, named)] == [True, True]
 
 
 @pytest.mark.parametrize("named", ["a", "b", "group of a", "group of b"])
 def test_copies_are_allowed_by_either_id_or_group(named):
     rows = table(("a", "train", {"group": "group of a"}), ("b", "test", {"group": "group of b"}))
-    (leak,) = leakage.find(rows, pairs(("a", "b")), settings(named))
+    (leak,) = leakage.find_leaks(rows, pairs(("a", "b")), settings(named))
     assert (leak.kind, leak.pairs, leak.allowed) == ("copy", [("a", "b")], True)
 
 
 def test_copies_are_found_through_one_that_is_left_out():
     rows = table(("a", ""), ("b", "train"), ("c", "test"))
-    (leak,) = leakage.find(rows, pairs(("a", "b"), ("a", "c")), settings())
+    (leak,) = leakage.find_leaks(rows, pairs(("a", "b"), ("a", "c")), settings())
     assert (leak.ids, leak.pairs) == (["b", "c"], [("b", "c")])
 
 
 def test_what_is_left_out_leaks_nothing():
     rows = table(("a", "train", {"group": "g"}), ("b", "", {"group": "g"}), ("c", "val"))
-    assert leakage.find(rows, pairs(("b", "c")), settings()) == []
+    assert leakage.find_leaks(rows, pairs(("b", "c")), settings()) == []
 
 
 def test_neighbours_in_two_groups_of_a_sequence_leak():
@@ -145,10 +145,14 @@ def test_neighbours_in_two_groups_of_a_sequence_leak():
         return name, split, {"group": group, "sequence": "s", "order": order}
 
     rows = table(frame("a", "train", "g", 1), frame("b", "val", "h", 3), frame("c", "test", "i", 6))
-    (leak,) = leakage.find(rows, NO_PAIRS, settings(guard=2))
+    (leak,) = leakage.find_leaks(rows, NO_PAIRS, settings(guard=2))
     assert (leak.kind, leak.name, leak.pairs) == ("neighbours", "s", [("a", "b")])
-    assert leakage.clean(rows, [leak]).tolist() == [True, False, True]
-    assert leakage.find(rows, NO_PAIRS, settings(guard=1)) == leakage.find(rows, NO_PAIRS, settings(guard=0)) == []
+    assert leakage.is_clean(rows, [leak]).tolist() == [True, False, True]
+    assert (
+        leakage.find_leaks(rows, NO_PAIRS, settings(guard=1))
+        == leakage.find_leaks(rows, NO_PAIRS, settings(guard=0))
+        == []
+    )
 
 
 @given(st.data())
@@ -167,7 +171,7 @@ def test_neighbours_reach_the_rows_that_every_pair_would_reach(data):
             if RANK[a.split] < RANK[b.split] and abs(a.order - b.order) <= 2
             and (within or not a.group or a.group != b.group)
         ]  # fmt: skip
-        found = leakage.neighbours(rows, 2, within_groups=within)
+        found = leakage.neighbour_pairs(rows, 2, within_groups=within)
         assert {a for a, _ in found} == {a.Index for a, _ in near}
         assert {b for _, b in found} == {b.Index for _, b in near}
         assert set(found) <= {(a.Index, b.Index) for a, b in near}
@@ -177,7 +181,7 @@ def test_frames_that_all_stand_at_one_place_give_few_pairs():
     rows = pd.DataFrame({
         "id": [f"p{i}" for i in range(6000)], "split": ["train", "val", "test"] * 2000, "group": "", "order": 1,
     })  # fmt: skip
-    found = leakage.neighbours(rows, 2)
+    found = leakage.neighbour_pairs(rows, 2)
     assert len(found) <= 4 * len(rows)
     assert {i for pair in found for i in pair} == set(rows.index)
 
@@ -185,7 +189,7 @@ def test_frames_that_all_stand_at_one_place_give_few_pairs():
 def test_images_of_no_group_are_no_group_but_may_be_neighbours():
     none = {"group": "", "sequence": "s"}
     rows = table(("a", "train", none), ("b", "val", none), ("c", "train", none | {"sequence": "t"}))
-    assert [(leak.kind, leak.pairs) for leak in leakage.find(rows, NO_PAIRS, settings())] == [
+    assert [(leak.kind, leak.pairs) for leak in leakage.find_leaks(rows, NO_PAIRS, settings())] == [
         ("neighbours", [("a", "b")])
     ]
 
@@ -193,10 +197,10 @@ def test_images_of_no_group_are_no_group_but_may_be_neighbours():
 def test_one_mask_over_different_images_leaks_unless_it_says_nothing():
     same = {"sha256_mask": "same"}
     rows = table(("a", "train", same), ("b", "test", same))
-    (leak,) = leakage.find(rows, NO_PAIRS, settings())
+    (leak,) = leakage.find_leaks(rows, NO_PAIRS, settings())
     assert (leak.kind, leak.name, leak.pairs) == ("mask", "a", [("a", "b")])
-    assert leakage.find(rows.assign(px_car=0), NO_PAIRS, settings()) == []
-    assert [leak.kind for leak in leakage.find(rows, pairs(("a", "b")), settings())] == ["copy"]
+    assert leakage.find_leaks(rows.assign(px_car=0), NO_PAIRS, settings()) == []
+    assert [leak.kind for leak in leakage.find_leaks(rows, pairs(("a", "b")), settings())] == ["copy"]
 
 
 @given(st.data())
@@ -215,7 +219,7 @@ def test_exactly_what_is_tied_to_an_earlier_split_is_not_clean(data):
     ))  # fmt: skip
     ties = data.draw(st.lists(one(*combinations(names, 2)), max_size=4)) if len(names) > 1 else []
     shuffled = rows.sample(frac=1, random_state=data.draw(st.integers(0, 99)))
-    leaks = leakage.find(shuffled, pairs(*ties), settings(guard=1))
+    leaks = leakage.find_leaks(shuffled, pairs(*ties), settings(guard=1))
 
     copies = {(a, b) for a, b in ties} | {(b, a) for a, b in ties} | {(a, a) for a in names}
     for via, a, b in product(names, repeat=3):  # Warshall
@@ -228,13 +232,13 @@ def test_exactly_what_is_tied_to_an_earlier_split_is_not_clean(data):
 
     used = [row for row in rows.itertuples() if row.split]
     dirty = {b.id for a, b in product(used, repeat=2) if RANK[a.split] < RANK[b.split] and tied(a, b)}
-    assert set(shuffled[~leakage.clean(shuffled, leaks)]["id"]) == dirty
+    assert set(shuffled[~leakage.is_clean(shuffled, leaks)]["id"]) == dirty
     split_of = dict(zip(rows["id"], rows["split"], strict=True))
     assert all(RANK[split_of[a]] < RANK[split_of[b]] for leak in leaks for a, b in leak.pairs)
-    assert leaks == leakage.find(rows, pairs(*ties), settings(guard=1))
+    assert leaks == leakage.find_leaks(rows, pairs(*ties), settings(guard=1))
 
 
 def test_every_pair_of_a_leak_must_be_allowed():
     frame, copies = table(("a", "train"), ("b", "test"), ("c", "test")), pairs(("a", "b"), ("a", "c"))
-    assert [leak.allowed for leak in leakage.find(frame, copies, settings("b"))] == [False]
-    assert [leak.allowed for leak in leakage.find(frame, copies, settings("b", "c"))] == [True]
+    assert [leak.allowed for leak in leakage.find_leaks(frame, copies, settings("b"))] == [False]
+    assert [leak.allowed for leak in leakage.find_leaks(frame, copies, settings("b", "c"))] == [True]

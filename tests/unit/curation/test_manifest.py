@@ -61,14 +61,14 @@ def source(tmp_path):
 @pytest.fixture
 def reads(monkeypatch):
     """The paths that were read, in any order."""
-    seen, read = [], decode.content
+    seen, read = [], decode.read_bytes
 
     def content(source, *policy):
         if not isinstance(source, bytes):
             seen.append(str(source))
         return read(source, *policy)
 
-    monkeypatch.setattr(decode, "content", content)
+    monkeypatch.setattr(decode, "read_bytes", content)
     return seen
 
 
@@ -174,7 +174,7 @@ def test_the_number_of_workers_changes_nothing(source, data, tmp_path, workers):
 
 def test_few_files_are_in_memory_at_a_time(source, data, monkeypatch):
     source.add(*(f"{i:02d}" for i in range(30)))
-    now, most, lock, read = [0], [0], threading.Lock(), describe.image
+    now, most, lock, read = [0], [0], threading.Lock(), describe.describe_image
 
     def image(path, data):
         with lock:
@@ -187,7 +187,7 @@ def test_few_files_are_in_memory_at_a_time(source, data, monkeypatch):
             with lock:
                 now[0] -= 1
 
-    monkeypatch.setattr(describe, "image", image)
+    monkeypatch.setattr(describe, "describe_image", image)
     manifest.build(source.index, data, None, workers=3)
     assert 1 < most[0] <= 3
 
@@ -267,17 +267,17 @@ def test_what_a_killed_run_had_described_is_not_read_again(source, data, tmp_pat
     monkeypatch.setattr("maskmill.curation.manifest_cache._COMMIT_S", 0.0)
     source.add(*"abcdef")
     time.sleep(SETTLE_S)
-    read = describe.image
+    read = describe.describe_image
 
     def killed(path, data):
         if path.endswith("e.png"):
             raise KeyboardInterrupt
         return read(path, data)
 
-    monkeypatch.setattr(describe, "image", killed)
+    monkeypatch.setattr(describe, "describe_image", killed)
     with pytest.raises(KeyboardInterrupt):
         manifest.build(source.index, data, tmp_path, workers=1)
-    monkeypatch.setattr(describe, "image", read)
+    monkeypatch.setattr(describe, "describe_image", read)
     reads.clear()
     same(manifest.build(source.index, data, tmp_path), manifest.build(source.index, data, None))
     assert len(reads) == 4 + 12  # e and f, and all twelve without a cache
@@ -372,9 +372,9 @@ def test_the_digest_of_a_split_follows_its_pixels_alone(source, data):
 
 def test_a_file_of_the_same_moment_is_not_taken_for_settled():
     now, second = 1_000_000_000_000, 1_000_000_000
-    assert stamps.settled((1, now - second, now - second, 1), now)
-    assert not stamps.settled((1, now - second, now, 1), now)  # as a clock of 10 ms steps would give it
-    assert not stamps.settled((1, now + second, now - second, 1), now)
+    assert stamps.is_settled((1, now - second, now - second, 1), now)
+    assert not stamps.is_settled((1, now - second, now, 1), now)  # as a clock of 10 ms steps would give it
+    assert not stamps.is_settled((1, now + second, now - second, 1), now)
 
 
 def test_an_image_of_many_bands_is_described(source, data):

@@ -23,7 +23,7 @@ def prepared(tmp_path, data):
     rows[3]["mask"] = ""
     table, _ = manifest.build(pd.DataFrame(rows), data, None)
     table = table.assign(split=["train", "train", "val", ""], clean=True)
-    packing.pack(tmp_path / "shards", table, data)
+    packing.pack_samples(tmp_path / "shards", table, data)
     manifest.write(tmp_path / "manifest.parquet", table)
     return tmp_path
 

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from maskmill.decisions.select import Candidate, choose
+from maskmill.decisions.select import Candidate, choose_variant
 from maskmill.evaluation.cost import Cost
 from maskmill.settings.config import Selection
 from maskmill.statistics.scores import Score
@@ -28,7 +28,7 @@ def chosen(asked=None, *, half=0.001, n=30, caveat="", costs=None, **variants):
         lead = variants[a][0] - variants[b][0]
         return Score(lead, lead - half, lead + half, n)
 
-    return choose(given, compare, asked or selection(), "dice_foreground", caveat)
+    return choose_variant(given, compare, asked or selection(), "dice_foreground", caveat)
 
 
 def test_the_best_score_leads():

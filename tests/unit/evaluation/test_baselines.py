@@ -20,7 +20,7 @@ def test_the_table_gives_each_grey_value_its_commonest_class(make_shard, data):
 
 def test_the_majority_is_the_commonest_class_everywhere(make_shard, data):
     train = make_shard([pair([[1, 2, 3]], [[2, 2, 0]])])
-    rule = baselines.majority(baselines._pixels_per_intensity(train, data))
+    rule = baselines.majority_class(baselines._pixels_per_intensity(train, data))
     assert rule(np.zeros((2, 3, 1), np.uint8)).tolist() == [[2, 2, 2], [2, 2, 2]]
 
 
@@ -52,13 +52,13 @@ def test_where_the_nearest_image_is_ignored_the_commonest_class_answers(make_sha
     rule = baselines.nearest_image(train, 255, everywhere(2))
     assert rule(np.full((1, 3, 1), 10, np.uint8)).tolist() == [[1, 1, 2]]
     test = make_shard([pair([[10, 10, 10]], [[1, 1, 1]])], "test")
-    assert baselines.scores(train, test, data, "pixel_accuracy")["nearest training image"] == 1.0
+    assert baselines.baseline_scores(train, test, data, "pixel_accuracy")["nearest training image"] == 1.0
 
 
 def test_scores_are_learned_on_train_and_counted_on_test(make_shard, data):
     train = make_shard([pair([[10, 20, 30, 0]], [[1, 2, 3, 0]])])
     test = make_shard([pair([[10, 20, 20, 0]], [[1, 2, 3, 0]])], "test")
-    scores = baselines.scores(train, test, data, "pixel_accuracy")
+    scores = baselines.baseline_scores(train, test, data, "pixel_accuracy")
     assert scores == {
         "intensity look-up table": pytest.approx(3 / 4),
         "nearest training image": 1.0,

@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from maskmill.evaluation import evaluate, image_facts
-from maskmill.evaluation.evaluate import Evaluation, galleries
+from maskmill.evaluation.evaluate import EvaluationResult, gallery_ids
 from maskmill.metrics import Labels, create
 from maskmill.stages import evaluate as stage
 
@@ -53,7 +53,7 @@ def made(labels, **changes):
     metrics = create({}, labels)
     k = len(labels.classes)
     given = {"confusion": np.eye(k, dtype=int), "masks": {}, "images": images, "diagnostics": {}, "ms_per_image": 1.0}
-    return Evaluation(metrics, np.ones((1, len(metrics.fields))), **(given | changes))
+    return EvaluationResult(metrics, np.ones((1, len(metrics.fields))), **(given | changes))
 
 
 def test_scores_are_over_the_split_not_a_mean_over_images(result, data):
@@ -95,7 +95,7 @@ def test_each_image_has_its_own_score(result):
 
 def test_the_masks_that_are_shown_are_kept(result):
     found, shard = result
-    shown = {name for names in galleries(found.images, 1).values() for name in names}
+    shown = {name for names in gallery_ids(found.images, 1).values() for name in names}
     assert set(found.masks) == shown
     assert len(shown) == 3
     for name, mask in found.masks.items():
@@ -103,31 +103,31 @@ def test_the_masks_that_are_shown_are_kept(result):
 
 
 def test_best_come_best_first_and_worst_worst_first():
-    chosen = galleries(scored(a=0.5, b=0.9, c=0.1, d=0.7, e=0.3), 2)
+    chosen = gallery_ids(scored(a=0.5, b=0.9, c=0.1, d=0.7, e=0.3), 2)
     assert (chosen["best"], chosen["worst"]) == (["b", "d"], ["c", "e"])
 
 
 def test_no_image_is_shown_twice():
-    assert galleries(scored(a=0.5, b=0.9, c=0.1), 2) == {"worst": ["c", "a"], "best": ["b"], "uncertain": []}
-    assert galleries(scored(a=0.5), 2) == {"worst": ["a"], "best": [], "uncertain": []}
+    assert gallery_ids(scored(a=0.5, b=0.9, c=0.1), 2) == {"worst": ["c", "a"], "best": ["b"], "uncertain": []}
+    assert gallery_ids(scored(a=0.5), 2) == {"worst": ["a"], "best": [], "uncertain": []}
 
 
 def test_the_least_certain_come_most_uncertain_first():
-    assert galleries(scored([0.1, 0.2, 0.4, 0.3], a=0.5, b=0.9, c=0.6, d=0.7), 1)["uncertain"] == ["c"]
+    assert gallery_ids(scored([0.1, 0.2, 0.4, 0.3], a=0.5, b=0.9, c=0.6, d=0.7), 1)["uncertain"] == ["c"]
 
 
 def test_an_image_without_a_score_is_neither_best_nor_worst():
-    chosen = galleries(scored(a=math.nan, b=0.9, c=0.1), 1)
+    chosen = gallery_ids(scored(a=math.nan, b=0.9, c=0.1), 1)
     assert (chosen["best"], chosen["worst"]) == (["b"], ["c"])
 
 
 def test_an_empty_gallery_is_empty():
-    assert galleries(scored(a=0.5, b=0.9), 0) == {"worst": [], "best": [], "uncertain": []}
+    assert gallery_ids(scored(a=0.5, b=0.9), 0) == {"worst": [], "best": [], "uncertain": []}
 
 
 def test_equal_scores_are_ranked_by_name_whatever_the_order():
     table = scored(a=0.5, b=0.5, c=0.5)
-    assert galleries(table, 1) == galleries(table[::-1], 1)
+    assert gallery_ids(table, 1) == gallery_ids(table[::-1], 1)
 
 
 @pytest.mark.parametrize("classes", [("b", "a", "c"), ("0", "1", "10"), ("NA", "null", "x")], ids=str)

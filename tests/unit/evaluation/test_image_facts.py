@@ -16,7 +16,7 @@ def facts(truth, image=None, probabilities=None, labels=LABELS):
     image = np.zeros((*truth.shape, 1), np.uint8) if image is None else image
     p = torch.full((len(labels.classes), *truth.shape), 0.5) if probabilities is None else probabilities
     sample = Sample(predicted=torch.zeros(truth.shape, dtype=torch.uint8), truth=torch.tensor(truth), probabilities=p)
-    return image_facts.of(image, sample, labels)
+    return image_facts.facts_of_image(image, sample, labels)
 
 
 def test_every_fact_is_named():

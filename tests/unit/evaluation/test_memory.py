@@ -20,7 +20,7 @@ def predictor(tmp_path):
             "variant": "unet", "options": options, "classes": ("a", "b", "c", "d"), "background": "a",
             "ignore_index": 255, "colours": dict.fromkeys("abcd", "#000000"), "in_channels": 1,
             "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": precision,
-            "parameters": models.parameters(model), "best_step": 1,
+            "parameters": models.count_parameters(model), "best_step": 1,
         }  # fmt: skip
         predict.save(tmp_path / "model", model.state_dict(), facts)
         return Predictor(tmp_path / "model")

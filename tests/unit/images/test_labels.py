@@ -20,7 +20,7 @@ COLOURS = {"#000000": "background", "#FF0000": "disc", "#00ff7f": "square", "#ff
 
 def read(stored, data):
     """The ids and what has no meaning; the counts are those of the ids."""
-    found = labels.ids(stored, data)
+    found = labels.class_ids(stored, data)
     assert found.counts.tolist() == np.bincount(found.pixels.ravel(), minlength=256).tolist()
     return found.pixels, found.unknown
 
@@ -60,16 +60,16 @@ def test_a_table_of_colours_in_either_case_gives_ids(table):
 
 def test_a_grey_mask_that_is_stored_as_colours_is_read_by_its_values(data):
     stored = np.repeat(np.array([[0, 1, 3]], np.uint8)[..., None], 3, axis=2)
-    assert labels.ids(stored, data).pixels.tolist() == [[0, 1, 3]]
+    assert labels.class_ids(stored, data).pixels.tolist() == [[0, 1, 3]]
 
 
 def test_colours_and_numbers_are_not_taken_for_each_other(data, table):
     with pytest.raises(
         DecodeError, match=r"^mask: a mask of colours; allowed is one value per pixel, or colours in data"
     ):
-        labels.ids(np.array([[[1, 2, 3]]], np.uint8), data)
+        labels.class_ids(np.array([[[1, 2, 3]]], np.uint8), data)
     with pytest.raises(DecodeError, match=r"data\.values in params\.yaml names colours, for which \(H, W, 3\) uint8"):
-        labels.ids(np.zeros((2, 2), np.uint8), table(COLOURS))
+        labels.class_ids(np.zeros((2, 2), np.uint8), table(COLOURS))
 
 
 def test_palette_and_grey_files_have_colours_too(tmp_path, table):
@@ -106,6 +106,6 @@ def test_labels_cost_less_than_50_ms_per_megapixel(table, values):
     times = []
     for _ in range(5):
         start = time.process_time()
-        labels.ids(stored, table(values))
+        labels.class_ids(stored, table(values))
         times.append(time.process_time() - start)
     assert min(times) < 0.05

@@ -5,7 +5,7 @@ from maskmill.system.errors import MaskmillError
 
 
 def guess(*values, named=(), ignore=None, background=None):
-    found = meaning.guess(dict.fromkeys(values, 10), named, ignore, background)
+    found = meaning.guess_meaning(dict.fromkeys(values, 10), named, ignore, background)
     return found.classes, found.background, found.values
 
 

@@ -30,7 +30,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make(folder: Path = Path("cells"), **wishes: Any) -> Plan:
-    return planning.make(folder, Wishes(**wishes), config.load())
+    return planning.make_plan(folder, Wishes(**wishes), config.load())
 
 
 def draw(sides: list[int], bands: int = 1, write: Draw = decode.write_png, suffix: str = "png") -> Path:
@@ -73,7 +73,7 @@ def test_channels_are_those_that_the_headers_tell_and_the_decoder_takes(
 ):
     plan = make(draw([40] * 3, bands, write, suffix))
     assert (plan.settings["data.in_channels"], plan.settings["data.decoding.bands"]) == (channels, chosen)
-    said = command.warnings(plan)
+    said = command.plan_warnings(plan)
     assert (warned in said[0]) if warned else said == []
     image = Path(f"cells/images/0.{suffix}")
     if warned:
@@ -86,7 +86,7 @@ def test_channels_are_those_that_the_headers_tell_and_the_decoder_takes(
 def test_one_small_image_does_not_set_the_crop_of_all_and_is_told():
     plan = make(draw([600] * 11 + [20]))
     assert plan.settings["augmentation.crop_px"] == [256, 256]
-    assert command.warnings(plan) == [
+    assert command.plan_warnings(plan) == [
         "1 images are padded to a crop of 256 x 256 px (augmentation.crop_px), far larger: cells/images/11.png"
     ]
 
@@ -110,13 +110,13 @@ def cells(share: int) -> Path:
 def test_the_gate_starts_above_what_one_class_everywhere_scores_and_that_is_told():
     plan = make(cells(78))
     assert plan.settings["gate.minimum"] == {"dice_foreground": 0.89}  # 2 * 0.78 / 1.78 = 0.876
-    assert command.warnings(plan) == [
+    assert command.plan_warnings(plan) == [
         "foreground for every pixel would score 0.88 already (gate.minimum is 0.89); if background is what you look "
         "for, import again with --classes NAME,rest --background rest"
     ]
     settle(plan)
     again = make(classes=("wall", "rest"), background="rest")
-    assert (again.settings["gate.minimum"], command.warnings(again)) == ({"dice_foreground": 0.5}, [])
+    assert (again.settings["gate.minimum"], command.plan_warnings(again)) == ({"dice_foreground": 0.5}, [])
 
 
 def test_a_gate_that_was_set_by_hand_stays_when_classes_get_names():
@@ -128,18 +128,18 @@ def test_a_gate_that_was_set_by_hand_stays_when_classes_get_names():
 def test_classes_that_only_have_numbers_are_told_with_the_way_to_name_them():
     draw([40] * 3)
     said: list[str] = []
-    command.tell(make(), said.append)
+    command.describe_plan(make(), said.append)
     assert (
         "names       none were found: --classes A,B,.. gives them in this order, --ignore VALUE leaves one out" in said
     )
     said.clear()
-    command.tell(make(classes=("wall", "cell")), said.append)
+    command.describe_plan(make(classes=("wall", "cell")), said.append)
     assert not any(line.startswith("names") for line in said)
 
 
 def test_a_rare_foreground_gets_the_gate_of_before_and_no_word():
     plan = make(cells(10))
-    assert (plan.settings["gate.minimum"], command.warnings(plan)) == ({"dice_foreground": 0.5}, [])
+    assert (plan.settings["gate.minimum"], command.plan_warnings(plan)) == ({"dice_foreground": 0.5}, [])
 
 
 def test_photographs_among_the_masks_are_named_at_the_first():
@@ -222,4 +222,4 @@ def test_images_of_several_sizes_are_told_where_the_kept_settings_train_on_whole
     decode.write_png(Path("cells/images/3.png"), np.zeros((60, 60), np.uint8))
     decode.write_png(Path("cells/masks/3.png"), np.zeros((60, 60), np.uint8))
     said = "images have 2 sizes and augmentation.crop_px is null: set [height, width] there"
-    assert command.warnings(make()) == [said]
+    assert command.plan_warnings(make()) == [said]

@@ -26,7 +26,7 @@ def save(tmp_path):
             "variant": "unet", "options": options, "classes": ("a", "b", "c", "d"), "background": "a",
             "ignore_index": 255, "colours": dict.fromkeys("abcd", "#000000"), "in_channels": channels,
             "preprocessing": Preprocessing(mean=(0.5,) * channels, std=(0.25,) * channels), "precision": precision,
-            "parameters": models.parameters(model), "best_step": 1,
+            "parameters": models.count_parameters(model), "best_step": 1,
         }  # fmt: skip
         predict.save(tmp_path / "model", model.state_dict(), facts)
         return tmp_path / "model"

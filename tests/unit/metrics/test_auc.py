@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from maskmill.metrics import Labels
-from maskmill.metrics.auc import auc, level
+from maskmill.metrics.auc import auc, probability_level
 from tests.unit.metrics.cases import IGNORE, blobs, labels, sample, scores
 
 BINARY = Labels(("background", "vessel"), (1,), IGNORE)
@@ -41,7 +41,7 @@ def test_equals_scikit_learn_and_torchmetrics_on_the_levels(steps):
     truth = torch.cat([one.truth.flatten() for one in samples])
     found = scores(auc(labels=labels(), steps=steps), *samples)
     for i, c in ((1, "b"), (2, "c")):
-        p = torch.cat([level(one.probabilities[i], steps).flatten() for one in samples]) / steps
+        p = torch.cat([probability_level(one.probabilities[i], steps).flatten() for one in samples]) / steps
         own = (truth == i).long()
         for name, references in (
             ("auroc", (roc_auc_score(own, p), binary_auroc(p, own).item())),
@@ -64,7 +64,7 @@ def test_ignored_pixels_are_cut_out():
     one = blobs(1)
     ignored = np.random.default_rng(0).random(one.truth.shape) < 0.3
     given = sample(one.predicted, np.where(ignored, IGNORE, one.truth), one.probabilities)
-    p = level(one.probabilities[1], 1000).numpy()[~ignored]
+    p = probability_level(one.probabilities[1], 1000).numpy()[~ignored]
     assert scores(auc(labels=labels()), given)["auroc/b"] == pytest.approx(
         roc_auc_score(one.truth.numpy()[~ignored] == 1, p), abs=1e-9
     )

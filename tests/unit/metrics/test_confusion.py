@@ -16,8 +16,8 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from maskmill.metrics import Labels
-from maskmill.metrics.confusion import Confusion, margins, matrix, names
+from maskmill.metrics import Labels, confusion
+from maskmill.metrics.confusion import Confusion, matrix_margins, names
 
 IGNORE = 255
 
@@ -27,7 +27,7 @@ def labels(k, ignore=IGNORE):
 
 
 def counted(predicted, truth, k, ignore=IGNORE):
-    return matrix(
+    return confusion.confusion_matrix(
         torch.tensor(np.array(predicted, np.uint8)), torch.tensor(np.array(truth, np.uint8)), labels(k, ignore)
     )
 
@@ -35,7 +35,7 @@ def counted(predicted, truth, k, ignore=IGNORE):
 def of(counts):
     """The scores of given counts."""
     counts = torch.tensor(np.asarray(counts))
-    return {name: float(score) for name, score in Confusion(labels(len(counts))).scores(margins(counts)).items()}
+    return {name: float(score) for name, score in Confusion(labels(len(counts))).scores(matrix_margins(counts)).items()}
 
 
 def each(scores, name, k):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from maskmill import metrics
-from maskmill.metrics import key
+from maskmill.metrics import definition_key
 from maskmill.system import components
 from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
@@ -98,7 +98,7 @@ def test_many_sums_are_scored_at_once(family):
 
 
 def test_every_score_is_defined_and_no_other(family):
-    made = {key(score) for score in scores(family, blobs(0))}
+    made = {definition_key(score) for score in scores(family, blobs(0))}
     assert made == set(family.definitions)
     assert family.lower <= made
     assert len(set(family.fields)) == len(family.fields)
@@ -147,7 +147,7 @@ def test_a_right_and_sure_prediction_gets_the_best_score(family):
     truth = blobs(2).truth
     p = torch.nn.functional.one_hot(truth.long(), 3).movedim(-1, 0)
     for score, value in scores(family, sample(truth, truth, p)).items():
-        assert value == (0 if key(score) in family.lower else pytest.approx(1))
+        assert value == (0 if definition_key(score) in family.lower else pytest.approx(1))
 
 
 def test_one_class_alone_leaves_the_others_without_a_score(family):
@@ -156,7 +156,7 @@ def test_one_class_alone_leaves_the_others_without_a_score(family):
         if score.endswith(("/a", "/c")) or score.startswith("auroc"):
             assert math.isnan(value)
         else:
-            assert value == (0 if key(score) in family.lower else 1)
+            assert value == (0 if definition_key(score) in family.lower else 1)
 
 
 DIAGONAL = math.hypot(*SIZE)

@@ -4,7 +4,7 @@ import torch
 from skimage.measure import label
 from torchmetrics.functional.detection import panoptic_quality
 
-from maskmill.metrics.objects import matched, objects
+from maskmill.metrics.objects import matched_ious, objects
 from tests.unit.metrics.cases import blobs, labels, one_class, scores
 
 
@@ -38,10 +38,10 @@ def test_an_object_that_ignored_pixels_cut_is_two():
 def test_below_one_half_each_object_has_one_partner_and_the_most_are_matched():
     truth = np.array([[1, 1, 1, 1, 2, 2]])
     predicted = np.array([[1, 1, 2, 2, 2, 2]])  # IoU: t1 with p1 1/2, with p2 1/3; t2 with p2 1/2
-    assert matched(truth, predicted, 0.3).tolist() == [0.5, 0.5]
+    assert matched_ious(truth, predicted, 0.3).tolist() == [0.5, 0.5]
     split = np.array([[1, 1, 2, 2]])  # two halves of one object, each of IoU 1/2
-    assert matched(np.ones_like(split), split, 0.5).tolist() == [0.5]
-    crossed = matched(np.array([[1, 1, 1, 0, 2]]), np.array([[1, 1, 2, 2, 2]]), 0.1)
+    assert matched_ious(np.ones_like(split), split, 0.5).tolist() == [0.5]
+    crossed = matched_ious(np.array([[1, 1, 1, 0, 2]]), np.array([[1, 1, 2, 2, 2]]), 0.1)
     assert sorted(crossed.tolist()) == pytest.approx([1 / 3, 2 / 3])
 
 

@@ -5,7 +5,7 @@ from torch import nn
 from maskmill.models import encoders
 from maskmill.models.classifiers import classifier
 from maskmill.models.encoders import resnet18, resnet50
-from maskmill.models.residual import BasicBlock, Bottleneck
+from maskmill.models.residual import BasicBlock, BottleneckBlock
 from maskmill.models.resnet import LAYOUTS
 from maskmill.models.squeeze_excite import SqueezeExcite
 
@@ -136,7 +136,7 @@ def test_groups_keep_at_least_one_channel_when_narrow():
     assert [encoder.get_submodule(f"layer{i}")[0].conv2.weight.shape[:2] for i in (1, 4)] == [(32, 1), (128, 4)]
 
 
-@pytest.mark.parametrize("block", [BasicBlock(4, 4), Bottleneck(16, 4)], ids=["basic", "bottleneck"])
+@pytest.mark.parametrize("block", [BasicBlock(4, 4), BottleneckBlock(16, 4)], ids=["basic", "bottleneck"])
 def test_a_block_whose_convolutions_are_silent_passes_its_input_on(block):
     last = [m for m in block.eval().modules() if isinstance(m, nn.Conv2d)][-1]
     nn.init.zeros_(last.weight)
@@ -144,7 +144,7 @@ def test_a_block_whose_convolutions_are_silent_passes_its_input_on(block):
     assert torch.equal(block(x), x)
 
 
-@pytest.mark.parametrize(("kind", "width"), [(BasicBlock, 4), (Bottleneck, 16)])
+@pytest.mark.parametrize(("kind", "width"), [(BasicBlock, 4), (BottleneckBlock, 16)])
 def test_the_gate_stands_before_the_addition(kind, width):
     class Shut(nn.Module):
         def forward(self, x):
@@ -156,7 +156,7 @@ def test_the_gate_stands_before_the_addition(kind, width):
 
 
 def test_the_stride_is_carried_by_the_3x3_convolution_as_in_the_public_weights():
-    block = Bottleneck(16, 4, stride=2)
+    block = BottleneckBlock(16, 4, stride=2)
     assert [block.conv1.stride, block.conv2.stride, block.downsample[0].stride] == [(1, 1), (2, 2), (2, 2)]
 
 

@@ -13,7 +13,7 @@ import torch
 from maskmill import losses, models
 from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
-from maskmill.models.residual import Bottleneck, Residual
+from maskmill.models.residual import BottleneckBlock, Residual
 
 SMALL = {"feature_scale": 8, "width": 8, "skip_channels": 4, "finest": 2}  # of these, the options that a network has
 ALL_PARTS = {  # networks that hold every block between them
@@ -29,7 +29,7 @@ SLOW = pytest.mark.slow
 
 def make(name, in_channels=1, num_classes=3, **options):
     torch.manual_seed(0)
-    known = models.options(name)
+    known = models.network_options(name)
     options = {option: value for option, value in SMALL.items() if option in known} | options
     return models.create(name, in_channels=in_channels, num_classes=num_classes, **options)
 
@@ -56,7 +56,7 @@ def settled(model, in_channels=1):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
         if isinstance(module, Residual):
-            last = module.bn3 if isinstance(module, Bottleneck) else module.bn2
+            last = module.bn3 if isinstance(module, BottleneckBlock) else module.bn2
             torch.nn.init.constant_(last.weight, 0.2)
     with torch.no_grad():
         model.train()(image(4, in_channels, 96, 96))
@@ -191,7 +191,7 @@ def test_no_convolution_that_a_norm_follows_has_a_bias(name):
 
 def test_parameters_counts_what_is_trained(name):
     model = make(name)
-    assert models.parameters(model) == sum(np.prod(tuple(p.shape)) for p in model.parameters() if p.requires_grad)
+    assert models.count_parameters(model) == sum(np.prod(tuple(p.shape)) for p in model.parameters() if p.requires_grad)
 
 
 @SLOW

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskmill.models.squeeze_excite import ConcurrentExcite, SpatialExcite, SqueezeExcite, wake
+from maskmill.models.squeeze_excite import ConcurrentExcite, SpatialExcite, SqueezeExcite, wake_gates
 
 
 def test_the_gate_is_the_papers_formula():
@@ -55,4 +55,4 @@ def test_behind_a_relu_no_gate_starts_constant():
         torch.nn.init.kaiming_normal_(gate.squeeze.weight)
         torch.nn.init.zeros_(gate.squeeze.bias)
     assert sum(map(silent, gates)) > 3
-    assert not any(silent(gate.apply(wake)) for gate in gates)
+    assert not any(silent(gate.apply(wake_gates)) for gate in gates)

@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskmill.protection import outs as outs_module
-from maskmill.protection.outs import check_outs, outs, run_of
+from maskmill.protection.outs import check_outs, outs_of_stages, run_of
 from maskmill.protection.unsaved import Disk
 from maskmill.settings import config
 from maskmill.system import repository
@@ -27,7 +27,7 @@ CACHE = Path(".dvc/cache")
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Params:
     """The settings of a fresh repository, which is the working folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(repository, "cache", lambda: CACHE)
+    monkeypatch.setattr(repository, "cache_folder", lambda: CACHE)
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(REPOSITORY / name, tmp_path)
     return config.load()
@@ -69,7 +69,7 @@ def test_the_outs_are_those_of_dvc(params: config.Params):
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
     code = "from dvc.repo import Repo\nfor out in Repo().index.outs: print(out.stage.name, out)"
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert sorted(f"{out.name} {out.path}" for out in outs(params)) == sorted(listed.stdout.splitlines())
+    assert sorted(f"{out.name} {out.path}" for out in outs_of_stages(params)) == sorted(listed.stdout.splitlines())
 
 
 def test_nothing_there_and_empty_folders_are_fine(params: config.Params):
@@ -209,7 +209,7 @@ def test_a_folders_digest_is_that_of_dvc(tmp_path: Path, monkeypatch: pytest.Mon
         subprocess.run([sys.executable, "-m", "dvc", *command, "--quiet"], check=True)
     (entry,) = config.read_yaml(Path("out.dvc"))["outs"]
     locked(**{"out": "out", **{key: value for key, value in entry.items() if key != "path"}})
-    monkeypatch.setattr(repository, "cache", lambda: CACHE / "none")
+    monkeypatch.setattr(repository, "cache_folder", lambda: CACHE / "none")
     assert Disk(Path("dvc.lock")).unsaved(Path("out"), lambda _: False) == []
     assert len(Disk(Path("none")).unsaved(Path("out"), lambda _: False)) == 4
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from maskmill.evaluation.cost import Cost
-from maskmill.evaluation.evaluate import galleries
+from maskmill.evaluation.evaluate import gallery_ids
 from maskmill.metrics import Labels, create
 from maskmill.report import report
-from maskmill.report.findings import Finding
+from maskmill.report.findings import Weakness
 from maskmill.settings.config import Intervals
 from maskmill.statistics.scores import Score
 from maskmill.statistics.slices import CHANCE, Slice, Table
@@ -19,7 +19,7 @@ PRIMARY = "dice_foreground"
 SETTINGS = Intervals(confidence=0.95, resamples=2000, unit="auto", block=5, seed=0)
 CAVEAT = "5 blocks of 5 contiguous images in 1 group: too few independent units (n < 20) for a claim"
 FINDINGS = (
-    Finding(
+    Weakness(
         "csf is taken for grey_matter",
         "8.1 % of the true pixels of csf are predicted as grey_matter; 3.2 % of grey_matter as csf (9120 px in 25 "
         "images). 91 % of them lie within 2 px of a true border, mostly at the border: hesitant errors.",
@@ -27,14 +27,14 @@ FINDINGS = (
         "Variants that keep detail: resnet18_unet (`variants`).",
         "indistinction",
     ),
-    Finding(
+    Weakness(
         "Objects of csf are found unevenly",
         "Of 143 objects of csf, 18 % are found to less than half and 60 % to nine tenths or more.",
         "Images of a higher resolution show small objects larger, and `train.losses.dice` counts a small class like a "
         "large one.",
         "inconsistency",
     ),
-    Finding("Most errors lie at borders", "84 % of the errors lie within 2 px of a true border.", "", "distance"),
+    Weakness("Most errors lie at borders", "84 % of the errors lie within 2 px of a true border.", "", "distance"),
 )
 
 
@@ -58,14 +58,14 @@ def variant(name, data, test, place, lead, gallery=1):
     images = pd.DataFrame({
         "id": test.ids, "score": rng.uniform(0.6, 0.95, len(test)), "uncertainty": rng.uniform(0, 0.4, len(test)),
     })  # fmt: skip
-    shown = {i for names in galleries(images, gallery).values() for i in names}
+    shown = {i for names in gallery_ids(images, gallery).values() for i in names}
     masks = {i: np.roll(test[test.ids.index(i)][1], place + 2, axis=0) for i in sorted(shown)}
     drop = Score(-0.02 * place, -0.02 * place - 0.012, -0.02 * place + 0.015, 5)
     by_distance = [
         {"from_px": a, "to_px": b, "pixels": 100, "errors": 1, "error": e}
         for a, b, e in ((0, 1, 0.31), (1, 2, 0.12), (2, 4, 0.05), (4, 8, 0.021), (8, 16, 0.011), (16, None, 0.002))
     ]
-    return report.Variant(
+    return report.VariantReport(
         name=name,
         card={"sha256": f"{place}abcdef" * 9, "precision": "bf16"},
         run={
@@ -146,4 +146,4 @@ def contents(data, train, test, *, variants=VARIANTS, gallery=1, **changes):
         },
         "gallery": gallery,
     }  # fmt: skip
-    return report.Contents(**(made | changes))
+    return report.ReportPage(**(made | changes))

@@ -12,7 +12,7 @@ import pytest
 
 from maskmill.metrics import Labels, create
 from maskmill.report import compare, report
-from maskmill.report.runs import Outcome, Run
+from maskmill.report.runs import Outcome, ReportedRun
 from maskmill.statistics.scores import Score
 from tests.unit.report import page_contents
 
@@ -109,7 +109,7 @@ def run(data, name, ids, **params):
     both |= {"data.background": data.background, "data.ignore_index": data.ignore_index} | params
     scores = {split: {page_contents.PRIMARY: Score(0.8, 0.7, 0.9, len(ids))} for split in ("val", "test")}
     outcome = Outcome(scores, {"val": table, "test": table}, page_contents.Cost(1000, 2.0, 3.0))
-    return Run(name, "0123456789ab" * 3, "code", both, "f" * 32, pd.DataFrame(rows), {"unet": outcome})
+    return ReportedRun(name, "0123456789ab" * 3, "code", both, "f" * 32, pd.DataFrame(rows), {"unet": outcome})
 
 
 def test_runs_side_by_side_fit_a_narrow_window_too(probed, data):

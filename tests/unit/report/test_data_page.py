@@ -9,7 +9,7 @@ import pytest
 
 from maskmill.curation.expectations import Finding
 from maskmill.report import data_facts, data_page
-from maskmill.report.data_page import Contents
+from maskmill.report.data_page import DataPage
 
 SECTIONS = ["verdict", "findings", "leaks", "splits", "classes", "formats", "groups", "samples", "unseen"]
 
@@ -52,7 +52,7 @@ def part(page, name):
 
 
 def test_the_page_has_every_section_and_asks_for_nothing(table, data, read):
-    page = data_page.render(Contents(data, table, [finding()], read, leaks=[leak()], stopped="no"))
+    page = data_page.render(DataPage(data, table, [finding()], read, leaks=[leak()], stopped="no"))
     for name in SECTIONS:
         assert f'<section id="{name}"' in page
     assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page) == []
@@ -64,7 +64,7 @@ def test_names_and_messages_are_escaped(table, data, read):
     evil = "<img src=x onerror=alert(1)>"
     table.loc[0, ["id", "group", "format"]] = evil
     page = data_page.render(
-        Contents(
+        DataPage(
             data.model_copy(update={"title": evil}),
             table,
             [finding(ids=[evil])],
@@ -81,7 +81,7 @@ def test_names_and_messages_are_escaped(table, data, read):
 def test_stopped_by_the_expectations_there_are_no_splits_and_no_leaks_yet(table, data, read):
     early = table.drop(columns=["split", "fold", "clean"])
     broken = finding("readable", "critical", ["p3"], files=["i3.png: truncated"])
-    page = data_page.render(Contents(data, early, [broken], read, stopped="the data cannot be trained on"))
+    page = data_page.render(DataPage(data, early, [broken], read, stopped="the data cannot be trained on"))
     assert "The line stopped here" in part(page, "verdict")
     assert "the data cannot be trained on" in part(page, "verdict")
     assert "Not looked for yet" in part(page, "leaks")
@@ -90,7 +90,7 @@ def test_stopped_by_the_expectations_there_are_no_splits_and_no_leaks_yet(table,
 
 
 def test_stopped_by_a_leak_its_pair_stands_side_by_side_with_their_splits(table, data, read):
-    page = data_page.render(Contents(data, table, [], read, leaks=[leak(), leak("mask", allowed=True)], stopped="leak"))
+    page = data_page.render(DataPage(data, table, [], read, leaks=[leak(), leak("mask", allowed=True)], stopped="leak"))
     leaks = part(page, "leaks")
     assert "p7 of test is p0 of train, flipped" in leaks
     assert leaks.index("stops the line") < leaks.index("allowed")
@@ -102,12 +102,12 @@ def test_stopped_by_a_leak_its_pair_stands_side_by_side_with_their_splits(table,
 def test_the_pictures_of_a_leak_show_many_images_rather_than_one_beside_many(table, data, read):
     torn = leak("group")
     torn.pairs = [("p0", f"p{i}") for i in (7, 2, 3, 4)] + [("p1", "p5")]
-    leaks = part(data_page.render(Contents(data, table, [], read, leaks=[torn])), "leaks")
+    leaks = part(data_page.render(DataPage(data, table, [], read, leaks=[torn])), "leaks")
     assert re.findall(r"<figcaption>(p\d)", leaks) == ["p0", "p7", "p1", "p5", "p0", "p2", "p0", "p3"]
 
 
 def test_all_well_says_so_and_shows_samples_of_every_split(table, data, read):
-    page = data_page.render(Contents(data, table, [finding(files=[])], read, leaks=[]))
+    page = data_page.render(DataPage(data, table, [finding(files=[])], read, leaks=[]))
     assert "Fit to train on" in part(page, "verdict")
     assert "None: all 1 expectations hold" in part(page, "findings")
     assert "None: no image, copy" in part(page, "leaks")
@@ -115,7 +115,7 @@ def test_all_well_says_so_and_shows_samples_of_every_split(table, data, read):
     assert "1 pairs are left out as guards between neighbours: p6" in part(page, "splits")
     assert "1 validation and test images are touched by a leak" in part(page, "splits")
     assert "clean of leaks" in part(page, "splits")
-    assert "clean of leaks" not in data_page.render(Contents(data, table.assign(clean=True), [], read, leaks=[]))
+    assert "clean of leaks" not in data_page.render(DataPage(data, table.assign(clean=True), [], read, leaks=[]))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_all_well_says_so_and_shows_samples_of_every_split(table, data, read):
     ids=["single", "pair", "many"],
 )
 def test_every_finding_has_its_pictures_but_not_too_many(table, data, read, found, tiles):
-    shown = part(data_page.render(Contents(data, table, [found], read)), "findings")
+    shown = part(data_page.render(DataPage(data, table, [found], read)), "findings")
     assert shown.count("<img ") == tiles
     assert ("The first 100" in shown) == (len(found.files) > 100)
 
@@ -136,15 +136,15 @@ def test_every_finding_has_its_pictures_but_not_too_many(table, data, read, foun
 def test_what_cannot_be_read_shows_its_error_in_place_of_a_picture(table, data, read):
     table.loc[1, "error"] = "i1.png: truncated"
     found = finding("readable", "critical", ["p1"], files=["i1.png: truncated"])
-    page = data_page.render(Contents(data, table, [found], lambda name: None if name == "p1" else read(name)))
+    page = data_page.render(DataPage(data, table, [found], lambda name: None if name == "p1" else read(name)))
     assert '<div class="missing">i1.png: truncated</div>' in part(page, "findings")
-    half = data_page.render(Contents(data, table, [finding()], lambda name: (read(name)[0], None)))
+    half = data_page.render(DataPage(data, table, [finding()], lambda name: (read(name)[0], None)))
     assert '<div class="missing">no mask</div>' in part(half, "findings")
 
 
 def test_critical_findings_come_first(table, data, read):
     found = [finding("masks_filled", "info"), finding("copies"), finding("readable", "critical")]
-    shown = part(data_page.render(Contents(data, table, found, read)), "findings")
+    shown = part(data_page.render(DataPage(data, table, found, read)), "findings")
     places = [shown.index(f'id="finding-{name}"') for name in ("readable", "copies", "masks_filled")]
     assert places == sorted(places)
 
@@ -163,7 +163,7 @@ def test_a_large_data_set_makes_a_page_below_five_megabytes_and_reads_few_files(
     table["group"] = table["id"]
     found = [finding(f"x{i}", ids=table["id"].tolist()) for i in range(12)]
     leaks = [leak() for _ in range(300)]
-    page = data_page.render(Contents(data, table, found, read, leaks=leaks))
+    page = data_page.render(DataPage(data, table, found, read, leaks=leaks))
     assert len(page) < 5_000_000
     assert len(asked) < 250
     assert "and 19,900 more" in page
@@ -171,24 +171,24 @@ def test_a_large_data_set_makes_a_page_below_five_megabytes_and_reads_few_files(
 
 def test_of_many_leaks_the_first_are_shown_and_the_others_counted(table, data, read):
     leaks = [leak(allowed=True)] * 19_000 + [leak()] * 1000
-    page = data_page.render(Contents(data, table, [], read, leaks=leaks))
+    page = data_page.render(DataPage(data, table, [], read, leaks=leaks))
     shown = part(page, "leaks")
     assert shown.count('<div class="leak">') == shown.count("stops the line") == 200
     assert "<p>19,800 more in reports/leakage.json.</p>" in shown
     assert "<b>20,000</b><span>leaks over splits, 19,000 of them allowed</span>" in page
     assert len(page) < 1_000_000
-    assert "more in reports" not in data_page.render(Contents(data, table, [], read, leaks=[leak()] * 200))
+    assert "more in reports" not in data_page.render(DataPage(data, table, [], read, leaks=[leak()] * 200))
 
 
 def test_a_picture_that_does_not_fit_is_left_out_and_counted(table, data, read, monkeypatch):
     monkeypatch.setattr(data_page, "_PICTURES_BYTES", 3000)
-    page = data_page.render(Contents(data, table, [finding()], read))
+    page = data_page.render(DataPage(data, table, [finding()], read))
     assert "left out: the page would grow too large" in page
     assert "pictures are left out" in part(page, "unseen")
 
 
 def test_the_same_contents_give_the_same_page(table, data, read):
-    contents = Contents(data, table, [finding()], read, leaks=[leak()], note="9 images were not searched")
+    contents = DataPage(data, table, [finding()], read, leaks=[leak()], note="9 images were not searched")
     assert data_page.render(contents) == data_page.render(contents)
     assert "9 images were not searched" in part(data_page.render(contents), "unseen")
 
@@ -196,7 +196,7 @@ def test_the_same_contents_give_the_same_page(table, data, read):
 def test_of_data_of_which_nothing_can_be_read_there_is_a_page_too(data):
     empty = dict.fromkeys(row(0, data).keys() - {"id", "group", "image", "mask"}) | {"error": "i0.png: broken"}
     table = pd.DataFrame([row(0, data) | empty])
-    page = data_page.render(Contents(data, table, [finding("readable", "critical")], lambda _: None, stopped="all"))
+    page = data_page.render(DataPage(data, table, [finding("readable", "critical")], lambda _: None, stopped="all"))
     assert "i0.png: broken" in part(page, "findings")
 
 

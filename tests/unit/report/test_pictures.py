@@ -13,7 +13,10 @@ PALETTE = [(0, 0, 0), (0, 114, 178), (230, 159, 0)]
 
 def test_each_id_has_its_colour_and_ids_outside_the_classes_are_grey():
     mask = np.array([[0, 1], [2, 255]], np.uint8)
-    assert pictures.colour(mask, PALETTE).tolist() == [[[0, 0, 0], [0, 114, 178]], [[230, 159, 0], [128, 128, 128]]]
+    assert pictures.colour_mask(mask, PALETTE).tolist() == [
+        [[0, 0, 0], [0, 114, 178]],
+        [[230, 159, 0], [128, 128, 128]],
+    ]
 
 
 def test_an_overlay_mixes_45_parts_of_colour_and_leaves_the_background_clear():
@@ -23,13 +26,13 @@ def test_an_overlay_mixes_45_parts_of_colour_and_leaves_the_background_clear():
 
 
 def test_errors_are_orange_right_pixels_light_and_ignored_ones_grey():
-    picture = pictures.errors(np.array([[1, 1, 1]]), np.array([[1, 0, 255]]), 255)
+    picture = pictures.error_map(np.array([[1, 1, 1]]), np.array([[1, 0, 255]]), 255)
     assert picture.tolist() == [[[235, 235, 235], [213, 94, 0], [128, 128, 128]]]
 
 
 def test_a_grey_image_becomes_three_equal_channels_and_a_colour_image_stays():
-    assert pictures.rgb(np.array([[[7]]], np.uint8)).tolist() == [[[7, 7, 7]]]
-    assert pictures.rgb(np.array([[[1, 2, 3]]], np.uint8)).tolist() == [[[1, 2, 3]]]
+    assert pictures.to_rgb(np.array([[[7]]], np.uint8)).tolist() == [[[7, 7, 7]]]
+    assert pictures.to_rgb(np.array([[[1, 2, 3]]], np.uint8)).tolist() == [[[1, 2, 3]]]
 
 
 def test_a_picture_in_a_page_is_the_picture():
@@ -51,25 +54,25 @@ def test_the_sheet_has_two_rows_per_pair_and_one_per_transform_the_original_firs
 ):
     shard = make_shard(draw_shapes(3))
     settings = Augmentation(crop_px=None, preset="none", transforms=({"HorizontalFlip": {"p": 1.0}},), preview=1)
-    flip, parts = augmentation.recipe(settings, 255), augmentation.parts(settings, 255, always=True)
+    flip, parts = augmentation.build_recipe(settings, 255), augmentation.single_transforms(settings, 255, always=True)
     sheet = pictures.augmentation_sheet(shard, flip, parts, [*PALETTE, (204, 121, 167)], pairs)
     assert sheet.shape == (2 * 26 + (2 * shown + 1) * 196, 210 + 5 * 196, 3)
     original, drawn = sheet[26:218, 210:402], sheet[26:218, 406:598]
-    assert np.array_equal(original, np.repeat(np.repeat(pictures.rgb(shard[0][0]), 6, axis=0), 6, axis=1))
+    assert np.array_equal(original, np.repeat(np.repeat(pictures.to_rgb(shard[0][0]), 6, axis=0), 6, axis=1))
     assert np.array_equal(drawn, original[:, ::-1])
     assert (sheet[26:218, :210] < 128).any()  # its name stands beside it
 
 
 def test_an_image_of_many_bands_shows_its_first_three_and_one_of_two_bands_its_first():
     pixels = np.arange(5, dtype=np.uint8).reshape(1, 1, 5)
-    assert pictures.rgb(pixels).tolist() == [[[0, 1, 2]]]
-    assert pictures.rgb(pixels[..., :2]).tolist() == [[[0, 0, 0]]]
+    assert pictures.to_rgb(pixels).tolist() == [[[0, 1, 2]]]
+    assert pictures.to_rgb(pixels[..., :2]).tolist() == [[[0, 0, 0]]]
 
 
 def test_a_picture_is_made_smaller_but_never_larger():
-    assert pictures.fit(np.zeros((100, 400, 3), np.uint8), 200).shape == (50, 200, 3)
-    assert pictures.fit(np.zeros((1, 4000, 3), np.uint8), 200).shape == (1, 200, 3)
-    assert pictures.fit(np.zeros((10, 20, 3), np.uint8), 200).shape == (10, 20, 3)
+    assert pictures.shrink_to_fit(np.zeros((100, 400, 3), np.uint8), 200).shape == (50, 200, 3)
+    assert pictures.shrink_to_fit(np.zeros((1, 4000, 3), np.uint8), 200).shape == (1, 200, 3)
+    assert pictures.shrink_to_fit(np.zeros((10, 20, 3), np.uint8), 200).shape == (10, 20, 3)
 
 
 def test_a_photograph_in_a_page_is_small_and_nearly_the_picture():

@@ -53,7 +53,7 @@ def test_the_top_says_which_variant_how_sure_where_it_fails_and_what_to_try(page
     score = lead.test[contents.primary]
     assert "unet" in answer
     assert "gate: promoted" in answer
-    assert scores.said(score) in answer
+    assert scores.score_in_words(score) in answer
     assert page_contents.CAVEAT in answer
     weakest = min(contents.data.classes, key=lambda name: lead.test[f"dice/{name}"].value)
     assert f"Weakest class: {weakest}" in answer
@@ -64,7 +64,7 @@ def test_the_top_says_which_variant_how_sure_where_it_fails_and_what_to_try(page
 
 def test_the_two_weaknesses_each_have_a_word_at_the_top_before_a_second_one_of_a_kind(contents):
     exchanged, uneven, _ = page_contents.FINDINGS
-    chosen = report_tables.foremost([exchanged, replace(exchanged, title="another"), uneven])
+    chosen = report_tables.foremost_findings([exchanged, replace(exchanged, title="another"), uneven])
     assert [finding.title for finding in chosen] == [exchanged.title, uneven.title]
 
 
@@ -86,8 +86,8 @@ def test_every_score_on_the_page_is_defined_on_the_page(page, contents):
     named = {name for v in contents.variants for name in (*v.val, *v.test)}
     assert len(named) > 20
     for name in named:
-        assert len(defined[report_tables.anchor(name)]) > 10, name
-        assert f'href="#{report_tables.anchor(name)}"' in page, name
+        assert len(defined[report_tables.definition_anchor(name)]) > 10, name
+        assert f'href="#{report_tables.definition_anchor(name)}"' in page, name
     assert "less is better" in defined["def-ece"]
     for fact in image_facts.FACTS:
         assert f"def-{fact}" in defined
@@ -132,7 +132,7 @@ def test_variants_are_compared_in_pairs_with_the_leader_in_words(contents):
     ],
 )
 def test_a_difference_is_a_claim_only_with_units_enough(score, said):
-    assert report_tables.verdict(score) == said
+    assert report_tables.describe_difference(score) == said
 
 
 def test_what_the_choice_on_validation_cannot_be_relied_on_for_stands_beside_it(contents):
@@ -195,7 +195,7 @@ def test_of_many_classes_the_confusion_shows_those_that_are_exchanged_most():
     counts = np.diag(np.full(40, 1000))
     counts[7, 31] = 400
     counts[3, 5] = 300
-    ids, shares = report_tables.confusion(counts, [str(i) for i in range(40)])
+    ids, shares = report_tables.row_shares(counts, [str(i) for i in range(40)])
     assert len(ids) == report_tables.CLASSES
     assert {3, 5, 7, 31} <= set(ids)
     assert shares[ids.index(7), ids.index(31)] == pytest.approx(400 / 1400)

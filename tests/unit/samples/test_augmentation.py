@@ -15,7 +15,9 @@ AFFINE = ({"Affine": {"scale": [0.6, 0.8], "rotate": [-10, 10], "p": 1.0}},)
 
 
 def recipe(transforms=FLIPS, crop_px=None, preset="none"):
-    return augmentation.recipe(Augmentation(crop_px=crop_px, preset=preset, transforms=transforms, preview=1), 255)
+    return augmentation.build_recipe(
+        Augmentation(crop_px=crop_px, preset=preset, transforms=transforms, preview=1), 255
+    )
 
 
 def saved(made, path):
@@ -65,7 +67,10 @@ def test_two_flips_fire_independently():
 def test_aerial_draws_all_eight_symmetries_of_the_square_alike():
     image = np.zeros((8, 8, 1), np.uint8)
     image[0, 1], image[7, 7] = 200, 100
-    made, drawn = augmentation.parts(aerial(), 255, always=True)["params.yaml: augmentation.preset.aerial.D4"], {}
+    made, drawn = (
+        augmentation.single_transforms(aerial(), 255, always=True)["params.yaml: augmentation.preset.aerial.D4"],
+        {},
+    )
     for sample in range(800):
         varied = made(image, image[..., 0], (0, 0, sample))[1].tobytes()
         drawn[varied] = drawn.get(varied, 0) + 1

@@ -13,7 +13,9 @@ TRANSFORMS = ({"HorizontalFlip": {"p": 0.5}}, {"Affine": {"rotate": [-20, 20], "
 
 
 def recipe(transforms=TRANSFORMS, crop_px=None):
-    return augmentation.recipe(Augmentation(crop_px=crop_px, preset="none", transforms=transforms, preview=1), 255)
+    return augmentation.build_recipe(
+        Augmentation(crop_px=crop_px, preset="none", transforms=transforms, preview=1), 255
+    )
 
 
 def batches(shard, *, first=0, last=6, workers=0, seed=0, made=None):

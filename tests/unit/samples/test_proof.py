@@ -43,14 +43,14 @@ def pairs(channels=1, size=(96, 96), count=4):
 
 def refused(*transforms, **options):
     with pytest.raises(MaskmillError) as raised:
-        proof.prove(settings(transforms), 255, pairs(**options))
+        proof.prove_recipe(settings(transforms), 255, pairs(**options))
     return str(raised.value)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 16])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_holds_on_grey_colour_and_many_bands(preset, channels):
-    assert proof.prove(settings(preset=preset), 255, pairs(channels)) == 4
+    assert proof.prove_recipe(settings(preset=preset), 255, pairs(channels)) == 4
 
 
 masks = arrays.arrays(np.uint8, (6, 6), elements=st.sampled_from([0, 1, 2, 7, 254, 255])).map(
@@ -64,11 +64,11 @@ masks = arrays.arrays(np.uint8, (6, 6), elements=st.sampled_from([0, 1, 2, 7, 25
 )  # fmt: skip
 def test_no_sound_chain_invents_an_id_or_moves_image_and_mask_apart(mask, channels, transforms, preset, seed):
     image = np.random.default_rng(seed).integers(0, 256, (*mask.shape, channels), dtype=np.uint8)
-    made = augmentation.recipe(settings(transforms, preset), 255, always=bool(seed % 2))
+    made = augmentation.build_recipe(settings(transforms, preset), 255, always=bool(seed % 2))
     varied, varied_mask = made(image, mask, (seed, 0, 0))
     assert varied.shape == (*varied_mask.shape, channels)
     assert augmentation.invented_ids(mask, varied_mask, 255) == []
-    followed = proof.follow(Geometry(made), mask, channels, (seed, 0, 0), 255)
+    followed = proof.apply_to_labels(Geometry(made), mask, channels, (seed, 0, 0), 255)
     assert followed.strangers == []
     assert followed.agreeing >= proof.AGREEING
 
@@ -76,7 +76,7 @@ def test_no_sound_chain_invents_an_id_or_moves_image_and_mask_apart(mask, channe
 def test_the_geometry_moves_a_mask_as_the_whole_recipe_does():
     """Where no transform of the image alone draws in between, the two are the same draw."""
     (image, mask), *_ = pairs()
-    made = augmentation.recipe(settings([{"Rotate": {"p": 1.0}}]), 255)
+    made = augmentation.build_recipe(settings([{"Rotate": {"p": 1.0}}]), 255)
     _, expected = made(image, mask, (0, 0, 0))
     assert np.array_equal(Geometry(made)((image, image), (mask, mask), (0, 0, 0))[2], expected)
 
@@ -118,7 +118,7 @@ def test_what_moves_the_mask_alone_is_refused_also_where_nearly_all_is_backgroun
     mask = np.zeros_like(mask)
     mask[40, 10] = 1
     with pytest.raises(MaskmillError) as raised:
-        proof.prove(settings([{"HorizontalFlip": {}}]), 255, Pairs([(image, mask)]))
+        proof.prove_recipe(settings([{"HorizontalFlip": {}}]), 255, Pairs([(image, mask)]))
     text = str(raised.value)
     assert text.startswith("params.yaml: augmentation.transforms.HorizontalFlip: moves image and mask apart: ")
     assert "at least 99.5% must; take it out (tried on p0)" in text
@@ -129,11 +129,13 @@ def test_a_shift_by_six_pixels_is_seen():
         return [*(np.roll(image, 6, axis=1) for image in images), *masks]
 
     labels = np.kron(np.arange(16, dtype=np.uint8).reshape(4, 4), np.ones((32, 32), np.uint8))
-    assert proof.follow(shifted, labels, 1, (0, 0, 0), 255).agreeing < proof.AGREEING
+    assert proof.apply_to_labels(shifted, labels, 1, (0, 0, 0), 255).agreeing < proof.AGREEING
 
 
 def test_dropping_pixels_of_the_image_alone_is_no_movement():
-    assert proof.prove(settings([{"CoarseDropout": {"fill": "random"}}, {"PixelDropout": {}}]), 255, pairs(3)) == 4
+    assert (
+        proof.prove_recipe(settings([{"CoarseDropout": {"fill": "random"}}, {"PixelDropout": {}}]), 255, pairs(3)) == 4
+    )
 
 
 @pytest.mark.parametrize("name", ["D4", "Transpose", "RandomScale"])
@@ -144,7 +146,7 @@ def test_what_gives_several_sizes_is_refused_with_the_crop_as_a_way_out(name):
 
 
 def test_a_square_crop_makes_the_aerial_preset_fit_any_images():
-    assert proof.prove(settings(preset="aerial", crop_px=(64, 64)), 255, pairs(size=(96, 120))) == 4
+    assert proof.prove_recipe(settings(preset="aerial", crop_px=(64, 64)), 255, pairs(size=(96, 120))) == 4
 
 
 @pytest.mark.parametrize("name", ["HueSaturationValue", "RandomFog"])

@@ -16,7 +16,9 @@ CROP = (8, 8)
 
 
 def recipe(crop_px=CROP, transforms=({"HorizontalFlip": {"p": 0.5}},)):
-    return augmentation.recipe(Augmentation(crop_px=crop_px, preset="none", transforms=transforms, preview=1), 255)
+    return augmentation.build_recipe(
+        Augmentation(crop_px=crop_px, preset="none", transforms=transforms, preview=1), 255
+    )
 
 
 def pixels_of(shard, classes=4):
@@ -41,7 +43,7 @@ def shard(make_shard):
 
 def batches(shard, settings, *, first=0, last=8, workers=0, seed=0, made=None):
     made = made or recipe()
-    sampler = sampling.create(settings, pixels_of(shard), (1, 2, 3), made.crop_px)
+    sampler = sampling.create_sampler(settings, pixels_of(shard), (1, 2, 3), made.crop_px)
     return list(
         training_batches(
             shard, made, batch=3, seed=seed, first=first, last=last, workers=workers, sampler=sampler
@@ -84,12 +86,12 @@ def test_the_shipped_settings_switch_it_off(params):
 def test_repeat_factors_by_hand():
     # class 0 in 4 of 4 images, class 1 in 1 of 4, class 2 in 2 of 4; below 1.0: sqrt(4) and sqrt(2)
     pixels = np.array([[9, 1, 0], [9, 0, 5], [9, 0, 5], [9, 0, 0]])
-    assert sampling.repeats(pixels, 1.0) == pytest.approx([2, 2**0.5, 2**0.5, 1])
-    assert sampling.repeats(pixels, 0.4) == pytest.approx([(0.4 / 0.25) ** 0.5, 1, 1, 1])
+    assert sampling.repeat_factors(pixels, 1.0) == pytest.approx([2, 2**0.5, 2**0.5, 1])
+    assert sampling.repeat_factors(pixels, 0.4) == pytest.approx([(0.4 / 0.25) ** 0.5, 1, 1, 1])
 
 
 def test_a_class_that_no_image_holds_and_an_image_that_holds_no_class_weigh_nothing():
-    assert sampling.repeats(np.array([[1, 0, 0], [0, 0, 0]]), 0.4).tolist() == [1, 1]
+    assert sampling.repeat_factors(np.array([[1, 0, 0], [0, 0, 0]]), 0.4).tolist() == [1, 1]
 
 
 def test_an_epoch_draws_each_image_as_often_as_its_weight_says_but_for_rounding():
@@ -125,7 +127,7 @@ def test_an_image_that_comes_twice_in_an_epoch_is_varied_twice(make_shard, draw_
 
 
 def crops(shard, settings, sample, count=200):
-    made = sampling.create(settings, pixels_of(shard), (1, 2, 3), CROP).crops
+    made = sampling.create_sampler(settings, pixels_of(shard), (1, 2, 3), CROP).crops
     return [made(*shard[sample], Draw(epoch, sample), 0) for epoch in range(count)]
 
 
@@ -236,9 +238,9 @@ def test_a_setting_that_is_wrong_or_has_no_effect_is_named(params, changes, text
 
 def test_what_is_drawn_more_often_is_said():
     pixels = np.array([[9, 1], [9, 0], [9, 0], [9, 0]])
-    assert sampling.described(BOTH, pixels, ("sky", "bird")) == [
+    assert sampling.describe_sampling(BOTH, pixels, ("sky", "bird")) == [
         "drawn more often: images with bird (in 25.0%)", "60% of the crops are cut around foreground",
     ]  # fmt: skip
-    assert sampling.described(BOTH.model_copy(update={"rare_below": 0.1}), pixels, ("sky", "bird"))[0] == (
+    assert sampling.describe_sampling(BOTH.model_copy(update={"rare_below": 0.1}), pixels, ("sky", "bird"))[0] == (
         "no class is in less than 10.0% of the training images: all are drawn alike"
     )

@@ -49,7 +49,7 @@ class Samples:
         return pd.DataFrame(rows, columns=columns)
 
     def pack(self, folder, **options):
-        packing.pack(folder, self.manifest, self.data, **options)
+        packing.pack_samples(folder, self.manifest, self.data, **options)
         return folder
 
     def check(self, folder):
@@ -149,7 +149,7 @@ def test_the_index_knows_pixels_and_moments_of_a_split_in_parts(make_shard, data
     assert len(list(shard_files.in_parts(folder))) == 2
     rows = shard_files.read_index(folder)
     expected = [manifest.split_digest(rows, split) for split in ("train", "val", "test")]
-    assert shard_files.digests(folder, ("train", "val", "test")) == expected
+    assert shard_files.split_digests(folder, ("train", "val", "test")) == expected
     found, pixels = shard_files.moments_of(folder, "train"), np.concatenate([x.reshape(-1, channels) for x, _ in pairs])
     assert found.pixels == len(pixels)
     assert found.sums.tolist() == pixels.sum(axis=0, dtype=int).tolist()
@@ -190,7 +190,7 @@ def test_what_is_added_and_taken_away_again_leaves_the_folder_as_it_was(samples,
     samples.drop("q").pack(tmp_path / "shards")
     assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == before
     gone = samples.manifest.query("id != 'p0'")
-    packing.pack(tmp_path / "shards", gone, samples.data)
+    packing.pack_samples(tmp_path / "shards", gone, samples.data)
     samples.pack(tmp_path / "shards")
     assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == before
 
@@ -268,7 +268,7 @@ def test_a_file_that_changed_after_it_was_validated_is_named(samples, tmp_path, 
     manifest = samples.manifest
     decode.write_png(tmp_path / "source" / f"{side}s" / "a.png", np.full((4, 4), 3, np.uint8))
     with pytest.raises(MaskmillError) as raised:
-        packing.pack(tmp_path / "shards", manifest, samples.data)
+        packing.pack_samples(tmp_path / "shards", manifest, samples.data)
     assert f"source/{side}s/a.png: its pixels are not those that were validated" in str(raised.value)
     assert "run the line again, `make pipeline`" in str(raised.value)
 

@@ -16,12 +16,12 @@ from starlette.testclient import TestClient
 from maskmill.images import decode
 from maskmill.inference.predict import Predictor
 from maskmill.serving import app
-from maskmill.serving.scoring import Limits, Scorer
+from maskmill.serving.scoring import RequestLimits, Scorer
 from maskmill.system.errors import MaskmillError
 from tests.unit.serving.conftest import save
 
 IMAGE = base64.b64encode(decode.png_bytes(np.zeros((5, 4), np.uint8))).decode()
-LIMITS = Limits(threads=1, max_rows=3, max_pixels=400)
+LIMITS = RequestLimits(threads=1, max_rows=3, max_pixels=400)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_requests_at_once_never_take_more_threads_than_there_are_cores(folder, m
     monkeypatch.setattr(Predictor, "predict", watched)
     for threads in (1, cores, 2 * cores):
         most, seen = 0, []
-        scorer = Scorer(Predictor(folder), Limits(threads, max_rows=9, max_pixels=100))
+        scorer = Scorer(Predictor(folder), RequestLimits(threads, max_rows=9, max_pixels=100))
         for future in [scorer.submit([IMAGE] * 3) for _ in range(6)]:
             assert len(future.result()) == 3
         assert set(seen) == {threads}

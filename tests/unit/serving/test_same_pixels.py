@@ -10,7 +10,7 @@ from maskmill import models
 from maskmill.images import decode
 from maskmill.inference import predict
 from maskmill.samples.preprocessing import Preprocessing
-from maskmill.serving.scoring import Limits, Scorer
+from maskmill.serving.scoring import RequestLimits, Scorer
 from maskmill.settings.config import STRICT
 from tests.bad_inputs import good
 
@@ -50,7 +50,7 @@ def test_the_network_sees_the_same_pixels_on_every_path(folders, tmp_path, kind)
         path.write_bytes(file.content)
         predictor.predict(decode.image(path, file.channels, file.decoding))
         predictor.predict(path)
-        scorer = Scorer(predictor, Limits(threads=1, max_rows=1, max_pixels=10_000))
+        scorer = Scorer(predictor, RequestLimits(threads=1, max_rows=1, max_pixels=10_000))
         del seen[2:]  # what the server tries itself with at its start
         (row,) = scorer.submit([base64.b64encode(file.content).decode()]).result()
         assert row["error"] is None

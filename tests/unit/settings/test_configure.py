@@ -19,8 +19,8 @@ def params_file(tmp_path: Path) -> Path:
 
 
 def test_nothing_changed_is_the_same_file(params_file: Path):
-    assert configure.changed({}, params_file)[0] == SHIPPED.read_text()
-    assert configure.changed({"train.seed": 0, "data.in_channels": 1}, params_file)[0] == SHIPPED.read_text()
+    assert configure.text_with_changes({}, params_file)[0] == SHIPPED.read_text()
+    assert configure.text_with_changes({"train.seed": 0, "data.in_channels": 1}, params_file)[0] == SHIPPED.read_text()
 
 
 def test_only_the_named_settings_change_and_their_comments_stay(params_file: Path):
@@ -46,7 +46,7 @@ def test_only_the_named_settings_change_and_their_comments_stay(params_file: Pat
 def test_what_would_change_is_told_a_line_each(params_file: Path):
     configure.change({"augmentation.crop_px": None}, params_file)
     values = {"data.title": "cells", "train.seed": 0, "augmentation.crop_px": [64, 64], "gate.minimum": {"miou": 0.5}}
-    assert configure.differences(values, params_file) == [
+    assert configure.describe_changes(values, params_file) == [
         "data.title: ICBM152 slices, simulated scanners -> cells",
         "augmentation.crop_px: null -> [64, 64]",
         "gate.minimum: {dice_foreground: 0.8} -> {miou: 0.5}",
@@ -82,7 +82,7 @@ def test_a_setting_that_the_file_leaves_out_is_added_and_told_with_its_default(p
     text = params_file.read_text()
     params_file.write_text(re.sub(r"  patience: .*\n", "", text).replace("report:\n  gallery: 3", "# report"))
     values = {"train.patience": 9, "report.gallery": 3}
-    assert configure.differences(values, params_file) == ["train.patience: 4 -> 9"]
+    assert configure.describe_changes(values, params_file) == ["train.patience: 4 -> 9"]
     params = configure.change(values, params_file)
     assert (params.train.patience, params.report.gallery) == (9, 3)
     assert "patience: 9" in params_file.read_text()

@@ -30,8 +30,8 @@ def test_an_option_that_the_name_says_is_refused_with_the_way_out():
 
 
 def test_what_the_name_says_is_none_of_its_options():
-    assert {"encoder", "gate"}.isdisjoint(models.options("se_resnet18_unet"))
-    assert {"encoder", "gate", "reduction", "width"} <= set(models.options("resnet_unet"))
+    assert {"encoder", "gate"}.isdisjoint(models.network_options("se_resnet18_unet"))
+    assert {"encoder", "gate", "reduction", "width"} <= set(models.network_options("resnet_unet"))
 
 
 def test_an_unknown_network_is_named_with_the_nearest_and_all():

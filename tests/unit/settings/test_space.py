@@ -4,7 +4,7 @@ import pytest
 
 from maskmill.checks.params import check
 from maskmill.settings import config, space
-from maskmill.settings.space import Choice
+from maskmill.settings.space import SearchChoice
 from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
 
@@ -71,14 +71,16 @@ def test_a_wrong_space_is_refused_by_check_before_anything_trains(params, axes, 
 
 
 def test_a_choice_becomes_settings_of_one_variant(params):
-    made = space.applied(Choice("unet", {"train.steps": 99, "models.unet.feature_scale": 8}), params)
+    made = space.apply_choice(SearchChoice("unet", {"train.steps": 99, "models.unet.feature_scale": 8}), params)
     assert (made.variants, made.train.steps, made.models["unet"].options["feature_scale"]) == (("unet",), 99, 8)
     assert params.train.steps != 99
 
 
 def test_of_a_list_every_value_is_checked_and_of_a_range_both_ends(params):
     space_ = {"train.steps": [500, 600], "models.resnet18_unet.width": {"low": 8, "high": 16}}
-    found = [(choice.variant, dict(choice.settings)) for choice, _ in space.candidates(with_space(params, space_))]
+    found = [
+        (choice.variant, dict(choice.settings)) for choice, _ in space.candidate_settings(with_space(params, space_))
+    ]
     assert found == [
         ("unet", {"train.steps": 500}), ("unet", {"train.steps": 600}),
         ("resnet18_unet", {"models.resnet18_unet.width": 8}), ("resnet18_unet", {"models.resnet18_unet.width": 16}),
@@ -101,10 +103,10 @@ def test_dvc_makes_the_chosen_settings_of_the_overrides(settings, tmp_path):
     from dvc.utils.hydra import apply_overrides
     from ruamel.yaml import YAML
 
-    choice = Choice("unet", settings)
+    choice = SearchChoice("unet", settings)
     path = tmp_path / "params.yaml"
     path.write_text((REPOSITORY / "params.yaml").read_text())
-    apply_overrides(path, space.overrides(choice, config.read_yaml(path)))
+    apply_overrides(path, space.experiment_overrides(choice, config.read_yaml(path)))
     changed = YAML(typ="safe").load(path)
     assert changed["variants"] == ["unet"]
     for name, value in settings.items():

@@ -22,12 +22,12 @@ def test_numbers_can_be_read_alone(tmp_path):
 
 
 def test_bounds_are_rounded_outwards_so_that_the_score_stays_inside():
-    assert scores.said(Score(0.99972, 0.99951, 0.99991, 9)) == "0.9997 [0.999, 1.000]"
-    assert scores.said(Score(-0.0101, -0.0302, 0.0102, 9)) == "-0.0101 [-0.031, 0.011]"
-    assert scores.said(Score(1.0, 1.0, 1.0, 9)) == "1.0000 [1.000, 1.000]"
-    assert scores.said(Score(0.85, 0.845, 0.881, 9)) == "0.8500 [0.845, 0.881]"
-    assert scores.said(Score(0.5)) == "0.5000"
+    assert scores.score_in_words(Score(0.99972, 0.99951, 0.99991, 9)) == "0.9997 [0.999, 1.000]"
+    assert scores.score_in_words(Score(-0.0101, -0.0302, 0.0102, 9)) == "-0.0101 [-0.031, 0.011]"
+    assert scores.score_in_words(Score(1.0, 1.0, 1.0, 9)) == "1.0000 [1.000, 1.000]"
+    assert scores.score_in_words(Score(0.85, 0.845, 0.881, 9)) == "0.8500 [0.845, 0.881]"
+    assert scores.score_in_words(Score(0.5)) == "0.5000"
 
 
 def test_nan_is_never_the_best():
-    assert scores.best({"a": math.nan, "b": 0.1}) == ("b", 0.1)
+    assert scores.best_score({"a": math.nan, "b": 0.1}) == ("b", 0.1)

@@ -38,7 +38,7 @@ def split(rights, **columns):
 
 def table(parts, chosen=None, primary="recall/cell"):
     units = parts[0]["id"].to_numpy(str)
-    return slices.table(*parts, METRICS, primary, units, chosen or settings(), INTERVALS)
+    return slices.slice_scores(*parts, METRICS, primary, units, chosen or settings(), INTERVALS)
 
 
 def named(found):
@@ -118,7 +118,7 @@ def test_a_slice_gets_the_units_of_its_own_images(monkeypatch):
         seen.append((len(statistics), set(units)))
         return {"recall/cell": Score(0.5)}
 
-    monkeypatch.setattr(intervals_, "of", of)
+    monkeypatch.setattr(intervals_, "scores_with_intervals", of)
     table(split([1, 2, 3], group=["a", "a", "b"]))
     assert seen == [(3, {"i0", "i1", "i2"}), (2, {"i0", "i1"}), (1, {"i2"})]
 
@@ -140,7 +140,7 @@ def test_worse_needs_an_interval_wholly_below_over_twenty_units(monkeypatch, own
     def of(metrics, statistics, units, settings, *, only):
         return {"recall/cell": whole if len(units) == 3 else own}
 
-    monkeypatch.setattr(intervals_, "of", of)
+    monkeypatch.setattr(intervals_, "scores_with_intervals", of)
     found = table(split([1, 2, 3], group=["a", "a", "b"]))
     assert {one.verdict for one in found} == {verdict}
     assert found.whole == whole

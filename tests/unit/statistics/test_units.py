@@ -23,13 +23,13 @@ def table(*rows):
 def sets(manifest, **choices):
     """The units as lists of ids."""
     ids = manifest["id"].tolist()
-    made = units.of(ids, manifest, settings(**choices))
+    made = units.units_of_images(ids, manifest, settings(**choices))
     return [sorted(part) for _, part in pd.Series(ids).groupby(made)]
 
 
 def words(manifest, rows=slice(None), **choices):
     ids, chosen = manifest["id"].tolist(), settings(**choices)
-    return units.caveat(units.of(ids, manifest, chosen)[rows], ids[rows], manifest, chosen)
+    return units.caveat_of_units(units.units_of_images(ids, manifest, chosen)[rows], ids[rows], manifest, chosen)
 
 
 def test_a_group_is_one_unit():
@@ -81,8 +81,8 @@ def test_the_shipped_test_slab_is_five_blocks():
 def test_units_do_not_depend_on_the_order_of_the_images():
     manifest = table(("a", "", range(12)), ("b", "", range(7)))
     ids = manifest["id"].tolist()
-    made = dict(zip(ids, units.of(ids, manifest, settings()), strict=True))
-    again = dict(zip(ids[::-1], units.of(ids[::-1], manifest[::-1], settings()), strict=True))
+    made = dict(zip(ids, units.units_of_images(ids, manifest, settings()), strict=True))
+    again = dict(zip(ids[::-1], units.units_of_images(ids[::-1], manifest[::-1], settings()), strict=True))
     assert made == again
 
 

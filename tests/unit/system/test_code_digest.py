@@ -10,7 +10,7 @@ from maskmill.settings.config import read_yaml
 from maskmill.system import code_digest, syntax
 from tests.conftest import REPOSITORY
 
-SETTINGS = {"unet", *code_digest.words(read_yaml(REPOSITORY / "params.yaml")["train"])}
+SETTINGS = {"unet", *code_digest.words_in(read_yaml(REPOSITORY / "params.yaml")["train"])}
 STAGES = {name: (f"maskmill.stages.{name}", name) for name in ("ingest", "train", "evaluate", "select", "report")}
 
 
@@ -48,7 +48,7 @@ def _digests(words: set[str]) -> dict[str, str]:
 
 
 def _forget() -> None:
-    for cached in (syntax.find_module, code_digest._references, syntax.text):
+    for cached in (syntax.find_module, code_digest._references, syntax.symbol_text):
         cached.cache_clear()
 
 
@@ -100,7 +100,7 @@ def test_the_classes_of_a_stages_settings_count(changed: Callable[..., set[str]]
 
 
 def test_any_text_may_stand_in_the_settings():
-    assert code_digest.reached(STAGES["ingest"], {"x" * 5000, "../../etc", "a b"})
+    assert code_digest.reached_code(STAGES["ingest"], {"x" * 5000, "../../etc", "a b"})
 
 
 def test_a_network_counts_for_its_own_variant(changed: Callable[..., set[str]]):
@@ -123,13 +123,14 @@ def test_a_template_counts_with_those_that_it_takes_in(changed: Callable[..., se
 
 def test_an_import_inside_a_function_is_followed(changed: Callable[..., set[str]]):
     code = "def select(\n"
-    late = "def late():\n    from maskmill.training.progress import duration\n\n    return duration\n\n\nlate()\n\n\n"
+    name = "duration_in_words"
+    late = f"def late():\n    from maskmill.training.progress import {name}\n\n    return {name}\n\n\nlate()\n\n\n"
     assert changed("stages/select.py", code, f"{late}{code}") == {"select"}
-    assert ("maskmill.training.progress", "duration") in code_digest.reached(STAGES["select"], set())[0]
+    assert ("maskmill.training.progress", name) in code_digest.reached_code(STAGES["select"], set())[0]
 
 
 def test_every_stage_reaches_its_own_code_and_no_other_stages():
-    symbols, _ = code_digest.reached(STAGES["select"], set())
+    symbols, _ = code_digest.reached_code(STAGES["select"], set())
     assert STAGES["select"] in symbols
     assert not {module for module, _ in symbols if module.startswith("maskmill.training")}
     assert {module for module, _ in symbols if module.startswith("maskmill.stages.")} == {"maskmill.stages.select"}

@@ -20,12 +20,12 @@ def counters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_status_is_given_as_it_is():
-    assert exits.describe(2) == "ended with status 2"
+    assert exits.describe_exit(2) == "ended with status 2"
 
 
 def test_a_killed_process_is_told_with_its_signal():
     done = subprocess.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], check=False)
-    assert exits.describe(done.returncode).startswith("was killed by SIGKILL: ")
+    assert exits.describe_exit(done.returncode).startswith("was killed by SIGKILL: ")
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_a_killed_process_is_told_with_its_signal():
 )
 def test_sigkill_is_told_with_what_the_kernel_has_counted(counters: Path, before: int | None, now: str, reason: str):
     counters.write_text(f"oom_kill {now}\n")
-    assert exits.describe(-signal.SIGKILL, before).startswith(f"was killed by SIGKILL: {reason}")
+    assert exits.describe_exit(-signal.SIGKILL, before).startswith(f"was killed by SIGKILL: {reason}")
 
 
 def test_where_the_kernel_counts_nothing_both_reasons_are_given(counters: Path):
     assert exits.memory_kills() == 3
     counters.unlink()
     assert exits.memory_kills() is None
-    assert "most often the system does so when memory runs out" in exits.describe(-signal.SIGKILL, 3)
+    assert "most often the system does so when memory runs out" in exits.describe_exit(-signal.SIGKILL, 3)
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_where_the_kernel_counts_nothing_both_reasons_are_given(counters: Path):
     ],
 )
 def test_other_signals_have_their_names_and_reasons(number: signal.Signals, words: str):
-    assert exits.describe(-number).startswith(words)
+    assert exits.describe_exit(-number).startswith(words)

@@ -17,7 +17,7 @@ from maskmill.system.errors import MaskmillError
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
     path = tmp_path / "a.txt"
     files.write_text(path, "old")
-    with pytest.raises(KeyError), files.atomic(path) as file:
+    with pytest.raises(KeyError), files.open_atomic(path) as file:
         file.write(b"half of the new")
         raise KeyError
     assert path.read_text() == "old"
@@ -27,7 +27,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
 def test_nobody_sees_the_file_before_it_is_complete(tmp_path):
     path = tmp_path / "a.txt"
     files.write_text(path, "old")
-    with files.atomic(path) as file:
+    with files.open_atomic(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_text() == "old"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maskmill.system.errors import MaskmillError
-from maskmill.system.repository import check_git, check_inside, commit_of, show, tree
+from maskmill.system.repository import check_git, check_inside, commit_of, file_in_commit, folder_digest
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -76,9 +76,9 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_is_read_as_it_was_committed_from_the_folder_that_is_worked_in():
     commit = commit_of("done", "test")
     Path("file").write_text("changed")
-    assert show(commit, "file") == "as committed"
-    assert show(commit, "no such file") is None
-    assert tree(commit, ".") != tree("", ".")
+    assert file_in_commit(commit, "file") == "as committed"
+    assert file_in_commit(commit, "no such file") is None
+    assert folder_digest(commit, ".") != folder_digest("", ".")
 
 
 @pytest.mark.usefixtures("history")

@@ -10,13 +10,13 @@ from maskmill.tracking import owner as owners
 
 
 def test_a_process_that_runs_is_not_gone():
-    assert not owners.me().gone
-    assert owners.me() == owners.me()
+    assert not owners.this_process().gone
+    assert owners.this_process() == owners.this_process()
 
 
 def test_a_process_that_ended_is_gone_also_before_its_parent_has_taken_note():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = owners.Owner(owners.me().host, child.pid, owners._born(child.pid))
+    owner = owners.Owner(owners.this_process().host, child.pid, owners._born(child.pid))
     assert not owner.gone
     child.stdin.close()
     deadline = time.monotonic() + 5
@@ -28,7 +28,7 @@ def test_a_process_that_ended_is_gone_also_before_its_parent_has_taken_note():
 
 
 def test_a_later_process_with_the_same_number_is_another():
-    assert dataclasses.replace(owners.me(), born="1 ticks after boot of yesterday").gone
+    assert dataclasses.replace(owners.this_process(), born="1 ticks after boot of yesterday").gone
 
 
 def test_of_a_process_on_another_host_nothing_is_certain():

@@ -11,7 +11,7 @@ PRIMARY = "dice_foreground"
 
 def verdicts(scores, champion=None, minimum=None, max_drop=0.01):
     gate = Gate(minimum={PRIMARY: 0.8} if minimum is None else minimum, max_drop=max_drop)
-    return {check.name: check.passed for check in promotion.checks(scores, champion, gate, PRIMARY)}
+    return {check.name: check.passed for check in promotion.gate_checks(scores, champion, gate, PRIMARY)}
 
 
 @pytest.mark.parametrize(("score", "passed"), [(0.9, True), (0.8, True), (0.7999, False), (math.nan, False)])
@@ -50,7 +50,7 @@ def test_a_better_challenger_still_has_to_reach_the_minimum():
 
 
 def test_a_check_says_what_was_measured_and_what_passes_in_plain_json():
-    made = promotion.checks({PRIMARY: 0.9}, {}, Gate(minimum={"miou": 0.5}, max_drop=0.0), PRIMARY)
+    made = promotion.gate_checks({PRIMARY: 0.9}, {}, Gate(minimum={"miou": 0.5}, max_drop=0.0), PRIMARY)
     rows = [check.as_json() for check in made]
     assert json.loads(json.dumps(rows, allow_nan=False)) == [
         {"name": "minimum miou", "value": None, "limit": 0.5, "passed": False},
@@ -59,6 +59,6 @@ def test_a_check_says_what_was_measured_and_what_passes_in_plain_json():
 
 
 def test_the_tags_of_a_version_hold_its_scores_without_nan():
-    tags = promotion.tags("abc", {PRIMARY: 0.9, "dice/bar": math.nan})
+    tags = promotion.promotion_tags("abc", {PRIMARY: 0.9, "dice/bar": math.nan})
     assert tags[promotion.TEST_DIGEST] == "abc"
     assert json.loads(tags[promotion.TEST_SCORES]) == {PRIMARY: 0.9}

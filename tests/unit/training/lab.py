@@ -10,7 +10,7 @@ from maskmill.samples.preprocessing import Preprocessing
 from maskmill.settings.config import Augmentation
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
-from maskmill.training.loop import Training, Validation
+from maskmill.training.loop import Training, Validator
 
 FLIP = ({"HorizontalFlip": {"p": 0.5}},)
 OPTIONS = {"unet": {"feature_scale": 16}, "unet_pp": {"feature_scale": 16}, "resnet18_unet": {"width": 8}}
@@ -26,7 +26,9 @@ class Lab:
     def __init__(self, make_shard, draw_shapes, params, data, folder):
         self.shard, self.val = make_shard(draw_shapes(8)), make_shard(draw_shapes(2, seed=1), "val")
         self.folder, self.data = folder, data
-        self.recipe = augmentation.recipe(Augmentation(crop_px=None, preset="none", transforms=FLIP, preview=1), 255)
+        self.recipe = augmentation.build_recipe(
+            Augmentation(crop_px=None, preset="none", transforms=FLIP, preview=1), 255
+        )
         self.settings = params.train.model_copy(
             update={"seed": 0, "steps": 12, "batch_size": 3, "learning_rate": 1e-2, "weight_decay": 0.01,
                     "warmup_steps": 2, "val_every_steps": 2, "patience": 100, "device": "cpu", "precision": "fp32",
@@ -44,7 +46,7 @@ class Lab:
         labels = Labels(self.data.classes, self.data.foreground, 255)
         loading = Loading(self.shard, self.recipe, training.train, workers=training.train.workers)
         checkpoints = Checkpoints(self.folder / name, training.train.checkpoints_kept)
-        return training.fit(loading, Validation(val or self.val, labels, metric), checkpoints, log, "unet")
+        return training.fit(loading, Validator(val or self.val, labels, metric), checkpoints, log, "unet")
 
 
 def equal(a, b):

@@ -24,7 +24,7 @@ from maskmill.settings.config import Augmentation
 from maskmill.system.processes import die_with_parent
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
-from maskmill.training.loop import Row, Training, Validation
+from maskmill.training.loop import HistoryRow, Training, Validator
 
 SETTINGS = {
     "seed": 0, "steps": 8, "learning_rate": 0.05, "warmup_steps": 0, "val_every_steps": 3, "optimizer": "sgd",
@@ -53,12 +53,12 @@ def main(folder: Path, devices: int, batch: int, pause_s: float = 0) -> None:
     changes = SETTINGS | {"devices": devices, "batch_size": batch}
     train = config.load(Path(__file__).parents[3] / "params.yaml").train.model_copy(update=changes)
     shard, val = Squares(8, 0, pause_s), Squares(3, 1)
-    recipe = augmentation.recipe(Augmentation(crop_px=None, preset="none", transforms=(), preview=1), 255)
+    recipe = augmentation.build_recipe(Augmentation(crop_px=None, preset="none", transforms=(), preview=1), 255)
     torch.manual_seed(0)
     model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
     loss = losses.create({"cross_entropy": 1.0}, 255)
     training = Training(model, loss, Preprocessing.fit(moments(image) for image, _ in shard), train)
-    rows: list[Row] = []
+    rows: list[HistoryRow] = []
     out, rank = folder / f"{devices}x{batch}", training.fabric.global_rank
 
     def write_weights(name: str) -> None:
@@ -73,7 +73,7 @@ def main(folder: Path, devices: int, batch: int, pause_s: float = 0) -> None:
     hook = register_optimizer_step_post_hook(after_step)
     result = training.fit(
         Loading(shard, recipe, train, rank=training.fabric.global_rank),
-        Validation(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground"),
+        Validator(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground"),
         Checkpoints(out / "checkpoints"), rows.extend, "unet",
     )  # fmt: skip
     hook.remove()

@@ -5,12 +5,12 @@ import torch
 
 from maskmill.system import files
 from maskmill.training import checkpoint
-from maskmill.training.checkpoint import Checkpoints, State
+from maskmill.training.checkpoint import Checkpoints, TrainingState
 
 
 def state(step):
     tensors = {"model/w": torch.randn(3, 4), "best/w": torch.zeros(0), "optimizer/0/step": torch.tensor(7.0)}
-    return State(step, tensors, {"history": [{"step": step, "loss": 0.1 + 0.2}], "best_score": float("nan")})
+    return TrainingState(step, tensors, {"history": [{"step": step, "loss": 0.1 + 0.2}], "best_score": float("nan")})
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_what_is_saved_comes_back_bit_for_bit(checkpoints):
 
 def test_channels_last_weights_keep_their_values(checkpoints):
     weight = torch.randn(4, 3, 3, 3).to(memory_format=torch.channels_last)
-    checkpoints.save(State(1, {"w": weight}))
+    checkpoints.save(TrainingState(1, {"w": weight}))
     assert torch.equal(checkpoints.latest().tensors["w"], weight)
 
 

@@ -42,7 +42,7 @@ class Operations(TorchDispatchMode):
 @pytest.fixture
 def gpu(monkeypatch):
     """The settings of a training that is to be deterministic, on what stands for a GPU."""
-    monkeypatch.setattr(hardware, "device", lambda train: "cuda")
+    monkeypatch.setattr(hardware, "choose_device", lambda train: "cuda")
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
 
@@ -58,7 +58,10 @@ def benchmarked(monkeypatch):
 
 @pytest.mark.usefixtures("gpu", "benchmarked")
 def test_it_is_set_for_the_training_and_put_back(params):
-    with pytest.raises(KeyError), determinism.applied(params.train.model_copy(update={"deterministic": True})):
+    with (
+        pytest.raises(KeyError),
+        determinism.deterministic_kernels(params.train.model_copy(update={"deterministic": True})),
+    ):
         assert now() == (True, False)
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
         raise KeyError
@@ -68,20 +71,20 @@ def test_it_is_set_for_the_training_and_put_back(params):
 @pytest.mark.usefixtures("benchmarked")
 @pytest.mark.parametrize("changes", [{"deterministic": False}, {"deterministic": True, "device": "cpu"}])
 def test_not_asked_for_or_on_a_cpu_nothing_is_set(params, changes):
-    with determinism.applied(params.train.model_copy(update=changes)):
+    with determinism.deterministic_kernels(params.train.model_copy(update=changes)):
         assert now() == (False, True)
 
 
 @pytest.mark.usefixtures("gpu")
 def test_an_operation_without_such_a_kernel_is_said_with_the_setting(params):
     train = params.train.model_copy(update={"deterministic": True})
-    with pytest.raises(MaskmillError) as raised, determinism.applied(train):
+    with pytest.raises(MaskmillError) as raised, determinism.deterministic_kernels(train):
         raise RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation, but you set ..")
     assert str(raised.value) == (
         "params.yaml: train.deterministic: got true, and on this GPU cumsum_cuda_kernel does not have a deterministic "
         "implementation; set train.deterministic: false, or take another network or loss"
     )
-    with pytest.raises(RuntimeError, match=r"^out of luck$"), determinism.applied(train):
+    with pytest.raises(RuntimeError, match=r"^out of luck$"), determinism.deterministic_kernels(train):
         raise RuntimeError("out of luck")
 
 

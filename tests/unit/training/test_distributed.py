@@ -134,7 +134,7 @@ def test_more_gpus_than_there_are_is_an_error(params, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(MaskmillError) as raised:
-        distributed.start(params.train.model_copy(update={"devices": 3, "device": "cuda"}))
+        distributed.launch_fabric(params.train.model_copy(update={"devices": 3, "device": "cuda"}))
     assert str(raised.value) == "params.yaml: train.devices: got 3, and torch sees 2 GPUs; take at most so many"
 
 
@@ -142,7 +142,7 @@ def test_torchrun_with_another_number_of_processes_is_an_error(params, monkeypat
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(MaskmillError) as raised:
-        distributed.start(params.train.model_copy(update={"devices": 2, "device": "cpu"}))
+        distributed.launch_fabric(params.train.model_copy(update={"devices": 2, "device": "cpu"}))
     assert str(raised.value) == (
         "params.yaml: train.devices: got 2, and torchrun has started 4 processes; make them equal"
     )

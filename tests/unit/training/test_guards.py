@@ -210,5 +210,5 @@ def test_the_smaller_batches_stay_after_a_restart(lab):
 def test_where_that_is_not_allowed_it_is_an_error_that_says_what_is(params, changes, devices, text):
     train = params.train.model_copy(update={"batch_size": 4} | changes)
     with pytest.raises(MaskmillError) as raised:
-        guards.smaller(1, train.batch_size, train, devices)
+        guards.smaller_pieces(1, train.batch_size, train, devices)
     assert str(raised.value) == text

@@ -28,7 +28,7 @@ def machine(monkeypatch):
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_that_says_what_to_take(train, machine):
     machine(gpu=False)
     with pytest.raises(MaskmillError) as raised:
-        hardware.device(train(device="cuda"))
+        hardware.choose_device(train(device="cuda"))
     assert str(raised.value) == ("params.yaml: train.device: got 'cuda', but torch sees no GPU; take 'auto' or 'cpu'")
 
 
@@ -44,7 +44,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_that_says_what_to_tak
 )
 def test_the_device_is_the_one_asked_for_or_a_gpu_where_there_is_one(train, machine, gpu, asked, taken):
     machine(gpu=gpu)
-    assert hardware.device(train(device=asked)) == taken
+    assert hardware.choose_device(train(device=asked)) == taken
 
 
 @pytest.mark.parametrize(
@@ -60,25 +60,25 @@ def test_the_device_is_the_one_asked_for_or_a_gpu_where_there_is_one(train, mach
 )
 def test_auto_precision_is_bf16_where_it_is_native(train, machine, facts, device, taken):
     machine(**facts)
-    assert hardware.precision(train(precision="auto"), device) == taken
+    assert hardware.choose_precision(train(precision="auto"), device) == taken
 
 
 def test_a_precision_that_is_asked_for_is_taken(train, machine):
     machine(amx=True)
-    assert hardware.precision(train(precision="fp32"), "cpu") == "fp32"
+    assert hardware.choose_precision(train(precision="fp32"), "cpu") == "fp32"
     machine()
-    assert hardware.precision(train(precision="bf16"), "cpu") == "bf16"
+    assert hardware.choose_precision(train(precision="bf16"), "cpu") == "bf16"
 
 
 def test_fp16_on_a_cpu_is_an_error_that_says_what_to_take(train, machine):
     machine()
     with pytest.raises(MaskmillError) as raised:
-        hardware.precision(train(precision="fp16"), "cpu")
+        hardware.choose_precision(train(precision="fp16"), "cpu")
     assert str(raised.value) == (
         "params.yaml: train.precision: got 'fp16', which trains on a GPU alone, and this is a CPU; take 'auto', "
         "'bf16' or 'fp32'"
     )
-    assert hardware.precision(train(precision="fp16"), "cuda") == "fp16"
+    assert hardware.choose_precision(train(precision="fp16"), "cuda") == "fp16"
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,5 @@ def test_fp16_on_a_cpu_is_an_error_that_says_what_to_take(train, machine):
     [("auto", "cpu", 1, 0), ("auto", "cuda", 1, 8), ("auto", "cuda", 4, 2), (3, "cpu", 1, 3), (0, "cuda", 1, 0)],
 )
 def test_loader_processes_are_for_a_gpu(train, monkeypatch, asked, device, devices, taken):
-    monkeypatch.setattr(hardware, "cores", lambda: 16)
-    assert hardware.workers(train(workers=asked, devices=devices), device) == taken
+    monkeypatch.setattr(hardware, "usable_cores", lambda: 16)
+    assert hardware.loader_workers(train(workers=asked, devices=devices), device) == taken

@@ -33,7 +33,7 @@ def test_without_warm_up_the_first_step_has_the_full_rate(train):
 
 def test_norms_and_biases_are_not_decayed(train):
     model = models.create("unet", in_channels=1, num_classes=2, feature_scale=16)
-    optimizer = optim.optimizer(model, train)
+    optimizer = optim.create_optimizer(model, train)
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert {decay[id(p)] for name, p in model.named_parameters() if name.endswith("bias")} == {0.0}
     for module in model.modules():
@@ -78,14 +78,14 @@ def test_one_cycle_is_that_of_pytorch(train, steps):
 def test_sgd_has_its_options_and_is_one_kernel(train):
     model = models.create("unet", in_channels=1, num_classes=2, feature_scale=16)
     changes = {"optimizer": "sgd", "momentum": 0.8, "nesterov": True}
-    made = optim.optimizer(model, train.model_copy(update=changes))
+    made = optim.create_optimizer(model, train.model_copy(update=changes))
     assert isinstance(made, torch.optim.SGD)
     assert (made.defaults["momentum"], made.defaults["nesterov"], made.defaults["fused"]) == (0.8, True, True)
 
 
 def test_the_encoder_has_a_rate_of_its_own_and_every_weight_is_there_once(train):
     model = models.create("resnet18_unet", in_channels=1, num_classes=2, width=8)
-    made = optim.optimizer(model, train.model_copy(update={"encoder_lr_scale": 0.1}))
+    made = optim.create_optimizer(model, train.model_copy(update={"encoder_lr_scale": 0.1}))
     scale = {id(p): group["lr_scale"] for group in made.param_groups for p in group["params"]}
     inside = {id(p) for p in model.encoder.parameters()}
     assert {scale[i] for i in inside} == {0.1}
@@ -105,7 +105,7 @@ def test_the_encoder_has_a_rate_of_its_own_and_every_weight_is_there_once(train)
 def test_a_setting_for_an_encoder_that_is_not_there_is_an_error(train, changes, text):
     model = models.create("unet", in_channels=1, num_classes=2, feature_scale=16)
     with pytest.raises(MaskmillError) as raised:
-        optim.optimizer(model, train.model_copy(update=changes))
+        optim.create_optimizer(model, train.model_copy(update=changes))
     assert str(raised.value) == text
 
 

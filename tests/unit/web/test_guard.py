@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from maskmill.settings import config
 from maskmill.system.errors import MaskmillError
-from maskmill.web.guard import Guard, credentials
+from maskmill.web.guard import AccessGuard, read_credentials
 
 SERVICES = config.load(Path(__file__).parents[3] / "params.yaml").services
 
@@ -35,7 +35,7 @@ def server(request):
     listening = socket.create_server(("127.0.0.1", 0))
     services = SERVICES.model_copy(update={"allowed_hosts": ("mills.example",), "max_body_mb": 1})
     server = uvicorn.Server(
-        uvicorn.Config(Guard(echo, services, auth, limit_body=True), lifespan="off", log_level="error")
+        uvicorn.Config(AccessGuard(echo, services, auth, limit_body=True), lifespan="off", log_level="error")
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -100,22 +100,22 @@ def test_a_body_over_the_limit_is_413_and_one_at_it_is_not(server, chunked):
 
 def test_a_password_is_made_once_and_kept_private(tmp_path, monkeypatch):
     monkeypatch.delenv("MASKMILL_AUTH", raising=False)
-    assert credentials(SERVICES, tmp_path) is None
+    assert read_credentials(SERVICES, tmp_path) is None
     closed = SERVICES.model_copy(update={"auth": True})
-    made = credentials(closed, tmp_path)
+    made = read_credentials(closed, tmp_path)
     assert made.startswith("maskmill:")
     assert len(made) > 40
-    assert credentials(closed, tmp_path) == made
+    assert read_credentials(closed, tmp_path) == made
     assert stat.S_IMODE((tmp_path / "auth").stat().st_mode) == 0o600
     monkeypatch.setenv("MASKMILL_AUTH", "ann:secret")
-    assert credentials(closed, tmp_path) == "ann:secret"
+    assert read_credentials(closed, tmp_path) == "ann:secret"
 
 
 @pytest.mark.parametrize("wrong", ["ann", "ann:", ":secret", "ann:two words"])
 def test_a_password_of_another_form_is_refused(tmp_path, monkeypatch, wrong):
     monkeypatch.setenv("MASKMILL_AUTH", wrong)
     with pytest.raises(MaskmillError, match="MASKMILL_AUTH: not of the form user:password"):
-        credentials(SERVICES.model_copy(update={"auth": True}), tmp_path)
+        read_credentials(SERVICES.model_copy(update={"auth": True}), tmp_path)
 
 
 def test_other_machines_are_let_in_only_with_a_password():

@@ -4,7 +4,7 @@ import torch
 from maskmill import models
 from maskmill.models import encoders
 from maskmill.system.errors import MaskmillError
-from maskmill.weights.match import adapt, load, match
+from maskmill.weights.match import adapt_first_convolution, load_weights, match_weights
 
 WHERE = "params.yaml: models.resnet18_unet.weights"
 
@@ -22,7 +22,7 @@ def encoder(*, in_channels=1, width=8):
 
 
 def fit(model, given, *, in_channels=1, **options):
-    return match(model, given, in_channels=in_channels, where=WHERE, source="given.safetensors", **options)
+    return match_weights(model, given, in_channels=in_channels, where=WHERE, source="given.safetensors", **options)
 
 
 def refusal(model, given, **options):
@@ -34,7 +34,7 @@ def refusal(model, given, **options):
 def test_the_weights_of_the_same_network_give_the_same_logits():
     trained, fresh = resnet_unet(seed=1), resnet_unet(seed=2)
     matched = fit(fresh, trained.state_dict())
-    load(fresh, matched)
+    load_weights(fresh, matched)
     x = torch.rand(2, 1, 40, 40)
     assert torch.equal(fresh.eval()(x), trained.eval()(x))
     assert (matched.fresh, matched.unused, matched.adapted) == ((), (), ())
@@ -45,7 +45,7 @@ def test_another_number_of_classes_leaves_the_head_fresh_and_says_so():
     trained, model = resnet_unet(num_classes=5, seed=1), resnet_unet(seed=2)
     head = model.head.weight.clone()
     matched = fit(model, trained.state_dict())
-    load(model, matched)
+    load_weights(model, matched)
     assert torch.equal(model.head.weight, head)
     assert torch.equal(model.encoder.conv1.weight, trained.encoder.conv1.weight)
     assert "not used: head.weight, head.bias; fresh: head (2 tensors)" in str(matched)
@@ -66,7 +66,7 @@ def test_an_encoders_weights_go_into_the_encoder_and_its_classifier_is_not_used(
     given = encoder().state_dict() | {"fc.weight": torch.ones(10, 64), "fc.bias": torch.ones(10)}
     model = resnet_unet()
     matched = fit(model, given)
-    load(model, matched)
+    load_weights(model, matched)
     assert torch.equal(model.encoder.layer4[1].conv2.weight, given["layer4.1.conv2.weight"])
     assert "into encoder; not used: encoder.fc.weight, encoder.fc.bias; fresh: full_resolution, decoder, head" in str(
         matched
@@ -80,7 +80,7 @@ def test_the_weights_of_a_plain_encoder_start_a_gated_one_whose_gates_stay_fresh
     gates = {key: value.clone() for key, value in model.encoder.state_dict().items() if ".gate." in key}
     given = encoder().state_dict()
     matched = fit(model, given)
-    load(model, matched)
+    load_weights(model, matched)
     started = model.encoder.state_dict()
     assert gates and all(torch.equal(started[key], value) for key, value in gates.items())
     assert all(torch.equal(started[key], value) for key, value in given.items())
@@ -97,12 +97,12 @@ def test_a_file_with_some_gates_must_have_all():
 
 def test_weights_of_before_the_batch_counter_fit_too():
     given = {key: value for key, value in encoder().state_dict().items() if "num_batches_tracked" not in key}
-    load(resnet_unet(), fit(resnet_unet(), given))
+    load_weights(resnet_unet(), fit(resnet_unet(), given))
 
 
 def test_half_precision_weights_are_taken_in_the_networks_own():
     model = resnet_unet()
-    load(model, fit(model, {key: value.half() for key, value in resnet_unet(seed=3).state_dict().items()}))
+    load_weights(model, fit(model, {key: value.half() for key, value in resnet_unet(seed=3).state_dict().items()}))
     assert model.head.weight.dtype == torch.float32
 
 
@@ -111,14 +111,14 @@ def test_an_adapted_convolution_answers_a_grey_image_as_before(before, after):
     torch.manual_seed(0)
     weight, grey = torch.randn(8, before, 7, 7), torch.rand(2, 1, 20, 20)
     old = torch.conv2d(grey.repeat(1, before, 1, 1), weight)
-    new = torch.conv2d(grey.repeat(1, after, 1, 1), adapt(weight, after))
+    new = torch.conv2d(grey.repeat(1, after, 1, 1), adapt_first_convolution(weight, after))
     assert torch.allclose(old, new, atol=1e-4)
 
 
 def test_an_encoder_for_colour_starts_a_network_for_grey_images():
     given, model = encoder(in_channels=3).state_dict(), resnet_unet()
     matched = fit(model, given)
-    load(model, matched)
+    load_weights(model, matched)
     assert matched.adapted == ("encoder.conv1.weight",)
     assert torch.allclose(model.encoder.conv1.weight, given["conv1.weight"].sum(1, keepdim=True))
     assert "other image channels: encoder.conv1.weight" in str(matched)

@@ -206,7 +206,7 @@ def test_a_version_without_alias_or_number_is_refused():
 
 def test_no_network_has_an_option_that_a_variant_has_beside_them():
     for name in models.names():
-        assert {"network", "weights"}.isdisjoint(models.options(name))
+        assert {"network", "weights"}.isdisjoint(models.network_options(name))
 
 
 class Server:

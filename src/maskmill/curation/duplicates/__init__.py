@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from maskmill.curation.duplicates import views
-from maskmill.curation.duplicates.near import Match, Near
+from maskmill.curation.duplicates.near import Near, ThumbnailMatch
 from maskmill.curation.duplicates.views import THUMBNAIL_PX
 from maskmill.system import files
 
@@ -23,7 +23,7 @@ MIN_CONTRAST = 1.5  # standard deviation of a thumbnail, grey levels; with less 
 
 
 @dataclass(frozen=True)
-class Search:
+class DuplicateSearch:
     """What is there twice, and how far was looked."""
 
     pairs: pd.DataFrame  # PAIR: a, b (ids, a < b), kind: exact, copy, flipped, turned, crop; score 0..1
@@ -35,7 +35,7 @@ class Search:
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
     """(H, W, C) uint8 -> (64, 64) uint8 grey: the mean of each area."""
-    return views.grey(pixels, THUMBNAIL_PX)
+    return views.downscale_to_grey(pixels, THUMBNAIL_PX)
 
 
 def phash(thumbnail: np.ndarray) -> int:
@@ -43,11 +43,13 @@ def phash(thumbnail: np.ndarray) -> int:
 
     Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010; the mean's bit is 0.
     """
-    bits = views.coefficients(thumbnail[None])[0] > 0
+    bits = views.frequency_coefficients(thumbnail[None])[0] > 0
     return int.from_bytes(np.packbits(bits).tobytes())
 
 
-def find(manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], np.ndarray], budget_s: float) -> Search:
+def find_duplicates(
+    manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], np.ndarray], budget_s: float
+) -> DuplicateSearch:
     """Every pair of rows that shows one picture; the same pairs each time, as long as `budget_s` suffices.
 
     `thumbnails` and `read(i)`, (H, W, C) uint8, are in the order of the rows. Equal images are paired with the first of
@@ -61,13 +63,13 @@ def find(manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], n
     unique = np.flatnonzero(first == np.arange(len(rows)))
     told = np.array([i for i in unique if thumbnails[by_id[i]].std() >= MIN_CONTRAST], dtype=int)
     near = Near(rows.iloc[told], thumbnails[by_id[told]], lambda k: read(int(by_id[told[k]])), start + budget_s)
-    found: list[Match] = [(int(told[a]), int(told[b]), kind, score) for a, b, kind, score in near.search()]
+    found: list[ThumbnailMatch] = [(int(told[a]), int(told[b]), kind, score) for a, b, kind, score in near.search()]
     found += [(int(first[i]), i, "exact", 1.0) for i in range(len(rows)) if 0 <= first[i] < i]
     ids = rows["id"].tolist()
     named = [(*sorted((ids[a], ids[b])), kind, score) for a, b, kind, score in found if ids[a] != ids[b]]
     pairs = pd.DataFrame(named, columns=list(PAIR))
     flat = len(unique) - len(told)
-    return Search(
+    return DuplicateSearch(
         pairs=pairs.sort_values(["a", "b"], ignore_index=True),
         searched=int((first >= 0).sum()) - flat,
         left_out=flat + len(near.left_out),
@@ -76,7 +78,7 @@ def find(manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], n
     )
 
 
-def write(path: Path, search: Search) -> None:
+def write(path: Path, search: DuplicateSearch) -> None:
     """Write the pairs and the note as JSON; the same search gives the same bytes."""
     files.write_json(path, {"note": search.note, "pairs": search.pairs.to_dict("records")})
 
@@ -87,7 +89,7 @@ def read(path: Path) -> tuple[pd.DataFrame, str]:
     return pd.DataFrame(found["pairs"], columns=list(PAIR)), found["note"]
 
 
-def components(ids: Iterable[str], pairs: pd.DataFrame) -> list[str]:
+def connected_components(ids: Iterable[str], pairs: pd.DataFrame) -> list[str]:
     """For each id the first id of all that are tied to it by pairs, directly or by others; itself where nothing is."""
     parent: dict[str, str] = {name: name for name in ids}
     order = list(parent)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from maskmill.curation.duplicates.views import LOWEST, ORIENTATIONS, oriented
+from maskmill.curation.duplicates.views import LOWEST, ORIENTATIONS, orient_coefficients
 
 PROBES, MORE_PROBES = 4, 6  # weakest signs that a query turns; where a texture alone makes them
 CROWDED = 64  # images under one key that a query looks at
@@ -32,7 +32,7 @@ class Index:
         self.middle = np.zeros_like(coefficients[:1]) if middle is None else middle  # the signs are of what differs
         self.probes = probes
         self.bits = int(np.clip(np.ceil(np.log2(ORIENTATIONS * max(1, len(coefficients)))) + 2, 12, 24))
-        keys = np.concatenate([self._keys(oriented(coefficients, o)) for o in range(ORIENTATIONS)])
+        keys = np.concatenate([self._keys(orient_coefficients(coefficients, o)) for o in range(ORIENTATIONS)])
         self.entries = np.argsort(keys, kind="stable").astype(np.int32)  # orientation * N + image
         counts = np.bincount(keys, minlength=1 << self.bits)
         self.starts = np.concatenate([[0], np.cumsum(counts)])
@@ -52,7 +52,9 @@ class Index:
             cosine = np.empty(len(rows), np.float32)
             for o in range(ORIENTATIONS):
                 mine = orientation == o
-                cosine[mine] = np.einsum("nc,nc->n", queries[rows[mine]], oriented(self.coefficients[image[mine]], o))
+                cosine[mine] = np.einsum(
+                    "nc,nc->n", queries[rows[mine]], orient_coefficients(self.coefficients[image[mine]], o)
+                )
             near = cosine >= least
             hits = np.zeros(int(near.sum()), FOUND)
             hits["a"], hits["b"] = owner[rows[near]], image[near]
@@ -102,7 +104,7 @@ def of_whole(index: Index, least: float, per_image: int) -> tuple[np.ndarray, np
     for images in (np.arange(a, b) for a, b in pairwise([*range(0, count, PART), count])):
         view = np.zeros_like(images)
         seen, crowded = zip(*(t.search(coefficients[images], images, view, least) for t in tables), strict=True)
-        chosen, others = best(np.concatenate(seen), per_image)
+        chosen, others = best_candidates(np.concatenate(seen), per_image)
         found.append(chosen)
         cut += [np.intersect1d(*crowded), others]  # an image that one table shows in full was looked for
     return np.concatenate(found), np.unique(np.concatenate(cut))
@@ -110,7 +112,7 @@ def of_whole(index: Index, least: float, per_image: int) -> tuple[np.ndarray, np
 
 def _each_with_each(coefficients: np.ndarray, least: float, per_image: int) -> tuple[np.ndarray, np.ndarray]:
     found, cut = [np.zeros(0, FOUND)], [np.zeros(0, np.int64)]
-    turned = [oriented(coefficients, o).T for o in range(ORIENTATIONS)]
+    turned = [orient_coefficients(coefficients, o).T for o in range(ORIENTATIONS)]
     for first in range(0, len(coefficients), _AT_ONCE):
         block = coefficients[first : first + _AT_ONCE]
         cosine, orientation = block @ turned[0], np.zeros((len(block), len(coefficients)), np.int8)
@@ -131,7 +133,7 @@ def _each_with_each(coefficients: np.ndarray, least: float, per_image: int) -> t
     return np.concatenate(found), np.unique(np.concatenate(cut))
 
 
-def best(found: np.ndarray, per_image: int) -> tuple[np.ndarray, np.ndarray]:
+def best_candidates(found: np.ndarray, per_image: int) -> tuple[np.ndarray, np.ndarray]:
     """The best view of each pair of images, the most alike first, at most so many pairs for one image.
 
     And the images that have more.

@@ -16,7 +16,7 @@ _AT_ONCE, _KEPT = 64, 1024  # images between two looks at the clock; small image
 _CROP, _SHEAR = 0.93, 0.03  # less of the area is a crop; more off the axes is a turn
 _LONGER = "more time: validation.search_s in params.yaml"
 
-Match = tuple[int, int, str, float]  # two rows, what one is of the other, how well they agree
+ThumbnailMatch = tuple[int, int, str, float]  # two rows, what one is of the other, how well they agree
 
 
 class Near:
@@ -30,12 +30,12 @@ class Near:
         self.deadline = deadline
         self.notes: list[str] = []
         self.left_out: set[int] = set()
-        self.read = lru_cache(_KEPT)(lambda i, side: views.grey(read(i), side))
+        self.read = lru_cache(_KEPT)(lambda i, side: views.downscale_to_grey(read(i), side))
 
-    def search(self) -> list[Match]:
+    def search(self) -> list[ThumbnailMatch]:
         """Propose pairs, in half of the time at most, and verify them in the rest."""
         proposals = self._propose()
-        found: dict[tuple[int, int], Match] = {}
+        found: dict[tuple[int, int], ThumbnailMatch] = {}
         for done, match in enumerate(in_order(self._verify, proposals), start=1):
             if match is not None and (match[:2] not in found or match[3] > found[match[:2]][3]):
                 found[match[:2]] = match
@@ -53,7 +53,7 @@ class Near:
         if (count := len(self.thumbnails)) < 2:
             return np.zeros(0, candidates.FOUND)
         until = (time.monotonic() + self.deadline) / 2
-        whole = np.concatenate([views.coefficients(self.thumbnails[part]) for part in _parts(count)])
+        whole = np.concatenate([views.frequency_coefficients(self.thumbnails[part]) for part in _parts(count)])
         inner = np.concatenate([self._turned(i, slice(1)) for i in range(count)])
         by_whole, by_inner = candidates.Index(whole), candidates.Index(inner)
         found, crowded = candidates.of_whole(by_whole, LEAST_COSINE, PER_IMAGE)
@@ -70,14 +70,14 @@ class Near:
             images = range(part.start, part.stop)
             squares = [self._turned(i, slice(1, None)) for i in images]
             for into, index, shown, first in (
-                (cut, by_whole, [views.windows(self.thumbnails[i]) for i in images], 0),
+                (cut, by_whole, [views.window_coefficients(self.thumbnails[i]) for i in images], 0),
                 (turned, by_inner, squares, len(views.window_maps()) + 1),
             ):
                 found, crowded = _search(index, images, shown, first)
                 into.append(found)
                 partly |= set(crowded.tolist())
         likely, crowded = zip(
-            *(candidates.best(np.concatenate(of), PER_IMAGE) for of in (cut, turned) if of), strict=True
+            *(candidates.best_candidates(np.concatenate(of), PER_IMAGE) for of in (cut, turned) if of), strict=True
         )
         proposals = np.concatenate(likely)
         self._tell_partly(partly.union(*(images.tolist() for images in crowded)))
@@ -92,9 +92,9 @@ class Near:
             )
 
     def _turned(self, i: int, angles: slice) -> np.ndarray:
-        return views.turns(self.thumbnails[i], views.turn_maps(*self.sizes[i])[angles])
+        return views.turn_coefficients(self.thumbnails[i], views.turn_maps(*self.sizes[i])[angles])
 
-    def _verify(self, proposal: np.void) -> Match | None:
+    def _verify(self, proposal: np.void) -> ThumbnailMatch | None:
         """Lay one image over a view of the other, on 64 px and, where that fits, on more."""
         a, b, view = int(proposal["a"]), int(proposal["b"]), int(proposal["view"])
         windows = views.window_maps()
@@ -104,7 +104,7 @@ class Near:
             to_a = views.turn_maps(*self.sizes[a])[view - len(windows)]
             to_b = views.turn_maps(*self.sizes[b])[0]
         to_a = to_a @ np.linalg.inv(views.orientation_map(int(proposal["orientation"])))
-        moved = registration.compare(self.thumbnails[a], self.thumbnails[b], to_a, to_b)
+        moved = registration.register_thumbnails(self.thumbnails[a], self.thumbnails[b], to_a, to_b)
         if moved is None:
             return None
         side = max(registration.LEAST_PX, min(registration.FINE_PX, *self.sizes[a], *self.sizes[b]))
@@ -122,7 +122,7 @@ def _search(
     counts = [len(views_of_one) for views_of_one in shown]
     view = first + np.concatenate([np.arange(count) for count in counts])
     found, crowded = index.search(np.concatenate(shown), np.repeat(images, counts), view, LEAST_COSINE)
-    chosen, cut = candidates.best(found, PER_IMAGE)
+    chosen, cut = candidates.best_candidates(found, PER_IMAGE)
     return chosen, np.union1d(crowded, cut)
 
 

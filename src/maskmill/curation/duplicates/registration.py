@@ -7,7 +7,7 @@ and they do so everywhere in the picture.
 import cv2
 import numpy as np
 
-from maskmill.curation.duplicates.views import picture
+from maskmill.curation.duplicates.views import apply_map
 
 SAME_AS_THUMBNAILS = 0.94  # least agreement on 64 px for a closer look
 SAME, SAME_EVERYWHERE = 0.91, 0.955  # least agreement of two copies: of fine details, of coarser ones in every block
@@ -20,14 +20,14 @@ _BORDER = 1 / 32  # of a side, which warping blurs
 _FAINT = 0.05  # share of the mean energy below which a block says nothing
 
 
-def compare(
+def register_thumbnails(
     source: np.ndarray, template: np.ndarray, to_source: np.ndarray, to_template: np.ndarray
 ) -> np.ndarray | None:
     """On thumbnails: the refined map of a view to the source's places, or None where the two differ.
 
     `to_source` and `to_template` say where the view lies in either, (3, 3), places 0..1.
     """
-    shown = picture(template, to_template, len(template))
+    shown = apply_map(template, to_template, len(template))
     moved, found = _fit(source, shown, to_source, _ROUNDS_SMALL)
     return moved if _whole(found, shown) >= SAME_AS_THUMBNAILS else None
 
@@ -37,7 +37,7 @@ def compare_closely(
 ) -> tuple[np.ndarray, float] | None:
     """The same on more pixels: the map, and how well the two agree, 0..1; None where they differ."""
     side = max(LEAST_PX, round(len(template) * float(np.hypot(*to_template[:2, 0]))))
-    shown = picture(template, to_template, side)
+    shown = apply_map(template, to_template, side)
     moved, found = _fit(source, shown, to_source, _ROUNDS_FINE)
     whole, worst = _whole(found, shown), _worst(found, shown)
     least = min(SAME_SMALL, SAME + 0.001 * max(0, SURE_PX - side))
@@ -52,7 +52,7 @@ def _fit(source: np.ndarray, template: np.ndarray, start: np.ndarray, iterations
     It is `start` itself where the alignment fails or strays, which the last bits of a sum decide on some images.
     """
     maps = [start, _align(source, template, start, iterations)]
-    shown = [(moved, picture(source, moved, len(template))) for moved in maps if moved is not None]
+    shown = [(moved, apply_map(source, moved, len(template))) for moved in maps if moved is not None]
     return max(shown, key=lambda view: _whole(view[1], template))
 
 

@@ -20,7 +20,7 @@ _FREQUENCY = np.hypot(*np.mgrid[:SIDE, :SIDE]).astype(np.float32)
 LOWEST = np.argsort(_FREQUENCY.ravel(), kind="stable")[1:]  # without the mean
 
 
-def grey(pixels: np.ndarray, side: int) -> np.ndarray:
+def downscale_to_grey(pixels: np.ndarray, side: int) -> np.ndarray:
     """(H, W, C) uint8 -> (side, side) uint8: the mean of each area, as luma (ITU-R 601) where there are 3 channels."""
     if pixels.ndim == 3 and pixels.shape[2] == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -32,13 +32,13 @@ def grey(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
 
 
-def coefficients(patches: np.ndarray) -> np.ndarray:
+def frequency_coefficients(patches: np.ndarray) -> np.ndarray:
     """(N, P, P) grey -> (N, 64) float32, of length 1: 8 x 8 frequencies, each times its height, mean left out."""
     basis = _basis(patches.shape[-1], 0, patches.shape[-1])
     return _unit(basis @ (patches.astype(np.float32)) @ basis.T)
 
 
-def windows(thumbnail: np.ndarray) -> np.ndarray:
+def window_coefficients(thumbnail: np.ndarray) -> np.ndarray:
     """(64, 64) -> (V, 64) float32: the coefficients of every window of `window_maps`, the whole image first."""
     bases, chosen = _window_bases()
     rows = bases @ (thumbnail.astype(np.float32) - thumbnail.mean())  # (E, 8, 64)
@@ -59,9 +59,9 @@ def window_maps() -> np.ndarray:
     return maps
 
 
-def turns(thumbnail: np.ndarray, maps: np.ndarray) -> np.ndarray:
+def turn_coefficients(thumbnail: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """(64, 64) -> (T, 64) float32: the coefficients of the square in the middle, for each of `turn_maps`."""
-    return coefficients(np.stack([picture(thumbnail, to_image, TURN_PX) for to_image in maps]))
+    return frequency_coefficients(np.stack([apply_map(thumbnail, to_image, TURN_PX) for to_image in maps]))
 
 
 @cache
@@ -86,7 +86,7 @@ def orientation_map(orientation: int) -> np.ndarray:
     return turned
 
 
-def picture(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
+def apply_map(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
     """(H, W) -> (side, side): what the map shows of an image."""
     height, width = image.shape
     inner = np.array([[1 / side, 0, 0.5 / side], [0, 1 / side, 0.5 / side], [0, 0, 1]])
@@ -96,7 +96,7 @@ def picture(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(cv2.warpAffine(image, move, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT))
 
 
-def oriented(coefficients: np.ndarray, orientation: int) -> np.ndarray:
+def orient_coefficients(coefficients: np.ndarray, orientation: int) -> np.ndarray:
     """(N, 64) of images -> (N, 64) of the same images mirrored and turned."""
     sign = (-1.0) ** np.arange(SIDE, dtype=np.float32)
     grid = coefficients.reshape(-1, SIDE, SIDE)

@@ -6,13 +6,13 @@ import struct
 import numpy as np
 from PIL.BmpImagePlugin import BmpImageFile
 
-from maskmill.images.formats.header import DamageError, Header, Limits, Samples
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
 _RGB, _BITFIELDS = 0, 3
 _TRUE_COLOUR = 24
 
 
-def header(content: bytes, limits: Limits) -> Header:
+def header(content: bytes, limits: SizeLimits) -> Header:
     """Reads the header and counts the rows."""
     start, size = struct.unpack("<II", content[10:18])
     compression = _RGB

@@ -6,12 +6,12 @@ import struct
 import numpy as np
 from PIL.GifImagePlugin import GifImageFile
 
-from maskmill.images.formats.header import DamageError, Header, Limits, Samples
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
 _EXTENSION, _FRAME, _END, _CONTROL = 0x21, 0x2C, 0x3B, 0xF9
 
 
-def header(content: bytes, limits: Limits) -> Header:
+def header(content: bytes, limits: SizeLimits) -> Header:
     """Walks all blocks of all frames to the end."""
     width, height, packed = struct.unpack("<HHB", content[6:11])
     limits(width, height, 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Limits = Callable[[int, int, int], None]  # width, height, bytes per pixel; raises where they are too much
+SizeLimits = Callable[[int, int, int], None]  # width, height, bytes per pixel; raises where they are too much
 Samples = tuple[np.ndarray, np.ndarray | None]  # (H, W) or (H, W, bands); a palette's colours (N, 3 or 4) uint8
 
 

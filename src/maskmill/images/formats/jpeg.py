@@ -17,7 +17,7 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from maskmill.images.formats import ifd
-from maskmill.images.formats.header import DamageError, Header, Limits, Samples
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # in the data of a scan FF00 is a value, FFD0..7 a restart
 _FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
@@ -27,7 +27,7 @@ _FILLER = bytes(range(1, 65))
 _LARGE_PX = 16_000_000  # Pillow keeps 4 bytes per pixel beside the array
 
 
-def header(content: bytes, limits: Limits) -> Header:
+def header(content: bytes, limits: SizeLimits) -> Header:
     """Walks all segments to the EOI marker."""
     found, scans, orientation = None, _Scans(), 1
     for marker, at, body in segments(content):

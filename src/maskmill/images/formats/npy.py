@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from maskmill.images.formats.header import DamageError, Header, Limits, Samples
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def header(content: bytes, limits: Limits) -> Header:
+def header(content: bytes, limits: SizeLimits) -> Header:
     """Reads the header and counts the values."""
     shape, _, dtype, start = _described(content)
     if dtype.kind not in "uib" or len(shape) != 2:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from maskmill.images.formats import ifd
-from maskmill.images.formats.header import DamageError, Header, Limits, Samples
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
 _KINDS = {0: (1, "grey", False), 2: (3, "rgb", False), 3: (1, "rgb", False), 4: (2, "grey", True), 6: (4, "rgb", True)}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 3: (1, 2, 4, 8)}
@@ -20,7 +20,7 @@ _START, _KIND_AT, _INTERLACE_AT = 8, 25, 28
 _RGBA = 6
 
 
-def header(content: bytes, limits: Limits) -> Header:
+def header(content: bytes, limits: SizeLimits) -> Header:
     """Walks all chunks and checks their checksums."""
     found, pages, transparent, orientation, data = None, 1, False, 1, False
     for name, body in _chunks(content):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskmill.images.formats import ifd, jpeg
-from maskmill.images.formats.header import DamageError, Header, Limits, Samples
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
 _NONE, _JPEG = 1, 7
 _CODECS = {5: "lzw", 8: "zlib", 32946: "zlib", 32773: "packbits", 50000: "zstd"}
@@ -23,7 +23,7 @@ _OVERVIEW = 1 | 4  # subfile types of a GeoTIFF's smaller copies and transparenc
 
 
 @dataclass(frozen=True)
-class Layout:
+class TiffLayout:
     """How the pixels of one page lie in the file."""
 
     width: int
@@ -50,7 +50,7 @@ class Layout:
         return math.ceil(self.height / self.segment[1]), math.ceil(self.width / self.segment[0])
 
 
-def header(content: bytes, limits: Limits) -> Header:
+def header(content: bytes, limits: SizeLimits) -> Header:
     """Reads the tags and checks that every strip or tile lies inside the file."""
     pages = ifd.pages(content)
     if not pages:
@@ -91,7 +91,7 @@ def samples(content: bytes, header: Header) -> Samples:
     return (pixels[..., 0] if layout.bands == 1 else pixels), colours
 
 
-def _layout(page: ifd.Page) -> Layout:
+def _layout(page: ifd.Page) -> TiffLayout:
     width, height = page.value(256, 0), page.value(257, 0)
     tiled = 322 in page.tags
     segment = (page.value(322, 0), page.value(323, 0)) if tiled else (width, min(height, page.value(278, height)))
@@ -103,7 +103,7 @@ def _layout(page: ifd.Page) -> Layout:
             f"image's may have {_TILE_PX} px"
         )
     places = tuple(zip(page.values(324 if tiled else 273), page.values(325 if tiled else 279), strict=False))
-    layout = Layout(
+    layout = TiffLayout(
         width, height, page.value(277, 1), page.value(258, 1), page.value(339, 1), page.value(262, -1),
         page.value(259, _NONE), page.value(317, 1), page.value(284, 1) == 2, segment, places,
     )  # fmt: skip
@@ -113,7 +113,7 @@ def _layout(page: ifd.Page) -> Layout:
     return layout
 
 
-def _not_read(page: Layout) -> str:
+def _not_read(page: TiffLayout) -> str:
     """What this file has that is not read; "" for nothing."""
     base, _ = _COLOURS.get(page.photometric, (page.bands + 1, ""))
     no_bands_beside = page.photometric in (_PALETTE, _YCBCR)
@@ -136,7 +136,7 @@ def _not_read(page: Layout) -> str:
     return next((what for what, holds in checks.items() if not holds), "")
 
 
-def _segments(layout: Layout, content: bytes, page: ifd.Page) -> Iterator[tuple[int, int, slice, np.ndarray]]:
+def _segments(layout: TiffLayout, content: bytes, page: ifd.Page) -> Iterator[tuple[int, int, slice, np.ndarray]]:
     """(y, x, bands, values (rows, width, bands)) of each strip or tile."""
     rows, columns = layout.grid
     tables = bytes(page.values(347)) or None
@@ -156,7 +156,7 @@ def _segments(layout: Layout, content: bytes, page: ifd.Page) -> Iterator[tuple[
             raise DamageError(f"strip or tile {i}: {error}") from None
 
 
-def _values(layout: Layout, raw: bytes, rows: int, order: str) -> np.ndarray:
+def _values(layout: TiffLayout, raw: bytes, rows: int, order: str) -> np.ndarray:
     import imagecodecs
 
     bands = 1 if layout.apart else layout.bands
@@ -179,7 +179,7 @@ def _values(layout: Layout, raw: bytes, rows: int, order: str) -> np.ndarray:
     return values
 
 
-def _jpeg(layout: Layout, raw: bytes, rows: int, tables: bytes | None) -> np.ndarray:
+def _jpeg(layout: TiffLayout, raw: bytes, rows: int, tables: bytes | None) -> np.ndarray:
     import imagecodecs
 
     found = jpeg.header(raw, lambda *_: None)

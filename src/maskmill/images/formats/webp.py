@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from maskmill.images.formats import ifd
-from maskmill.images.formats.header import DamageError, Header, Limits, Samples
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
 _ALPHA, _ANIMATED = 0x10, 0x02
 
 
-def header(content: bytes, limits: Limits) -> Header:
+def header(content: bytes, limits: SizeLimits) -> Header:
     """Walks all chunks to the end that the file promises."""
     end = 8 + struct.unpack("<I", content[4:8])[0]
     found, animated, orientation, frames, at = None, False, 1, 0, 12

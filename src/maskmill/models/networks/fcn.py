@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskmill.models.blocks import DoubleConv, Head, conv_norm_relu, init_he
-from maskmill.models.unet import filters
+from maskmill.models.unet import scaled_filters
 
 Finest = Literal[32, 16, 8, 4, 2]
 _STRIDES = (2, 4, 8, 16, 32)
@@ -49,5 +49,5 @@ def fcn(
 
     Raises: OptionError for too few filters.
     """
-    widths = filters(feature_scale)
+    widths = scaled_filters(feature_scale)
     return FCN(widths, in_channels=in_channels, num_classes=num_classes, norm=batch_norm, finest=finest)

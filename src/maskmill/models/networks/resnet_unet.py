@@ -5,7 +5,7 @@ from typing import Unpack
 from torch import nn
 
 from maskmill.models.parts import ENCODERS, EncoderName, GateName, gate_named
-from maskmill.models.resnet_unet import Options, ResNetUNet
+from maskmill.models.resnet_unet import ResNetUNet, ResNetUNetOptions
 
 
 def resnet_unet(
@@ -15,7 +15,7 @@ def resnet_unet(
     encoder: EncoderName = "resnet34",
     gate: GateName | None = None,
     reduction: int | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[ResNetUNetOptions],
 ) -> nn.Module:
     """`encoder` by torchvision's name, with `gate` in every residual block.
 

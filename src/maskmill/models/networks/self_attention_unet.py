@@ -7,7 +7,7 @@ from torch import nn
 
 from maskmill.models.attention import ChannelAttention, LearnedSum, PositionAttention, SimilarityName
 from maskmill.models.parts import SKIP_GATES, Bottleneck, GateName, SkipGateName, check_least, gate_named
-from maskmill.models.unet import Shape, UNet, filters
+from maskmill.models.unet import Shape, UNet, scaled_filters
 from maskmill.system.errors import OptionError
 
 Over = Literal["positions", "channels", "both"]
@@ -32,7 +32,7 @@ def self_attention_unet(
     Raises: OptionError for too few filters, or options that do not go together.
     """
     check_least(1, heads=heads, pool=pool)
-    width = filters(shape.get("feature_scale", 1))[-1]
+    width = scaled_filters(shape.get("feature_scale", 1))[-1]
     if over != "channels" and heads > width // 2:
         raise OptionError(
             f"heads: got {heads}, which leaves no feature of the {width // 2} for each; at most {width // 2}"

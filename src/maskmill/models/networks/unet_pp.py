@@ -4,11 +4,11 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
-from maskmill.models.blocks import Gate, Head, init_he
+from maskmill.models.blocks import GateFactory, Head, init_he
 from maskmill.models.decoders import Up
 from maskmill.models.parts import BOTTLENECKS, UPSAMPLING, Bottleneck, BottleneckName, GateName, check_least, gate_named
-from maskmill.models.squeeze_excite import wake
-from maskmill.models.unet import Levels, Shape, filters
+from maskmill.models.squeeze_excite import wake_gates
+from maskmill.models.unet import Levels, Shape, scaled_filters
 
 
 class UNetPP(nn.Module):
@@ -25,12 +25,12 @@ class UNetPP(nn.Module):
         in_channels: int,
         num_classes: int,
         deep_supervision: float,
-        gate: Gate | None,
+        gate: GateFactory | None,
         bottleneck: Bottleneck | None,
         **shape: Unpack[Shape],
     ) -> None:
         super().__init__()
-        widths = filters(shape.get("feature_scale", 1))
+        widths = scaled_filters(shape.get("feature_scale", 1))
         norm, upsampling = shape.get("batch_norm", True), UPSAMPLING[shape.get("upsampling", "bilinear")]
         self.depth = len(widths) - 1
         self.levels = Levels(widths, in_channels=in_channels, norm=norm, gate=gate)
@@ -44,7 +44,7 @@ class UNetPP(nn.Module):
                 )
         self.aux_heads = {f"x0_{j}": deep_supervision for j in range(1, self.depth) if deep_supervision}
         self.heads = nn.ModuleDict({name: Head(widths[0], num_classes) for name in (*self.aux_heads, "logits")})
-        self.apply(init_he).apply(wake)
+        self.apply(init_he).apply(wake_gates)
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         *maps, deepest = self.levels(x)

@@ -18,7 +18,7 @@ def test_the_papers_size_has_the_number_of_parameters_counted_by_hand():
     head = 64 * 2 + 2
     with torch.device("meta"):
         model = models.create("unet", in_channels=3, num_classes=2, feature_scale=1)
-    assert models.parameters(model) == contracting + reducing + expanding + head
+    assert models.count_parameters(model) == contracting + reducing + expanding + head
 
 
 def test_feature_scale_divides_all_filters():
@@ -49,7 +49,7 @@ def test_with_transposed_convolutions_and_no_norm_the_count_is_the_published_one
         model = models.create(
             "unet", in_channels=1, num_classes=1, upsampling="transposed", batch_norm=False, **options
         )
-    assert models.parameters(model) == published
+    assert models.count_parameters(model) == published
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_the_papers_size_has_the_published_number_of_parameters():
         model = models.create(
             "unet_pp", in_channels=1, num_classes=1, feature_scale=2, batch_norm=False, upsampling="transposed"
         )
-    assert round(models.parameters(model) / 1e6, 2) == 9.04
+    assert round(models.count_parameters(model) / 1e6, 2) == 9.04
 
 
 def test_a_node_joins_all_nodes_before_it_in_its_row_and_the_one_below():
