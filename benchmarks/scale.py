@@ -75,7 +75,7 @@ def make(folder: Path, count: int) -> None:
     table["split"] = np.where(held_out[1] > 0, "train", np.where(held_out[0] % 2, "test", "val"))
     table["clean"] = True
     prepared = folder / params.paths.prepared
-    decode.image, labels.read = image, mask  # type: ignore[assignment]
+    decode.image, labels.read_ids = image, mask  # type: ignore[assignment]
     packing.pack_samples(prepared / "shards", table, params.data)
     manifest.write(prepared / "manifest.parquet", table)
     light = Augmentation(crop_px=None, preset="light", transforms=(), preview=1)

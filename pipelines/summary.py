@@ -24,10 +24,10 @@ def comparison_rows(params: config.Params) -> list[dict[str, str]]:
     rows = []
     leaky = False
     for variant in params.variants:
-        val, test = (scores.read(metrics / split / f"{variant}.json") for split in ("val", "test"))
+        val, test = (scores.read_scores(metrics / split / f"{variant}.json") for split in ("val", "test"))
         clean = test.get(scores.clean_name(primary))
         leaky |= clean is not None
-        parameters = f"{cost.read(metrics / 'cost' / f'{variant}.json').parameters:,}"
+        parameters = f"{cost.read_cost(metrics / 'cost' / f'{variant}.json').parameters:,}"
         rows.append(_row(variant, primary, f"{val[primary].value:.4f}", test[primary], clean, parameters))
     rows.append(_row(f"(rule: {rule.replace('_', ' ')})", primary, "", Score(best), None, ""))
     return rows if leaky else [{name: cell for name, cell in row.items() if name != _CLEAN} for row in rows]
@@ -44,7 +44,7 @@ def _row(variant: str, primary: str, val: str, test: Score, clean: Score | None,
 def explain_intervals(params: config.Params) -> list[str]:
     """What the brackets behind the test scores are, and what they cannot be relied on for; nothing without them."""
     path, settings = Path(params.paths.metrics) / "test" / params.variants[0], params.intervals
-    score = scores.read(path.with_suffix(".json"))[params.evaluation.primary]
+    score = scores.read_scores(path.with_suffix(".json"))[params.evaluation.primary]
     if not math.isfinite(score.low):
         return []
     ids = pd.read_parquet(path.with_suffix(".parquet"), columns=["id"])["id"].tolist()

@@ -95,7 +95,9 @@ def table(root: Path) -> str:
     """The mean IoU and that of each class: on val, on test, and on the test frames that nothing ties to training."""
     params = config.load(root / config.PARAMS)
     [variant] = params.variants
-    val, test = (scores.read(root / params.paths.metrics / split / f"{variant}.json") for split in ("val", "test"))
+    val, test = (
+        scores.read_scores(root / params.paths.metrics / split / f"{variant}.json") for split in ("val", "test")
+    )
     frames = manifest.read(root / params.paths.prepared / "manifest.parquet")
     clean = (frames["clean"] & (frames["split"] == "test")).sum()
     counts = [(frames["split"] == "val").sum(), (frames["split"] == "test").sum(), clean]

@@ -63,7 +63,7 @@ class Fault:
         elif self.how == "mask":
             decode.mask(path, decoding)
         else:
-            labels.read(path, data(decoding, self.values))
+            labels.read_ids(path, data(decoding, self.values))
 
 
 FAULTS: list[Fault] = []

@@ -85,7 +85,7 @@ def test_the_table_has_the_scores_of_val_of_test_and_of_the_clean_frames(tmp_pat
         found |= {scores.clean_name(name): Score(0.5) for name in names if split == "test"}
         path = tmp_path / params.paths.metrics / split / f"{params.variants[0]}.json"
         path.parent.mkdir(parents=True)
-        scores.write(path, found)
+        scores.write_scores(path, found)
     frames = [("train", True), ("val", False), ("test", False), ("test", True), ("test", True)]
     (tmp_path / params.paths.prepared).mkdir(parents=True)
     pd.DataFrame(frames, columns=["split", "clean"]).to_parquet(tmp_path / params.paths.prepared / "manifest.parquet")

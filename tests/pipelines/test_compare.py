@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from maskmill.evaluation.cost import Cost
-from maskmill.evaluation.cost import write as write_cost
+from maskmill.evaluation.cost import write_cost as write_cost
 from maskmill.metrics import Labels, create
 from maskmill.report import compare
 from maskmill.report.runs import ReportedRun, load
@@ -100,7 +100,7 @@ def write_scores(folder: Path, data: config.Data, ids: list[str], right: float) 
         for i, w in zip(ids, wobble, strict=True)
     ]
     write_parquet(folder / "unet.parquet", pd.DataFrame(rows))
-    scores.write(folder / "unet.json", {"dice_foreground": Score(right, right - 0.02, right + 0.02, len(ids))})
+    scores.write_scores(folder / "unet.json", {"dice_foreground": Score(right, right - 0.02, right + 0.02, len(ids))})
 
 
 @pytest.fixture(scope="module")

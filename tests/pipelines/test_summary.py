@@ -23,9 +23,9 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Params:
     loaded = config.load(REPOSITORY / "params.yaml").model_copy(update={"variants": tuple(SCORES)})
     for place, (variant, score) in enumerate(SCORES.items()):
         for split in ("val", "test"):
-            scores.write(Path("metrics") / split / f"{variant}.json", {"dice_foreground": score})
+            scores.write_scores(Path("metrics") / split / f"{variant}.json", {"dice_foreground": score})
         pd.DataFrame({"id": [f"z{i}" for i in range(10)]}).to_parquet(f"metrics/test/{variant}.parquet")
-        cost.write(Path(f"metrics/cost/{variant}.json"), cost.Cost(1_811_780 + place, 30.0, 90.0))
+        cost.write_cost(Path(f"metrics/cost/{variant}.json"), cost.Cost(1_811_780 + place, 30.0, 90.0))
     rows = [{"id": f"z{i}", "group": "slab", "sequence": "head", "order": i, "split": "test"} for i in range(10)]
     Path("data/prepared").mkdir(parents=True)
     pd.DataFrame(rows).to_parquet("data/prepared/manifest.parquet")
@@ -53,7 +53,7 @@ def test_what_the_intervals_cannot_be_relied_on_for_is_said_below_the_table(para
 
 def test_without_intervals_nothing_is_said_of_them(params: config.Params):
     for variant in SCORES:
-        scores.write(Path(f"metrics/test/{variant}.json"), {"dice_foreground": Score(0.5)})
+        scores.write_scores(Path(f"metrics/test/{variant}.json"), {"dice_foreground": Score(0.5)})
     text = summary.summary_text(params)
     assert "interval" not in text
     assert "warning: no variant is better than the best rule without a network" in text  # 0.5 against 0.5463

@@ -42,7 +42,7 @@ class Servers(Workspace):
         return next(s for s in catalogue.services_of_workspace(self.params, self.root) if s.name == name)
 
     def record(self, name: str) -> records.Record:
-        found = records.read(self.root / f".maskmill/services/{name}.json")
+        found = records.read_record(self.root / f".maskmill/services/{name}.json")
         assert found, name
         return found
 

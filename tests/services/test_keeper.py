@@ -56,7 +56,7 @@ def test_a_killed_service_takes_its_children_along_and_starts_again(kept):
     processes, path = kept
     kill(processes[2].pid)
     assert until(lambda: gone(processes[2:]), 120)
-    assert until(lambda: records.read(path).restarts == 1 and records.read(path).pid, 120)
+    assert until(lambda: records.read_record(path).restarts == 1 and records.read_record(path).pid, 120)
     assert processes[1].is_running()
 
 
@@ -70,7 +70,7 @@ def test_a_stopped_keeper_leaves_no_process_and_no_record(kept):
 def test_a_service_that_dies_again_and_again_is_given_up(tmp_path: Path):
     process, path = run_keeper(tmp_path, "print('no luck'); exit(7)", "keeper.RESTARTS = 1")
     assert process.wait(timeout=120) == 1
-    assert records.read(path).gave_up
+    assert records.read_record(path).gave_up
     log = (tmp_path / "x.log").read_text()
     assert log.count("no luck") == 2
     assert "x ended with status 7" in log

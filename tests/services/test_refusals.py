@@ -52,13 +52,13 @@ def test_a_record_whose_process_id_another_process_has_is_only_removed(servers: 
     service = servers.service("prefect")
     service.record.parent.mkdir(parents=True, exist_ok=True)
     stale = records.Record("prefect", str(servers.root), 1, "", ["x"], os.getpid(), os.getpid(), 0.0, 0)
-    records.write(service.record, stale)
+    records.write_record(service.record, stale)
     assert servers.maskmill("status").stdout.splitlines()[1].split()[:2] == ["prefect", "killed"]
     with socket.create_server(("127.0.0.1", servers.params.services.mlflow_port)):  # so that it starts nothing
         done = servers.maskmill("up")
     assert f"prefect: {service.record} is left over from a process that is gone; removed it" in done.stdout
     assert not service.record.exists()
-    records.write(service.record, dataclasses.replace(stale, keeper=0))
+    records.write_record(service.record, dataclasses.replace(stale, keeper=0))
     assert servers.maskmill("down").stdout == "nothing was up\n"
     assert not service.record.exists()
 

@@ -51,7 +51,7 @@ def test_a_server_without_its_record_is_seen_with_its_process_and_down_ends_it(
     service: Service, capsys: pytest.CaptureFixture[str]
 ):
     control.start_keeper(service)
-    record = records.read(service.record)
+    record = records.read_record(service.record)
     assert record
     assert until(lambda: listens(service), 60)
     shutil.rmtree(service.state)

@@ -29,7 +29,7 @@ def test_the_served_mask_is_the_evaluated_one(variant, registered, clients, make
     truth = [np.arange(image.size, dtype=np.uint8).reshape(image.shape) % 4 for image in images.values()]
     shard = make_shard([*zip(images.values(), truth, strict=True)], names=list(images))
     labels = Labels(data.classes, data.foreground, data.ignore_index)
-    evaluated = evaluate.evaluate(
+    evaluated = evaluate.evaluate_split(
         Predictor(registered.folders[variant]), shard, metrics=create({}, labels), labels=labels,
         primary="pixel_accuracy", gallery=len(images), title=variant,
     ).masks  # fmt: skip

@@ -61,7 +61,7 @@ class _Expected(NamedTuple):
     table: str = "pairs"  # or classes
 
 
-def check(
+def check_expectations(
     manifest: pd.DataFrame, data: Data, validation: Validation, search: "DuplicateSearch | None" = None
 ) -> list[Finding]:
     """Hold the manifest against every expectation; one finding each, in a fixed order, the user's own last.
@@ -92,17 +92,17 @@ def check(
     return findings
 
 
-def write(path: Path, findings: Sequence[Finding]) -> None:
+def write_findings(path: Path, findings: Sequence[Finding]) -> None:
     """Write the findings as JSON; the same findings give the same bytes."""
     files.write_json(path, [asdict(finding) for finding in findings])
 
 
-def read(path: Path) -> list[Finding]:
+def read_findings(path: Path) -> list[Finding]:
     """The findings that `write` wrote."""
     return [Finding(**entry | {"pairs": [(a, b) for a, b in entry["pairs"]]}) for entry in files.read_json(path)]
 
 
-def explain(findings: Sequence[Finding]) -> str:
+def explain_findings(findings: Sequence[Finding]) -> str:
     """The findings that did not pass, each with its files; of several files each has a line, of many the first."""
     lines = []
     for finding in findings:
@@ -119,7 +119,7 @@ def stop_on_critical(findings: Sequence[Finding]) -> None:
     critical = [finding for finding in findings if finding.stops]
     if critical:
         raise MaskmillError(
-            f"the data cannot be trained on:\n{explain(critical)}\n"
+            f"the data cannot be trained on:\n{explain_findings(critical)}\n"
             "mend these files (their meaning: `data`, how bad a finding is: `validation` in params.yaml)"
         )
 

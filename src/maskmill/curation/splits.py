@@ -58,7 +58,7 @@ def assign_splits(
     return table, names
 
 
-def read(path: Path) -> Frozen:
+def read_frozen_splits(path: Path) -> Frozen:
     """What data/splits.csv at `path` freezes.
 
     Raises: MaskmillError for another encoding than UTF-8, other columns, an unknown split, or a group that stands there

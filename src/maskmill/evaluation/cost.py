@@ -15,11 +15,11 @@ class Cost:
     memory_mb: float  # 10^6 bytes: weights, and the most that is held at once beside them, see `memory.memory_mb`
 
 
-def write(path: Path, cost: Cost) -> None:
+def write_cost(path: Path, cost: Cost) -> None:
     """Write metrics/cost/<variant>.json."""
     files.write_json(path, asdict(cost))
 
 
-def read(path: Path) -> Cost:
+def read_cost(path: Path) -> Cost:
     """What `write` wrote."""
     return Cost(**files.read_json(path))

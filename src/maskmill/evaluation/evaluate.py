@@ -42,7 +42,7 @@ class EvaluationResult:
         return {name: float(value) for name, value in self.metrics.scores(totals).items()}
 
 
-def evaluate(
+def evaluate_split(
     predictor: Predictor | Ensemble,
     shard: Shard,
     *,
@@ -90,7 +90,7 @@ def gallery_ids(images: pd.DataFrame, count: int) -> dict[str, list[str]]:
     return {"worst": worst, "best": best, "uncertain": [n for n in doubtful if n not in (*worst, *best)][:count]}
 
 
-def write(folder: Path, evaluation: EvaluationResult, classes: tuple[str, ...]) -> None:
+def write_evaluation(folder: Path, evaluation: EvaluationResult, classes: tuple[str, ...]) -> None:
     """Write confusion.csv (truth, predicted, pixels), images.csv, diagnostics.json and the kept masks."""
     cells = [
         {"truth": truth, "predicted": predicted, "pixels": int(evaluation.confusion[i, j])}

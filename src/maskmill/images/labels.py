@@ -22,7 +22,7 @@ class Ids(NamedTuple):
     unknown: dict[str, int]  # stored value or colour without a meaning -> its pixels
 
 
-def read(path: Path, data: Data) -> np.ndarray:
+def read_ids(path: Path, data: Data) -> np.ndarray:
     """The ids of a mask file, (H, W) uint8.
 
     Raises: DecodeError for a file that `decode.mask` refuses, and values that have no meaning.

@@ -31,7 +31,7 @@ def import_folder(folder: Path, wishes: Wishes, *, link: bool = False, replace: 
     repository.check_inside(paths.versioned)
     if not folder.is_dir():
         raise MaskmillError(f"{folder}: no such folder; name the one that holds the images and masks")
-    plan, frozen = planning.make_plan(folder, wishes, params), splits.read(Path(paths.splits)).split_of
+    plan, frozen = planning.make_plan(folder, wishes, params), splits.read_frozen_splits(Path(paths.splits)).split_of
     describe_plan(plan, say)
     if copied := placing.check_free(folder, target, plan.files, replace=replace):
         moved = placing.place_files(folder, target, plan.files, Path(paths.state) / "replaced", link=link)

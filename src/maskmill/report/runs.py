@@ -96,9 +96,9 @@ def load(revision: str, folder: Path) -> ReportedRun:
 
 def _outcome(metrics: Path, variant: str) -> Outcome:
     return Outcome(
-        {split: scores.read(metrics / split / f"{variant}.json") for split in _SPLITS},
+        {split: scores.read_scores(metrics / split / f"{variant}.json") for split in _SPLITS},
         {split: read_statistics(metrics / split / f"{variant}.parquet") for split in _SPLITS},
-        cost.read(metrics / "cost" / f"{variant}.json"),
+        cost.read_cost(metrics / "cost" / f"{variant}.json"),
     )
 
 

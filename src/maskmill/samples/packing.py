@@ -152,7 +152,7 @@ def _pixels(folder: Path, sample: _Sample, data: Data) -> tuple[np.ndarray, np.n
         return shard_files.sample_views(shard_files.open_shard(folder / sample.shard), sample.place)
     try:
         image = decode.image(Path(sample.image), data.in_channels, data.decoding)
-        mask = labels.read(Path(sample.mask), data)
+        mask = labels.read_ids(Path(sample.mask), data)
     except decode.DecodeError as error:
         raise MaskmillError(f"{error}; {_CHANGED}") from None
     for path, pixels, expected in zip(sample[:2], (image, mask), sample[2:4], strict=True):

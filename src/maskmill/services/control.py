@@ -40,7 +40,7 @@ def start_keeper(service: Service) -> None:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     while keeper.poll() is None:
-        record = records.read(service.record)
+        record = records.read_record(service.record)
         if record and record.keeper == keeper.pid and record.pid:
             return
         time.sleep(_POLL_S)
@@ -49,7 +49,7 @@ def start_keeper(service: Service) -> None:
 
 def stop_service(path: Path) -> bool:
     """End the keeper of a record, its service and all that they have started; whether anything of it ran."""
-    record = records.read(path)
+    record = records.read_record(path)
     if record is None:  # absent, or not readable
         path.unlink(missing_ok=True)
         return False

@@ -54,21 +54,21 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
     path, log = Path(spec.pop("record")), Path(spec.pop("log"))
     settings = os.environ.pop(SETTINGS)
     record = records.Record(**spec, settings=settings, keeper=outer, pid=0, since=time.time(), restarts=0)
-    records.write(path, record)
+    records.write_record(path, record)
     grace_s = GRACE_S if record.name == records.WORKER else _SERVER_S
     deaths: list[float] = []
     try:
         while True:
             process = subprocess.Popen(record.command, start_new_session=True)
             record = replace(record, pid=process.pid, since=time.time())
-            records.write(path, record)
+            records.write_record(path, record)
             _say(f"{record.name} started as process {process.pid}")
             process.returncode = _wait(process.pid, outer, log)
             end_all_below(grace_s)
             now = time.time()
             deaths = [*(t for t in deaths if now - t < WITHIN_S), now]
             record = replace(record, pid=0, restarts=record.restarts + 1, gave_up=len(deaths) > RESTARTS)
-            records.write(path, record)
+            records.write_record(path, record)
             _say(f"{record.name} ended with status {process.returncode}")
             if record.gave_up:
                 _say(f"gave up: {RESTARTS} restarts within {WITHIN_S:.0f} s were of no use")

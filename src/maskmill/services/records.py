@@ -44,7 +44,7 @@ class Record:
         return found if command == self.command and not self.alive else None
 
 
-def read(path: Path) -> Record | None:
+def read_record(path: Path) -> Record | None:
     """The record in a file; None where there is none, or a killed writer's."""
     try:
         return Record(**read_json(path))
@@ -52,7 +52,7 @@ def read(path: Path) -> Record | None:
         return None
 
 
-def write(path: Path, record: Record) -> None:
+def write_record(path: Path, record: Record) -> None:
     """Write a record for its owner's eyes only: the digest is made from a password too."""
     with open_atomic(path, private=True) as file:
         file.write(json.dumps(asdict(record), indent=2).encode() + b"\n")

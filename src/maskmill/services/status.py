@@ -90,7 +90,7 @@ class _Seen:
 
 
 def _see(params: Params, service: Service, keepers: dict[str, psutil.Process]) -> _Seen:
-    record = records.read(service.record)
+    record = records.read_record(service.record)
     if record is not None and record.alive:
         state = "gave up" if record.gave_up else "up" if is_healthy(service, record) else "no answer"
         return _Seen(state, record.pid, record.since)

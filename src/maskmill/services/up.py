@@ -55,7 +55,7 @@ def ensure_services(params: Params, root: Path) -> None:
     Raises: as `start_services`.
     """
     servers = [service for service in catalogue.services_of_workspace(params, root) if service.health]
-    records_ = [records.read(service.record) for service in servers]
+    records_ = [records.read_record(service.record) for service in servers]
     if all(
         record and record.settings == service.settings and is_healthy(service, record)
         for service, record in zip(servers, records_, strict=True)
@@ -91,7 +91,7 @@ def _clear(wanted: list[Service]) -> None:
     by_path = {service.record: service for service in wanted}
     gone = control.read_records(wanted[0].state)
     for path in list(gone):
-        record = records.read(path)
+        record = records.read_record(path)
         if record is None:
             print(f"{path.stem}: {path} is not readable; removed it")
         elif path not in by_path:
@@ -109,7 +109,7 @@ def _clear(wanted: list[Service]) -> None:
 
 def _runs(service: Service) -> bool:
     """Whether it is up already; one that does not answer for a while is stopped."""
-    record = records.read(service.record)
+    record = records.read_record(service.record)
     if record is None:
         return False
     patience = _PATIENCE_S if service.health else _WORKER_PATIENCE_S
@@ -129,7 +129,7 @@ def _start(services: list[Service], started: list[Service]) -> None:
 
     def ready() -> bool:
         for service in services:
-            record = records.read(service.record)
+            record = records.read_record(service.record)
             if record is None or record.restarts or not record.alive:
                 raise control.describe_failure(service, "it ended at once")
         return all(_well(service) for service in services)
@@ -140,7 +140,7 @@ def _start(services: list[Service], started: list[Service]) -> None:
 
 
 def _well(service: Service) -> bool:
-    record = records.read(service.record)
+    record = records.read_record(service.record)
     return record is not None and is_healthy(service, record)
 
 

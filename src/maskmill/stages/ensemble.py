@@ -15,8 +15,8 @@ from maskmill.metrics import Labels, Metrics, create
 from maskmill.samples.shards import Shard
 from maskmill.settings.config import Data, Evaluation, Intervals, Paths
 from maskmill.stages.fold import read_held_out
-from maskmill.statistics import intervals as intervals_
 from maskmill.statistics import units
+from maskmill.statistics.intervals import scores_with_intervals
 from maskmill.statistics.scores import Score
 from maskmill.system import files
 
@@ -37,14 +37,14 @@ def ensemble(
     members, shard = [Predictor(folder) for folder in folders], Shard(Path(paths.prepared) / "shards", "test")
 
     def over_test(predictor: Predictor | Ensemble, title: str) -> pd.DataFrame:
-        result = evaluate.evaluate(
+        result = evaluate.evaluate_split(
             predictor, shard, metrics=families, labels=labels, primary=evaluation.primary, gallery=0, title=title
         )
         return evaluate.statistics_table(result)
 
     def scored(rows: pd.DataFrame) -> dict[str, Score]:
         numbers = rows[list(families.fields)].to_numpy(float)
-        return intervals_.scores_with_intervals(
+        return scores_with_intervals(
             families, numbers, units.units_of_images(rows["id"].tolist(), table, intervals), intervals
         )
 

@@ -5,17 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from maskmill.curation import manifest
-from maskmill.evaluation import cost as costs
-from maskmill.evaluation import evaluate as evaluation_
 from maskmill.evaluation import memory
+from maskmill.evaluation.cost import Cost, write_cost
+from maskmill.evaluation.evaluate import EvaluationResult, evaluate_split, write_evaluation, write_statistics
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
 from maskmill.samples.shards import Shard
 from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Report
-from maskmill.statistics import intervals as intervals_
-from maskmill.statistics import scores as score_files
 from maskmill.statistics import units
-from maskmill.statistics.scores import Score
+from maskmill.statistics.intervals import scores_with_intervals
+from maskmill.statistics.scores import Score, clean_name, write_scores
 
 
 def evaluate(
@@ -31,35 +30,35 @@ def evaluate(
     families, table = create(metrics, labels), manifest.read(prepared / "manifest.parquet")
     for split in ("val", "test"):
         shard = Shard(prepared / "shards", split)
-        result = evaluation_.evaluate(
+        result = evaluate_split(
             predictor, shard, metrics=families, labels=labels, primary=evaluation.primary, gallery=report.gallery,
             title=f"{variant} on {split}",
         )  # fmt: skip
         scores = _scores(result, units.units_of_images(shard.ids, table, intervals), intervals)
         out = Path(paths.metrics) / split
-        score_files.write(out / f"{variant}.json", scores)
-        evaluation_.write_statistics(out / f"{variant}.parquet", result)
-        for name in (evaluation.primary, score_files.clean_name(evaluation.primary)):
+        write_scores(out / f"{variant}.json", scores)
+        write_statistics(out / f"{variant}.parquet", result)
+        for name in (evaluation.primary, clean_name(evaluation.primary)):
             if name in scores and not math.isnan(scores[name].value):
                 print(f"{variant}: {name} {scores[name].value:.4f} over {split}")
-    evaluation_.write(Path(paths.reports) / "evaluation" / variant, result, data.classes)
+    write_evaluation(Path(paths.reports) / "evaluation" / variant, result, data.classes)
     largest = max(range(len(shard)), key=lambda i: shard.sizes[i][0] * shard.sizes[i][1])
     memory_mb = memory.memory_mb(predictor, shard[largest][0])
-    cost = costs.Cost(predictor.card.parameters, round(result.ms_per_image, 2), memory_mb)
-    costs.write(Path(paths.metrics) / "cost" / f"{variant}.json", cost)
+    cost = Cost(predictor.card.parameters, round(result.ms_per_image, 2), memory_mb)
+    write_cost(Path(paths.metrics) / "cost" / f"{variant}.json", cost)
 
 
-def _scores(result: evaluation_.EvaluationResult, of: Any, settings: Intervals) -> dict[str, Score]:
+def _scores(result: EvaluationResult, of: Any, settings: Intervals) -> dict[str, Score]:
     """Over the split; where images of it leak, once more over those that nothing ties to the training images.
 
     Where all of them leak, those scores are NaN.
     """
-    scores = intervals_.scores_with_intervals(result.metrics, result.statistics, of, settings)
+    scores = scores_with_intervals(result.metrics, result.statistics, of, settings)
     clean = result.images["clean"].to_numpy(bool)
     if not clean.all():
         again = dict.fromkeys(scores, Score(math.nan))
         if clean.any():
-            again = intervals_.scores_with_intervals(result.metrics, result.statistics[clean], of[clean], settings)
-        scores |= {score_files.clean_name(name): score for name, score in again.items()}
-        scores[score_files.clean_name("images")] = Score(float(clean.sum()))
+            again = scores_with_intervals(result.metrics, result.statistics[clean], of[clean], settings)
+        scores |= {clean_name(name): score for name, score in again.items()}
+        scores[clean_name("images")] = Score(float(clean.sum()))
     return scores

@@ -44,7 +44,7 @@ def fold(
         return
     out = Path(own.models) / variant
     labels = Labels.of(data)
-    result = evaluate.evaluate(
+    result = evaluate.evaluate_split(
         Predictor(out), Shard(Path(own.prepared) / "shards", "val"), metrics=create(metrics, labels), labels=labels,
         primary=evaluation.primary, gallery=0, title=f"{variant} on fold {fold}",
     )  # fmt: skip

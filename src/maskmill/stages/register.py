@@ -92,7 +92,7 @@ def _gate(
             )
         shard = Shard(prepared / "shards", "test")
         labels = Labels.of(data)
-        measured = evaluate.evaluate(
+        measured = evaluate.evaluate_split(
             predictor, shard, metrics=create(metrics, labels), labels=labels, primary=evaluation.primary, gallery=0,
             title="champion on test",
         )  # fmt: skip

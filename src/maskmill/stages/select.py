@@ -5,15 +5,14 @@ from pathlib import Path
 
 from maskmill.curation import manifest
 from maskmill.decisions.select import Candidate, choose_variant
-from maskmill.evaluation import cost as costs
+from maskmill.evaluation.cost import read_cost
 from maskmill.evaluation.evaluate import read_statistics
 from maskmill.inference.predict import CARD, WEIGHTS
 from maskmill.metrics import Labels, create
 from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Selection
-from maskmill.statistics import intervals as intervals_
-from maskmill.statistics import scores as score_files
 from maskmill.statistics import units
-from maskmill.statistics.scores import Score
+from maskmill.statistics.intervals import paired_differences
+from maskmill.statistics.scores import Score, read_scores
 from maskmill.system import files
 
 
@@ -26,8 +25,8 @@ def select(
     candidates = [
         Candidate(
             variant,
-            score_files.read(metrics / "val" / f"{variant}.json")[primary],
-            costs.read(metrics / "cost" / f"{variant}.json"),
+            read_scores(metrics / "val" / f"{variant}.json")[primary],
+            read_cost(metrics / "cost" / f"{variant}.json"),
         )
         for variant in variants
     ]
@@ -41,9 +40,7 @@ def select(
     }
 
     def compare(a: str, b: str) -> Score:
-        return intervals_.paired_differences(families, statistics[a], statistics[b], of_image, intervals, only=primary)[
-            primary
-        ]
+        return paired_differences(families, statistics[a], statistics[b], of_image, intervals, only=primary)[primary]
 
     choice = choose_variant(
         candidates, compare, selection, primary, units.caveat_of_units(of_image, ids, described, intervals)

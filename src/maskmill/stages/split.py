@@ -18,15 +18,15 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     reports/problems.html then shows the leaks.
     """
     prepared, reports = Path(paths.prepared), Path(paths.reports)
-    frozen = assignment.read(Path(paths.splits))
-    pairs, note = duplicates.read(prepared / "duplicates.json")
+    frozen = assignment.read_frozen_splits(Path(paths.splits))
+    pairs, note = duplicates.read_duplicates(prepared / "duplicates.json")
     table, names = assignment.assign_splits(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
     leaks = leakage.find_leaks(table, pairs, splits)
     table["clean"] = leakage.is_clean(table, leaks)
     contents = data_page.DataPage(
         data,
         table,
-        expectations.read(reports / "validation.json"),
+        expectations.read_findings(reports / "validation.json"),
         manifest.pair_reader(table, data),
         leaks=leaks,
         note=note,

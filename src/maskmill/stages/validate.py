@@ -19,16 +19,16 @@ def validate(paths: Paths, data: Data, validation: Validation) -> None:
     search = duplicates.find_duplicates(
         table, thumbnails, lambda i: manifest.read_image(table.iloc[i], data), validation.search_s
     )
-    findings = expectations.check(table, data, validation, search)
+    findings = expectations.check_expectations(table, data, validation, search)
     contents = data_page.DataPage(data, table, findings, manifest.pair_reader(table, data), note=search.note)
     with data_page.show_problems(contents, reports):
         expectations.stop_on_critical(findings)
     manifest.write(prepared / "pairs.parquet", table)
-    duplicates.write(prepared / "duplicates.json", search)
-    expectations.write(reports / "validation.json", findings)
+    duplicates.write_duplicates(prepared / "duplicates.json", search)
+    expectations.write_findings(reports / "validation.json", findings)
     passed = sum(finding.passed for finding in findings)
     print(f"validate: {len(table)} pairs, {passed} of {len(findings)} expectations hold")
-    if told := expectations.explain(findings):
+    if told := expectations.explain_findings(findings):
         print(told)
     if search.note:
         print(f"validate: search for copies: {search.note}")

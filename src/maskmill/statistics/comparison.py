@@ -8,8 +8,8 @@ import pandas as pd
 from maskmill.metrics import Metrics
 from maskmill.settings.config import Intervals, Slices
 from maskmill.statistics import intervals, slices
-from maskmill.statistics import units as units_
 from maskmill.statistics.scores import Score
+from maskmill.statistics.units import caveat_of_units, units_of_images
 
 
 def paired_scores(
@@ -37,7 +37,7 @@ class Comparison:
         self._tables, self._lead, self._headline, self._primary = tables, lead, headline, primary
         self._manifest, self._settings = table, settings
         self._ids = {split: of[lead]["id"].tolist() for split, of in tables.items()}
-        self._units = {split: units_.units_of_images(ids, table, settings) for split, ids in self._ids.items()}
+        self._units = {split: units_of_images(ids, table, settings) for split, ids in self._ids.items()}
 
     def differences(self, variant: str) -> dict[str, Score]:
         """By split: the primary score of a variant less that of the leader; nothing for the leader itself."""
@@ -56,7 +56,7 @@ class Comparison:
 
     def caveat(self) -> str:
         """What the test intervals cannot be relied on for."""
-        return units_.caveat_of_units(self._units["test"], self._ids["test"], self._manifest, self._settings)
+        return caveat_of_units(self._units["test"], self._ids["test"], self._manifest, self._settings)
 
     def slices(self, images: pd.DataFrame, settings: Slices) -> slices.Table:
         """Of the leader on test."""

@@ -18,12 +18,12 @@ class Score:
     n: int = 0  # independent units behind the interval
 
 
-def write(path: Path, scores: Mapping[str, Score]) -> None:
+def write_scores(path: Path, scores: Mapping[str, Score]) -> None:
     """Write each score as {value, low, high, n}; NaN becomes null."""
     files.write_json(path, {name: _without_nan(asdict(score)) for name, score in scores.items()})
 
 
-def read(path: Path) -> dict[str, Score]:
+def read_scores(path: Path) -> dict[str, Score]:
     """What `write` wrote."""
     return {
         name: Score(_number(part["value"]), _number(part["low"]), _number(part["high"]), int(part["n"]))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from maskmill.metrics import Metrics
 from maskmill.settings.config import Intervals, Slices
-from maskmill.statistics import intervals as intervals_
+from maskmill.statistics.intervals import scores_with_intervals
 from maskmill.statistics.scores import Score
 from maskmill.statistics.units import ENOUGH
 from maskmill.system.components import suggest
@@ -73,9 +73,7 @@ def slice_scores(
     statistics = evaluated[list(metrics.fields)].to_numpy(np.float64)
 
     def score(rows: np.ndarray) -> Score:
-        return intervals_.scores_with_intervals(metrics, statistics[rows], units[rows], intervals, only=primary)[
-            primary
-        ]
+        return scores_with_intervals(metrics, statistics[rows], units[rows], intervals, only=primary)[primary]
 
     whole = score(np.ones(len(evaluated), dtype=bool))
     made, left_out = [], 0

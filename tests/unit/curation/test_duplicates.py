@@ -304,16 +304,16 @@ def test_what_is_written_is_read_and_the_same_search_gives_the_same_bytes(scenes
     paths = [tmp_path / "1.json", tmp_path / "2.json"]
     for path in paths:
         search = find(images)
-        duplicates.write(path, search)
-    pairs, note = duplicates.read(paths[0])
+        duplicates.write_duplicates(path, search)
+    pairs, note = duplicates.read_duplicates(paths[0])
     pd.testing.assert_frame_equal(pairs, search.pairs)
     assert note == search.note == "images too flat to be compared: 1"
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_no_pairs_are_written_and_read(tmp_path):
-    duplicates.write(tmp_path / "none.json", find({"a": scene(0)}))
-    pairs, note = duplicates.read(tmp_path / "none.json")
+    duplicates.write_duplicates(tmp_path / "none.json", find({"a": scene(0)}))
+    pairs, note = duplicates.read_duplicates(tmp_path / "none.json")
     assert list(pairs.columns) == list(duplicates.PAIR)
     assert (len(pairs), note) == (0, "")
 

@@ -40,7 +40,7 @@ def search(*pairs):
 
 
 def checked(rows, data, validation=VALIDATION, found=None):
-    return {f.name: f for f in expectations.check(pd.DataFrame(rows), data, validation, found or search())}
+    return {f.name: f for f in expectations.check_expectations(pd.DataFrame(rows), data, validation, found or search())}
 
 
 def own(*entries):
@@ -59,7 +59,7 @@ def unread(*sides):
 def clean(data):
     table = pd.DataFrame([row(name, data) for name in "abc"])
     before = table.copy()
-    return expectations.check(table, data, VALIDATION, search()), before, table
+    return expectations.check_expectations(table, data, VALIDATION, search()), before, table
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def faulty(data):
 def test_clean_data_meets_every_expectation(clean):
     findings, _, _ = clean
     assert [(f.name, f.passed, f.files) for f in findings] == [(name, True, []) for name in NAMES]
-    assert expectations.explain(findings) == ""
+    assert expectations.explain_findings(findings) == ""
     expectations.stop_on_critical(findings)
 
 
@@ -133,7 +133,7 @@ def test_near_copies_name_both_files_and_what_one_is_of_the_other(faulty):
 
 
 def test_without_a_search_nothing_is_said_of_near_copies(data):
-    found = expectations.check(pd.DataFrame([row("a", data)]), data, VALIDATION, None)
+    found = expectations.check_expectations(pd.DataFrame([row("a", data)]), data, VALIDATION, None)
     assert "copies" not in [finding.name for finding in found]
 
 
@@ -163,7 +163,7 @@ def test_critical_findings_stop_the_line_with_every_file_in_the_message(faulty):
 def test_a_warning_is_told_and_does_not_stop_the_line(faulty):
     told = [finding for finding in faulty.values() if finding.severity != "critical"]
     expectations.stop_on_critical(told)
-    text = expectations.explain(told)
+    text = expectations.explain_findings(told)
     assert "[warning] no mask with foreground belongs to two images: 4 do not meet it\n    data/source/masks/" in text
     assert "[info] a mask holds some foreground: 2 do not meet it\n    data/source/masks/" in text
 
@@ -171,7 +171,10 @@ def test_a_warning_is_told_and_does_not_stop_the_line(faulty):
 def test_many_files_have_a_line_each_are_counted_and_cut():
     many = Finding("x", "every file can be decoded", "critical", False, [f"f{i}" for i in range(13)])
     named = "".join(f"\n    f{i}" for i in range(10))
-    assert expectations.explain([many]) == f"[critical] every file can be decoded: 13 do not meet it{named} and 3 more"
+    assert (
+        expectations.explain_findings([many])
+        == f"[critical] every file can be decoded: 13 do not meet it{named} and 3 more"
+    )
 
 
 def test_data_of_which_nothing_can_be_read_is_reported_too(data):
@@ -189,9 +192,9 @@ def test_a_class_may_have_any_name(data):
 def test_findings_are_written_with_the_same_bytes_each_time_and_come_back(faulty, tmp_path):
     findings = list(faulty.values())
     for name in ("a", "b"):
-        expectations.write(tmp_path / name, findings)
+        expectations.write_findings(tmp_path / name, findings)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert expectations.read(tmp_path / "a") == findings
+    assert expectations.read_findings(tmp_path / "a") == findings
     assert set(json.loads((tmp_path / "a").read_text())[0]) == {
         "name", "meaning", "severity", "passed", "files", "ids", "pairs",
     }  # fmt: skip
@@ -199,7 +202,7 @@ def test_findings_are_written_with_the_same_bytes_each_time_and_come_back(faulty
 
 def test_the_same_manifest_gives_the_same_findings(clean, data):
     findings, _, table = clean
-    assert expectations.check(table, data, VALIDATION, search()) == findings
+    assert expectations.check_expectations(table, data, VALIDATION, search()) == findings
 
 
 def test_a_users_own_expectations_are_judged_with_their_severity_and_files(data):

@@ -28,14 +28,14 @@ NO_COPIES = pd.DataFrame(columns=["a", "b"])
 
 def assign(manifest, frozen, settings, copies=NO_COPIES):
     """The table, and the groups that the frozen file does not name."""
-    known = splits.read(frozen)
+    known = splits.read_frozen_splits(frozen)
     assigned, names = splits.assign_splits(manifest, copies, known, settings)
     return assigned, sorted(names.keys() - known.split_of.keys())
 
 
 def freeze(manifest, frozen, settings):
     """The text that would keep this division."""
-    known = splits.read(frozen)
+    known = splits.read_frozen_splits(frozen)
     _, names = splits.assign_splits(manifest, NO_COPIES, known, settings)
     return splits.to_freeze(names, known).to_csv(index=False)
 

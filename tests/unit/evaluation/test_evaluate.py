@@ -31,7 +31,7 @@ def labels(data):
 @pytest.fixture
 def result(make_shard, draw_shapes, labels):
     shard = make_shard(draw_shapes(5), names=["007", "b", "c", "d", "e"])
-    found = evaluate.evaluate(
+    found = evaluate.evaluate_split(
         Threshold(),
         shard,
         metrics=create({}, labels),
@@ -133,13 +133,13 @@ def test_equal_scores_are_ranked_by_name_whatever_the_order():
 @pytest.mark.parametrize("classes", [("b", "a", "c"), ("0", "1", "10"), ("NA", "null", "x")], ids=str)
 def test_the_confusion_comes_back_in_the_order_of_the_classes(tmp_path, classes):
     matrix = np.arange(9).reshape(3, 3)
-    evaluate.write(tmp_path, made(Labels(classes, (1, 2), 255), confusion=matrix), classes)
+    evaluate.write_evaluation(tmp_path, made(Labels(classes, (1, 2), 255), confusion=matrix), classes)
     assert np.array_equal(evaluate.read_confusion(tmp_path, classes), matrix)
 
 
 def test_details_hold_truth_prediction_and_pixels(tmp_path):
     labels = Labels(("x", "y"), (1,), 255)
-    evaluate.write(tmp_path, made(labels, confusion=np.array([[5, 1], [2, 7]])), labels.classes)
+    evaluate.write_evaluation(tmp_path, made(labels, confusion=np.array([[5, 1], [2, 7]])), labels.classes)
     table = pd.read_csv(tmp_path / "confusion.csv").to_dict("records")
     assert {"truth": "x", "predicted": "y", "pixels": 1} in table
     assert {"truth": "y", "predicted": "x", "pixels": 2} in table
@@ -160,5 +160,5 @@ def test_kept_masks_are_written_as_ids(tmp_path):
 
     labels = Labels(("x", "y"), (1,), 255)
     mask = np.array([[0, 1], [2, 3]], np.uint8)
-    evaluate.write(tmp_path, made(labels, masks={"a": mask}), labels.classes)
+    evaluate.write_evaluation(tmp_path, made(labels, masks={"a": mask}), labels.classes)
     assert np.array_equal(decode.mask(tmp_path / "masks" / "a.png"), mask)

@@ -101,5 +101,5 @@ def test_what_was_let_go_does_not_count():
 
 def test_costs_come_back(tmp_path):
     written = cost.Cost(1000, 12.5, 80.25)
-    cost.write(tmp_path / "c.json", written)
-    assert cost.read(tmp_path / "c.json") == written
+    cost.write_cost(tmp_path / "c.json", written)
+    assert cost.read_cost(tmp_path / "c.json") == written

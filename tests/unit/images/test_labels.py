@@ -77,16 +77,16 @@ def test_palette_and_grey_files_have_colours_too(tmp_path, table):
     picture.putpalette([255, 255, 255, 255, 0, 0, 0, 255, 127])
     for form in ("PNG", "GIF", "TIFF"):
         (tmp_path / "mask").write_bytes(build.encoded(picture, form))
-        assert labels.read(tmp_path / "mask", table(COLOURS)).tolist() == [[2, 1, 255]]
+        assert labels.read_ids(tmp_path / "mask", table(COLOURS)).tolist() == [[2, 1, 255]]
     decode.write_png(tmp_path / "grey.png", np.array([[0, 255]], np.uint8))
-    assert labels.read(tmp_path / "grey.png", table(COLOURS)).tolist() == [[0, 255]]
+    assert labels.read_ids(tmp_path / "grey.png", table(COLOURS)).tolist() == [[0, 255]]
 
 
 def test_a_file_with_unknown_values_is_named_with_the_first_of_them_and_the_way_out(tmp_path, table):
     stored = np.array([[0, 9, 9, 8, 7, 6, 5, 4]], np.uint8)
     decode.write_png(tmp_path / "m.png", stored)
     with pytest.raises(DecodeError) as raised:
-        labels.read(tmp_path / "m.png", table({0: "disc", 255: "bar"}))
+        labels.read_ids(tmp_path / "m.png", table({0: "disc", 255: "bar"}))
     assert str(raised.value) == (
         f"{tmp_path}/m.png: values without a meaning: 9 (2 px), 4 (1 px), 5 (1 px), 6 (1 px), 7 (1 px), 8 (1 px); "
         "allowed are 0, 255; add them to data.values in params.yaml (value: class, or value: ignore), or mend the mask"
@@ -96,7 +96,7 @@ def test_a_file_with_unknown_values_is_named_with_the_first_of_them_and_the_way_
 def test_without_a_table_the_ids_of_the_classes_are_what_is_allowed(tmp_path, data):
     decode.write_png(tmp_path / "m.png", np.array([[7]], np.uint8))
     with pytest.raises(DecodeError, match=r"7 \(1 px\); allowed are 0 to 3 \(data\.classes\) and 255 \(data\.ignore_"):
-        labels.read(tmp_path / "m.png", data)
+        labels.read_ids(tmp_path / "m.png", data)
 
 
 @pytest.mark.parametrize("values", [None, {0: "disc", 1: "bar"}, {"#000000": "disc", "#010101": "bar"}], ids=str)

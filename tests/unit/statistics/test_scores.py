@@ -6,15 +6,15 @@ from maskmill.statistics.scores import Score
 
 def test_scores_and_their_intervals_come_back(tmp_path):
     written = {"dice": Score(0.5, 0.4, 0.6, 12), "iou": Score(math.nan, n=3)}
-    scores.write(tmp_path / "m.json", written)
-    back = scores.read(tmp_path / "m.json")
+    scores.write_scores(tmp_path / "m.json", written)
+    back = scores.read_scores(tmp_path / "m.json")
     assert back["dice"] == written["dice"]
     assert math.isnan(back["iou"].value)
     assert back["iou"].n == 3
 
 
 def test_numbers_can_be_read_alone(tmp_path):
-    scores.write(tmp_path / "m.json", {"dice": Score(0.5, 0.4, 0.6, 12)})
+    scores.write_scores(tmp_path / "m.json", {"dice": Score(0.5, 0.4, 0.6, 12)})
     scores.write_values(tmp_path / "v.json", {"rule": 0.25, "none": math.nan})
     assert scores.read_values(tmp_path / "m.json") == {"dice": 0.5}
     assert scores.read_values(tmp_path / "v.json")["rule"] == 0.25

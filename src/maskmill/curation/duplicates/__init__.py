@@ -78,12 +78,12 @@ def find_duplicates(
     )
 
 
-def write(path: Path, search: DuplicateSearch) -> None:
+def write_duplicates(path: Path, search: DuplicateSearch) -> None:
     """Write the pairs and the note as JSON; the same search gives the same bytes."""
     files.write_json(path, {"note": search.note, "pairs": search.pairs.to_dict("records")})
 
 
-def read(path: Path) -> tuple[pd.DataFrame, str]:
+def read_duplicates(path: Path) -> tuple[pd.DataFrame, str]:
     """The pairs and the note that `write` wrote."""
     found = files.read_json(path)
     return pd.DataFrame(found["pairs"], columns=list(PAIR)), found["note"]
