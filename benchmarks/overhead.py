@@ -139,8 +139,8 @@ def log(folder: Path, state: str) -> None:
 def rows(folder: Path) -> None:
     """The table of long histories."""
     from maskmill.stages.train import _log
-    from maskmill.tracking import spool as spools
-    from maskmill.tracking.spool import Facts
+    from maskmill.tracking import spools
+    from maskmill.tracking.spools import Facts
 
     table(["rows before", "after a restart, ms for all of them", "ms for one more", "`history.csv`, kB"])
     for length in LENGTHS:

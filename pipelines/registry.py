@@ -28,8 +28,7 @@ def registry_state(params: config.Params) -> RegistryState:
     if said["outcome"] == "recorded":  # by an experiment, which never promotes; this is none
         return "behind"
     with quick.imports_without_gc():
-        from maskmill.tracking import registry
-        from maskmill.tracking import store as stores
+        from maskmill.tracking import registry, stores
 
     store = stores.connect_store(params.tracking, params.paths)
     champion = registry.champion(store)

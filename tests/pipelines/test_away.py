@@ -53,8 +53,9 @@ def test_mlflow_away_stops_register_alone_and_the_next_run_sends_everything(away
     assert "unet: step" not in again.stdout
     assert "promoted" in again.stdout
     code = (
-        "from maskmill.settings import config; from maskmill.tracking import store; import json;"
-        "p = config.load(); s = store.connect_store(p.tracking, p.paths); r, = s.client.search_runs([s.experiment_id]);"
+        "from maskmill.settings import config; from maskmill.tracking import stores; import json;"
+        "p = config.load(); s = stores.connect_store(p.tracking, p.paths);"
+        "r, = s.client.search_runs([s.experiment_id]);"
         "print(json.dumps([r.info.status, r.info.end_time - r.info.start_time, [[[m.step, m.timestamp] for m in"
         " s.client.get_metric_history(r.info.run_id, name)] for name in"
         " ('loss', 'learning_rate', 'val_dice_foreground', 'test_dice_foreground')]]))"

@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from maskmill.evaluation.cost import Cost
-from maskmill.evaluation.cost import write_cost as write_cost
+from maskmill.evaluation.cost import Cost, write_cost
 from maskmill.metrics import Labels, create
 from maskmill.report import compare
 from maskmill.report.runs import ReportedRun, load
@@ -224,7 +223,7 @@ def test_a_dvc_experiment_is_a_run(inside: Repository, tmp_path: Path):
 )
 def test_a_revision_that_cannot_be_compared_is_named(inside: Repository, revisions: list[str], said: str):
     with pytest.raises(MaskmillError, match=said):
-        compare.write(revisions, config.load())
+        compare.write_comparison(revisions, config.load())
 
 
 def test_results_that_no_cache_holds_are_named(inside: Repository, tmp_path: Path):

@@ -152,8 +152,8 @@ def test_what_has_not_changed_is_cached(served: Servers):
 @pytest.mark.slow
 def test_a_lost_registry_is_filled_again(served: Servers):
     code = (
-        "from maskmill.settings import config; from maskmill.tracking import store;"
-        "p = config.load(); s = store.connect_store(p.tracking, p.paths);"
+        "from maskmill.settings import config; from maskmill.tracking import stores;"
+        "p = config.load(); s = stores.connect_store(p.tracking, p.paths);"
         "s.client.delete_registered_model_alias(s.model, 'champion')"
     )
     assert served.run(sys.executable, "-c", code).returncode == 0

@@ -12,7 +12,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from maskmill.inference.predict import Predictor
-from maskmill.report import report
+from maskmill.report import index_page
 from maskmill.settings.config import read_yaml
 from maskmill.system.files import sha256
 from pipelines import local
@@ -44,7 +44,7 @@ def test_the_expected_time_is_said_before_a_training_starts(workspace: Workspace
 
 def test_the_page_holds_everything_and_asks_for_nothing(workspace: Workspace):
     page = (workspace.root / "reports/index.html").read_text()
-    for part in report.SECTIONS:
+    for part in index_page.SECTIONS:
         assert f'<section id="{part}"' in page
     for text in ("resnet18_unet", "intensity look-up table", "nearest training image", "majority class", "Worst 1:"):
         assert text in page
@@ -57,8 +57,8 @@ def test_the_page_holds_everything_and_asks_for_nothing(workspace: Workspace):
 
 def test_a_training_is_one_run_in_mlflow_with_its_data_and_commit(workspace: Workspace):
     code = (
-        "from maskmill.settings import config; from maskmill.tracking import store; import json, sys;"
-        "p = config.load(); s = store.connect_store(p.tracking, p.paths);"
+        "from maskmill.settings import config; from maskmill.tracking import stores; import json, sys;"
+        "p = config.load(); s = stores.connect_store(p.tracking, p.paths);"
         "print(json.dumps([[r.data.tags['variant'], r.data.tags['mlflow.source.git.commit'],"
         " r.inputs.dataset_inputs[0].dataset.digest, sorted(r.data.metrics), r.data.params['train.steps']]"
         " for r in s.client.search_runs([s.experiment_id])]))"

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from maskmill.settings import config
-from maskmill.tracking import promotion, registry
-from maskmill.tracking import store as stores
+from maskmill.tracking import promotion, registry, stores
 from pipelines import registry as verdicts
 from pipelines import workspace
 from tests.tracking.conftest import ROOT

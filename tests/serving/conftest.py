@@ -21,8 +21,7 @@ from maskmill.images import decode
 from maskmill.inference import predict
 from maskmill.samples.preprocessing import Preprocessing
 from maskmill.settings import config
-from maskmill.tracking import registry
-from maskmill.tracking import store as stores
+from maskmill.tracking import registry, stores
 from tests.conftest import REPOSITORY
 from tests.pipelines.conftest import change_params
 

@@ -16,9 +16,7 @@ from maskmill.settings import config
 from maskmill.stages.augment import augment
 from maskmill.stages.train import train
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import live, registry
-from maskmill.tracking import run as runs
-from maskmill.tracking import store as stores
+from maskmill.tracking import live, registry, runs, stores
 from tests.stages.test_data_line import Line
 
 OPTIONS = {"feature_scale": 16}

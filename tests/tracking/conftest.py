@@ -10,7 +10,7 @@ from maskmill import models
 from maskmill.inference import predict
 from maskmill.samples.preprocessing import Preprocessing
 from maskmill.settings import config
-from maskmill.tracking import store as stores
+from maskmill.tracking import stores
 
 ROOT = Path(__file__).parents[2]
 COLOURS = {"background": "#000000", "cell": "#0072B2"}

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from maskmill.settings import config
-from maskmill.tracking import reaper
-from maskmill.tracking import store as stores
+from maskmill.tracking import reaper, stores
 from tests.tracking.trainings import Trainer, until
 
 LINE_S = 4.0  # what a row may cost a training, whatever MLflow does: a line on the disk, and no time-out of MLflow's

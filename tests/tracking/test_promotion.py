@@ -13,9 +13,7 @@ from maskmill.inference.predict import Predictor
 from maskmill.settings import config
 from maskmill.settings.config import Gate
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import promotion, registry
-from maskmill.tracking import run as runs
-from maskmill.tracking import store as stores
+from maskmill.tracking import promotion, registry, runs, stores
 from tests.tracking.conftest import ROOT, save_model
 from tests.tracking.test_run import TRAINING
 

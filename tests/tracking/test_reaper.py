@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maskmill.tracking import owner as owners
-from maskmill.tracking import reaper
-from maskmill.tracking import run as runs
-from maskmill.tracking import store as stores
+from maskmill.tracking import owners, reaper, runs, stores
 from tests.tracking.conftest import ROOT
 from tests.tracking.test_run import TRAINING, steps
 from tests.tracking.trainings import Trainer, until

@@ -5,9 +5,7 @@ import json
 import os
 import time
 
-from maskmill.tracking import owner as owners
-from maskmill.tracking import run as runs
-from maskmill.tracking import store as stores
+from maskmill.tracking import owners, runs, stores
 
 TRAINING = runs.TrainingRun(
     key="k1", variant="unet", params={"train.seed": 0, "data.classes": ["a", "b"]},

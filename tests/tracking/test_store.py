@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from maskmill.settings import config
-from maskmill.tracking import store as stores
+from maskmill.tracking import stores
 from tests.tracking.conftest import ROOT
 
 WRITER = """
@@ -20,7 +20,7 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Metric
 from maskmill.settings import config
-from maskmill.tracking import store as stores
+from maskmill.tracking import stores
 params = config.load(Path(sys.argv[1]))
 
 

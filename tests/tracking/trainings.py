@@ -14,9 +14,9 @@ from tests.tracking.conftest import ROOT
 CODE = """
 import sys, time
 from pathlib import Path
-from maskmill.tracking import live, spool
-facts = spool.Facts("f1", "unet", {"train.seed": 0}, git_commit="c0ffee", data_title="cells", data_hash="0123.dir")
-made = spool.begin_spool(Path(".maskmill/spool"), facts)
+from maskmill.tracking import live, spools
+facts = spools.Facts("f1", "unet", {"train.seed": 0}, git_commit="c0ffee", data_title="cells", data_hash="0123.dir")
+made = spools.begin_spool(Path(".maskmill/spool"), facts)
 if sys.argv[1] == "live":
     live.start(made.path, 0.0)
 print(made.key, flush=True)

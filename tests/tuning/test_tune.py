@@ -16,7 +16,7 @@ from maskmill.curation import manifest
 from maskmill.samples import shard_files
 from maskmill.settings import config, space
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import store as stores
+from maskmill.tracking import stores
 from maskmill.tuning import command, trial
 from maskmill.tuning.search import CUT_SHORT, DONE, FAILED
 from tests.pipelines.test_kill import running_in

@@ -129,9 +129,9 @@ def report(
             raise MaskmillError(f"{path}: no such file; `make pipeline` draws it")
         print(f"look at {path}")
         return
-    from maskmill.report import compare as comparing
+    from maskmill.report.compare import write_comparison
 
-    print(f"look at {comparing.write(named, params)}")
+    print(f"look at {write_comparison(named, params)}")
 
 
 @app.command()

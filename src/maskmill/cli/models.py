@@ -75,7 +75,7 @@ def export(
 ) -> None:
     """Write a trained network for other programs, and hold the file against the network at two other sizes."""
     import maskmill
-    from maskmill.inference import export as exporting
+    from maskmill.inference.export import INPUT, OUTPUT, export_network
     from maskmill.inference.predict import Predictor
 
     if model.startswith("models:/"):
@@ -88,11 +88,11 @@ def export(
                 "and models:/NAME@ALIAS or models:/NAME/NUMBER"
             )
         predictor = Predictor(Path(params.paths.models) / model)
-    difference = exporting.export(predictor, out, form)
+    difference = export_network(predictor, out, form)
     card = predictor.card
     print(
-        f"{out} ({out.stat().st_size / 1e6:.1f} MB): {exporting.INPUT} (N, {card.in_channels}, H, W) uint8 -> "
-        f"{exporting.OUTPUT} (N, {len(card.classes)}, H, W) float32, H and W from 33 px; at two sizes within "
+        f"{out} ({out.stat().st_size / 1e6:.1f} MB): {INPUT} (N, {card.in_channels}, H, W) uint8 -> "
+        f"{OUTPUT} (N, {len(card.classes)}, H, W) float32, H and W from 33 px; at two sizes within "
         f"{difference:.1g} of the network"
     )
 

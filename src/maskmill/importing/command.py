@@ -8,8 +8,7 @@ from ruamel.yaml import YAML
 
 from maskmill.curation import splits
 from maskmill.importing import meaning, placing
-from maskmill.importing import plan as planning
-from maskmill.importing.plan import Plan, Wishes
+from maskmill.importing.plan import Plan, Wishes, groups_in_several_splits, make_plan
 from maskmill.settings import config
 from maskmill.settings.config import IGNORE, PARAMS, Paths
 from maskmill.system import files, repository
@@ -31,7 +30,7 @@ def import_folder(folder: Path, wishes: Wishes, *, link: bool = False, replace: 
     repository.check_inside(paths.versioned)
     if not folder.is_dir():
         raise MaskmillError(f"{folder}: no such folder; name the one that holds the images and masks")
-    plan, frozen = planning.make_plan(folder, wishes, params), splits.read_frozen_splits(Path(paths.splits)).split_of
+    plan, frozen = make_plan(folder, wishes, params), splits.read_frozen_splits(Path(paths.splits)).split_of
     describe_plan(plan, say)
     if copied := placing.check_free(folder, target, plan.files, replace=replace):
         moved = placing.place_files(folder, target, plan.files, Path(paths.state) / "replaced", link=link)
@@ -95,7 +94,7 @@ def plan_warnings(plan: Plan) -> list[str]:
             told.append(
                 f"{len(lacking)} {kind} without {other}: {few_of(lacking, _SHOWN)}; `make pipeline` will stop there"
             )
-    if plan.settings["splits.given"] and (torn := planning.groups_in_several_splits(pairs)):
+    if plan.settings["splits.given"] and (torn := groups_in_several_splits(pairs)):
         each = "; ".join(
             f"{group} ({', '.join(f'{name} {counts[name]}' for name in config.SPLITS if counts[name])})"
             for group, counts in list(torn.items())[:_SHOWN]

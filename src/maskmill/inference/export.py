@@ -50,7 +50,7 @@ class FromPixels(nn.Module):
         return self.network((pixels.float() / 255 - self.mean) / self.std)  # type: ignore[no-any-return]
 
 
-def export(predictor: Predictor, path: Path, form: str) -> float:
+def export_network(predictor: Predictor, path: Path, form: str) -> float:
     """Write `path` in format `form`, once it agrees with the network at two other sizes; the worst difference there.
 
     A torch program is compared before it is written, and is never loaded: such a file can hold pickles.

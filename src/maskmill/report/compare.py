@@ -10,7 +10,7 @@ from typing import Any
 
 from maskmill.metrics import Labels, create
 from maskmill.protection.outs import check_page
-from maskmill.report import charts, page, report_tables
+from maskmill.report import charts, report_tables, templates
 from maskmill.report.runs import WHAT, WORKSPACE, ReportedRun, load
 from maskmill.settings.config import Intervals, Params
 from maskmill.statistics import comparison, intervals, units
@@ -42,7 +42,7 @@ class Gap:
     reason: str = ""
 
 
-def write(revisions: Sequence[str], params: Params) -> Path:
+def write_comparison(revisions: Sequence[str], params: Params) -> Path:
     """Write reports/compare.html about the runs of these revisions.
 
     Raises: MaskmillError for fewer than two, one that is named twice, and as `runs.load` does.
@@ -123,7 +123,7 @@ def render(runs: Sequence[ReportedRun], settings: Intervals) -> str:
         differences_to_first(runs, settings),
     )
     whole = [score for row in (*rows, *seeds) for score in (row.test, row.val)]
-    return page.load_template("compare.html.j2").render(
+    return templates.load_template("compare.html.j2").render(
         runs=runs,
         changed=changed_settings(runs),
         rows=rows,

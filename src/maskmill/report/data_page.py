@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from maskmill.curation.expectations import Finding
-from maskmill.report import data_facts, page, pictures
+from maskmill.report import data_facts, pictures, templates
 from maskmill.settings.config import SPLITS, Data
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
@@ -84,7 +84,7 @@ def render(contents: DataPage) -> str:
     samples = [(split, name, drawn.pair(name)) for split, name in _samples(contents.manifest)]
     told = sorted((f for f in contents.findings if not f.passed), key=lambda f: _ORDER[f.severity])
     leaks = sorted(contents.leaks or (), key=lambda leak: leak.allowed)
-    return page.load_template("data.html.j2").render(
+    return templates.load_template("data.html.j2").render(
         c=contents,
         facts=data_facts,
         told=[(finding, _ADVICE.get(finding.name, ""), drawn.of(finding)) for finding in told],

@@ -16,7 +16,7 @@ from maskmill.statistics import intervals
 from maskmill.statistics.scores import Score, clean_name
 
 if TYPE_CHECKING:
-    from maskmill.report.report import VariantReport
+    from maskmill.report.index_page import VariantReport
 
 CLASSES = 16  # most classes in a confusion table
 _CLEAN = clean_name("")

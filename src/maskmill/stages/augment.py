@@ -4,8 +4,8 @@ from pathlib import Path
 
 from maskmill.images import decode
 from maskmill.report import pictures
-from maskmill.samples import augmentation as augmentations
 from maskmill.samples import proof
+from maskmill.samples.augmentation import build_recipe, single_transforms
 from maskmill.samples.shards import Shard
 from maskmill.settings.config import Augmentation, Data, Paths
 
@@ -15,8 +15,8 @@ def augment(paths: Paths, data: Data, augmentation: Augmentation) -> None:
 
     Raises: MaskmillError for a bad recipe, or one that does not keep image and mask together on these pairs.
     """
-    recipe = augmentations.build_recipe(augmentation, data.ignore_index)
-    parts = augmentations.single_transforms(augmentation, data.ignore_index, always=True)
+    recipe = build_recipe(augmentation, data.ignore_index)
+    parts = single_transforms(augmentation, data.ignore_index, always=True)
     shard = Shard(Path(paths.prepared) / "shards", "train")
     tried = proof.prove_recipe(augmentation, data.ignore_index, shard)
     recipe.save(Path(paths.prepared) / "augmentation.json")

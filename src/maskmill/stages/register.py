@@ -18,9 +18,7 @@ from maskmill.settings.config import Data, Evaluation, Gate, Paths, Tracking
 from maskmill.statistics import scores as score_files
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import promotion, reaper, registry
-from maskmill.tracking import run as runs
-from maskmill.tracking import store as stores
+from maskmill.tracking import promotion, reaper, registry, runs, stores
 
 
 def register(

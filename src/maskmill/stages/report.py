@@ -11,8 +11,8 @@ from maskmill.evaluation import baselines, cost
 from maskmill.evaluation.evaluate import read_confusion, read_images, read_statistics
 from maskmill.images import decode
 from maskmill.metrics import Labels, create
+from maskmill.report import index_page as page
 from maskmill.report import plots
-from maskmill.report import report as page
 from maskmill.report.findings import findings
 from maskmill.samples.shards import Shard
 from maskmill.settings import config

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from maskmill.curation import duplicates, expectations, leakage, manifest
-from maskmill.curation import splits as assignment
+from maskmill.curation.splits import assign_splits, read_frozen_splits, to_freeze
 from maskmill.report import data_page
 from maskmill.samples import packing
 from maskmill.settings.config import SPLITS, Data, Paths, Splits
@@ -18,9 +18,9 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     reports/problems.html then shows the leaks.
     """
     prepared, reports = Path(paths.prepared), Path(paths.reports)
-    frozen = assignment.read_frozen_splits(Path(paths.splits))
+    frozen = read_frozen_splits(Path(paths.splits))
     pairs, note = duplicates.read_duplicates(prepared / "duplicates.json")
-    table, names = assignment.assign_splits(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
+    table, names = assign_splits(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
     leaks = leakage.find_leaks(table, pairs, splits)
     table["clean"] = leakage.is_clean(table, leaks)
     contents = data_page.DataPage(
@@ -34,7 +34,7 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     with data_page.show_problems(contents, reports):
         leakage.refuse_leaks(leaks, splits.given, frozen.path)
     packing.pack_samples(prepared / "shards", table, data, cache=Path(paths.state) / "verified")
-    files.write_text(prepared / "splits.csv", assignment.to_freeze(names, frozen).to_csv(index=False))
+    files.write_text(prepared / "splits.csv", to_freeze(names, frozen).to_csv(index=False))
     manifest.write(prepared / "manifest.parquet", table)
     files.write_json(reports / "leakage.json", [asdict(leak) for leak in leaks])
     files.write_text(reports / data_page.PAGE, data_page.render(contents))

@@ -27,9 +27,8 @@ from maskmill.settings.config import Data, Evaluation, Paths, Train, Variant
 from maskmill.stages import _fingerprint
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import lineage, live, registry
-from maskmill.tracking import spool as spools
-from maskmill.tracking.spool import Facts
+from maskmill.tracking import lineage, live, registry, spools
+from maskmill.tracking.spools import Facts
 from maskmill.training import determinism, distributed, hardware
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.fabric import Fabric

@@ -16,10 +16,9 @@ import threading
 import time
 from pathlib import Path
 
-from maskmill.tracking import run as runs
-from maskmill.tracking import spool as spools
-from maskmill.tracking.owner import Owner
-from maskmill.tracking.store import Store
+from maskmill.tracking import runs, spools
+from maskmill.tracking.owners import Owner
+from maskmill.tracking.stores import Store
 
 _DELAY_S = 60.0  # importing MLflow takes seconds from a training that is over in a minute
 _POLL_S = 0.5
@@ -79,7 +78,7 @@ def _send(path: Path, owner: Owner) -> None:
 
 def _connect() -> Store:
     from maskmill.settings import config
-    from maskmill.tracking import store as stores
+    from maskmill.tracking import stores
 
     params = config.load()
     return stores.connect_store(params.tracking, params.paths)

@@ -11,7 +11,7 @@ from maskmill.settings.config import Gate
 from maskmill.system.errors import MaskmillError
 from maskmill.tracking import registry
 from maskmill.tracking.registry import CHALLENGER, CHAMPION, SHA256
-from maskmill.tracking.store import Store
+from maskmill.tracking.stores import Store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from maskmill.settings import config
 from maskmill.system.errors import MaskmillError
 from maskmill.system.files import full_disk_in_words
-from maskmill.tracking import run as runs
-from maskmill.tracking import spool as spools
-from maskmill.tracking import store as stores
-from maskmill.tracking.owner import Owner
-from maskmill.tracking.store import Store
+from maskmill.tracking import runs, spools, stores
+from maskmill.tracking.owners import Owner
+from maskmill.tracking.stores import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from maskmill import serving
 from maskmill.settings import config
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import store as stores
-from maskmill.tracking.store import Store
+from maskmill.tracking import stores
+from maskmill.tracking.stores import Store
 
 if TYPE_CHECKING:  # torch and mlflow take seconds to import, and a look at the aliases needs no torch
     from mlflow.entities.model_registry import ModelVersion

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from maskmill.settings import config
-from maskmill.tracking import store as stores
+from maskmill.tracking import stores
 from maskmill.web.guard import AccessGuard, read_credentials
 
 REPORTS = "/reports"  # the path below which paths.reports is shown

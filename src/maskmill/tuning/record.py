@@ -9,10 +9,7 @@ from typing import Any
 
 from maskmill.settings.config import Params
 from maskmill.system import files
-from maskmill.tracking import lineage, owner
-from maskmill.tracking import run as runs
-from maskmill.tracking import spool as spools
-from maskmill.tracking import store as stores
+from maskmill.tracking import lineage, owners, runs, spools, stores
 from maskmill.tuning import trial
 from maskmill.tuning.search import DONE, Tried
 
@@ -58,7 +55,7 @@ class Book:
             key=f"tune-{self._folder.name}", variant="tune", params=settings, git_commit=lineage.git_commit(root),
             data_title=params.data.title, data_hash=lineage.data_hash(root, params.paths),
             started_ms=self._started_ms, ended_ms=_now_ms(), history=list(_curve(tried, params.evaluation.primary)),
-            status=runs.FINISHED if last else runs.RUNNING, owner=owner.this_process(),
+            status=runs.FINISHED if last else runs.RUNNING, owner=owners.this_process(),
         )  # fmt: skip
 
 

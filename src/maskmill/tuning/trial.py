@@ -21,7 +21,7 @@ from maskmill.settings.config import Params
 from maskmill.system import exits, files
 from maskmill.system.errors import MaskmillError
 from maskmill.system.processes import GRACE_S, RUN, die_with_parent
-from maskmill.tracking import spool as spools
+from maskmill.tracking import spools
 
 ReportScore = Callable[[int, float], bool]  # step, score -> whether to stop
 

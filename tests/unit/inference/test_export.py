@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from maskmill.inference import export as exporting
-from maskmill.inference.export import export
+from maskmill.inference.export import export_network
 from maskmill.inference.predict import Predictor
 from maskmill.samples.preprocessing import Preprocessing
 from maskmill.system.errors import MaskmillError
@@ -29,7 +29,7 @@ def predictor(tmp_path_factory):
 def exported(predictor, tmp_path_factory):
     """The model as an ONNX file, which takes seconds to make."""
     path = tmp_path_factory.mktemp("exported") / "cells.onnx"
-    assert export(predictor, path, "onnx") <= 1e-4
+    assert export_network(predictor, path, "onnx") <= 1e-4
     return path
 
 
@@ -54,7 +54,7 @@ def test_an_onnx_file_says_what_it_takes_and_what_its_classes_mean(predictor, ex
 
 
 def test_a_torch_program_carries_its_metadata(predictor, tmp_path):
-    assert export(predictor, tmp_path / "cells.pt2", "torch") <= 1e-4
+    assert export_network(predictor, tmp_path / "cells.pt2", "torch") <= 1e-4
     with zipfile.ZipFile(tmp_path / "cells.pt2") as archive:  # it is never loaded: it could hold pickles
         (name,) = [name for name in archive.namelist() if name.endswith(exporting.METADATA)]
         assert json.loads(archive.read(name))["classes"] == ["background", "cell"]
@@ -72,14 +72,14 @@ def test_an_export_that_disagrees_is_not_written(predictor, tmp_path, monkeypatc
     with pytest.raises(
         MaskmillError, match=r"at 97 x 64 px the exported logits differ from the network's by .*allowed"
     ):
-        export(predictor, tmp_path / "cells.pt2", "torch")
+        export_network(predictor, tmp_path / "cells.pt2", "torch")
     assert not (tmp_path / "cells.pt2").exists()
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(predictor, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else object())
     with pytest.raises(MaskmillError) as raised:
-        export(predictor, tmp_path / "cells.onnx", "onnx")
+        export_network(predictor, tmp_path / "cells.onnx", "onnx")
     assert str(raised.value) == (
         "export: format onnx needs onnxscript; install: .venv/bin/pip install -c constraints.txt -e '.[onnx]', or take "
         "--format torch"
@@ -88,6 +88,6 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(predictor,
 
 def test_an_unknown_format_or_ending_says_what_is_allowed(predictor, tmp_path):
     with pytest.raises(MaskmillError, match=r"got format 'tflite'; allowed are onnx, torch"):
-        export(predictor, tmp_path / "cells.tflite", "tflite")
+        export_network(predictor, tmp_path / "cells.tflite", "tflite")
     with pytest.raises(MaskmillError, match=r"cells\.pt; a file of format torch ends in \.pt2"):
-        export(predictor, tmp_path / "cells.pt", "torch")
+        export_network(predictor, tmp_path / "cells.pt", "torch")

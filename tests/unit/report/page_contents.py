@@ -6,7 +6,7 @@ import pandas as pd
 from maskmill.evaluation.cost import Cost
 from maskmill.evaluation.evaluate import gallery_ids
 from maskmill.metrics import Labels, create
-from maskmill.report import report
+from maskmill.report import index_page
 from maskmill.report.findings import Weakness
 from maskmill.settings.config import Intervals
 from maskmill.statistics.scores import Score
@@ -65,7 +65,7 @@ def variant(name, data, test, place, lead, gallery=1):
         {"from_px": a, "to_px": b, "pixels": 100, "errors": 1, "error": e}
         for a, b, e in ((0, 1, 0.31), (1, 2, 0.12), (2, 4, 0.05), (4, 8, 0.021), (8, 16, 0.011), (16, None, 0.002))
     ]
-    return report.VariantReport(
+    return index_page.VariantReport(
         name=name,
         card={"sha256": f"{place}abcdef" * 9, "precision": "bf16"},
         run={
@@ -146,4 +146,4 @@ def contents(data, train, test, *, variants=VARIANTS, gallery=1, **changes):
         },
         "gallery": gallery,
     }  # fmt: skip
-    return report.ReportPage(**(made | changes))
+    return index_page.ReportPage(**(made | changes))

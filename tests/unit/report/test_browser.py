@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from maskmill.metrics import Labels, create
-from maskmill.report import compare, report
+from maskmill.report import compare, index_page
 from maskmill.report.runs import Outcome, ReportedRun
 from maskmill.statistics.scores import Score
 from tests.unit.report import page_contents
@@ -78,7 +78,7 @@ def test_the_page_opens_from_the_disk_without_a_network_and_nothing_is_wider_tha
     long = data.model_copy(update={"title": "a_title_without_a_space_" * 6})
     test, train = make_shard(draw_shapes(6, seed=1), "test"), make_shard(draw_shapes(4), "train")
     names = ("unet", "a_variant_with_quite_a_long_name_of_its_own", "se_resnet18_unet")
-    found, complaints = probed(report.render(page_contents.contents(long, train, test, variants=names)), width)
+    found, complaints = probed(index_page.render(page_contents.contents(long, train, test, variants=names)), width)
     assert found["width"] == width
     assert found["overflow"] == 0
     assert found["wide"] == []
@@ -91,7 +91,7 @@ def test_the_page_opens_from_the_disk_without_a_network_and_nothing_is_wider_tha
 def test_the_whisker_of_a_class_stands_where_its_interval_is(probed, data, make_shard, draw_shapes):
     test, train = make_shard(draw_shapes(6, seed=1), "test"), make_shard(draw_shapes(4), "train")
     contents = page_contents.contents(data, train, test)
-    found, _ = probed(report.render(contents), 1280)
+    found, _ = probed(index_page.render(contents), 1280)
     scores = [contents.variants[0].test[f"dice/{name}"] for name in data.classes]
     assert len(found["whiskers"]) == len(scores)
     for drawn, score in zip(found["whiskers"], scores, strict=True):

@@ -18,9 +18,9 @@ from typing import Any
 
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import owner as owners
-from maskmill.tracking.owner import Owner
-from maskmill.tracking.run import FINISHED, KILLED, RUNNING, MetricRow, TrainingRun
+from maskmill.tracking import owners
+from maskmill.tracking.owners import Owner
+from maskmill.tracking.runs import FINISHED, KILLED, RUNNING, MetricRow, TrainingRun
 
 FOLDER = "spool"  # in paths.state
 _KEPT = 100  # newest files; where no MLflow ever takes them, older ones are dropped

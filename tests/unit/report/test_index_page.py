@@ -10,7 +10,7 @@ import pytest
 
 from maskmill.evaluation import image_facts
 from maskmill.metrics import Labels, create
-from maskmill.report import report, report_pictures, report_tables
+from maskmill.report import index_page, report_pictures, report_tables
 from maskmill.statistics import scores
 from maskmill.statistics.scores import Score
 from maskmill.statistics.slices import Table
@@ -32,7 +32,7 @@ def contents(data, shards):
 
 @pytest.fixture
 def page(contents):
-    return report.render(contents)
+    return index_page.render(contents)
 
 
 def part(page, name):
@@ -94,14 +94,14 @@ def test_every_score_on_the_page_is_defined_on_the_page(page, contents):
 
 
 def test_the_same_contents_give_the_same_bytes(page, contents):
-    assert report.render(contents) == page
+    assert index_page.render(contents) == page
 
 
 def test_what_comes_from_files_is_escaped(contents, shards):
     evil = '<img src=x onerror="alert(1)">'
     finding = replace(page_contents.FINDINGS[0], title=evil, text=evil, remedy=evil)
     slices = Table((replace(contents.slices[0], value=evil),), contents.slices.whole, 0, evil)
-    page = report.render(replace(
+    page = index_page.render(replace(
         with_lead(contents, weaknesses=[finding], run={**contents.variants[0].run, "machine": evil}),
         slices=slices, caveat=evil, notice=evil, data=contents.data.model_copy(update={"title": evil}),
         selection={**contents.selection, "reason": evil},
@@ -116,7 +116,7 @@ def test_variants_are_compared_in_pairs_with_the_leader_in_words(contents):
         contents.variants[0],
         replace(contents.variants[1], differences={"test": clear, "val": chance}),
     ]
-    comparison = text(part(report.render(replace(contents, variants=variants)), "comparison"))
+    comparison = text(part(index_page.render(replace(contents, variants=variants)), "comparison"))
     assert "-0.0500 [-0.070, -0.030] worse" in comparison
     assert "-0.0100 [-0.030, 0.010] not told apart" in comparison
 
@@ -137,7 +137,7 @@ def test_a_difference_is_a_claim_only_with_units_enough(score, said):
 
 def test_what_the_choice_on_validation_cannot_be_relied_on_for_stands_beside_it(contents):
     caveat = "2 blocks of 6: no interval decides here"
-    page = report.render(replace(contents, selection={**contents.selection, "caveat": caveat}))
+    page = index_page.render(replace(contents, selection={**contents.selection, "caveat": caveat}))
     assert f"Validation: {caveat}" in text(part(page, "answer"))
     assert f"Test: {page_contents.CAVEAT}. Validation: {caveat}" in text(part(page, "comparison"))
 
@@ -145,7 +145,7 @@ def test_what_the_choice_on_validation_cannot_be_relied_on_for_stands_beside_it(
 def test_a_score_that_fewer_units_tell_than_the_headline_has_its_n_beside_it(contents):
     test = {name: replace(score, n=50) for name, score in contents.variants[0].test.items()}
     test |= {"dice/disc": Score(0.7, 0.6, 0.8, 7)}
-    page = report.render(with_lead(contents, test=test))
+    page = index_page.render(with_lead(contents, test=test))
     for section in ("classes", "scores"):
         assert "0.7000 [0.600, 0.800] n = 7" in text(part(page, section))
     assert "n = 50" not in text(part(page, "scores"))
@@ -154,7 +154,9 @@ def test_a_score_that_fewer_units_tell_than_the_headline_has_its_n_beside_it(con
 def test_nothing_exchanged_and_next_to_nothing_are_told_apart(contents):
     counts = np.diag(np.full(len(contents.data.classes), 1_000_000))
     counts[0, 1], counts[0, 2] = 3, 2000
-    confusion = text(part(report.render(with_lead(contents, confusion=counts)), "classes")).partition("Confusion")[2]
+    confusion = text(part(index_page.render(with_lead(contents, confusion=counts)), "classes")).partition("Confusion")[
+        2
+    ]
     assert "99.8 % < 0.01 % 0.20 % 0 %" in confusion
 
 
@@ -162,12 +164,12 @@ def test_without_calibration_there_is_no_reliability_diagram(contents, page):
     assert "Is it right as often as it is sure?" in part(page, "weaknesses")
     data = contents.data
     plain = create({}, Labels(data.classes, data.foreground, data.ignore_index))
-    assert "Is it right as often as it is sure?" not in report.render(replace(contents, metrics=plain))
+    assert "Is it right as often as it is sure?" not in index_page.render(replace(contents, metrics=plain))
 
 
 def test_one_variant_that_nobody_wants_and_nothing_to_score_still_make_a_page(contents):
     nothing = {name: Score(math.nan) for name in contents.variants[0].test}
-    page = report.render(replace(
+    page = index_page.render(replace(
         with_lead(contents, test=nothing, val=nothing, weaknesses=[]),
         variants=[replace(contents.variants[0], test=nothing, val=nothing, weaknesses=[])],
         slices=Table((), Score(math.nan), 4, "No slice has images enough."), caveat="",
@@ -184,7 +186,7 @@ def test_where_images_leak_the_clean_scores_stand_at_the_top_and_in_the_comparis
     first = contents.variants[0]
     clean = {f"clean/{name}": score for name, score in first.test.items()} | {"clean/images": Score(4.0)}
     leak = {"kind": "copy", "name": "g", "splits": ["train", "test"], "ids": ["p0"], "message": "p0 is p1"}
-    page = report.render(replace(with_lead(contents, test={**first.test, **clean}), leaks=[leak]))
+    page = index_page.render(replace(with_lead(contents, test={**first.test, **clean}), leaks=[leak]))
     assert "on the 4 test images that do not leak" in text(part(page, "answer"))
     assert "unet, clean part" in part(page, "comparison")
     assert "p0 is p1" in part(page, "leaks")
@@ -219,15 +221,15 @@ def test_twelve_variants_with_large_noisy_images_stay_below_twenty_megabytes(dat
     ]
     test, train = make_shard(pairs, "test"), make_shard(pairs[:1], "train")
     names = tuple(f"variant_{i}" for i in range(12))
-    page = report.render(page_contents.contents(data, train, test, variants=names, gallery=1))
+    page = index_page.render(page_contents.contents(data, train, test, variants=names, gallery=1))
     assert len(page.encode()) < MAXIMUM_BYTES
     assert all(name in part(page, "comparison") for name in names)
 
 
 def test_pictures_for_which_there_is_no_room_are_left_out_and_counted(contents, monkeypatch):
-    whole = report.render(contents)
+    whole = index_page.render(contents)
     monkeypatch.setattr(report_pictures, "_ROOM_BYTES", 10_000)
-    small = report.render(contents)
+    small = index_page.render(contents)
     rows = small.count("<figcaption>prediction</figcaption>")
     assert 0 < rows < whole.count("<figcaption>prediction</figcaption>")
     assert f"{9 - rows} images are left out, since the page would grow too large" in part(small, "images")

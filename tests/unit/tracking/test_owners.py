@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from maskmill.tracking import owner as owners
+from maskmill.tracking import owners
 
 
 def test_a_process_that_runs_is_not_gone():

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from maskmill.system import files
-from maskmill.tracking.owner import Owner
-from maskmill.tracking.store import Store
+from maskmill.tracking.owners import Owner
+from maskmill.tracking.stores import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Dataset, Metric, Run

@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from maskmill.tracking import owner as owners
-from maskmill.tracking import spool as spools
-from maskmill.tracking.spool import Facts
+from maskmill.tracking import owners, spools
+from maskmill.tracking.spools import Facts
 
 FACTS = Facts("f1", "unet", {"train.seed": 0}, git_commit="c0ffee", data_title="cells", data_hash="0123.dir")
 ROWS = [{"step": 2, "loss": 1.5, "val_dice": 0.1 + 0.2}, {"step": 4, "loss": 1.0, "val_dice": 0.6}]
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
-from maskmill.tracking import spool
+from maskmill.tracking import spools
 facts, rows = json.loads(sys.argv[2])
-made = spool.begin_spool(Path(sys.argv[1]), spool.Facts(**facts))
+made = spools.begin_spool(Path(sys.argv[1]), spools.Facts(**facts))
 for row in rows:
     made.add([row])
 print(made.key)

@@ -11,7 +11,7 @@ import torch
 from maskmill.evaluation.cost import Cost
 from maskmill.metrics import Metrics
 from maskmill.metrics.calibration import Calibration
-from maskmill.report import charts, page, report_pictures, report_tables
+from maskmill.report import charts, report_pictures, report_tables, templates
 from maskmill.report.findings import Weakness
 from maskmill.samples.shards import Shard
 from maskmill.settings.config import SPLITS, Data, Intervals
@@ -80,7 +80,7 @@ def render(contents: ReportPage) -> str:
     lead = next(v for v in contents.variants if v.name == leading_variant(contents.selection))
     ordered = [lead, *(v for v in contents.variants if v is not lead)]
     drawn = report_pictures.Pictures(contents.data, contents.test)
-    return page.load_template("report.html.j2").render(
+    return templates.load_template("report.html.j2").render(
         c=contents,
         lead=lead,
         variants=ordered,
