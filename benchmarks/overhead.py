@@ -64,8 +64,8 @@ def train(variant: str, seconds: float) -> None:
 
         return watched
 
-    make = stage._log
-    stage._log = lambda *given: timed("log", make(*given))
+    make = stage._history_writer
+    stage._history_writer = lambda *given: timed("log", make(*given))
     Training.fit = timed("fit", Training.fit)  # type: ignore[method-assign]
     Training._optimize = timed("step", Training._optimize)  # type: ignore[method-assign]
     Training._save = timed("save", Training._save)  # type: ignore[method-assign]
@@ -138,7 +138,7 @@ def log(folder: Path, state: str) -> None:
 
 def rows(folder: Path) -> None:
     """The table of long histories."""
-    from maskmill.stages.train import _log
+    from maskmill.stages.train import _history_writer
     from maskmill.tracking import spools
     from maskmill.tracking.spools import Facts
 
@@ -149,7 +149,7 @@ def rows(folder: Path) -> None:
         made = [
             {"step": 52 * i, "loss": 1 / (i + 3), "learning_rate": 4e-3, "val_dice": 0.1} for i in range(length + 20)
         ]
-        add = _log(folder / f"{length}", spool)
+        add = _history_writer(folder / f"{length}", spool)
         times = []
         for part in (made[:length], *([row] for row in made[length:])):
             start = time.perf_counter()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maskmill.settings import config, configure
-from maskmill.stages.settings import check_code, check_settings, file_of, settings
+from maskmill.stages.settings import check_code_unchanged, check_settings_unchanged, settings, settings_file
 from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
 
@@ -27,7 +27,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Params:
 
 
 def noted(params: config.Params, stage: str, variant: str = "") -> dict[str, object]:
-    return json.loads(file_of(params.paths, stage, variant).read_text())
+    return json.loads(settings_file(params.paths, stage, variant).read_text())
 
 
 def test_each_stage_has_a_file_for_each_of_its_variants(params: config.Params):
@@ -56,7 +56,7 @@ def test_a_setting_that_is_left_out_stands_there_with_its_default(params: config
 
 def test_what_has_changed_is_told(params: config.Params, capsys: pytest.CaptureFixture[str]):
     configure.change({"train.seed": 7, "models.unet.feature_scale": 8})
-    file = file_of(params.paths, "select", "")
+    file = settings_file(params.paths, "select", "")
     file.write_text(json.dumps(json.loads(file.read_text()) | {"code": "of before"}))
     capsys.readouterr()
     settings(params.paths)
@@ -77,20 +77,20 @@ def test_a_variant_of_a_name_of_its_own_reaches_its_network(params: config.Param
 
 def test_settings_that_were_edited_meanwhile_are_refused_where_the_stage_takes_them(params: config.Params):
     edited = configure.change({"train.seed": 7})
-    check_settings("select", "", edited)
+    check_settings_unchanged("select", "", edited)
     with pytest.raises(MaskmillError) as raised:
-        check_settings("train", "unet", edited)
+        check_settings_unchanged("train", "unet", edited)
     assert str(raised.value) == (
         "train: params.yaml was edited while the pipeline ran (train.seed 0 -> 7); start the same command again"
     )
 
 
 def test_code_that_was_edited_meanwhile_is_refused_where_the_stage_reaches_it(params: config.Params):
-    file = file_of(params.paths, "select", "")
-    check_code("select", "", params)
+    file = settings_file(params.paths, "select", "")
+    check_code_unchanged("select", "", params)
     os.utime(file, ns=(0, 0))  # older than the code
-    check_code("select", "", params)
+    check_code_unchanged("select", "", params)
     file.write_text(json.dumps(json.loads(file.read_text()) | {"code": "of before"}))
     os.utime(file, ns=(0, 0))
     with pytest.raises(MaskmillError, match=r"select: its code was edited while the pipeline ran, .* the same command"):
-        check_code("select", "", params)
+        check_code_unchanged("select", "", params)

@@ -25,7 +25,7 @@ def test_a_training_waits_for_the_one_before_it(tmp_path: Path, capsys):
     began = threading.Event()
 
     def train() -> None:
-        with stage._alone(tmp_path, "unet", Alone()):
+        with stage._exclusive_training(tmp_path, "unet", Alone()):
             began.set()
 
     with before:
@@ -38,7 +38,7 @@ def test_a_training_waits_for_the_one_before_it(tmp_path: Path, capsys):
             said += capsys.readouterr().out
         assert f"unet: another training of it works in {tmp_path}/checkpoints; waiting for it to end" in said
         assert not began.wait(0.3)
-        with stage._alone(tmp_path, "fcn", Alone()):
+        with stage._exclusive_training(tmp_path, "fcn", Alone()):
             pass  # another variant's is another
     assert began.wait(10)
     thread.join()

@@ -25,7 +25,7 @@ def params() -> config.Params:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sqlite file with MLflow's tables and nothing in them, which takes seconds to make."""
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    stores._make(path)
+    stores._create_database(path)
     return path
 
 

@@ -270,7 +270,7 @@ def test_other_variants_or_images_make_another_search_and_what_decides_no_score_
 
 
 def name(tuning: Tuning) -> str:
-    return command._name(tuning.params, PREPARED)
+    return command._search_name(tuning.params, PREPARED)
 
 
 @pytest.mark.parametrize(("pruner", "endings"), [("median", {DONE, CUT_SHORT}), ("none", {DONE})])

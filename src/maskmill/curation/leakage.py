@@ -51,7 +51,7 @@ def find_leaks(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list
     ]
     group_of = dict(zip(used["id"], used["group"], strict=True))
     named = set(splits.allow_leaks)
-    allowing = [_allowing(leak, group_of, named) for leak in found]
+    allowing = [_names_that_allow(leak, group_of, named) for leak in found]
     leaks = [replace(leak, allowed=all(names)) for leak, names in zip(found, allowing, strict=True)]
     idle = sorted(named.difference(*(names for of_leak in allowing for names in of_leak)))
     if idle and splits.folds is None:  # what leaks in one division into folds need not leak in another
@@ -63,7 +63,7 @@ def find_leaks(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list
     return leaks
 
 
-def is_clean(table: pd.DataFrame, leaks: Iterable[Leak]) -> "pd.Series[bool]":
+def mark_clean_rows(table: pd.DataFrame, leaks: Iterable[Leak]) -> "pd.Series[bool]":
     """False for a val image that a leak ties to train, and a test image that one ties to train or val."""
     return ~table["id"].isin({later for leak in leaks for _, later in leak.pairs})
 
@@ -100,26 +100,26 @@ def _copies(used: pd.DataFrame, pairs: pd.DataFrame, copy_of: pd.Series) -> Iter
     direct: dict[str, Pairs] = {}
     for a, b in zip(pairs["a"], pairs["b"], strict=True):
         if a in split_of and b in split_of and split_of[a] != split_of[b]:
-            direct.setdefault(name_of[a], []).append((a, b) if _earlier(split_of[a], split_of[b]) else (b, a))
-    for name, rows in _torn(used, copy_of):
+            direct.setdefault(name_of[a], []).append((a, b) if _is_earlier_split(split_of[a], split_of[b]) else (b, a))
+    for name, rows in _groups_over_splits(used, copy_of):
         found = direct.get(name, [])
         reached = {later for _, later in found}
-        found = found + [pair for pair in _across(rows) if pair[1] not in reached]
+        found = found + [pair for pair in _nearest_across_splits(rows) if pair[1] not in reached]
         yield _leak("copy", f"copies of {name}", name, rows, found)
 
 
-def _earlier(a: str, b: str) -> bool:
+def _is_earlier_split(a: str, b: str) -> bool:
     return SPLITS.index(a) < SPLITS.index(b)
 
 
 def _groups(used: pd.DataFrame) -> Iterator[Leak]:
-    for name, rows in _torn(used, used["group"]):
+    for name, rows in _groups_over_splits(used, used["group"]):
         if name:
-            yield _leak("group", f"group {name}", name, rows, _across(rows))
+            yield _leak("group", f"group {name}", name, rows, _nearest_across_splits(rows))
 
 
 def _neighbours(used: pd.DataFrame, guard: int) -> Iterator[Leak]:
-    for name, rows in _torn(used, used["sequence"]):
+    for name, rows in _groups_over_splits(used, used["sequence"]):
         ids = rows["id"]
         torn = neighbour_pairs(rows, guard) if name else []
         if torn:
@@ -148,7 +148,7 @@ def neighbour_pairs(rows: pd.DataFrame, guard: int, within_groups: bool = False)
                     (k for k in last.get(split, ()) if within_groups or not groups[at] or groups[k] != groups[at]), None
                 )
                 if split != splits[at] and other is not None and abs(places[at] - places[other]) <= guard:
-                    first, second = (other, at) if _earlier(split, splits[at]) else (at, other)
+                    first, second = (other, at) if _is_earlier_split(split, splits[at]) else (at, other)
                     pairs.add((first, second))
             known = last.get(splits[at], [])
             last[splits[at]] = [at, *[k for k in known if groups[k] != groups[at]][:1]]
@@ -159,13 +159,13 @@ def _masks(used: pd.DataFrame, copy_of: pd.Series) -> Iterator[Leak]:
     """Masks of one value are alike without meaning anything, and copies of an image may share theirs."""
     counted = [column for column in used.columns if column.startswith("px_") or column == "ignored_px"]
     several = (used[counted].fillna(0) > 0).sum(axis=1) > 1
-    for _, rows in _torn(used, used["sha256_mask"].where(several)):
+    for _, rows in _groups_over_splits(used, used["sha256_mask"].where(several)):
         if copy_of[rows.index].nunique() > 1:
             name = str(rows["id"].iloc[0])
-            yield _leak("mask", f"the mask of {name} over different images", name, rows, _across(rows))
+            yield _leak("mask", f"the mask of {name} over different images", name, rows, _nearest_across_splits(rows))
 
 
-def _torn(used: pd.DataFrame, by: pd.Series) -> Iterator[tuple[str, pd.DataFrame]]:
+def _groups_over_splits(used: pd.DataFrame, by: pd.Series) -> Iterator[tuple[str, pd.DataFrame]]:
     """What `by` calls one, where it reaches over splits."""
     count = used["split"].groupby(by).nunique()
     chosen = by[by.isin(count.index[count > 1])]
@@ -173,7 +173,7 @@ def _torn(used: pd.DataFrame, by: pd.Series) -> Iterator[tuple[str, pd.DataFrame
         yield str(name), rows
 
 
-def _across(rows: pd.DataFrame) -> Pairs:
+def _nearest_across_splits(rows: pd.DataFrame) -> Pairs:
     """Each id of a later split with the one of the first split that is nearest in order; the nearest pairs first."""
     present = [split for split in SPLITS if (rows["split"] == split).any()]
     base = rows[rows["split"] == present[0]].sort_values(["order", "id"])
@@ -197,7 +197,7 @@ def _leak(kind: str, what: str, name: str, rows: pd.DataFrame, pairs: Pairs) -> 
     return Leak(kind, name, splits, rows["id"].tolist(), pairs, False, f"{what}: {held}: {shown}{more}")
 
 
-def _allowing(leak: Leak, group_of: dict[str, str], named: set[str]) -> list[set[str]]:
+def _names_that_allow(leak: Leak, group_of: dict[str, str], named: set[str]) -> list[set[str]]:
     """Names that allow the leak: its own, or for each of its pairs those of the two ids and their groups."""
     of_pairs = [{a, b, group_of[a], group_of[b], leak.name} & named for a, b in leak.pairs]
     return [{leak.name} & named] if leak.kind == "group" or not of_pairs else of_pairs

@@ -69,11 +69,11 @@ def _create(kind: Any, options: dict[str, Any], where: str) -> Any:
         return kind(**options)
     except ValueError as error:  # pydantic's of its first version, which Great Expectations carries
         details: list[dict[str, Any]] = error.errors() if hasattr(error, "errors") else []
-        reasons = [f"{'.'.join(map(str, d['loc']))}: got {_given(options, d)}: {d['msg']}" for d in details]
+        reasons = [f"{'.'.join(map(str, d['loc']))}: got {_options_in_words(options, d)}: {d['msg']}" for d in details]
         said = "; ".join(dict.fromkeys(reasons)) or str(error)
         raise MaskmillError(f"{where}: {said}; options are {', '.join(allowed)}") from None
 
 
-def _given(options: dict[str, Any], detail: dict[str, Any]) -> str:
+def _options_in_words(options: dict[str, Any], detail: dict[str, Any]) -> str:
     name = detail["loc"][0]
     return repr(options[name]) if name in options else "nothing"

@@ -39,9 +39,9 @@ def assign_splits(
     where the source gives it.
     Raises: MaskmillError for a malformed file, an empty split, or too few groups.
     """
-    unit = _units(manifest, pairs)
+    unit = _tied_groups(manifest, pairs)
     if splits.given:
-        table, frozen = _given(manifest), Frozen(frozen.path, {})
+        table, frozen = _given_splits(manifest), Frozen(frozen.path, {})
     else:
         table = manifest.assign(fold=-1)
         table["split"] = table["group"].map(_split_of_groups(table, unit, frozen, splits))
@@ -88,7 +88,7 @@ def to_freeze(names: Mapping[str, str], frozen: Frozen) -> pd.DataFrame:
     return pd.DataFrame(sorted({**frozen.split_of, **names}.items()), columns=["group", "split"])
 
 
-def _given(manifest: pd.DataFrame) -> pd.DataFrame:
+def _given_splits(manifest: pd.DataFrame) -> pd.DataFrame:
     lacking = manifest[~manifest["given_split"].isin(SPLITS)]["id"].tolist()
     if lacking:
         raise MaskmillError(
@@ -99,7 +99,7 @@ def _given(manifest: pd.DataFrame) -> pd.DataFrame:
     return manifest.assign(split=manifest["given_split"], fold=-1)
 
 
-def _units(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, str]:
+def _tied_groups(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, str]:
     """Group -> the first of the groups that copies tie it to: they are assigned as one."""
     group_of = dict(zip(table["id"], table["group"], strict=True))
     tied = pairs[pairs["a"].isin(group_of.keys()) & pairs["b"].isin(group_of.keys())]

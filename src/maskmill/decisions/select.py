@@ -52,14 +52,14 @@ class VariantChoice:
         """metrics/selection.json. A cost that no limit asks for stays out: timings differ from run to run."""
         asked = {field for setting, field, _ in _LIMITS if getattr(selection, setting) is not None} | {"parameters"}
         rows = [
-            {"variant": c.variant, "score": _number(c.score.value), "low": _number(c.score.low),
-             "high": _number(c.score.high), "n": c.score.n,
+            {"variant": c.variant, "score": _number_or_none(c.score.value), "low": _number_or_none(c.score.low),
+             "high": _number_or_none(c.score.high), "n": c.score.n,
              **{field: value for field, value in asdict(c.cost).items() if field in asked},
              "over": self.over.get(c.variant)}
             for c in self.candidates
         ]  # fmt: skip
         differences = [
-            {"a": d.a, "b": d.b, **{name: _number(value) for name, value in asdict(d.score).items()}}
+            {"a": d.a, "b": d.b, **{name: _number_or_none(value) for name, value in asdict(d.score).items()}}
             for d in self.differences
         ]
         return {
@@ -78,13 +78,13 @@ def choose_variant(
     are within `selection.tie`, one seed being worth a point or more, and where the interval holds 0. With too few
     units for a claim the interval decides nothing, and `tie` alone does. Ties do not chain: all are with the best.
     """
-    ranked = sorted(candidates, key=lambda c: (-c.score.value if _known(c) else math.inf, c.variant))
+    ranked = sorted(candidates, key=lambda c: (-c.score.value if _has_score(c) else math.inf, c.variant))
     differences = [
         Difference(a.variant, b.variant, compare(a.variant, b.variant))
         for i, a in enumerate(ranked)
         for b in ranked[i + 1 :]
     ]
-    over = {c.variant: words for c in ranked if (words := _over(c.cost, selection))}
+    over = {c.variant: words for c in ranked if (words := _exceeded_limits(c.cost, selection))}
     challenger, reason = _decide(ranked, differences, over, selection, metric)
     if any(d.score.n < ENOUGH for d in differences):
         few = caveat or f"fewer than {ENOUGH} independent units tell {metric}"
@@ -110,7 +110,7 @@ def _decide(
     tied = {
         c.variant: words
         for c in within[1:]
-        if c.score.value >= selection.minimum and (words := _tie(of_best[c.variant], selection))
+        if c.score.value >= selection.minimum and (words := _tie_reason(of_best[c.variant], selection))
     }
     group = [c for c in within if c is best or c.variant in tied]
     chosen = min(group, key=lambda c: (c.cost.parameters, c.variant))
@@ -126,7 +126,7 @@ def _decide(
     return chosen.variant, reason + ending
 
 
-def _tie(lead: Score, selection: Selection) -> str:
+def _tie_reason(lead: Score, selection: Selection) -> str:
     """Why a lead of so much is none, in words; "" where it is one."""
     if lead.value <= selection.tie:
         return f"within {selection.tie}"
@@ -137,7 +137,7 @@ def _tie(lead: Score, selection: Selection) -> str:
     return ""
 
 
-def _over(cost: Cost, selection: Selection) -> str:
+def _exceeded_limits(cost: Cost, selection: Selection) -> str:
     """The limits that this cost is over, in words; "" where it is within them."""
     found = []
     for setting, field, counted in _LIMITS:
@@ -147,9 +147,9 @@ def _over(cost: Cost, selection: Selection) -> str:
     return ", and ".join(found)
 
 
-def _known(candidate: Candidate) -> bool:
+def _has_score(candidate: Candidate) -> bool:
     return math.isfinite(candidate.score.value)
 
 
-def _number(value: float) -> float | None:
+def _number_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None

@@ -15,7 +15,7 @@ _MOST_PARTS = 4  # this many or more are counted together
 
 def object_areas(truth: np.ndarray, valid: np.ndarray, foreground: Sequence[int]) -> np.ndarray:
     """(M,) px of each object: a connected part of one true foreground class, of at least 16 px."""
-    sizes = [np.bincount(_connected(valid & (truth == i))[1].ravel())[1:] for i in foreground]
+    sizes = [np.bincount(_connected_parts(valid & (truth == i))[1].ravel())[1:] for i in foreground]
     found = np.concatenate([np.zeros(0, dtype=np.int64), *sizes])
     return found[found >= OBJECT_PX]
 
@@ -52,7 +52,7 @@ class ObjectErrors:
     def update(self, truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> None:
         """Take in one image: (H, W) ids, and where the truth is not ignored."""
         present = np.bincount(truth[valid], minlength=self._k)
-        found = _find(truth, predicted, valid, [i for i in self._foreground if present[i]])
+        found = _find_objects(truth, predicted, valid, [i for i in self._foreground if present[i]])
         recall = found.hit / found.area
         self._add(self._histogram, found.kind, np.minimum((recall * _RECALL_BINS).astype(int), _RECALL_BINS - 1))
         self._add(self._parts, found.kind, np.minimum(found.parts, _MOST_PARTS))
@@ -105,12 +105,12 @@ class ObjectErrors:
         table += np.bincount(index, values, table.size).reshape(table.shape).astype(table.dtype)
 
 
-def _find(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray, present: Sequence[int]) -> _Found:
+def _find_objects(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray, present: Sequence[int]) -> _Found:
     """The objects of at least 16 px: parts of one true class of `present` that touch by sides or corners."""
-    objects = [_connected(valid & (truth == i)) for i in present]
-    found = [_connected(valid & (predicted == i)) for i in present]
-    ids, counts = _joined(objects, truth.shape)
-    parts, _ = _joined(found, truth.shape)
+    objects = [_connected_parts(valid & (truth == i)) for i in present]
+    found = [_connected_parts(valid & (predicted == i)) for i in present]
+    ids, counts = _number_through(objects, truth.shape)
+    parts, _ = _number_through(found, truth.shape)
     right, n = (truth == predicted) & (ids > 0), int(counts.sum()) + 1
     area, hit = np.bincount(ids.ravel(), minlength=n), np.bincount(ids[right], minlength=n)
     # each object meets few parts: one sorted key per pixel of both, counted
@@ -143,13 +143,15 @@ def _holes(ids: np.ndarray, truth: np.ndarray, wrong: np.ndarray) -> tuple[np.nd
     return owner[closed], pixels[closed]
 
 
-def _connected(mask: np.ndarray) -> tuple[int, np.ndarray]:
+def _connected_parts(mask: np.ndarray) -> tuple[int, np.ndarray]:
     """How many parts touch by sides or corners, and (H, W) int32 their numbers from 1."""
     count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     return count - 1, parts
 
 
-def _joined(labelled: Sequence[tuple[int, np.ndarray]], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _number_through(
+    labelled: Sequence[tuple[int, np.ndarray]], shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Disjoint parts of several masks numbered through, 0 elsewhere, and how many each mask has."""
     joined = np.zeros(shape, dtype=np.int32)
     total = 0

@@ -35,7 +35,7 @@ def header(source: Path | bytes, decoding: Decoding, name: str = "") -> Header:
 
     Raises: DecodeError for what is no file, another format, damage, or more than the limits.
     """
-    name = _named(source, name)
+    name = _source_name(source, name)
     found, _ = _header(read_bytes(source, decoding, name), decoding, name, None, formats.OF_MASKS)
     return found
 
@@ -48,7 +48,7 @@ def image(
     Returns: (H, W, channels) uint8; a grey file fills three channels where three are wanted.
     Raises: DecodeError as `header` does, and for what the policy refuses.
     """
-    name = _named(source, name)
+    name = _source_name(source, name)
     data = read_bytes(source, decoding, name)
     found, module = _header(data, decoding, name, max_pixels, formats.NAMES)
     if reason := policy.image_refused(found, channels, decoding):
@@ -68,7 +68,7 @@ def mask(
     Raises: DecodeError as `header` does, and for a lossy file, a GIF read by its values, CMYK, bands, transparency, or
         values that are no whole numbers from 0 to 65535.
     """
-    name = _named(source, name)
+    name = _source_name(source, name)
     data = read_bytes(source, decoding, name)
     found, module = _header(data, decoding, name, None, formats.OF_MASKS)
     if reason := policy.mask_refused(found, by_colour=palette_colours) or policy.exif_refused(found, decoding):
@@ -80,8 +80,8 @@ def mask(
         except DamageError as error:
             raise DecodeError(f"{name}: {error}") from None
     if found.alpha and stored.ndim == 3:
-        stored = _opaque(stored, name)
-    return pixels.turn_upright(_whole(stored, name), found, decoding)
+        stored = _drop_full_alpha(stored, name)
+    return pixels.turn_upright(_check_whole_numbers(stored, name), found, decoding)
 
 
 def read_bytes(source: Path | bytes, decoding: Decoding = STRICT, name: str = "") -> bytes:
@@ -91,7 +91,7 @@ def read_bytes(source: Path | bytes, decoding: Decoding = STRICT, name: str = ""
     """
     if isinstance(source, bytes):
         return source
-    name = _named(source, name)
+    name = _source_name(source, name)
     try:
         status = source.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -131,7 +131,7 @@ def escape_name(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 
-def _named(source: Path | bytes, name: str) -> str:
+def _source_name(source: Path | bytes, name: str) -> str:
     return escape_name(name or (str(source) if isinstance(source, Path) else "image"))
 
 
@@ -174,7 +174,7 @@ def _samples(data: bytes, found: Header, module: ModuleType, name: str) -> tuple
     return stored, colours
 
 
-def _opaque(stored: np.ndarray, name: str) -> np.ndarray:
+def _drop_full_alpha(stored: np.ndarray, name: str) -> np.ndarray:
     """Without its alpha, which must be full."""
     clear = np.count_nonzero(stored[..., -1] != np.iinfo(stored.dtype).max)
     if clear:
@@ -184,7 +184,7 @@ def _opaque(stored: np.ndarray, name: str) -> np.ndarray:
     return stored[..., 0] if stored.shape[2] == 2 else np.ascontiguousarray(stored[..., :-1])
 
 
-def _whole(stored: np.ndarray, name: str) -> np.ndarray:
+def _check_whole_numbers(stored: np.ndarray, name: str) -> np.ndarray:
     """uint8 or uint16."""
     if stored.dtype == np.uint8:
         return stored

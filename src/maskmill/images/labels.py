@@ -65,7 +65,7 @@ def class_ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
         return _of_bytes(stored, data)
     table, known = _tables(data, 65536)
     found = table[stored]
-    return Ids(found, histogram(found), _counted(stored[~known[stored]], str))
+    return Ids(found, histogram(found), _count_values(stored[~known[stored]], str))
 
 
 def list_values(unknown: Mapping[str, int]) -> str:
@@ -133,10 +133,10 @@ def _of_colours(stored: np.ndarray, data: Data, name: str) -> Ids:
         table[int(str(colour)[1:], 16)] = 1 + _id(label, data)
     found = table[packed]
     out = np.where(found == 0, data.ignore_index, found - 1).astype(np.uint8)
-    return Ids(out, histogram(out), _counted(packed[found == 0], "#{:06x}".format))
+    return Ids(out, histogram(out), _count_values(packed[found == 0], "#{:06x}".format))
 
 
-def _counted(values: np.ndarray, name: Callable[[int], str]) -> dict[str, int]:
+def _count_values(values: np.ndarray, name: Callable[[int], str]) -> dict[str, int]:
     found, counts = np.unique(values, return_counts=True)
     return {name(value): count for value, count in zip(found.tolist(), counts.tolist(), strict=True)}
 

@@ -23,19 +23,19 @@ def to_8_bit(
         return turn_upright(_eight_bits(stored, header.bits, decoding), header, decoding)
     pixels, alpha = stored, None
     if colours is not None:
-        pixels = _coloured(stored, colours)
+        pixels = _apply_palette(stored, colours)
     if header.alpha:
         pixels, alpha = pixels[..., :-1], pixels[..., -1]
     pixels = _eight_bits(pixels, 8 if header.palette else header.bits, decoding)
     if alpha is not None and decoding.alpha != "drop":
-        pixels = _over(pixels, alpha, 255 if decoding.alpha == "white" else 0, header.premultiplied)
+        pixels = _lay_over(pixels, alpha, 255 if decoding.alpha == "white" else 0, header.premultiplied)
     if header.colour == "cmyk":
-        pixels = _converted(pixels, "CMYK", "RGB")
+        pixels = _convert_mode(pixels, "CMYK", "RGB")
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     if channels == 1 and pixels.ndim == 3:
         if decoding.colour == "refuse":
             raise DamageError(policy.colour_refused(header))
-        pixels = _converted(pixels, "RGB", "L")  # ITU-R 601
+        pixels = _convert_mode(pixels, "RGB", "L")  # ITU-R 601
     if pixels.ndim == 2:
         pixels = pixels[..., None] if channels == 1 else np.repeat(pixels[..., None], channels, axis=2)
     return turn_upright(pixels, header, decoding)
@@ -50,7 +50,7 @@ def turn_upright(pixels: np.ndarray, header: Header, decoding: Decoding) -> np.n
     return np.ascontiguousarray(pixels)
 
 
-def _coloured(indices: np.ndarray, colours: np.ndarray) -> np.ndarray:
+def _apply_palette(indices: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """A palette's colours; of one column (and alpha) where all are grey."""
     if (colours[:, :1] == colours[:, 1:3]).all():
         colours = np.delete(colours, [1, 2], axis=1)
@@ -72,7 +72,7 @@ def _eight_bits(values: np.ndarray, bits: int, decoding: Decoding) -> np.ndarray
         return values if bits == 8 else values * np.uint8(255 // (2**bits - 1))
     low, high = decoding.value_range or (0, 2**bits - 1)
     if values.dtype == np.uint16:
-        table: np.ndarray = _scaled(np.arange(65536, dtype=np.float64), low, high)[values]
+        table: np.ndarray = _scale_linearly(np.arange(65536, dtype=np.float64), low, high)[values]
         return table
     out = np.empty(values.shape, np.uint8)
     for rows in _blocks(values):
@@ -83,17 +83,17 @@ def _eight_bits(values: np.ndarray, bits: int, decoding: Decoding) -> np.ndarray
                 f"{np.count_nonzero(~np.isfinite(values)):,} values are NaN or infinite; allowed are numbers; fill "
                 "them in the file"
             )
-        out[rows] = _scaled(block, low, high)
+        out[rows] = _scale_linearly(block, low, high)
     return out
 
 
-def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def _scale_linearly(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Linear from low..high to 0..255, rounded to even, clipped."""
     scaled: np.ndarray = np.rint((values - low) * 255 / (high - low)).clip(0, 255).astype(np.uint8)
     return scaled
 
 
-def _converted(pixels: np.ndarray, mode: str, wanted: str) -> np.ndarray:
+def _convert_mode(pixels: np.ndarray, mode: str, wanted: str) -> np.ndarray:
     """By Pillow, from one of its modes to another."""
     out = np.empty(pixels.shape[:2] + ((3,) if wanted == "RGB" else ()), np.uint8)
     for rows in _blocks(pixels):
@@ -102,7 +102,7 @@ def _converted(pixels: np.ndarray, mode: str, wanted: str) -> np.ndarray:
     return out
 
 
-def _over(pixels: np.ndarray, alpha: np.ndarray, ground: int, premultiplied: bool) -> np.ndarray:
+def _lay_over(pixels: np.ndarray, alpha: np.ndarray, ground: int, premultiplied: bool) -> np.ndarray:
     """The image laid over black (0) or white (255), rounded."""
     full = 255 if alpha.dtype == np.uint8 else 65535
     if alpha.dtype not in (np.uint8, np.uint16):

@@ -23,7 +23,7 @@ def is_source(layout: Mapping[str, Any], folder: Path, params: Params) -> bool:
         before = config.read_yaml(where)
     except MaskmillError:  # not there or no YAML: it is written anew, and kept as .bak
         return False
-    if not isinstance(before, Mapping) or _told(before) != _told(layout):
+    if not isinstance(before, Mapping) or _source_in_words(before) != _source_in_words(layout):
         return False
     there = placing.present_files(target)
     return not there or any(_is_same(path, folder / path.relative_to(target)) for path in there)
@@ -102,7 +102,7 @@ def _table(data: Data) -> dict[Value, str]:
     return {value.lower() if isinstance(value, str) else value: name for value, name in data.values.items()}
 
 
-def _told(source: Mapping[str, Any]) -> dict[str, Any]:
+def _source_in_words(source: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in source.items() if key not in _TOLD_APART}
 
 

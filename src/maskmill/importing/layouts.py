@@ -39,7 +39,7 @@ class FolderLayout:
 def recognise(folder: Path) -> FolderLayout:
     """The layout of `folder`. Raises: MaskmillError that says which layouts are known."""
     found = list(_files.regular_files(folder))
-    if made := _coco(folder, found) or _table(folder, found) or _folders(folder, found):
+    if made := _recognise_coco(folder, found) or _table(folder, found) or _folders(folder, found):
         return made
     raise MaskmillError(
         f"{folder}: no layout that is known. Known are: a folder `images` and a folder `masks` with equal names but "
@@ -48,7 +48,7 @@ def recognise(folder: Path) -> FolderLayout:
     )
 
 
-def _coco(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
+def _recognise_coco(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
     annotations = {path: content for path in found if path.suffix == ".json" and (content := _annotations(path))}
     if not annotations:
         return None
@@ -146,7 +146,7 @@ def _folders(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
         )
     config: dict[str, Any] = {"kind": "folder", "images": images, "masks": masks}
     config |= _suffixes(_stems(folder, images, pictures), _stems(folder, masks, pictures))
-    return FolderLayout(config, f"images in {images}, masks in {masks}" + _said(config))
+    return FolderLayout(config, f"images in {images}, masks in {masks}" + _config_in_words(config))
 
 
 def _pattern(parts: tuple[str, ...]) -> tuple[str, str]:
@@ -179,7 +179,7 @@ def _one_folder(folder: Path, patterns: Sequence[str], pictures: Sequence[Path])
     if len(images & masks) * 2 < len(masks):
         return None
     config = {"kind": "folder", "images": patterns[0], "masks": patterns[0], "mask_suffix": suffix}
-    return FolderLayout(config, f"images and masks in {patterns[0]}" + _said(config))
+    return FolderLayout(config, f"images and masks in {patterns[0]}" + _config_in_words(config))
 
 
 def _stems(folder: Path, pattern: str, pictures: Sequence[Path]) -> set[str]:
@@ -191,7 +191,7 @@ def _suffixes(images: set[str], masks: set[str]) -> dict[str, str]:
     """What has to be cut off the names so that images and masks have the same."""
     if len(images & masks) * 2 >= min(len(images), len(masks)):
         return {}
-    endings = Counter(mask[len(name) :] for mask in masks for name in _beginnings(mask) if name in images)
+    endings = Counter(mask[len(name) :] for mask in masks for name in _name_prefixes(mask) if name in images)
     if endings and (best := endings.most_common(1)[0])[1] * 2 >= len(masks):
         return {"mask_suffix": best[0]}
     ends = [{match[0] for stem in stems if (match := _ENDING.search(stem))} for stems in (images, masks)]
@@ -202,11 +202,11 @@ def _suffixes(images: set[str], masks: set[str]) -> dict[str, str]:
     return {}
 
 
-def _beginnings(stem: str) -> Iterable[str]:
+def _name_prefixes(stem: str) -> Iterable[str]:
     return (stem[:end] for end in range(len(stem) - 1, 0, -1))
 
 
-def _said(config: dict[str, Any]) -> str:
+def _config_in_words(config: dict[str, Any]) -> str:
     ends = [
         f"{key.removesuffix('_suffix')} names end in {config[key]}"
         for key in ("image_suffix", "mask_suffix")

@@ -30,30 +30,30 @@ def choose_colours(classes: list[str], background: str | None) -> dict[str, str]
 
 def colour_distance(a: str, b: str) -> float:
     """CIELAB distance of two colours in the eye that tells them apart least: normal, deutan or protan."""
-    seen = _seen([a, b])
+    seen = _colours_as_seen([a, b])
     return float(np.linalg.norm(seen[:, 0] - seen[:, 1], axis=-1).min())
 
 
 def _farthest(given: list[str], count: int) -> list[str]:
     steps = range(0, 256, 25)
     candidates = [f"#{r:02X}{g:02X}{b:02X}" for r in steps for g in steps for b in steps]
-    seen, known = _seen(candidates), _seen(given)
-    nearest = np.stack([_apart(seen, known[:, i : i + 1]) for i in range(len(given))]).min(axis=0)
+    seen, known = _colours_as_seen(candidates), _colours_as_seen(given)
+    nearest = np.stack([_lab_distance(seen, known[:, i : i + 1]) for i in range(len(given))]).min(axis=0)
     chosen = []
     for _ in range(count):
         best = int(nearest.argmax())
         chosen.append(candidates[best])
-        nearest = np.minimum(nearest, _apart(seen, seen[:, best : best + 1]))
+        nearest = np.minimum(nearest, _lab_distance(seen, seen[:, best : best + 1]))
         nearest[best] = -1
     return chosen
 
 
-def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _lab_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     least: np.ndarray = np.linalg.norm(a - b, axis=-1).min(axis=0)
     return least
 
 
-def _seen(codes: list[str]) -> np.ndarray:
+def _colours_as_seen(codes: list[str]) -> np.ndarray:
     """(views, colours, 3) CIELAB."""
     rgb = np.array([list(bytes.fromhex(code[1:])) for code in codes]) / 255
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)

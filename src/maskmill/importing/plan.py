@@ -76,19 +76,19 @@ def make_plan(folder: Path, wishes: Wishes, params: Params) -> Plan:
     if layout.config["kind"] == "coco":
         meant, again = MaskMeaning(list(data.classes), data.background, None), before and data == params.data
     else:
-        meant, again = _meaning(folder, found, named, wishes, params, before)
-    settings = _settings(folder, pairs, found, meant, wishes, params)
+        meant, again = _mask_meaning(folder, found, named, wishes, params, before)
+    settings = _planned_settings(folder, pairs, found, meant, wishes, params)
     if again:
         asked = [key for key, wish in (("data.title", wishes.title), ("tracking.model", wishes.name)) if wish]
         guessed = MaskMeaning(list(params.data.classes), params.data.background, params.data.values)
-        if params.gate.minimum == _gate(found, guessed, params.evaluation.primary):
+        if params.gate.minimum == _gate_minimum(found, guessed, params.evaluation.primary):
             asked.append("gate.minimum")  # nobody has set it by hand
         settings = kept.kept_settings(params, found, meant, settings, asked)
     decoding = kept.decoding_of(params, settings)
     if before and wishes.groups is None:
         grouped = layout.config | kept.kept_grouping(where)
     else:
-        grouped = _group(layout, pairs, settings["data.in_channels"], folder, data, decoding, where)
+        grouped = _grouping_settings(layout, pairs, settings["data.in_channels"], folder, data, decoding, where)
     if grouped != layout.config:
         layout = replace(layout, config=grouped)
         pairs = sources.create(grouped, folder, data, where)
@@ -139,7 +139,7 @@ def _named(
     return config.Data.model_validate(data.model_dump() | drawn), ()
 
 
-def _meaning(
+def _mask_meaning(
     folder: Path,
     found: FolderContents,
     named: Mapping[Value, str] | Sequence[str],
@@ -166,7 +166,7 @@ def _meaning(
     return guessed, True
 
 
-def _settings(
+def _planned_settings(
     folder: Path, pairs: Sequence[Pair], found: FolderContents, meant: MaskMeaning, wishes: Wishes, params: Params
 ) -> dict[str, Any]:
     title = wishes.title or folder.resolve().name
@@ -183,23 +183,23 @@ def _settings(
         "data.in_channels": found.in_channels,
         "data.decoding.bands": found.bands,
         "splits.given": {pair.split for pair in pairs} == set(SPLITS),
-        "augmentation.crop_px": _crop(found),
+        "augmentation.crop_px": _planned_crop(found),
         "augmentation.preset": "light",
         "augmentation.transforms": [],  # those of the embedded data say nothing of these
         "evaluation.primary": primary,
         "selection.minimum": 0.0,
-        "gate.minimum": _gate(found, meant, primary),
-        "tracking.model": wishes.name or _plain(title) or "model",
+        "gate.minimum": _gate_minimum(found, meant, primary),
+        "tracking.model": wishes.name or _registry_name(title) or "model",
     }
 
 
-def _plain(title: str) -> str:
+def _registry_name(title: str) -> str:
     """A title as a name in the registry: small ASCII letters, accents dropped; "" where none is left."""
     letters = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9_.-]+", "-", letters).strip("-.")
 
 
-def _gate(found: FolderContents, meant: MaskMeaning, primary: str) -> dict[str, float]:
+def _gate_minimum(found: FolderContents, meant: MaskMeaning, primary: str) -> dict[str, float]:
     """What the gate asks for at first: above what one class for every pixel would score, here and on a test split."""
     if primary != "dice_foreground":
         return {primary: _GATE}
@@ -207,7 +207,7 @@ def _gate(found: FolderContents, meant: MaskMeaning, primary: str) -> dict[str, 
     return {primary: max(_GATE, math.ceil(100 * (score + _ABOVE * (1 - score))) / 100)}
 
 
-def _crop(found: FolderContents) -> list[int] | None:
+def _planned_crop(found: FolderContents) -> list[int] | None:
     """[height, width] of a training crop where images differ in size or are large, else None.
 
     It fits into half of the images at least; the recipe pads smaller ones.
@@ -219,7 +219,7 @@ def _crop(found: FolderContents) -> list[int] | None:
     return [side, side]
 
 
-def _group(
+def _grouping_settings(
     layout: FolderLayout,
     pairs: Sequence[Pair],
     channels: int,

@@ -50,14 +50,14 @@ class Partition(Metric):
         if not truth.any():
             return torch.zeros(len(self.fields), dtype=torch.float64)
         if self._thin and predicted.any():
-            predicted = _grown(predicted)
+            predicted = _grow_segments(predicted)
         return torch.tensor([1.0, *_scores(truth[truth > 0], predicted[truth > 0])], dtype=torch.float64)
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         return {name: divide_or_nan(totals[..., 1 + i], totals[..., 0]) for i, name in enumerate(_DEFINITIONS)}
 
 
-def _grown(segments: np.ndarray) -> np.ndarray:
+def _grow_segments(segments: np.ndarray) -> np.ndarray:
     """Each pixel outside the segments joins the nearest one."""
     from scipy import ndimage
 

@@ -72,11 +72,11 @@ def multiply_adds(model: nn.Module, x: Tensor) -> int:
 
 def describe_network(model: nn.Module, x: Tensor) -> Description:
     """A network in evaluation mode, and its forward pass over one image `x`."""
-    with _watched(model.eval()) as root, FlopCounterMode(display=False) as counter, torch.no_grad():
+    with _recorded_calls(model.eval()) as root, FlopCounterMode(display=False) as counter, torch.no_grad():
         model(x)
     flops = {path: sum(counts.values()) for path, counts in counter.get_flop_counts().items()}
     seen: set[str] = set()
-    levels = tuple(_level(call, flops, type(model).__name__, seen) for call in _rows(root.calls[0]))
+    levels = tuple(_level(call, flops, type(model).__name__, seen) for call in _level_calls(root.calls[0]))
     return Description(models.count_parameters(model), flops.get("Global", 0) // 2, levels)
 
 
@@ -124,7 +124,7 @@ class _Poolings(TorchFunctionMode):
 
 
 @contextlib.contextmanager
-def _watched(model: nn.Module) -> Iterator[_Call]:
+def _recorded_calls(model: nn.Module) -> Iterator[_Call]:
     """Have every call within recorded below the one that is given."""
     stack = [_Call()]
     names = {module: name for name, module in model.named_modules()}
@@ -155,7 +155,7 @@ def _check(call: _Call) -> None:
     assert computed == real, f"{call.name} gives {real}, its formula {computed}: {call.module}"
 
 
-def _rows(call: _Call, *, outermost: bool = True) -> Iterator[_Call]:
+def _level_calls(call: _Call, *, outermost: bool = True) -> Iterator[_Call]:
     """The calls that make a level each: those that map maps to a map, and change its size once at most."""
     changing = [layer for layer in call.layers if _sides(layer.given[0]) != (1, 1)]  # but for a gate's, on one pixel
     sizes = {sides for layer in changing for sides in (_sides(layer.given[0]), _sides(layer.result))}
@@ -164,7 +164,7 @@ def _rows(call: _Call, *, outermost: bool = True) -> Iterator[_Call]:
         yield from [call] if call.layers else []
         return
     for inner in call.calls:
-        yield from _rows(inner, outermost=False)
+        yield from _level_calls(inner, outermost=False)
 
 
 def _level(call: _Call, flops: dict[str, int], root: str, seen: set[str]) -> Level:

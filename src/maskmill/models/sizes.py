@@ -12,7 +12,7 @@ LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d)
 
 def sides_after(layer: nn.Module, sides: Sides) -> Sides:
     """Height and width after a convolution or pooling, from its own numbers."""
-    height, width = (_after(_numbers(layer, axis), sides[axis]) for axis in (0, 1))
+    height, width = (_side_after(_numbers(layer, axis), sides[axis]) for axis in (0, 1))
     return height, width
 
 
@@ -41,7 +41,7 @@ def _numbers(layer: nn.Module, axis: int) -> _Numbers:
     )
 
 
-def _after(n: _Numbers, side: int) -> int:
+def _side_after(n: _Numbers, side: int) -> int:
     """floor((in + 2 padding - dilation (kernel - 1) - 1) / stride) + 1; torch's documentation of the four layers."""
     reach = n.dilation * (n.kernel - 1)
     if n.extra is not None:

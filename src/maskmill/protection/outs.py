@@ -161,8 +161,8 @@ def check_outs(params: Params) -> None:
         tracked = out.path.with_name(f"{out.path.name}.dvc")
         if tracked.exists():
             raise MaskmillError(
-                f"{_where(out)}: {out.path} is data of your own, versioned by {tracked}, and the stage {out.name} "
-                f"would write there; name another folder{_under(out)}"
+                f"{_out_path(out)}: {out.path} is data of your own, versioned by {tracked}, and the stage {out.name} "
+                f"would write there; name another folder{_files_under(out)}"
             )
         known = disk.is_locked(out.path) or out.run.began.exists()
         if lost := disk.unsaved(out.path, out.run.covers, known=known):
@@ -188,18 +188,18 @@ def _refusal(out: Out, lost: Sequence[Path], known: bool) -> str:
         )
     if list(lost) == [out.path]:
         return (
-            f"{_where(out)}: {out.path} was written by no stage, and a run would delete it; name another place"
-            f"{_under(out)}, or move it elsewhere"
+            f"{_out_path(out)}: {out.path} was written by no stage, and a run would delete it; name another place"
+            f"{_files_under(out)}, or move it elsewhere"
         )
     return (
-        f"{_where(out)}: {out.path} holds files that no stage has written ({named}), and a run would delete them; "
-        f"name a folder that is empty or not there{_under(out)}, or move them elsewhere"
+        f"{_out_path(out)}: {out.path} holds files that no stage has written ({named}), and a run would delete them; "
+        f"name a folder that is empty or not there{_files_under(out)}, or move them elsewhere"
     )
 
 
-def _where(out: Out) -> str:
+def _out_path(out: Out) -> str:
     return f"{PARAMS}: {out.setting}" if out.setting else f"dvc.yaml: stage {out.name}"
 
 
-def _under(out: Out) -> str:
+def _files_under(out: Out) -> str:
     return f" under {out.setting}" if out.setting else ""

@@ -63,7 +63,7 @@ def choose_axis(values: Iterable[float], *, most: int = 5, include: Iterable[flo
     low, high = min(known), max(known)
     if high - low < 1e-9:
         low, high = low - 0.05 * max(1.0, abs(low)), high + 0.05 * max(1.0, abs(high))
-    step = _step((high - low) / most)
+    step = _nice_step((high - low) / most)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     ticks = tuple(round(place * step, digits) + 0.0 for place in range(first, last + 1))
@@ -74,7 +74,7 @@ def line_chart(series: Sequence[Series], *, x: str, y: str, zero: bool = False) 
     """Lines over a number, as SVG; `x` and `y` say what the axes are, `zero` begins the upright one at 0."""
     across = choose_axis((v for s in series for v in s.x), include=(0,))
     up = choose_axis((v for s in series for v in s.y), include=(0,) if zero else ())
-    parts = [_frame(across, up, x, y)]
+    parts = [_axes_frame(across, up, x, y)]
     for one in series:
         points = [_place(across, up, a, b) for a, b in zip(one.x, one.y, strict=True) if math.isfinite(b)]
         dash = _DASHES[one.style // 6 % 2]
@@ -91,7 +91,7 @@ def column_chart(labels: Sequence[str], values: Sequence[float], *, x: str, y: s
     """A column per label from 0 up, with its height in percent over it, as SVG; values are percent."""
     known = [v for v in values if math.isfinite(v)]
     up, wide = choose_axis(known, include=(0,)), (_WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
-    parts = [_frame(None, up, x, y)]
+    parts = [_axes_frame(None, up, x, y)]
     for place, (label, value) in enumerate(zip(labels, values, strict=True)):
         middle = round(_LEFT + (place + 0.5) * wide, 1)
         parts.append(_text(middle, _HEIGHT - _BOTTOM + 15, label, "middle"))
@@ -110,7 +110,9 @@ def column_chart(labels: Sequence[str], values: Sequence[float], *, x: str, y: s
 def reliability_diagram(confidence: Sequence[float], right: Sequence[float], share: Sequence[float]) -> Markup:
     """How often it is right by how sure it is, with the diagonal of an honest model; a dot's area is its `share`."""
     whole = ChartAxis(0.0, 1.0, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), 1)
-    parts = [_frame(whole, whole, "confidence: the largest class probability", "share of these pixels that is right")]
+    parts = [
+        _axes_frame(whole, whole, "confidence: the largest class probability", "share of these pixels that is right")
+    ]
     (a, b), (c, d) = _place(whole, whole, 0, 0), _place(whole, whole, 1, 1)
     parts.append(f'<line class="honest" x1="{a}" y1="{b}" x2="{c}" y2="{d}"/>')
     known = [t for t in zip(confidence, right, share, strict=True) if all(map(math.isfinite, t)) and t[2] > 0]
@@ -137,7 +139,7 @@ def _percent(value: float) -> str:
     return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %"
 
 
-def _step(rough: float) -> float:
+def _nice_step(rough: float) -> float:
     """The next of 1, 2 or 5 times a power of 10."""
     power: float = 10.0 ** math.floor(math.log10(rough))
     return next(power * n for n in (1, 2, 5, 10) if power * n >= rough * (1 - 1e-9))
@@ -151,7 +153,7 @@ def _upright(up: ChartAxis, value: float) -> float:
     return round(_HEIGHT - _BOTTOM - up.at(value) / 100 * (_HEIGHT - _TOP - _BOTTOM), 1)
 
 
-def _frame(across: ChartAxis | None, up: ChartAxis, x: str, y: str) -> str:
+def _axes_frame(across: ChartAxis | None, up: ChartAxis, x: str, y: str) -> str:
     """Grid, ticks and what the axes are; without `across` the caller labels it."""
     parts = []
     for tick in up.ticks:

@@ -154,7 +154,7 @@ def _incomparable(first: ReportedRun, run: ReportedRun, variant: str, split: str
         return f"{first.name} has no {variant}"
     if run.primary != first.primary:
         return f"the headline is another: {run.primary}, in {first.name} {first.primary}"
-    meaning = [key for key in ("classes", "background", "ignore_index") if _of(run, key) != _of(first, key)]
+    meaning = [key for key in ("classes", "background", "ignore_index") if _value_at(run, key) != _value_at(first, key)]
     if meaning:
         return f"the ids in the masks mean something else: data.{meaning[0]} is not that of {first.name}"
     own, others = (set(r.variants[variant].statistics[split]["id"]) for r in (run, first))
@@ -171,12 +171,12 @@ def _caveat(run: ReportedRun, settings: Intervals) -> str:
 
 
 def _labels(run: ReportedRun) -> Labels:
-    classes, background = tuple(_of(run, "classes")), _of(run, "background")
+    classes, background = tuple(_value_at(run, "classes")), _value_at(run, "background")
     foreground = tuple(i for i, name in enumerate(classes) if name != background)
-    return Labels(classes, foreground, _of(run, "ignore_index"))
+    return Labels(classes, foreground, _value_at(run, "ignore_index"))
 
 
-def _of(run: ReportedRun, key: str) -> Any:
+def _value_at(run: ReportedRun, key: str) -> Any:
     return run.params.get(f"data.{key}")
 
 

@@ -46,19 +46,21 @@ def findings(result: Mapping[str, Any], labels: Labels, known: Sequence[str]) ->
     measured.
     """
     classes = {part["name"]: part for part in result["classes"]}
-    told = [name for name in labels.classes if _supported(classes[name])]
+    told = [name for name in labels.classes if _is_supported(classes[name])]
     objects = {name: part for name in told if (part := classes[name]["objects"]) and part["count"] >= _OBJECTS}
-    made = _worst(_pairs(result, told, known))
-    made += _worst([found for name, part in objects.items() for found in _uneven(name, part, known)])
-    made += _worst([found for name, part in objects.items() for found in _apart(name, part, known)])
-    made += _worst([found for name in told for found in _rare(classes[name])])
-    distance = _distance(result, known)
+    made = _three_worst(_exchanged_pairs(result, told, known))
+    made += _three_worst(
+        [found for name, part in objects.items() for found in _inconsistent_objects(name, part, known)]
+    )
+    made += _three_worst([found for name, part in objects.items() for found in _broken_objects(name, part, known)])
+    made += _three_worst([found for name in told for found in _is_rare(classes[name])])
+    distance = _error_distance(result, known)
     if not made and not any(part.remedy for part in distance):
-        made.append(_nothing(result, told))
-    return made + distance + _unsupported([name for name in labels.classes if name not in told])
+        made.append(_no_weakness(result, told))
+    return made + distance + _unsupported_classes([name for name in labels.classes if name not in told])
 
 
-def _worst(found: Sequence[_Ranked]) -> list[Weakness]:
+def _three_worst(found: Sequence[_Ranked]) -> list[Weakness]:
     """The three worst, and the names of the others."""
     ranked = sorted(found, key=lambda item: -item.badness)
     made = [item.finding for item in ranked[:_TOLD]]
@@ -68,11 +70,11 @@ def _worst(found: Sequence[_Ranked]) -> list[Weakness]:
     return made
 
 
-def _supported(part: Mapping[str, Any]) -> bool:
+def _is_supported(part: Mapping[str, Any]) -> bool:
     return bool(part["images"] >= _IMAGES and part["pixels"] >= _PIXELS)
 
 
-def _pairs(result: Mapping[str, Any], told: Sequence[str], known: Sequence[str]) -> list[_Ranked]:
+def _exchanged_pairs(result: Mapping[str, Any], told: Sequence[str], known: Sequence[str]) -> list[_Ranked]:
     chosen = [
         pair
         for pair in result["pairs"]
@@ -129,7 +131,7 @@ def _pair_remedy(pair: Mapping[str, Any], known: Sequence[str]) -> str:
     return first + _try("Variants with attention", _CONTEXT, known)
 
 
-def _uneven(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list[_Ranked]:
+def _inconsistent_objects(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list[_Ranked]:
     if objects["sd"] < _UNEVEN_SD or objects["below_half"] < _UNEVEN_SHARE:
         return []
     text = (
@@ -151,7 +153,7 @@ def _uneven(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list
     return [_Ranked(objects["below_half"], finding)]
 
 
-def _apart(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list[_Ranked]:
+def _broken_objects(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list[_Ranked]:
     holes, fragments = objects["holes"], objects["fragments"]
     seen = []
     if holes["share"] >= _HOLED:
@@ -173,7 +175,7 @@ def _apart(name: str, objects: Mapping[str, Any], known: Sequence[str]) -> list[
     return [_Ranked(badness, Weakness(f"Objects of {name} fall apart", text, remedy, "inconsistency"))]
 
 
-def _rare(part: Mapping[str, Any]) -> list[_Ranked]:
+def _is_rare(part: Mapping[str, Any]) -> list[_Ranked]:
     if part["share"] >= _RARE or part["recall"] >= _RARE_RECALL:
         return []
     never = part["predicted_pixels"] == 0
@@ -189,7 +191,7 @@ def _rare(part: Mapping[str, Any]) -> list[_Ranked]:
     return [_Ranked(1 - part["recall"], Weakness(title, text, remedy, "rarity"))]
 
 
-def _distance(result: Mapping[str, Any], known: Sequence[str]) -> list[Weakness]:
+def _error_distance(result: Mapping[str, Any], known: Sequence[str]) -> list[Weakness]:
     """Where errors lie; it has a remedy only where many lie far from any border."""
     curve, near = result["by_distance"], result["rules"]["border_px"]
     errors, pixels = sum(part["errors"] for part in curve), result["pixels"]
@@ -211,7 +213,7 @@ def _distance(result: Mapping[str, Any], known: Sequence[str]) -> list[Weakness]
     return [Weakness(title, text, "", "distance")]
 
 
-def _nothing(result: Mapping[str, Any], told: Sequence[str]) -> Weakness:
+def _no_weakness(result: Mapping[str, Any], told: Sequence[str]) -> Weakness:
     if not told:
         text = f"No class has {_PIXELS} px in {_IMAGES} images: these {result['images']} images are too few to tell."
         return Weakness("Too little to tell", text, "", "none")
@@ -223,7 +225,7 @@ def _nothing(result: Mapping[str, Any], told: Sequence[str]) -> Weakness:
     return Weakness("Neither weakness stands out", text, "", "none")
 
 
-def _unsupported(names: Sequence[str]) -> list[Weakness]:
+def _unsupported_classes(names: Sequence[str]) -> list[Weakness]:
     if not names:
         return []
     text = f"Fewer than {_IMAGES} images or {_PIXELS} px hold {few_of(names, 8)}: nothing is said about them."

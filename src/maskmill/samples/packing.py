@@ -55,11 +55,11 @@ def pack_samples(
     Raises: MaskmillError when a file is no longer what the manifest says.
     """
     living = manifest.loc[manifest["split"] != "", ["id", "split", "clean", "image", "mask", *_KEY]].sort_values("id")
-    before = _sound(folder, cache)
+    before = _read_sound_index(folder, cache)
     stored = before[list(PLACE)].drop_duplicates(_KEY)
-    stays = stored[~stored["shard"].isin(_leaving(folder, stored, living, shard_bytes))]
+    stays = stored[~stored["shard"].isin(_shards_to_give_up(folder, stored, living, shard_bytes))]
     wanted = living.drop_duplicates(_KEY).merge(stored, "left", on=_KEY)
-    samples = [_sample(row) for row in wanted[~_in(wanted, stays)].to_dict("records")]
+    samples = [_sample(row) for row in wanted[~_is_in(wanted, stays)].to_dict("records")]
     fresh: list[str] = []
     for added in _write(folder, samples, data, shard_bytes, workers):
         fresh.append(added["shard"].iloc[0])
@@ -68,7 +68,7 @@ def pack_samples(
         write_index(folder, before)
     used = living[["id", "split", "clean", *_KEY]].merge(stays, on=_KEY, validate="many_to_one").sort_values("id")
     assert len(used) == len(living)
-    idle = stays[~_in(stays, living)].sort_values(["shard", "start"])
+    idle = stays[~_is_in(stays, living)].sort_values(["shard", "start"])
     write_index(folder, pd.concat([used[list(COLUMNS)], _unused(idle)], ignore_index=True))
     named = {INDEX, *stays["shard"]}
     for path in folder.iterdir():
@@ -78,7 +78,7 @@ def pack_samples(
         shard_files.remember_files(folder, fresh, cache)
 
 
-def _sound(folder: Path, cache: Path | None) -> pd.DataFrame:
+def _read_sound_index(folder: Path, cache: Path | None) -> pd.DataFrame:
     """The index, without samples whose shard is not what it should be; empty where there is none."""
     try:
         index = read_index(folder)
@@ -91,16 +91,16 @@ def _sound(folder: Path, cache: Path | None) -> pd.DataFrame:
     return index[~index["shard"].isin(wrong)].reset_index(drop=True)
 
 
-def _leaving(folder: Path, stored: pd.DataFrame, living: pd.DataFrame, shard_bytes: int) -> list[str]:
+def _shards_to_give_up(folder: Path, stored: pd.DataFrame, living: pd.DataFrame, shard_bytes: int) -> list[str]:
     """Shards to give up: those with little that lives, and the small ones once there are many."""
     sizes = pd.Series({name: (folder / name).stat().st_size for name in stored["shard"].unique()}, dtype=float)
-    alive = shard_files.sample_bytes(stored).where(_in(stored, living), 0).groupby(stored["shard"]).sum()
+    alive = shard_files.sample_bytes(stored).where(_is_in(stored, living), 0).groupby(stored["shard"]).sum()
     leaving = set(sizes.index[alive.reindex(sizes.index) < _LEAST_ALIVE * sizes])
     small = set(sizes.index[sizes < shard_bytes / 2]) - leaving
     return sorted(leaving | (small if len(small) > _MANY else set()))
 
 
-def _in(table: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+def _is_in(table: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
     """For each row of `table`, whether `other` has its sample."""
     known = set(zip(*(other[key] for key in _KEY), strict=True))
     return pd.Series([key in known for key in zip(*(table[key] for key in _KEY), strict=True)], table.index, dtype=bool)

@@ -42,7 +42,7 @@ def prove_recipe(augmentation: Augmentation, ignore_index: int, shard: Shard) ->
     """
     drawn = augmentations.build_recipe(augmentation, ignore_index)
     always = augmentations.build_recipe(augmentation, ignore_index, always=True)
-    places = _places(shard)
+    places = _pairs_to_try(shard)
     for recipe, tried in ((always, places[:: -(-len(places) // _ALWAYS)]), (drawn, places)):
         if (broken := _first_fault(recipe, shard, tried, ignore_index)) is None:
             continue
@@ -66,7 +66,7 @@ def apply_to_labels(geometry: Geometry, labels: np.ndarray, channels: int, key: 
     followed = renamed == _RENAMED[mask]
     shows, label = _read(shown_high, shown_low)
     shows &= np.isin(label, np.unique(labels))  # a blend is no label
-    judged = shows & followed & ~written & _inner(mask)
+    judged = shows & followed & ~written & _inner_pixels(mask)
     agreeing = float((label == mask)[judged].mean()) if judged.any() else 1.0
     return Followed(np.unique(mask[~followed & ~written]).tolist(), agreeing)
 
@@ -123,7 +123,7 @@ class _Trial:
         )
 
 
-def _places(shard: Shard) -> list[int]:
+def _pairs_to_try(shard: Shard) -> list[int]:
     """Of pairs that are tried: all over the split, as many as are tried in reasonable time."""
     largest = max(height * width for height, width in shard.sizes)
     count = min(len(shard), _PAIRS, max(8, _PIXELS // largest))
@@ -150,7 +150,7 @@ def _read(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return shows, a // _NIBBLE * _NIBBLE + b // _NIBBLE
 
 
-def _inner(mask: np.ndarray) -> np.ndarray:
+def _inner_pixels(mask: np.ndarray) -> np.ndarray:
     """Where neither a class edge nor the frame, over which a fill comes in, is near."""
     kernel = np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8)
     uniform = cv2.erode(mask, kernel) == cv2.dilate(mask, kernel)

@@ -50,7 +50,7 @@ def read_index(folder: Path) -> pd.DataFrame:
 def in_parts(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[pa.Table]:
     """Some columns of the index, some thousand rows at a time. Raises: MaskmillError as `read_index`."""
     path = folder / INDEX
-    with _explained(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with _missing_in_words(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         if file.schema_arrow.names != list(COLUMNS):
             raise MaskmillError(f"{path}: columns {file.schema_arrow.names}, needed are {list(COLUMNS)}; {_MEND}")
         for group in range(file.num_row_groups):
@@ -58,7 +58,7 @@ def in_parts(folder: Path, columns: Sequence[str] = COLUMNS) -> Iterator[pa.Tabl
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _missing_in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:

@@ -20,11 +20,11 @@ def is_healthy(service: Service, record: Record) -> bool:
     if not record.alive or not record.pid:
         return False
     if service.health:
-        return _asked(lambda: bool(_direct.open(service.health or "", timeout=_TIMEOUT_S).status == 200))
-    return _asked(lambda: _worker_online(service, record))
+        return _answer_or_none(lambda: bool(_direct.open(service.health or "", timeout=_TIMEOUT_S).status == 200))
+    return _answer_or_none(lambda: _is_worker_online(service, record))
 
 
-def _worker_online(service: Service, record: Record) -> bool:
+def _is_worker_online(service: Service, record: Record) -> bool:
     """Workers tell Prefect every 30 s that they are there; it calls them offline after 90 s of silence."""
     auth = service.environment.get("PREFECT_API_AUTH_STRING", "")
     request = urllib.request.Request(  # noqa: S310 - the scheme is ours
@@ -43,7 +43,7 @@ def _worker_online(service: Service, record: Record) -> bool:
     )
 
 
-def _asked(question: Callable[[], bool]) -> bool:
+def _answer_or_none(question: Callable[[], bool]) -> bool:
     """The answer, where no answer at all means no."""
     try:
         return question()

@@ -34,21 +34,21 @@ _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 def main(spec: dict[str, Any]) -> NoReturn:
     """Split into outer and inner process."""
-    _adopt()
+    _become_subreaper()
     outer = os.getpid()
     inner = os.fork()
     if inner == 0:
         os.setsid()  # a kill of the outer one's group leaves it alive to clean up
-        _adopt()
-        _keep(spec, outer)
+        _become_subreaper()
+        _keep_running(spec, outer)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(inner, signal.SIGTERM))
-    while inner not in (ended := _reap()):
+    while inner not in (ended := _collect_ended_children()):
         time.sleep(_POLL_S)
     end_all_below(0)
     sys.exit(ended[inner])
 
 
-def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
+def _keep_running(spec: dict[str, Any], outer: int) -> NoReturn:
     """Run the service until somebody stops it, the outer process is gone, or it died too often."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     path, log = Path(spec.pop("record")), Path(spec.pop("log"))
@@ -63,7 +63,7 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
             record = replace(record, pid=process.pid, since=time.time())
             records.write_record(path, record)
             _say(f"{record.name} started as process {process.pid}")
-            process.returncode = _wait(process.pid, outer, log)
+            process.returncode = _wait_for_service(process.pid, outer, log)
             end_all_below(grace_s)
             now = time.time()
             deaths = [*(t for t in deaths if now - t < WITHIN_S), now]
@@ -75,7 +75,7 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
                 sys.exit(1)
             again = time.monotonic() + 2.0 ** (len(deaths) - 1)
             while time.monotonic() < again:
-                _poll(outer)
+                _sleep_unless_orphaned(outer)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         end_all_below(grace_s, record.pid)
@@ -83,18 +83,18 @@ def _keep(spec: dict[str, Any], outer: int) -> NoReturn:
             path.unlink(missing_ok=True)
 
 
-def _wait(service: int, outer: int, log: Path) -> int:
+def _wait_for_service(service: int, outer: int, log: Path) -> int:
     """The exit status of the service, once it has ended."""
-    while service not in (ended := _reap()):
+    while service not in (ended := _collect_ended_children()):
         if os.fstat(1).st_size > MAX_LOG_BYTES:
             if log.exists():
                 shutil.copyfile(log, log.with_suffix(".log.1"))
             os.ftruncate(1, 0)
-        _poll(outer)
+        _sleep_unless_orphaned(outer)
     return ended[service]
 
 
-def _poll(outer: int) -> None:
+def _sleep_unless_orphaned(outer: int) -> None:
     """Sleep for a moment, or end with the outer process."""
     if os.getppid() != outer:
         _say("the outer keeper was killed; stopping")
@@ -110,13 +110,13 @@ def end_all_below(grace_s: float, service: int = 0) -> None:
     """
     began = time.monotonic()
     asked: set[psutil.Process] = set()
-    while below := _below(os.getpid(), recursive=True):
+    while below := _processes_below(os.getpid(), recursive=True):
         waited = time.monotonic() - began
         if waited > grace_s:
             wanted, sent, asked = below, signal.SIGKILL, set()
         else:
-            first = _below(service) if service and waited < grace_s / 2 else set()
-            wanted, sent = first or _below(os.getpid()), signal.SIGTERM
+            first = _processes_below(service) if service and waited < grace_s / 2 else set()
+            wanted, sent = first or _processes_below(os.getpid()), signal.SIGTERM
         for process in wanted - asked:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(sent)
@@ -124,14 +124,14 @@ def end_all_below(grace_s: float, service: int = 0) -> None:
         time.sleep(0.05)
 
 
-def _below(pid: int, *, recursive: bool = False) -> set[psutil.Process]:
-    _reap()
+def _processes_below(pid: int, *, recursive: bool = False) -> set[psutil.Process]:
+    _collect_ended_children()
     with suppress(psutil.NoSuchProcess):
         return set(psutil.Process(pid).children(recursive=recursive))
     return set()
 
 
-def _reap() -> dict[int, int]:
+def _collect_ended_children() -> dict[int, int]:
     """Process id -> exit status of the children, adopted ones too, that have ended."""
     ended: dict[int, int] = {}
     while True:
@@ -144,7 +144,7 @@ def _reap() -> dict[int, int]:
         ended[pid] = os.waitstatus_to_exitcode(status)
 
 
-def _adopt() -> None:
+def _become_subreaper() -> None:
     """Become the parent of what lies below this process and loses its own; on Linux alone."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

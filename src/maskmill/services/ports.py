@@ -21,7 +21,7 @@ def check_free(services: Services, wanted: list[Service]) -> None:
         raise MaskmillError("\n".join(filter(None, problems)))
 
 
-def own_process(service: Service) -> psutil.Process | None:
+def process_of_service(service: Service) -> psutil.Process | None:
     """The process of this very service that listens on its port, whether or not a record or a keeper is left of it."""
     try:
         listening = addresses.listeners(service.port) if service.port else []

@@ -33,7 +33,7 @@ def stop_services(params: Params, root: Path) -> None:
             control.end_process(keeper)
             stopped.append(name)
         for service in services:
-            if (left := ports.own_process(service)) is not None:  # and its keeper somebody has killed
+            if (left := ports.process_of_service(service)) is not None:  # and its keeper somebody has killed
                 control.end_process(left)
                 stopped.append(service.name)
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was up")
@@ -57,7 +57,7 @@ def print_status(params: Params, root: Path) -> bool:
     """Print a table of the services; whether all of them are up."""
     services = catalogue.services_of_workspace(params, root)
     unrecorded = records.running_keepers(root)
-    seen = {service.name: _see(params, service, unrecorded) for service in services}
+    seen = {service.name: _observe_service(params, service, unrecorded) for service in services}
     rows = [("service", "state", "process", "since", "address", "log"), *(_row(s, seen[s.name]) for s in services)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     print("\n".join("  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows))
@@ -89,13 +89,13 @@ class _Seen:
     note: str = ""
 
 
-def _see(params: Params, service: Service, keepers: dict[str, psutil.Process]) -> _Seen:
+def _observe_service(params: Params, service: Service, keepers: dict[str, psutil.Process]) -> _Seen:
     record = records.read_record(service.record)
     if record is not None and record.alive:
         state = "gave up" if record.gave_up else "up" if is_healthy(service, record) else "no answer"
         return _Seen(state, record.pid, record.since)
     try:
-        found = ports.own_process(service) or _kept(keepers.get(service.name))
+        found = ports.process_of_service(service) or _service_of_keeper(keepers.get(service.name))
         if found is not None:
             state, gone = "no keeper", "keeper"
             if record is None:
@@ -111,7 +111,7 @@ def _see(params: Params, service: Service, keepers: dict[str, psutil.Process]) -
     return _Seen("foreign" if taken and ports.IN_USE in taken else "down", note=taken or "")
 
 
-def _kept(keeper: psutil.Process | None) -> psutil.Process | None:
+def _service_of_keeper(keeper: psutil.Process | None) -> psutil.Process | None:
     """The service of a keeper, which is the child of its child; the keeper itself between two starts."""
     if keeper is None:
         return None

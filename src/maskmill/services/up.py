@@ -34,14 +34,14 @@ def start_services(params: Params, root: Path) -> None:
     watch = Stopwatch()
     with control.exclusive_lock(root / params.paths.state):
         try:
-            _clear(wanted)
-            missing = [service for service in servers if not _runs(service)]
+            _stop_unwanted(wanted)
+            missing = [service for service in servers if not _is_running(service)]
             ports.check_free(params.services, missing)
-            _start(missing, started)
+            _start_and_wait(missing, started)
             watch("servers")
-            _prepare(servers[0])
+            _prepare_deployments(servers[0])
             watch("deployments")
-            _start([] if _runs(worker) else [worker], started)
+            _start_and_wait([] if _is_running(worker) else [worker], started)
             watch("worker")
         except BaseException:
             control.stop_all([service.record for service in started])
@@ -86,7 +86,7 @@ class Stopwatch:
         return ", ".join(self._steps)
 
 
-def _clear(wanted: list[Service]) -> None:
+def _stop_unwanted(wanted: list[Service]) -> None:
     """Stop what is not to run, or not like this, and remove what dead keepers have left."""
     by_path = {service.record: service for service in wanted}
     gone = control.read_records(wanted[0].state)
@@ -107,13 +107,13 @@ def _clear(wanted: list[Service]) -> None:
     control.stop_all(gone)
 
 
-def _runs(service: Service) -> bool:
+def _is_running(service: Service) -> bool:
     """Whether it is up already; one that does not answer for a while is stopped."""
     record = records.read_record(service.record)
     if record is None:
         return False
     patience = _PATIENCE_S if service.health else _WORKER_PATIENCE_S
-    if _until(lambda: _well(service), [service.name], patience):
+    if _until(lambda: _is_well(service), [service.name], patience):
         print(f"{service.name}: already up")
         return True
     print(f"{service.name}: process {record.pid} does not answer; starting it again")
@@ -121,7 +121,7 @@ def _runs(service: Service) -> bool:
     return False
 
 
-def _start(services: list[Service], started: list[Service]) -> None:
+def _start_and_wait(services: list[Service], started: list[Service]) -> None:
     """Start services at the same time, and wait until all are healthy. `started` grows as they are."""
     for service in services:
         started.append(service)
@@ -132,14 +132,14 @@ def _start(services: list[Service], started: list[Service]) -> None:
             record = records.read_record(service.record)
             if record is None or record.restarts or not record.alive:
                 raise control.describe_failure(service, "it ended at once")
-        return all(_well(service) for service in services)
+        return all(_is_well(service) for service in services)
 
     if not _until(ready, [service.name for service in services], _READY_S):
-        late = next(service for service in services if not _well(service))
+        late = next(service for service in services if not _is_well(service))
         raise control.describe_failure(late, f"not healthy after {_READY_S:.0f} s")
 
 
-def _well(service: Service) -> bool:
+def _is_well(service: Service) -> bool:
     record = records.read_record(service.record)
     return record is not None and is_healthy(service, record)
 
@@ -158,7 +158,7 @@ def _until(condition: Callable[[], bool], names: list[str], patience_s: float) -
     return met
 
 
-def _prepare(prefect: Service) -> None:
+def _prepare_deployments(prefect: Service) -> None:
     """Put the deployments of prefect.yaml into place, and close the MLflow runs of dead owners."""
     running = []
     for module in (_DEPLOYMENTS, _REAPER):

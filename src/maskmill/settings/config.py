@@ -110,21 +110,23 @@ def _above_0(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
-def _given(value: Any) -> str:
+def _got_in_words(value: Any) -> str:
     """What `_explain` says of a value by itself, unless it is a mapping."""
     return f"got {value}: " if isinstance(value, dict) else ""
 
 
 def _loss(value: Any) -> Any:
     if not _above_0(value.get("weight") if isinstance(value, dict) else value):
-        raise ValueError(f"{_given(value)}needed is a weight above 0, or {{weight: 1.0, and options of the loss}}")
+        raise ValueError(
+            f"{_got_in_words(value)}needed is a weight above 0, or {{weight: 1.0, and options of the loss}}"
+        )
     return value
 
 
 def _class_weights(value: Any) -> Any:
     given = value.values() if isinstance(value, dict) else ()
     if value not in (None, "inverse", "median") and not (given and all(map(_above_0, given))):
-        raise ValueError(f"{_given(value)}allowed are null, inverse, median, or {{class: weight above 0}}")
+        raise ValueError(f"{_got_in_words(value)}allowed are null, inverse, median, or {{class: weight above 0}}")
     return value
 
 
@@ -134,7 +136,7 @@ def _weights(value: Any) -> Any:
     return value
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -143,10 +145,12 @@ def _axis(value: Any) -> Any:
         return tuple(value)
     given = value if isinstance(value, dict) else {}
     low, high, log = given.get("low"), given.get("high"), given.get("log", False)
-    if given.keys() - {"low", "high", "log"} or not isinstance(log, bool) or not (_number(low) and _number(high)):
-        raise ValueError(f"{_given(value)}needed is a list of values, or {{low: 1.0e-4, high: 1.0e-2, log: true}}")
+    if given.keys() - {"low", "high", "log"} or not isinstance(log, bool) or not (_is_number(low) and _is_number(high)):
+        raise ValueError(
+            f"{_got_in_words(value)}needed is a list of values, or {{low: 1.0e-4, high: 1.0e-2, log: true}}"
+        )
     if given["low"] >= given["high"] or (log and given["low"] <= 0):
-        raise ValueError(f"{_given(value)}low must be below high{', and above 0 where log is true' * log}")
+        raise ValueError(f"{_got_in_words(value)}low must be below high{', and above 0 where log is true' * log}")
     return value
 
 

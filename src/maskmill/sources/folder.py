@@ -56,12 +56,12 @@ def _layout(folder: Path, images: str, masks: str, where: str) -> tuple[str, str
         return images, masks
     for pattern in (f"{_SPLIT}/{{0}}", f"{{0}}/{_SPLIT}"):
         of_images, of_masks = (pattern.replace("{0}", value) for value in (images, masks))
-        if images != "." and _named(folder, of_images):
+        if images != "." and _named_splits(folder, of_images):
             return of_images, of_masks
     return images, masks
 
 
-def _named(folder: Path, pattern: str) -> dict[str, str]:
+def _named_splits(folder: Path, pattern: str) -> dict[str, str]:
     """Name of a folder that stands for `{split}` in the pattern -> its split, for those that are there."""
     before, _, after = pattern.partition(_SPLIT)
     top, _, prefix = before.rpartition("/")
@@ -75,7 +75,7 @@ def _named(folder: Path, pattern: str) -> dict[str, str]:
 
 
 def _parts(folder: Path, images: str, masks: str, where: str) -> dict[str, str]:
-    parts = _named(folder, images) | _named(folder, masks)
+    parts = _named_splits(folder, images) | _named_splits(folder, masks)
     if not parts:
         raise MaskmillError(
             f"{where}: {folder / images}: no folder train, val or test there; make one, or drop {_SPLIT}"

@@ -47,7 +47,7 @@ def icbm152(*, folder: Path, data: Data, slabs: Slabs, seed: Seed) -> Iterator[P
                 group=f"z{first:03d}-{last:03d}",
                 order=z,
                 image=partial(_scan, t1[:, :, z], seed=(seed, z)),
-                mask=partial(_upright, labels[:, :, z]),
+                mask=partial(_cut_and_turn, labels[:, :, z]),
                 sequence="icbm152",
             )
 
@@ -81,10 +81,10 @@ def _scan(x: np.ndarray, *, seed: tuple[int, int]) -> np.ndarray:
     contrast = np.exp(0.2 * rng.standard_normal())
     field = cv2.resize(rng.standard_normal((4, 4)), (x.shape[1], x.shape[0]), interpolation=cv2.INTER_CUBIC)
     scan = x**contrast * np.exp(0.3 * field) + 0.05 * rng.standard_normal(x.shape)
-    return _upright(np.rint(255 * scan.clip(0, 1)).astype(np.uint8))[..., None]
+    return _cut_and_turn(np.rint(255 * scan.clip(0, 1)).astype(np.uint8))[..., None]
 
 
-def _upright(pixels: np.ndarray) -> np.ndarray:
+def _cut_and_turn(pixels: np.ndarray) -> np.ndarray:
     """Cut the brain out of what the scanner sees: (192, 192) -> (184, 152), the front of the head up."""
     brain = pixels[_LEFT : _LEFT + WIDTH_PX, _FRONT : _FRONT + HEIGHT_PX]
     return np.ascontiguousarray(np.rot90(brain))

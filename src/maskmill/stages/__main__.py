@@ -11,7 +11,7 @@ from typing import Any
 from maskmill import stages
 from maskmill.protection.outs import check_outs, run_of
 from maskmill.settings import config
-from maskmill.stages.settings import check_code, check_settings
+from maskmill.stages.settings import check_code_unchanged, check_settings_unchanged
 from maskmill.system import components, quick
 from maskmill.system.errors import MaskmillError
 from maskmill.system.files import full_disk_in_words
@@ -58,16 +58,16 @@ def _run(name: str, *arguments: str) -> None:
             given[number] = _number(name, number, given[number])
     variant = given.get("variant") or ""
     checked = "DVC_STAGE" in os.environ and is_first_of_training()  # by hand, both may be newer than what was noted
-    with _watched(" ".join([name, *arguments]), params):
+    with _recorded_run(" ".join([name, *arguments]), params):
         if checked:
-            check_settings(name, variant, params)
+            check_settings_unchanged(name, variant, params)
         stage(**{part: given[part] if part in given else getattr(params, part) for part in parameters})
         if checked:
-            check_code(name, variant, params)
+            check_code_unchanged(name, variant, params)
 
 
 @contextlib.contextmanager
-def _watched(stage: str, params: config.Params) -> Iterator[None]:
+def _recorded_run(stage: str, params: config.Params) -> Iterator[None]:
     """Nothing of the user's lies where stages write, and what is written from now on is the stage's."""
     run = run_of(stage, params) if is_first_of_training() else None
     if run is None:

@@ -26,6 +26,6 @@ def training_fingerprint(prepared: Path, params: dict[str, Any], training: Train
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
         *shard_files.split_digests(prepared / "shards", ("train", "val")), (prepared / "augmentation.json").read_text(),
-        code_digest.digest(_STAGE, {spelt_out(variant.network)[0], *code_digest.words_in(params)}),
+        code_digest.digest(_STAGE, {spelt_out(variant.network)[0], *code_digest.strings_in(params)}),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -52,14 +52,14 @@ def ensemble(
     together = over_test(Ensemble(members), f"{variant}, {folds} folds, on test")
     found = {
         "variant": variant, "metric": evaluation.primary,
-        "held_out": _plain(scored(pd.concat(held_out))), "test": _plain(scored(together)),
+        "held_out": _plain_scores(scored(pd.concat(held_out))), "test": _plain_scores(scored(together)),
         "folds": _values(families, held_out), "members": _values(families, alone),
     }  # fmt: skip
     files.write_json(Path(paths.folds) / f"{variant}.json", found)
-    print(_said(found))
+    print(_summary_table(found))
 
 
-def _plain(scores: dict[str, Score]) -> dict[str, dict[str, float | None]]:
+def _plain_scores(scores: dict[str, Score]) -> dict[str, dict[str, float | None]]:
     parts = {name: (score.value, score.low, score.high, score.n) for name, score in scores.items()}
     return {
         name: dict(zip(("value", "low", "high", "n"), map(_finite, part), strict=True)) for name, part in parts.items()
@@ -78,22 +78,24 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _said(found: dict[str, Any]) -> str:
+def _summary_table(found: dict[str, Any]) -> str:
     """The primary metric of each model, of all held-out images, and of the ensemble, as a table."""
     metric = found["metric"]
     lines = [f"{found['variant']}: {metric}", f"{'':>10}  {'held out':>23}  {'test':>23}"]
     rows = zip(found["folds"][metric], found["members"][metric], strict=True)
-    lines += [f"{f'fold {i}':>10}  {_number(own):>23}  {_number(test):>23}" for i, (own, test) in enumerate(rows)]
-    lines.append(
-        f"{'together':>10}  {_interval(found['held_out'][metric]):>23}  {_interval(found['test'][metric]):>23}"
-    )
+    lines += [
+        f"{f'fold {i}':>10}  {_number_in_words(own):>23}  {_number_in_words(test):>23}"
+        for i, (own, test) in enumerate(rows)
+    ]
+    held_out, test = (_with_interval(found[part][metric]) for part in ("held_out", "test"))
+    lines.append(f"{'together':>10}  {held_out:>23}  {test:>23}")
     return "\n".join(lines)
 
 
-def _interval(score: dict[str, float | None]) -> str:
-    bounds = "" if score["low"] is None else f" [{_number(score['low'])}, {_number(score['high'])}]"
-    return f"{_number(score['value'])}{bounds}"
+def _with_interval(score: dict[str, float | None]) -> str:
+    bounds = "" if score["low"] is None else f" [{_number_in_words(score['low'])}, {_number_in_words(score['high'])}]"
+    return f"{_number_in_words(score['value'])}{bounds}"
 
 
-def _number(value: float | None) -> str:
+def _number_in_words(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"

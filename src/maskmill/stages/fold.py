@@ -33,11 +33,11 @@ def fold(
     checkpoints of a training that was cut off. Where the source gives the splits, its test split is kept.
     Raises: MaskmillError where these stages do.
     """
-    own = _own(paths, fold, folds)
+    own = _paths_of_fold(paths, fold, folds)
     if is_first_of_training():
-        _link(paths, own)
+        _link_inputs(paths, own)
         split(own, data, splits.model_copy(update={"folds": folds, "fold": fold}))
-        _same_test(paths, own)
+        _check_same_test(paths, own)
         augment(own, data, augmentation)
     learn(own, data, models, train, evaluation, variant)
     if not is_first_of_training():
@@ -54,7 +54,7 @@ def fold(
         shutil.rmtree(folder)
 
 
-def _own(paths: Paths, number: int, folds: int) -> Paths:
+def _paths_of_fold(paths: Paths, number: int, folds: int) -> Paths:
     """Where this fold's stages read and write."""
     root = Path(paths.state) / "folds" / f"{number}of{folds}"
     beside = state.state_folder_beside(root / "state", Path(paths.state), (state.VERIFIED, state.WEIGHTS, state.SPOOL))
@@ -66,7 +66,7 @@ def _own(paths: Paths, number: int, folds: int) -> Paths:
     )  # fmt: skip
 
 
-def _link(paths: Paths, own: Paths) -> None:
+def _link_inputs(paths: Paths, own: Paths) -> None:
     """Bring in what `validate` found, and the shards, whose files need not be written again."""
     for folder in (own.prepared, own.reports):
         shutil.rmtree(folder, ignore_errors=True)
@@ -83,7 +83,7 @@ def _link(paths: Paths, own: Paths) -> None:
             shutil.copyfile(path, shards / path.name)
 
 
-def _same_test(paths: Paths, own: Paths) -> None:
+def _check_same_test(paths: Paths, own: Paths) -> None:
     """All folds keep away from the images on which everything is tested."""
     tables = [manifest.read(Path(part.prepared) / "manifest.parquet") for part in (paths, own)]
     whole, part = (set(table.loc[table["split"] == "test", "id"]) for table in tables)

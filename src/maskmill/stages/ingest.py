@@ -36,8 +36,8 @@ def ingest(paths: Paths, data: Data) -> None:
 def _row(pair: Pair, raw: Path) -> dict[str, object]:
     return {
         "id": pair.id,
-        "image": _place(pair.image, raw / "images" / f"{pair.id}.png"),
-        "mask": _place(pair.mask, raw / "masks" / f"{pair.id}.png"),
+        "image": _placed_file(pair.image, raw / "images" / f"{pair.id}.png"),
+        "mask": _placed_file(pair.mask, raw / "masks" / f"{pair.id}.png"),
         "group": pair.group,
         "sequence": pair.sequence or pair.group,
         "order": pair.order,
@@ -45,7 +45,7 @@ def _row(pair: Pair, raw: Path) -> dict[str, object]:
     }
 
 
-def _place(side: Path | Callable[[], np.ndarray] | None, made: Path) -> str:
+def _placed_file(side: Path | Callable[[], np.ndarray] | None, made: Path) -> str:
     """Where the file lies; it is written to `made` where there is none. Empty: reported by validate with the others."""
     if side is None or isinstance(side, Path):
         return "" if side is None else side.as_posix()

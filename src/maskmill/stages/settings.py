@@ -29,8 +29,8 @@ def settings(paths: Paths) -> None:
     changes: list[str] = []
     for name in components.names(stages.__name__):
         if name != _ITSELF:
-            for variant in params.variants if "variant" in code_digest.parameters(_symbol(name)) else ("",):
-                file, new = file_of(paths, name, variant), _file_content(name, variant, values, kind)
+            for variant in params.variants if "variant" in code_digest.parameters(_entry_point(name)) else ("",):
+                file, new = settings_file(paths, name, variant), _file_content(name, variant, values, kind)
                 if file.exists():
                     changes += _changes(file.stem, files.read_json(file), new)
                 files.write_json(file, new)
@@ -42,17 +42,17 @@ def settings(paths: Paths) -> None:
     print(f"settings: {len(written)} files -> {Path(paths.prepared) / _FOLDER}")
 
 
-def file_of(paths: Paths, stage: str, variant: str) -> Path:
+def settings_file(paths: Paths, stage: str, variant: str) -> Path:
     """Where the settings of a stage stand; `variant` is empty where the stage runs once."""
     return Path(paths.prepared) / _FOLDER / f"{'-'.join(filter(None, (stage, variant)))}.json"
 
 
-def check_settings(stage: str, variant: str, params: Params) -> None:
+def check_settings_unchanged(stage: str, variant: str, params: Params) -> None:
     """Raises: MaskmillError where params.yaml was edited after the settings of the stage were noted."""
-    file = file_of(params.paths, stage, variant)
+    file = settings_file(params.paths, stage, variant)
     if not file.exists():
         return
-    noted, now = files.read_json(file), _taken(stage, variant, params.model_dump(mode="json"))
+    noted, now = files.read_json(file), _sections_of(stage, variant, params.model_dump(mode="json"))
     if changes := list(_differences("", noted | {_CODE: ""}, now | {_CODE: ""})):
         raise MaskmillError(
             f"{stage}: params.yaml was edited while the pipeline ran ({few_of(changes, 3)}); start the same command "
@@ -60,13 +60,13 @@ def check_settings(stage: str, variant: str, params: Params) -> None:
         )
 
 
-def check_code(stage: str, variant: str, params: Params) -> None:
+def check_code_unchanged(stage: str, variant: str, params: Params) -> None:
     """Raises: MaskmillError where the code of a stage was edited after its digest was noted."""
-    file = file_of(params.paths, stage, variant)
+    file = settings_file(params.paths, stage, variant)
     if not file.exists() or _newest_change_ns() <= file.stat().st_mtime_ns:
         return
     values = params.model_dump(mode="json")
-    if files.read_json(file)[_CODE] != _code(stage, variant, values, _source_kind(params)):
+    if files.read_json(file)[_CODE] != _code_of(stage, variant, values, _source_kind(params)):
         raise MaskmillError(
             f"{stage}: its code was edited while the pipeline ran, so nobody knows which of it made the results; start "
             "the same command again"
@@ -74,16 +74,16 @@ def check_code(stage: str, variant: str, params: Params) -> None:
 
 
 def _file_content(stage: str, variant: str, values: dict[str, Any], kind: Any) -> dict[str, Any]:
-    return _taken(stage, variant, values) | {_CODE: _code(stage, variant, values, kind)}
+    return _sections_of(stage, variant, values) | {_CODE: _code_of(stage, variant, values, kind)}
 
 
-def _symbol(stage: str) -> Symbol:
+def _entry_point(stage: str) -> Symbol:
     return f"{stages.__name__}.{stage}", stage
 
 
-def _taken(stage: str, variant: str, values: dict[str, Any]) -> dict[str, Any]:
+def _sections_of(stage: str, variant: str, values: dict[str, Any]) -> dict[str, Any]:
     """The sections that a stage takes; places are deps and outs in dvc.yaml."""
-    sections = [name for name in code_digest.parameters(_symbol(stage)) if name in values and name != "paths"]
+    sections = [name for name in code_digest.parameters(_entry_point(stage)) if name in values and name != "paths"]
     taken = {name: values[name] for name in sections}
     if variant and "models" in taken:
         taken["models"] = {variant: taken["models"][variant]}
@@ -96,13 +96,13 @@ def _source_kind(params: Params) -> Any:
     return source.get("kind") if isinstance(source, dict) else None
 
 
-def _code(stage: str, variant: str, values: dict[str, Any], kind: Any) -> str:
+def _code_of(stage: str, variant: str, values: dict[str, Any], kind: Any) -> str:
     """The digest of the code that a stage reaches by the sections that it takes."""
-    words = code_digest.words_in([_taken(stage, variant, values), kind])
+    words = code_digest.strings_in([_sections_of(stage, variant, values), kind])
     for name in {variant} if variant else words & set(values["variants"]):
         chosen = values["models"][name]
-        words |= {*code_digest.words_in(chosen), spelt_out(chosen["network"])[0]}
-    return code_digest.digest(_symbol(stage), words)
+        words |= {*code_digest.strings_in(chosen), spelt_out(chosen["network"])[0]}
+    return code_digest.digest(_entry_point(stage), words)
 
 
 def _changes(stage: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
@@ -118,10 +118,10 @@ def _differences(path: str, before: Any, after: Any) -> Iterator[str]:
         for key in {**before, **after}:
             yield from _differences(f"{path}.{key}".lstrip("."), before.get(key), after.get(key))
     elif before != after:
-        yield f"{path} {_shown(before)} -> {_shown(after)}"
+        yield f"{path} {_value_in_words(before)} -> {_value_in_words(after)}"
 
 
-def _shown(value: Any) -> str:
+def _value_in_words(value: Any) -> str:
     return "null" if value is None else str(value)
 
 

@@ -22,7 +22,7 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     pairs, note = duplicates.read_duplicates(prepared / "duplicates.json")
     table, names = assign_splits(manifest.read(prepared / "pairs.parquet"), pairs, frozen, splits)
     leaks = leakage.find_leaks(table, pairs, splits)
-    table["clean"] = leakage.is_clean(table, leaks)
+    table["clean"] = leakage.mark_clean_rows(table, leaks)
     contents = data_page.DataPage(
         data,
         table,

@@ -53,7 +53,7 @@ def train(
     fabric = distributed.launch_fabric(
         train
     )  # where `train.devices` are several, each process runs this from the beginning
-    with _alone(Path(paths.state), variant, fabric), determinism.deterministic_kernels(train):
+    with _exclusive_training(Path(paths.state), variant, fabric), determinism.deterministic_kernels(train):
         _train(paths, data, models, train, evaluation, variant, fabric)
 
 
@@ -69,13 +69,13 @@ def _train(
     sampler = _sampler(data, train, recipe, prepared)
     chosen, where = models[variant], f"params.yaml: models.{variant}.weights"
     with fabric.rank_zero_first():
-        given = None if chosen.weights is None else _given(chosen.weights, Path(paths.state), where)
+        given = None if chosen.weights is None else _load_given_weights(chosen.weights, Path(paths.state), where)
     loss = _loss(data, train, prepared)
     preprocessing = Preprocessing.fit([shard_files.moments_of(prepared / "shards", "train")])
-    training = _make(data, chosen, train, variant, preprocessing, loss, given, where, fabric)
+    training = _create_training(data, chosen, train, variant, preprocessing, loss, given, where, fabric)
     validation = Validator(shards["val"], Labels.of(data), evaluation.primary)
     settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
-    params = _params(settings | {f"models.{variant}": chosen.model_dump()}, given, variant)
+    params = _logged_params(settings | {f"models.{variant}": chosen.model_dump()}, given, variant)
     fingerprint = fabric.broadcast(_fingerprint.training_fingerprint(prepared, params, training, chosen))
     machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
     origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
@@ -91,8 +91,8 @@ def _train(
     known = Facts(fingerprint, variant, params | machine, data_title=data.title, **origin)
     spool = spools.begin_spool(Path(paths.state) / spools.FOLDER, known)
     live.start(spool.path)
-    result = training.fit(loading, validation, checkpoints, _log(out, spool), title=variant)
-    predict.save(out, result.weights, _facts(data, chosen, training, variant, result.best_step))
+    result = training.fit(loading, validation, checkpoints, _history_writer(out, spool), title=variant)
+    predict.save(out, result.weights, _card_facts(data, chosen, training, variant, result.best_step))
     run = {
         "key": spool.key, **origin, **machine, "started": spool.started_ms / 1000, "ended": round(time.time(), 3),
         "seconds": round(result.seconds, 3), "params": params,
@@ -103,7 +103,7 @@ def _train(
 
 
 @contextmanager
-def _alone(state: Path, variant: str, fabric: Fabric) -> Iterator[None]:
+def _exclusive_training(state: Path, variant: str, fabric: Fabric) -> Iterator[None]:
     """Wait for another training of the variant, which may be one whose run was killed: it writes its last checkpoint.
 
     The processes of one training wait for its first.
@@ -124,7 +124,7 @@ def _alone(state: Path, variant: str, fabric: Fabric) -> Iterator[None]:
         lock.release()
 
 
-def _log(out: Path, spool: spools.Spool) -> Log:
+def _history_writer(out: Path, spool: spools.Spool) -> Log:
     """What writes rows to history.csv, which is whole after every validation so that it can be watched, and on."""
     text = ""
 
@@ -164,7 +164,7 @@ def _sampler(data: Data, train: Train, recipe: Recipe, prepared: Path) -> sampli
     return sampling.create_sampler(train.sampling, pixels, data.foreground, recipe.crop_px)
 
 
-def _given(setting: str, state: Path, where: str) -> pretrained.Given:
+def _load_given_weights(setting: str, state: Path, where: str) -> pretrained.Given:
     """The weights that the setting names."""
     if not pretrained.is_version(setting, where):
         return pretrained.read(setting, state, where)
@@ -178,7 +178,7 @@ def _given(setting: str, state: Path, where: str) -> pretrained.Given:
     return pretrained.Given(source, predictor.card.sha256, tensors, predictor.card.classes)
 
 
-def _params(settings: dict[str, dict[str, Any]], given: pretrained.Given | None, variant: str) -> dict[str, Any]:
+def _logged_params(settings: dict[str, dict[str, Any]], given: pretrained.Given | None, variant: str) -> dict[str, Any]:
     """The settings as `section.key`, and what the given weights are."""
     params = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
     if given is not None:
@@ -186,7 +186,7 @@ def _params(settings: dict[str, dict[str, Any]], given: pretrained.Given | None,
     return params
 
 
-def _make(
+def _create_training(
     data: Data, chosen: Variant, train: Train, variant: str, preprocessing: Preprocessing,
     loss: losses.Loss, given: pretrained.Given | None, where: str, fabric: Fabric,
 ) -> Training:  # fmt: skip
@@ -205,7 +205,7 @@ def _make(
     return Training(model, loss, preprocessing, train, fabric)
 
 
-def _facts(data: Data, chosen: Variant, training: Training, variant: str, best_step: int) -> dict[str, Any]:
+def _card_facts(data: Data, chosen: Variant, training: Training, variant: str, best_step: int) -> dict[str, Any]:
     """What model.json says beside the weights' digest."""
     precision = "fp32" if training.precision == "fp16" else training.precision  # what evaluation and serving run in
     return {

@@ -97,7 +97,7 @@ def student_quantile(spread: Spread, tail: float) -> np.ndarray:
     error is unsure: its degrees of freedom are 2 U / (2 + k) with the excess kurtosis k of the units' influence, those
     of a variance with such terms (Satterthwaite 1946), at most n - 1.
     """
-    away, units = _away(spread), spread.left_out.shape[-1]
+    away, units = _unit_influence(spread), spread.left_out.shape[-1]
     squares = (away**2).sum(axis=-1)
     freedom = np.fmin(2 * units / np.maximum(2 + _excess(away), 1e-9), spread.n - 1).clip(min=1)
     jackknife = np.sqrt(squares * (units - 1) / units)
@@ -113,7 +113,7 @@ def bca_levels(spread: Spread, z: np.ndarray, *, accelerate: bool = True) -> tup
     ties = _equal(spread.resampled, value)
     below = ((spread.resampled < value) & ~ties).sum(axis=-1) + ties.sum(axis=-1) / 2
     z0 = special.ndtri(np.clip(below / count, 0.5 / count, 1 - 0.5 / count))
-    away = _away(spread)
+    away = _unit_influence(spread)
     a = accelerate * np.nan_to_num((away**3).sum(axis=-1) / (6 * (away**2).sum(axis=-1) ** 1.5))
     low, high = (special.ndtr(_accelerated(z0, a, sign * z)) for sign in (1, -1))
     return low, high
@@ -131,7 +131,7 @@ def row_quantiles(values: np.ndarray, level: np.ndarray) -> np.ndarray:
     return made
 
 
-def _away(spread: Spread) -> np.ndarray:
+def _unit_influence(spread: Spread) -> np.ndarray:
     """(..., U) the influence of each unit: how much less the score is without it than on average without one."""
     made: np.ndarray = spread.left_out.mean(axis=-1, keepdims=True) - spread.left_out
     return made

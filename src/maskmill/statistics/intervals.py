@@ -24,9 +24,9 @@ def scores_with_intervals(
     """
 
     def chosen(sums: Tensor) -> Mapping[str, Tensor]:
-        return _chosen(metrics.scores(sums), only)
+        return _wanted_scores(metrics.scores(sums), only)
 
-    return _scored(chosen, _sums(statistics, units), settings)
+    return _scores_of_sums(chosen, _unit_sums(statistics, units), settings)
 
 
 def paired_differences(
@@ -40,9 +40,9 @@ def paired_differences(
 
     def difference(sums: Tensor) -> Mapping[str, Tensor]:
         of_a, of_b = (metrics.scores(part) for part in sums.chunk(2, dim=-1))
-        return {name: value - of_b[name] for name, value in _chosen(of_a, only).items()}
+        return {name: value - of_b[name] for name, value in _wanted_scores(of_a, only).items()}
 
-    return _scored(difference, _sums(np.concatenate([a, b], axis=1), units), settings)
+    return _scores_of_sums(difference, _unit_sums(np.concatenate([a, b], axis=1), units), settings)
 
 
 def is_significant(difference: Score) -> bool:
@@ -63,11 +63,11 @@ def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Score:
     return Score(float(known.mean()), float(known.mean() - half), float(known.mean() + half), n)
 
 
-def _chosen(scores: Mapping[str, Tensor], only: str) -> Mapping[str, Tensor]:
+def _wanted_scores(scores: Mapping[str, Tensor], only: str) -> Mapping[str, Tensor]:
     return {only: scores[only]} if only else scores
 
 
-def _scored(scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals) -> dict[str, Score]:
+def _scores_of_sums(scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals) -> dict[str, Score]:
     made = {}
     for name, spread in bootstrap.resampled_scores(
         scores, sums, resamples=settings.resamples, seed=settings.seed
@@ -77,7 +77,7 @@ def _scored(scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals) -> 
     return made
 
 
-def _sums(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
+def _unit_sums(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
     """(U, S) sums of each unit, added up in the same order whatever the order of the rows."""
     of_unit = np.unique(units, return_inverse=True)[1]
     order = sorted(range(len(units)), key=lambda i: (of_unit[i], statistics[i].tobytes()))

@@ -15,7 +15,7 @@ def units_of_images(ids: list[str], manifest: pd.DataFrame, settings: Intervals)
     sequence; what is over is shared out among the blocks. A group whose images have no order stays whole, as does one
     with fewer images. `auto` takes groups where there are enough of them, else blocks.
     """
-    rows = _rows(ids, manifest)
+    rows = _rows_of_images(ids, manifest)
     keys = {"image": ["id"], "group": ["group"], "block": ["group", "sequence", "block"]}
     kind = settings.unit
     if kind == "auto":
@@ -26,33 +26,33 @@ def units_of_images(ids: list[str], manifest: pd.DataFrame, settings: Intervals)
 
 def caveat_of_units(units: np.ndarray, ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> str:
     """What intervals over these units of these images are no ground for, in words; "" where there is nothing."""
-    rows = _rows(ids, manifest).assign(unit=units)
+    rows = _rows_of_images(ids, manifest).assign(unit=units)
     n, sizes = rows["unit"].nunique(), rows["unit"].value_counts()
     groups, sequences = rows["group"].nunique(), rows["sequence"].nunique()
     warnings = []
     if n < ENOUGH:
         warnings.append(f"too few independent units (n < {ENOUGH}) for a claim")
     if n == len(rows):
-        what = _count(n, "image")
+        what = _count_in_words(n, "image")
         if n > groups:
-            what += f" of {_count(groups, 'group')}"
+            what += f" of {_count_in_words(groups, 'group')}"
             warnings.append("images of one group are alike, so the intervals are too narrow (intervals.unit)")
     elif n == groups:
-        what = _count(n, "group")
+        what = _count_in_words(n, "group")
     else:
         size = f"{sizes.min()} to {sizes.max()}" if sizes.min() < sizes.max() else f"{sizes.max()}"
-        what = f"{_count(n, 'block')} of {size} contiguous images in {_count(groups, 'group')}"
+        what = f"{_count_in_words(n, 'block')} of {size} contiguous images in {_count_in_words(groups, 'group')}"
         warnings.append(
             "blocks of one group say nothing about other groups, and their intervals are too narrow where neighbours "
             "are alike"
         )
     if n > 1 and groups > sequences:
-        what += f" of {_count(sequences, 'sequence')}"
+        what += f" of {_count_in_words(sequences, 'sequence')}"
         warnings.append("parts of one sequence say nothing about other sequences")
     return f"{what}: {'; '.join(warnings)}" if warnings else ""
 
 
-def _rows(ids: list[str], manifest: pd.DataFrame) -> pd.DataFrame:
+def _rows_of_images(ids: list[str], manifest: pd.DataFrame) -> pd.DataFrame:
     """id, group, sequence and order of each image; the sequence is the group where none is named."""
     rows = manifest.drop_duplicates("id").set_index("id").loc[ids, ["group", "sequence", "order"]].reset_index()
     return rows.assign(sequence=rows["sequence"].where(rows["sequence"].fillna("") != "", rows["group"]))
@@ -68,5 +68,5 @@ def _blocks(rows: pd.DataFrame, least: int) -> np.ndarray:
     return np.where(ordered, rank * count // size, 0).astype(np.int64)
 
 
-def _count(n: int, noun: str) -> str:
+def _count_in_words(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -35,7 +35,7 @@ _FILE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:j2|css|js|json)")
 
 
 def digest(symbol: Symbol, words: Collection[str]) -> str:
-    """Hexadecimal digest of all code that a symbol reaches, where `words_in` stand in its settings."""
+    """Hexadecimal digest of all code that a symbol reaches, where `strings_in` stand in its settings."""
     symbols, files = reached_code(symbol, words)
     parts = [f"{module} {name} {symbol_text(module, name)}" for module, name in sorted(symbols)]
     parts += [path.read_text() for path in sorted(files)]
@@ -52,12 +52,12 @@ def parameters(function: Symbol) -> list[str]:
     return [each.arg for each in (*definition.args.args, *definition.args.kwonlyargs)]
 
 
-def words_in(settings: Any) -> set[str]:
+def strings_in(settings: Any) -> set[str]:
     """All texts and keys in settings, each of which may be the name of a part."""
     if isinstance(settings, Mapping):
-        return words_in(list(settings)) | words_in(list(settings.values()))
+        return strings_in(list(settings)) | strings_in(list(settings.values()))
     if isinstance(settings, list | tuple):
-        return set().union(*map(words_in, settings))
+        return set().union(*map(strings_in, settings))
     return {settings} if isinstance(settings, str) else set()
 
 
@@ -102,11 +102,11 @@ def _references(module: str, symbol: str) -> _References:
     for statement in owner.symbols.get(symbol, ()):
         found.read(statement)
     return _References(
-        frozenset(found.symbols), frozenset(found.packages), frozenset(_texts(found)), frozenset(found.files)
+        frozenset(found.symbols), frozenset(found.packages), frozenset(_string_literals(found)), frozenset(found.files)
     )
 
 
-def _texts(found: "_Names") -> Iterator[str]:
+def _string_literals(found: "_Names") -> Iterator[str]:
     """Texts that stand in what is named, in the same module alone."""
     for module, name in found.symbols:
         if module == found.owner.name:

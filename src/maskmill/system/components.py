@@ -47,12 +47,12 @@ def keywords(function: Callable[..., Any]) -> dict[str, bool]:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             found[parameter.name] = parameter.default is parameter.empty
-        elif typed := _unpacked(parameter):
+        elif typed := _unpacked_typed_dict(parameter):
             found |= {name: name in typed.__required_keys__ for name in typing.get_type_hints(typed)}
     return found
 
 
-def _unpacked(parameter: inspect.Parameter) -> Any:
+def _unpacked_typed_dict(parameter: inspect.Parameter) -> Any:
     """The TypedDict of `**options: Unpack[...]`, None of any other parameter."""
     packed = typing.get_origin(parameter.annotation) is Unpack
     return typing.get_args(parameter.annotation)[0] if packed else None
@@ -93,7 +93,7 @@ def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: M
     """Hold option values against the annotations of `make`, strictly: YAML reads `no` as text, not as false."""
     types = typing.get_type_hints(make, include_extras=True)  # with their bounds
     for parameter in inspect.signature(make).parameters.values():
-        types |= typing.get_type_hints(typed, include_extras=True) if (typed := _unpacked(parameter)) else {}
+        types |= typing.get_type_hints(typed, include_extras=True) if (typed := _unpacked_typed_dict(parameter)) else {}
     for name, required in keywords(make).items():
         if name in options:
             try:

@@ -103,7 +103,7 @@ def _any_in(groups: tuple[int, ...]) -> bool:
 
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if os.getpgid(process.pid) in groups and _runs(process):
+            if os.getpgid(process.pid) in groups and _is_running(process):
                 return True
     return False
 
@@ -111,12 +111,12 @@ def _any_in(groups: tuple[int, ...]) -> bool:
 def wait_for_end(processes: Sequence["psutil.Process"], seconds: float) -> list["psutil.Process"]:
     """Those that still run after so long; an exit status that a parent has not asked for yet counts as ended."""
     deadline = time.monotonic() + seconds
-    while (left := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
+    while (left := [process for process in processes if _is_running(process)]) and time.monotonic() < deadline:
         time.sleep(_SOON_S)
     return left
 
 
-def _runs(process: "psutil.Process") -> bool:
+def _is_running(process: "psutil.Process") -> bool:
     import psutil
 
     with suppress(psutil.NoSuchProcess):

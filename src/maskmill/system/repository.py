@@ -20,7 +20,7 @@ def run_dvc(*arguments: str, what: str) -> None:
 
 def check_git() -> None:
     """Hold this folder against git, which DVC needs. Raises: MaskmillError where it is in no repository of git."""
-    if _git("rev-parse", "--git-dir") is None:
+    if _run_git("rev-parse", "--git-dir") is None:
         raise MaskmillError(
             f"{Path.cwd()} is in no git repository, which DVC needs; a ZIP of this repository holds none. Make one, "
             "and run the same command again: git init && git add --all && git commit --message start"
@@ -56,10 +56,10 @@ def commit_of(revision: str, what: str) -> str:
     """
     if not revision.startswith("-"):
         for pattern in (f"{revision}^{{commit}}", _experiment(revision)):
-            if pattern and (found := _git("rev-parse", "--verify", "--quiet", pattern)):
+            if pattern and (found := _run_git("rev-parse", "--verify", "--quiet", pattern)):
                 return found.strip()
     kinds = ("refs/heads", "refs/tags", "refs/exps/[0-9a-f]*/*/*")  # two parts of the base commit, then the name
-    names = [name for kind in kinds for name in (_git("for-each-ref", "--format=%(refname)", kind) or "").split()]
+    names = [name for kind in kinds for name in (_run_git("for-each-ref", "--format=%(refname)", kind) or "").split()]
     there = few_of([name.rpartition("/")[2] for name in names], 12)
     raise MaskmillError(
         f"{what}: got {revision!r}, which is no git revision and no DVC experiment; there are {there or 'none'} "
@@ -69,13 +69,13 @@ def commit_of(revision: str, what: str) -> str:
 
 def file_in_commit(commit: str, path: str) -> str | None:
     """A file of this folder as git has it in `commit`; None where it is not there."""
-    return _git("show", f"{commit}:./{path}")
+    return _run_git("show", f"{commit}:./{path}")
 
 
 def folder_digest(commit: str, path: str) -> str:
     """Git's digest of a folder in `commit`, or of what is on the disk now for ""; "" where it is not there."""
-    changed = "" if commit else _git("status", "--porcelain", "--", path)
-    return changed or (_git("rev-parse", "--verify", "--quiet", f"{commit or 'HEAD'}:./{path}") or "").strip()
+    changed = "" if commit else _run_git("status", "--porcelain", "--", path)
+    return changed or (_run_git("rev-parse", "--verify", "--quiet", f"{commit or 'HEAD'}:./{path}") or "").strip()
 
 
 def untrack(path: Path) -> None:
@@ -107,11 +107,11 @@ def check_inside(paths: Mapping[str, str]) -> None:
 
 def _experiment(name: str) -> str:
     """The reference of a DVC experiment; "" for no such name, or more than one."""
-    found = (_git("for-each-ref", "--format=%(refname)", f"refs/exps/[0-9a-f]*/*/{name}") or "").split()
+    found = (_run_git("for-each-ref", "--format=%(refname)", f"refs/exps/[0-9a-f]*/*/{name}") or "").split()
     return found[0] if len(found) == 1 else ""
 
 
-def _git(*arguments: str) -> str | None:
+def _run_git(*arguments: str) -> str | None:
     """What git says; None where it ends with an error."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else None

@@ -45,15 +45,15 @@ def main(path: Path, delay_s: float) -> None:
     _step_back()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     training = spools.read(path)
-    if training is None or training.owner is None or _over(path, training.owner, within_s=delay_s):
+    if training is None or training.owner is None or _wait_for_end(path, training.owner, within_s=delay_s):
         return
     threading.Thread(target=_end_in_time, args=(path, training.owner), daemon=True).start()
     for name, value in _QUICK.items():
         os.environ.setdefault(name, value)
-    _send(path, training.owner)
+    _send_spool(path, training.owner)
 
 
-def _send(path: Path, owner: Owner) -> None:
+def _send_spool(path: Path, owner: Owner) -> None:
     store, sent, sent_at, told = None, None, 0.0, ""
     while (training := spools.read(path)) is not None and training.owner == owner:
         news = (training.status, len(training.history))
@@ -86,13 +86,13 @@ def _connect() -> Store:
 
 def _end_in_time(path: Path, owner: Owner) -> None:
     """Once the training is over, let the kernel end this process soon, wherever it then waits."""
-    _over(path, owner, within_s=math.inf)
+    _wait_for_end(path, owner, within_s=math.inf)
     training = spools.read(path)
     status = training.status if training and training.owner == owner else runs.KILLED
     signal.alarm(_LAST_S.get(status, _LAST_S[runs.KILLED]))
 
 
-def _over(path: Path, owner: Owner, *, within_s: float) -> bool:
+def _wait_for_end(path: Path, owner: Owner, *, within_s: float) -> bool:
     """Wait for the training's end, at most so long; a restarted one has an owner and a sender of its own."""
     deadline, size = time.monotonic() + within_s, -1
     while True:

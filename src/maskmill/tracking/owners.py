@@ -26,12 +26,12 @@ class Owner:
     @property
     def gone(self) -> bool:
         """Whether it is certain that it ended; of a process on another host nothing is certain."""
-        return self.here and self.born != _born(self.pid)
+        return self.here and self.born != _start_time(self.pid)
 
 
 def this_process() -> Owner:
     """This process."""
-    return Owner(_host(), os.getpid(), _born(os.getpid()))
+    return Owner(_host(), os.getpid(), _start_time(os.getpid()))
 
 
 def _host() -> str:
@@ -40,7 +40,7 @@ def _host() -> str:
     return f"{platform.node()} {namespace.readlink()}" if sys.platform == "linux" else platform.node()
 
 
-def _born(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """When the process started; "" where there is none, or only its exit status is left."""
     if sys.platform != "linux":
         shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)

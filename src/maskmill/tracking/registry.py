@@ -38,7 +38,7 @@ def resolve(uri: str) -> "ModelVersion":
     root = _root()
     params = config.load(root / config.PARAMS)
     store = stores.connect_store(params.tracking, params.paths, root)
-    name, alias, number = _parse(uri)
+    name, alias, number = _parse_uri(uri)
     return find_version(store, name, alias=alias, number=number)
 
 
@@ -147,7 +147,7 @@ def _tagged(store: Store, version: "ModelVersion", tags: Mapping[str, str]) -> "
     return store.client.get_model_version(version.name, version.version)
 
 
-def _parse(uri: str) -> tuple[str, str | None, str | None]:
+def _parse_uri(uri: str) -> tuple[str, str | None, str | None]:
     name, _, alias = uri.removeprefix("models:/").partition("@")
     name, _, number = name.partition("/")
     if not uri.startswith("models:/") or not name or bool(alias) == bool(number):

@@ -52,7 +52,7 @@ def record_run(store: Store, training: TrainingRun) -> str:
     deleted stays deleted until its training has finished.
     """
     with store.lock():
-        run = _find(store, training) or _create(store, training)
+        run = _find_run(store, training) or _create(store, training)
         if run.info.lifecycle_stage == "active":
             _complete(store, run, training)
     return str(run.info.run_id)
@@ -86,7 +86,7 @@ def close_run(store: Store, run: "Run", ended_ms: int) -> None:
     store.client.set_terminated(run.info.run_id, KILLED, last)
 
 
-def _find(store: Store, training: TrainingRun) -> "Run | None":
+def _find_run(store: Store, training: TrainingRun) -> "Run | None":
     from mlflow.entities import ViewType
 
     runs = store.client.search_runs([store.experiment_id], f"tags.`{KEY}` = '{training.key}'", ViewType.ALL)
@@ -119,7 +119,7 @@ def _complete(store: Store, run: "Run", training: TrainingRun) -> None:
     ]
     signs = _signs_of_life(training.owner) if training.owner and training.status == RUNNING else {}
     tags = [RunTag(name, value) for name, value in signs.items()]
-    client.log_batch(run_id, metrics=_missing(store, run, training), params=params, tags=tags)
+    client.log_batch(run_id, metrics=_missing_metrics(store, run, training), params=params, tags=tags)
     if not run.inputs.dataset_inputs:
         dataset = _dataset(training.data_title, training.data_hash)
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
@@ -133,7 +133,7 @@ def _complete(store: Store, run: "Run", training: TrainingRun) -> None:
         client.set_terminated(run_id, training.status, training.ended_ms)
 
 
-def _missing(store: Store, run: "Run", training: TrainingRun) -> "list[Metric]":
+def _missing_metrics(store: Store, run: "Run", training: TrainingRun) -> "list[Metric]":
     """The metrics of the training that the run does not hold, by name and step."""
     from mlflow.entities import Metric
 

@@ -140,7 +140,7 @@ def _unfinished(folder: Path, facts: Facts) -> Spool | None:
             continue
         elsewhere = known.status == RUNNING and known.owner and not known.owner.here
         if known.status == KILLED or elsewhere:
-            return Spool(path, known.started_ms, set(known.times_ms), _whole(path.read_bytes()))
+            return Spool(path, known.started_ms, set(known.times_ms), _whole_lines_bytes(path.read_bytes()))
     return None
 
 
@@ -158,14 +158,14 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         content = path.read_bytes()
     except FileNotFoundError:
         return
-    for line in content[: _whole(content)].splitlines():
+    for line in content[: _whole_lines_bytes(content)].splitlines():
         try:
             yield json.loads(line)
         except ValueError:  # a damaged disk: the other lines still count
             continue
 
 
-def _whole(content: bytes) -> int:
+def _whole_lines_bytes(content: bytes) -> int:
     """How many bytes belong to lines that are complete."""
     return content.rfind(b"\n") + 1
 

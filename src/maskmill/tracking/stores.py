@@ -65,7 +65,7 @@ def connect_store(tracking: config.Tracking, paths: config.Paths, root: Path | N
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
     with FileLock(state / "mlflow" / "setup.lock"):
         try:
-            with errors_in_words(uri), _impatient():
+            with errors_in_words(uri), _short_first_timeout():
                 client, experiment_id = _open(uri, tracking.experiment, state)
         except MlflowException as error:
             raise MaskmillError(
@@ -95,7 +95,7 @@ def errors_in_words(uri: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _impatient() -> Iterator[None]:
+def _short_first_timeout() -> Iterator[None]:
     """Wait for the first answer a short time only, and for the later ones not much longer."""
     os.environ.setdefault(_RETRIES, "1")
     os.environ.setdefault(_BACKOFF, "1")
@@ -114,7 +114,7 @@ def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
     import mlflow
 
     if uri.startswith(_SQLITE):
-        _make(Path(uri.removeprefix(_SQLITE).partition("?")[0]))
+        _create_database(Path(uri.removeprefix(_SQLITE).partition("?")[0]))
     _set_uri(uri)
     client = mlflow.MlflowClient(uri)
     client.search_registered_models(max_results=1)
@@ -127,7 +127,7 @@ def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
     return client, client.create_experiment(name, artifact_location=artifacts)
 
 
-def _make(path: Path) -> None:
+def _create_database(path: Path) -> None:
     """A sqlite file with MLflow's tables, which it gets with the first question that it is asked."""
     import mlflow
 

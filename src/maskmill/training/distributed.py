@@ -62,11 +62,11 @@ def launch_fabric(train: Train) -> Fabric:
     fabric.launch()
     if not fabric.is_global_zero:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  as long as the process
-        sys.excepthook = partial(_late, sys.excepthook)
+        sys.excepthook = partial(_report_unless_ended, sys.excepthook)
     return fabric
 
 
-def _late(report: Callable[..., Any], *error: Any) -> None:
+def _report_unless_ended(report: Callable[..., Any], *error: Any) -> None:
     """Report an error unless it comes of the end of the first process, which kills this one a moment later."""
     time.sleep(_END_S)
     report(*error)

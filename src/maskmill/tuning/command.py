@@ -31,7 +31,7 @@ def run_search(params: Params) -> Tried:
     prepared = Path(params.paths.prepared)
     if not (prepared / "augmentation.json").exists():
         raise MaskmillError(f"tune: {prepared}/augmentation.json is not there; make the data: `dvc repro augment`")
-    folder = Path(params.paths.state) / FOLDER / _name(params, prepared)
+    folder = Path(params.paths.state) / FOLDER / _search_name(params, prepared)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder.parent / "lock", timeout=0):
@@ -84,7 +84,7 @@ def _try(found: TuningSearch, attempt: Attempt, params: Params, folder: Path) ->
     return True
 
 
-def _name(params: Params, prepared: Path) -> str:
+def _search_name(params: Params, prepared: Path) -> str:
     """Of the search: other settings, data or space make another one."""
     table = manifest.read(prepared / "manifest.parquet")
     parts = [

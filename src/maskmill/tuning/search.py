@@ -92,7 +92,7 @@ class TuningSearch:
 
     def tried(self) -> list[Tried]:
         """Every trial that has ended, in order."""
-        return [_tried(trial) for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        return [_as_tried(trial) for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
 
     def same(self, choice: SearchChoice) -> Tried | None:
         """A trial of the same choice that is done: training is deterministic, so this one would end alike."""
@@ -133,7 +133,7 @@ def count_endings(tried: Sequence[Tried]) -> str:
     return ", ".join(f"{counts[one]} {one}" for one in _STATES.values() if counts[one]) or "no trial yet"
 
 
-def _tried(trial: "FrozenTrial") -> Tried:
+def _as_tried(trial: "FrozenTrial") -> Tried:
     given = {
         path: json.loads(value) if isinstance(value, str) else value
         for path, value in trial.params.items()

@@ -62,7 +62,7 @@ def run_trial(folder: Path, variant: str, metric: str, report: ReportScore) -> f
                 break
             time.sleep(_POLL_S)
     finally:
-        _stop(process)
+        _stop_process(process)
     for number in _ASKED:
         if code in (-number, 128 + number):
             sys.exit(128 + number)
@@ -94,7 +94,7 @@ def _scores(history: Path, metric: str) -> dict[int, float]:
     return {int(step): float(score) for step, score in zip(table["step"], table[f"val_{metric}"], strict=True)}
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop_process(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
     try:

@@ -36,7 +36,7 @@ class WeightMatch:
             told.append(f"other image channels: {few_of(self.adapted, _NAMED)} (mean over those of the weights)")
         if self.unused:
             told.append(f"not used: {few_of(self.unused, _NAMED)}")
-        parts = dict.fromkeys(_said(key) for key in self.fresh)
+        parts = dict.fromkeys(_part_of_key(key) for key in self.fresh)
         told.append(f"fresh: {', '.join(parts)} ({len(self.fresh)} tensors)" if parts else "nothing stays fresh")
         return "; ".join(told)
 
@@ -51,11 +51,11 @@ def match_weights(
     Raises: MaskmillError naming missing keys, unexpected ones, and those of other shapes, ten of each and their count.
     """
     own = model.state_dict()
-    part = _part(own, given)
+    part = _best_prefix(own, given)
     target = {key: value for key, value in own.items() if key.startswith(part)}
     placed = {part + key: value for key, value in given.items()}
     unused = [key for key in placed if key.startswith(part + _CLASSIFIER) and key not in target]
-    free = {key for key in _of_heads(model) if not (heads and _fits(own[key], placed.get(key)))}
+    free = {key for key in _of_heads(model) if not (heads and _head_fits(own[key], placed.get(key)))}
     if part and not (gates := _of_gates(model)) & placed.keys():
         free |= gates
     tensors = {key: value for key, value in placed.items() if key in target and key not in free}
@@ -93,7 +93,7 @@ def adapt_first_convolution(weight: Tensor, in_channels: int) -> Tensor:
     return (weight.float().sum(1, keepdim=True) / in_channels).repeat(1, in_channels, 1, 1)
 
 
-def _part(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+def _best_prefix(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     """Where more of the given keys are at home."""
     encoder = {ENCODER + key for key in given}
     return ENCODER if len(encoder & own.keys()) > len(given.keys() & own.keys()) else ""
@@ -121,13 +121,13 @@ def _of_gates(model: nn.Module) -> set[str]:
     return {key for key in model.state_dict() if key.startswith(gates)}
 
 
-def _said(key: str) -> str:
+def _part_of_key(key: str) -> str:
     """The part of the network that a key belongs to."""
     first, *inner = key.split(".")
     return "gates of the encoder" if first == ENCODER.rstrip(".") and "gate" in inner else first
 
 
-def _fits(own: Tensor, given: Tensor | None) -> bool:
+def _head_fits(own: Tensor, given: Tensor | None) -> bool:
     """Whether a head's tensor is there and, but for its number of classes, not of another shape."""
     return given is not None and (given.shape == own.shape or given.shape[1:] != own.shape[1:])
 

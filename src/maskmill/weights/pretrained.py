@@ -98,7 +98,7 @@ def read(setting: str, state: Path, where: str) -> Given:
     Raises: MaskmillError when there is no such file, its digest is another, or it is not a file of tensors alone.
     """
     address, cache = parse(setting, where), state / CACHE
-    if address.sha256 and (kept := _kept(cache, address.sha256)):
+    if address.sha256 and (kept := _read_kept(cache, address.sha256)):
         return Given(address.place, address.sha256, kept)
     if address.remote:
         assert address.sha256
@@ -114,10 +114,10 @@ def read(setting: str, state: Path, where: str) -> Given:
         )
     if _is_safetensors(content) or not content.startswith(_TORCH):
         return Given(address.place, sha256, _safetensors(content, f"{where}: {path}"))
-    tensors = _kept(cache, sha256)
+    tensors = _read_kept(cache, sha256)
     if tensors is None:
-        tensors = _plain(_torch_file(content, path, where), f"{where}: {path}", len(content))
-        _keep(cache, sha256, tensors)
+        tensors = _plain_tensors(_torch_file(content, path, where), f"{where}: {path}", len(content))
+        _keep_converted(cache, sha256, tensors)
     return Given(address.place, sha256, tensors)
 
 
@@ -147,7 +147,7 @@ def _torch_file(content: bytes, path: Path, where: str) -> Any:
         ) from None
 
 
-def _plain(loaded: Any, what: str, size: int) -> dict[str, Tensor]:
+def _plain_tensors(loaded: Any, what: str, size: int) -> dict[str, Tensor]:
     """The state dict in a torch file of `size` bytes, each tensor with memory of its own."""
     held = loaded
     if isinstance(held, Mapping):
@@ -174,7 +174,7 @@ def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def _keep(cache: Path, sha256: str, tensors: dict[str, Tensor]) -> None:
+def _keep_converted(cache: Path, sha256: str, tensors: dict[str, Tensor]) -> None:
     """Write the tensors of a torch file under its digest and their own; the download that they came from goes."""
     content = safetensors.torch.save(tensors)
     own = hashlib.sha256(content).hexdigest()[:16]
@@ -182,7 +182,7 @@ def _keep(cache: Path, sha256: str, tensors: dict[str, Tensor]) -> None:
     download.cache_path(cache, sha256).unlink(missing_ok=True)
 
 
-def _kept(cache: Path, sha256: str) -> dict[str, Tensor] | None:
+def _read_kept(cache: Path, sha256: str) -> dict[str, Tensor] | None:
     """What was kept of a torch file before; None where there is nothing, or it is damaged."""
     for path in cache.glob(f"{sha256}-*.safetensors"):
         content = path.read_bytes()

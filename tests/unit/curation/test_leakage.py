@@ -51,7 +51,7 @@ def test_on_camvids_own_split_only_seq05vd_is_clean():
         ("group", "0001TP", ("train", "test"), False),
         ("group", "0016E5", ("train", "val"), False),
     ]
-    clean = frames[leakage.is_clean(frames, leaks)]
+    clean = frames[leakage.mark_clean_rows(frames, leaks)]
     assert clean["split"].value_counts().to_dict() == {"train": 367, "test": 171}
     assert set(clean[clean["split"] == "test"]["group"]) == {"Seq05VD"}
 
@@ -99,7 +99,7 @@ def test_named_leaks_do_not_stop_but_are_not_clean():
     leaks = leakage.find_leaks(frames, NO_PAIRS, settings("0001TP", "0016E5"))
     leakage.refuse_leaks(leaks, True, FROZEN)
     assert [leak.allowed for leak in leaks] == [True, True]
-    assert (~leakage.is_clean(frames, leaks)).sum() == 163
+    assert (~leakage.mark_clean_rows(frames, leaks)).sum() == 163
 
 
 def test_a_leak_that_is_not_named_still_stops():
@@ -147,7 +147,7 @@ def test_neighbours_in_two_groups_of_a_sequence_leak():
     rows = table(frame("a", "train", "g", 1), frame("b", "val", "h", 3), frame("c", "test", "i", 6))
     (leak,) = leakage.find_leaks(rows, NO_PAIRS, settings(guard=2))
     assert (leak.kind, leak.name, leak.pairs) == ("neighbours", "s", [("a", "b")])
-    assert leakage.is_clean(rows, [leak]).tolist() == [True, False, True]
+    assert leakage.mark_clean_rows(rows, [leak]).tolist() == [True, False, True]
     assert (
         leakage.find_leaks(rows, NO_PAIRS, settings(guard=1))
         == leakage.find_leaks(rows, NO_PAIRS, settings(guard=0))
@@ -232,7 +232,7 @@ def test_exactly_what_is_tied_to_an_earlier_split_is_not_clean(data):
 
     used = [row for row in rows.itertuples() if row.split]
     dirty = {b.id for a, b in product(used, repeat=2) if RANK[a.split] < RANK[b.split] and tied(a, b)}
-    assert set(shuffled[~leakage.is_clean(shuffled, leaks)]["id"]) == dirty
+    assert set(shuffled[~leakage.mark_clean_rows(shuffled, leaks)]["id"]) == dirty
     split_of = dict(zip(rows["id"], rows["split"], strict=True))
     assert all(RANK[split_of[a]] < RANK[split_of[b]] for leak in leaks for a, b in leak.pairs)
     assert leaks == leakage.find_leaks(rows, pairs(*ties), settings(guard=1))

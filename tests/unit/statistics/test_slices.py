@@ -7,7 +7,6 @@ import torch
 
 from maskmill.metrics import Labels, Sample, create
 from maskmill.settings.config import Intervals, Slices
-from maskmill.statistics import intervals as intervals_
 from maskmill.statistics import slices
 from maskmill.statistics.scores import Score
 from maskmill.statistics.slices import CHANCE, WORSE, by_quantile, by_value
@@ -118,7 +117,7 @@ def test_a_slice_gets_the_units_of_its_own_images(monkeypatch):
         seen.append((len(statistics), set(units)))
         return {"recall/cell": Score(0.5)}
 
-    monkeypatch.setattr(intervals_, "scores_with_intervals", of)
+    monkeypatch.setattr(slices, "scores_with_intervals", of)
     table(split([1, 2, 3], group=["a", "a", "b"]))
     assert seen == [(3, {"i0", "i1", "i2"}), (2, {"i0", "i1"}), (1, {"i2"})]
 
@@ -140,7 +139,7 @@ def test_worse_needs_an_interval_wholly_below_over_twenty_units(monkeypatch, own
     def of(metrics, statistics, units, settings, *, only):
         return {"recall/cell": whole if len(units) == 3 else own}
 
-    monkeypatch.setattr(intervals_, "scores_with_intervals", of)
+    monkeypatch.setattr(slices, "scores_with_intervals", of)
     found = table(split([1, 2, 3], group=["a", "a", "b"]))
     assert {one.verdict for one in found} == {verdict}
     assert found.whole == whole

@@ -10,7 +10,7 @@ from maskmill.settings.config import read_yaml
 from maskmill.system import code_digest, syntax
 from tests.conftest import REPOSITORY
 
-SETTINGS = {"unet", *code_digest.words_in(read_yaml(REPOSITORY / "params.yaml")["train"])}
+SETTINGS = {"unet", *code_digest.strings_in(read_yaml(REPOSITORY / "params.yaml")["train"])}
 STAGES = {name: (f"maskmill.stages.{name}", name) for name in ("ingest", "train", "evaluate", "select", "report")}
 
 

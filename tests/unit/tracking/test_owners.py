@@ -16,7 +16,7 @@ def test_a_process_that_runs_is_not_gone():
 
 def test_a_process_that_ended_is_gone_also_before_its_parent_has_taken_note():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = owners.Owner(owners.this_process().host, child.pid, owners._born(child.pid))
+    owner = owners.Owner(owners.this_process().host, child.pid, owners._start_time(child.pid))
     assert not owner.gone
     child.stdin.close()
     deadline = time.monotonic() + 5

@@ -112,10 +112,10 @@ size = made.path.stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, resource.RLIM_INFINITY))
 for step in (6, 8):
     made.add([{"step": step, "loss": 0.5}])
-assert len(spool.read(made.path).history) == 2
+assert len(spools.read(made.path).history) == 2
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 made.add([{"step": 10, "loss": 0.5}])
-assert [row["step"] for row in spool.read(made.path).history] == [2, 4, 6, 8, 10]
+assert [row["step"] for row in spools.read(made.path).history] == [2, 4, 6, 8, 10]
 """
     given = json.dumps([dataclasses.asdict(FACTS), ROWS])
     code = [sys.executable, "-c", ELSEWHERE.format(then=then), tmp_path, given]

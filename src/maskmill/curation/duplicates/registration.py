@@ -29,7 +29,7 @@ def register_thumbnails(
     """
     shown = apply_map(template, to_template, len(template))
     moved, found = _fit(source, shown, to_source, _ROUNDS_SMALL)
-    return moved if _whole(found, shown) >= SAME_AS_THUMBNAILS else None
+    return moved if _detail_correlation(found, shown) >= SAME_AS_THUMBNAILS else None
 
 
 def compare_closely(
@@ -39,7 +39,7 @@ def compare_closely(
     side = max(LEAST_PX, round(len(template) * float(np.hypot(*to_template[:2, 0]))))
     shown = apply_map(template, to_template, side)
     moved, found = _fit(source, shown, to_source, _ROUNDS_FINE)
-    whole, worst = _whole(found, shown), _worst(found, shown)
+    whole, worst = _detail_correlation(found, shown), _worst_block_correlation(found, shown)
     least = min(SAME_SMALL, SAME + 0.001 * max(0, SURE_PX - side))
     if whole < least or worst < SAME_EVERYWHERE:
         return None
@@ -53,7 +53,7 @@ def _fit(source: np.ndarray, template: np.ndarray, start: np.ndarray, iterations
     """
     maps = [start, _align(source, template, start, iterations)]
     shown = [(moved, apply_map(source, moved, len(template))) for moved in maps if moved is not None]
-    return max(shown, key=lambda view: _whole(view[1], template))
+    return max(shown, key=lambda view: _detail_correlation(view[1], template))
 
 
 def _align(source: np.ndarray, template: np.ndarray, move: np.ndarray, iterations: int) -> np.ndarray | None:
@@ -76,12 +76,12 @@ def _align(source: np.ndarray, template: np.ndarray, move: np.ndarray, iteration
     return moved if np.isfinite(moved).all() else None
 
 
-def _whole(a: np.ndarray, b: np.ndarray) -> float:
+def _detail_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Correlation of fine details, -1..1."""
     return _correlation(_details(a, _FINE), _details(b, _FINE))
 
 
-def _worst(a: np.ndarray, b: np.ndarray) -> float:
+def _worst_block_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Correlation of coarser details in the block where it is least, of those that have any."""
     blocks = [_blocks(_details(pixels, _COARSE)) for pixels in (a, b)]
     energy = (blocks[0] ** 2 + blocks[1] ** 2).mean(axis=1)

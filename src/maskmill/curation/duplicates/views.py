@@ -34,21 +34,21 @@ def downscale_to_grey(pixels: np.ndarray, side: int) -> np.ndarray:
 
 def frequency_coefficients(patches: np.ndarray) -> np.ndarray:
     """(N, P, P) grey -> (N, 64) float32, of length 1: 8 x 8 frequencies, each times its height, mean left out."""
-    basis = _basis(patches.shape[-1], 0, patches.shape[-1])
-    return _unit(basis @ (patches.astype(np.float32)) @ basis.T)
+    basis = _cosine_basis(patches.shape[-1], 0, patches.shape[-1])
+    return _to_unit_length(basis @ (patches.astype(np.float32)) @ basis.T)
 
 
 def window_coefficients(thumbnail: np.ndarray) -> np.ndarray:
     """(64, 64) -> (V, 64) float32: the coefficients of every window of `window_maps`, the whole image first."""
     bases, chosen = _window_bases()
     rows = bases @ (thumbnail.astype(np.float32) - thumbnail.mean())  # (E, 8, 64)
-    return _unit(rows[chosen[:, 0]] @ bases[chosen[:, 1]].transpose(0, 2, 1))
+    return _to_unit_length(rows[chosen[:, 0]] @ bases[chosen[:, 1]].transpose(0, 2, 1))
 
 
 @cache
 def window_maps() -> np.ndarray:
     """(V, 3, 3): place in a window -> place in its image, both (x, y) in 0..1."""
-    edges, chosen = _edges(), _window_bases()[1]
+    edges, chosen = _window_edges(), _window_bases()[1]
     maps = np.zeros((len(chosen), 3, 3))
     for i, (y, x) in enumerate(chosen):
         maps[i] = [
@@ -109,13 +109,13 @@ def orient_coefficients(coefficients: np.ndarray, orientation: int) -> np.ndarra
     return grid.reshape(-1, SIDE * SIDE)
 
 
-def _unit(grid: np.ndarray) -> np.ndarray:
+def _to_unit_length(grid: np.ndarray) -> np.ndarray:
     flat = (grid * _FREQUENCY).reshape(-1, SIDE * SIDE)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
 
 
 @cache
-def _basis(pixels: int, start: float, end: float) -> np.ndarray:
+def _cosine_basis(pixels: int, start: float, end: float) -> np.ndarray:
     """(8, pixels): cosines over the interval [start, end] of a row of pixels, without a share of its mean."""
     place = np.arange(pixels)
     low, high = np.clip(start, place, place + 1), np.clip(end, place, place + 1)
@@ -127,7 +127,7 @@ def _basis(pixels: int, start: float, end: float) -> np.ndarray:
 
 
 @cache
-def _edges() -> list[tuple[float, float, int]]:
+def _window_edges() -> list[tuple[float, float, int]]:
     """Start and end of windows along one side, 0..1, and how many steps they leave out; the whole side first."""
     return [
         (left * WINDOW_STEP, 1 - (out - left) * WINDOW_STEP, out)
@@ -138,8 +138,8 @@ def _edges() -> list[tuple[float, float, int]]:
 
 @cache
 def _window_bases() -> tuple[np.ndarray, np.ndarray]:
-    """(E, 8, 64): the cosines of each of `_edges`; (V, 2): those of a window in y and x."""
-    edges = _edges()
-    bases = np.stack([_basis(THUMBNAIL_PX, THUMBNAIL_PX * a, THUMBNAIL_PX * b) for a, b, _ in edges])
+    """(E, 8, 64): the cosines of each of `_window_edges`; (V, 2): those of a window in y and x."""
+    edges = _window_edges()
+    bases = np.stack([_cosine_basis(THUMBNAIL_PX, THUMBNAIL_PX * a, THUMBNAIL_PX * b) for a, b, _ in edges])
     chosen = [(y, x) for y in range(len(edges)) for x in range(len(edges)) if edges[y][2] + edges[x][2] <= WINDOW_STEPS]
     return bases, np.array(chosen)
