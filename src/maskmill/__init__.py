@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 # OpenCV reads its limit once, when it is imported; its own is 2^30 px. This line runs before any module here can import
-# it. maskmill decodes no file by OpenCV (data/decode.py); the limit guards what a user's code does beside it.
+# it. maskmill decodes no file by OpenCV (images/decode.py); the limit guards what a user's code does beside it.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
 # Arrow chooses once too, and its own allocator keeps what each thread has freed.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

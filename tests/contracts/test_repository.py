@@ -8,6 +8,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from docs import draw_rooms
+from maskmill import models
+from maskmill.images import decode
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +43,13 @@ def test_every_setting_is_explained():
 
 def test_the_picture_of_the_rooms_is_that_of_the_code():
     assert draw_rooms.picture() == draw_rooms.PICTURE.read_text(), "draw it again: python docs/draw_rooms.py"
+
+
+def test_what_pyproject_and_all_speak_of_is_there():
+    for path in re.findall(r"\b([a-z_]+/[a-z_/]+\.py)\b", (ROOT / "pyproject.toml").read_text()):
+        assert (ROOT / "src/maskmill" / path).exists() or (ROOT / path).exists(), path
+    for module in (models, decode):
+        assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 
 def test_links_between_documents_lead_somewhere():

@@ -181,11 +181,9 @@ def check_variant(
     from maskmill.weights import pretrained
 
     where = f"params.yaml: models.{name}"
-    for option in variant.options.keys() & {"in_channels", "num_classes"}:
-        raise MaskmillError(f"{where}.{option} follows from the data and cannot be set; delete it")
     with torch.device("meta"), _Unfilled():
-        model = models.create(
-            variant.network, in_channels=data.in_channels, num_classes=len(data.classes), where=where, **variant.options
+        model = models.create_from(
+            variant.network, variant.options, where, in_channels=data.in_channels, num_classes=len(data.classes)
         )
     if train is not None:
         optim.find_encoder(model, train)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maskmill.settings import config
+from maskmill.settings.network_names import names
+from maskmill.system.components import suggest
 from maskmill.system.errors import MaskmillError
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def show(
     defaults: Defaults = False,
 ) -> None:
     """Print the shape of each level, what it costs, and how its size comes about."""
+    from maskmill import models
     from maskmill.models.describe import paper_of
 
     sides = _sides(size)
@@ -64,6 +67,7 @@ def show(
     told = "".join(f", {key} {value}" for key, value in options.items())
     cost = f"{made.parameters:,} parameters, {_short(made.multiply_adds)} multiply-adds"
     print(f"{name} ({paper_of(network)}{told}): {cost}")
+    print(f"options: {', '.join(models.network_options(network))} (docs/settings.md)")
     print(_measured(sides, defaults))
 
 
@@ -107,11 +111,18 @@ def _describe(name: str, sides: tuple[int, int], defaults: bool) -> tuple["Descr
     from maskmill.models.describe import describe_by_name
 
     params = config.load() if config.PARAMS.exists() and not defaults else None
-    variant = _variants(defaults).get(name)
+    variants = _variants(defaults)
+    variant = variants.get(name)
     network, options = (variant.network, variant.options) if variant else (name, {})
+    known = list(dict.fromkeys([*names(), *variants]))
+    if name not in known:
+        near = suggest(name, known)
+        raise MaskmillError(f"maskmill models: {name!r} is no network or variant{near}; there are {', '.join(known)}")
     in_channels = params.data.in_channels if params else _CHANNELS
     num_classes = len(params.data.classes) if params else _CLASSES
-    made = describe_by_name(network, in_channels=in_channels, num_classes=num_classes, sides=sides, **options)
+    made = describe_by_name(
+        network, options, f"params.yaml: models.{name}", in_channels=in_channels, num_classes=num_classes, sides=sides
+    )
     shown = options if network == name else {"network": network} | options
     return made, network, shown
 

@@ -78,12 +78,10 @@ class Predictor:
                 "is damaged or exchanged; get it again with `dvc checkout` or from the registry"
             )
         card = self.card
-        model = models.create(
-            card.network or card.variant,
-            in_channels=card.in_channels,
-            num_classes=len(card.classes),
-            **card.options,
-        )
+        model = models.create_from(
+            card.network or card.variant, card.options, f"{folder / CARD}: options",
+            in_channels=card.in_channels, num_classes=len(card.classes),
+        )  # fmt: skip
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
         self._model: nn.Module = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = device

@@ -4,6 +4,7 @@ Every network maps (N, C, H, W) float to logits (N, num_classes, H, W) for any H
 network; `maskmill.settings.network_names` lists names that are short for one with options. Needs torch alone.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -13,7 +14,7 @@ from maskmill.settings.network_names import names, spelt_out
 from maskmill.system import components
 from maskmill.system.errors import MaskmillError
 
-__all__ = ["create", "names", "options", "parameters"]
+__all__ = ["count_parameters", "create", "create_from", "names", "network_options"]
 
 _NETWORKS = "maskmill.models.networks"
 
@@ -25,12 +26,16 @@ def network_options(name: str) -> list[str]:
     return [option for option in known if option not in ("in_channels", "num_classes", *fixed)]
 
 
-def create(name: str, *, in_channels: int, num_classes: int, where: str = "", **options: Any) -> nn.Module:
-    """Make network `name` with fresh weights; `where` is the setting that names it, in errors.
+def create(name: str, /, *, in_channels: int, num_classes: int, **options: Any) -> nn.Module:
+    """Make network `name` with fresh weights.
 
     Raises: MaskmillError for an unknown network or option, or a value the network refuses.
     """
-    where = where or f"params.yaml: models.{name}"
+    return create_from(name, options, f"params.yaml: models.{name}", in_channels=in_channels, num_classes=num_classes)
+
+
+def create_from(name: str, options: Mapping[str, Any], where: str, *, in_channels: int, num_classes: int) -> nn.Module:
+    """As `create`, from options that a user wrote at `where`, which errors name."""
     network, fixed = spelt_out(name)
     known = network_names.names()
     if name not in known:
@@ -43,7 +48,7 @@ def create(name: str, *, in_channels: int, num_classes: int, where: str = "", **
             f"it, or set network: {network} and the options"
         )
     given = {"in_channels": in_channels, "num_classes": num_classes}
-    model: nn.Module = components.create(_NETWORKS, network, where, given, fixed | options)
+    model: nn.Module = components.create(_NETWORKS, network, where, given, fixed | dict(options))
     return model
 
 

@@ -7,7 +7,7 @@ weights or maps. Each size is also computed from its layer's own numbers, and th
 import contextlib
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,10 +46,12 @@ class Description:
     levels: tuple[Level, ...]
 
 
-def describe_by_name(name: str, *, in_channels: int, num_classes: int, sides: Sides, **options: Any) -> Description:
-    """Network `name` for images of `sides`. Raises: MaskmillError as `maskmill.models.create` does."""
+def describe_by_name(
+    name: str, options: Mapping[str, Any], where: str, *, in_channels: int, num_classes: int, sides: Sides
+) -> Description:
+    """Network `name` for images of `sides`. Raises: MaskmillError as `maskmill.models.create_from` does."""
     with torch.device("meta"):
-        model = models.create(name, in_channels=in_channels, num_classes=num_classes, **options)
+        model = models.create_from(name, options, where, in_channels=in_channels, num_classes=num_classes)
         return describe_network(model, torch.empty(1, in_channels, *sides))
 
 

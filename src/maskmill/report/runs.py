@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import TypeAdapter
 
 from maskmill.curation import manifest
 from maskmill.evaluation import cost
@@ -89,7 +90,7 @@ def load(revision: str, folder: Path) -> ReportedRun:
         out = ("--rev", commit, "--out", str(root / path), "--quiet")
         repository.run_dvc("get", ".", path, *out, what=f"{WHAT}: {named}")
     return ReportedRun(
-        revision, commit, repository.folder_digest(commit, "src"), _flat(values), str(outs[table].get("md5", "")),
+        revision, commit, repository.folder_digest(commit, "src"), _in_effect(values), str(outs[table].get("md5", "")),
         manifest.read(root / table), {variant: _outcome(root / metrics, variant) for variant in done},
     )  # fmt: skip
 
@@ -108,6 +109,12 @@ def _yaml(root: Path, commit: str, name: str) -> dict[str, Any]:
     if text is not None:
         files.write_text(root / name, text)
     return dict(config.read_yaml(root / name)) if (root / name).exists() else {}
+
+
+def _in_effect(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`section.key` -> value, with the defaults of what the file leaves out."""
+    left_out = TypeAdapter(dict[str, Any]).dump_python(config.left_out(values), mode="json")
+    return _flat(left_out) | _flat(values)
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -402,20 +402,24 @@ class Train(Section):
         if not self.losses:
             raise ValueError("losses: {} trains nothing; name at least one, for example {cross_entropy: 1.0}")
         if self.warmup_steps >= self.steps:
-            raise ValueError(f"warmup_steps: {self.warmup_steps} must be below steps, {self.steps}")
+            raise ValueError(f"warmup_steps: {self._with_source('warmup_steps')} must be below steps, {self.steps}")
         if self.val_every_steps > self.steps:
             raise ValueError(
-                f"val_every_steps: {self.val_every_steps} is beyond the last of {self.steps} steps; at most steps is "
-                "allowed"
+                f"val_every_steps: {self._with_source('val_every_steps')} is beyond the last of {self.steps} steps; at "
+                "most steps is allowed"
             )
         if self.schedule == "one_cycle" and self.warmup_steps:
             raise ValueError(
-                f"warmup_steps: got {self.warmup_steps}, and one_cycle has a rise of its own, over 30 % of the steps; "
-                "set warmup_steps: 0, or another schedule"
+                f"warmup_steps: got {self._with_source('warmup_steps')}, and one_cycle has a rise of its own, over "
+                "30 % of the steps; set warmup_steps: 0, or another schedule"
             )
         if self.nesterov and not self.momentum and self.optimizer == "sgd":
             raise ValueError("nesterov: true needs a momentum above 0; set train.momentum, or nesterov: false")
         return self
+
+    def _with_source(self, name: str) -> str:
+        """The value of a setting; that it is the default, where the file leaves it out."""
+        return f"{getattr(self, name)}{'' if name in self.model_fields_set else ' (the default)'}"
 
 
 class Evaluation(Section):
@@ -594,16 +598,35 @@ def parse(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
     if not isinstance(values, Mapping):
         raise MaskmillError(f"{path}: holds no settings; get it back with `git checkout {path}`")
     try:
-        return Params.model_validate(values)
+        params = Params.model_validate(values)
     except ValidationError as error:
         found = error.errors()
         around = {e["loc"][:depth] for e in found for depth in range(1, len(e["loc"]))}  # what a mistake is in
         raise MaskmillError("\n".join(_explain(e, path) for e in found if e["loc"] not in around)) from None
+    if wrong := list(_not_finite("", values)):  # in options that only the parts themselves know
+        raise MaskmillError(
+            "\n".join(f"{path}: {key}: got {value}; no number may be .inf or .nan" for key, value in wrong)
+        )
+    return params
+
+
+def _not_finite(key: str, value: Any) -> Iterator[tuple[str, float]]:
+    """The numbers in settings that are none, and where they stand."""
+    if isinstance(value, Mapping):
+        for inner in value:
+            yield from _not_finite(f"{key}.{inner}".lstrip("."), value[inner])
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _not_finite(key, inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield key, value
 
 
 def left_out(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that the values of params.yaml do not name, `train.ema`, and their defaults."""
-    return dict(_left_out(Params, values, ""))
+    sections = values.get("models") or {}
+    bare: dict[str, Any] = {f"models.{name}": {} for name in values.get("variants", ()) if name not in sections}
+    return dict(_left_out(Params, values, "")) | bare
 
 
 def _left_out(section: type[BaseModel], values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:

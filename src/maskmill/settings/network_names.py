@@ -38,13 +38,15 @@ SHORTHANDS = MappingProxyType(
 )
 
 
+_FILES = Path(__file__).parents[1] / "models/networks"
+
+
 def names() -> list[str]:
     """All of them, in alphabetical order."""
-    files = (Path(__file__).parents[1] / "models/networks").glob("[a-z]*.py")
-    return sorted([*(file.stem for file in files), *SHORTHANDS])
+    return sorted({*(file.stem for file in _FILES.glob("[a-z]*.py")), *SHORTHANDS})
 
 
 def spelt_out(name: str) -> tuple[str, dict[str, Any]]:
-    """The network that `name` stands for, and the options that the name says."""
-    shorthand = SHORTHANDS.get(name)
+    """The network that `name` stands for, and the options that the name says; a file of that name comes first."""
+    shorthand = None if (_FILES / f"{name}.py").exists() else SHORTHANDS.get(name)
     return (shorthand.network, dict(shorthand.options)) if shorthand else (name, {})

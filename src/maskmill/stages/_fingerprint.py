@@ -13,7 +13,6 @@ from maskmill.settings.network_names import spelt_out
 from maskmill.system import code_digest
 from maskmill.training.loop import Training
 
-_STAGE = ("maskmill.stages.train", "train")
 _NO_EFFECT = (  # on the weights
     "data.title", "data.colours", "train.workers", "train.loader_timeout_s", "train.max_skipped",
     "train.allow_smaller_batches", "train.checkpoint_every_s", "train.checkpoints_kept",
@@ -26,6 +25,6 @@ def training_fingerprint(prepared: Path, params: dict[str, Any], training: Train
     parts = [
         json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
         *shard_files.split_digests(prepared / "shards", ("train", "val")), (prepared / "augmentation.json").read_text(),
-        code_digest.digest(_STAGE, {spelt_out(variant.network)[0], *code_digest.strings_in(params)}),
+        code_digest.digest(code_digest.TRAINING, {spelt_out(variant.network)[0], *code_digest.strings_in(params)}),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -40,12 +40,15 @@ def report(
         {split: {v: read_statistics(out / split / f"{v}.parquet") for v in variants} for split in ("val", "test")},
         lead, create({}, labels), evaluation.primary, table, intervals,
     )  # fmt: skip
+    cards = [files.read_json(Path(paths.models) / name / "model.json") for name in variants]
+    untried = [network for network in models.names() if not any(_has_made(network, card) for card in cards)]
     of = [
         _variant(
-            paths, data, labels, name, totals=measured.totals(name, families), differences=measured.differences(name)
+            paths, data, labels, name, untried,
+            totals=measured.totals(name, families), differences=measured.differences(name),
         )
         for name in variants
-    ]
+    ]  # fmt: skip
     contents = page.ReportPage(
         data=data,
         primary=evaluation.primary,
@@ -82,15 +85,15 @@ def _write_plots(folder: Path, contents: page.ReportPage, lead: str) -> None:
         files.write_text(folder / f"{name}.csv", table.to_csv(index=False))
 
 
-def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: Any) -> page.VariantReport:
-    """What the files say of a variant, and what was `measured`."""
+def _variant(
+    paths: Paths, data: Data, labels: Labels, name: str, untried: list[str], **measured: Any
+) -> page.VariantReport:
+    """What the files say of a variant, and what was `measured`; remedies name networks of `untried` alone."""
     model, details = Path(paths.models) / name, Path(paths.reports) / "evaluation" / name
     found = files.read_json(details / "diagnostics.json")
-    card = files.read_json(model / "model.json")
-    known = [other for other in models.names() if not _has_made(other, card)]
     return page.VariantReport(
         name=name,
-        card=card,
+        card=files.read_json(model / "model.json"),
         run=files.read_json(model / "run.json"),
         history=pd.read_csv(model / "history.csv"),
         val=scores.read_scores(Path(paths.metrics) / "val" / f"{name}.json"),
@@ -100,7 +103,7 @@ def _variant(paths: Paths, data: Data, labels: Labels, name: str, **measured: An
         images=read_images(details),
         masks={path.stem: decode.mask(path) for path in sorted((details / "masks").glob("*.png"))},
         diagnostics=found,
-        weaknesses=findings(found, labels, known),
+        weaknesses=findings(found, labels, untried),
         **measured,
     )
 

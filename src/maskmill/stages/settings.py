@@ -1,5 +1,6 @@
 """settings: note the settings and the code of each stage, so that DVC runs again what a change of them concerns."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,11 @@ def settings(paths: Paths) -> None:
         if name != _ITSELF:
             for variant in params.variants if "variant" in code_digest.parameters(_entry_point(name)) else ("",):
                 file, new = settings_file(paths, name, variant), _file_content(name, variant, values, kind)
-                if file.exists():
+                with contextlib.suppress(OSError, ValueError):  # there is none, or it was cut off
                     changes += _changes(file.stem, files.read_json(file), new)
                 files.write_json(file, new)
                 written.add(file)
-    for file in set((Path(paths.prepared) / _FOLDER).iterdir()) - written:  # of a variant that is none any more
+    for file in set((Path(paths.prepared) / _FOLDER).glob("*.json")) - written:  # of a variant that is none any more
         file.unlink()
     if changes:
         print(f"settings: changed: {few_of(list(dict.fromkeys(changes)), _SHOWN)}")

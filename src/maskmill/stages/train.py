@@ -192,9 +192,10 @@ def _create_training(
 ) -> Training:  # fmt: skip
     """The network, fresh by `train.seed` where no weights are given, on its device and in its precision."""
     torch.manual_seed(train.seed)
-    model = networks.create(
-        chosen.network, in_channels=data.in_channels, num_classes=len(data.classes), **chosen.options
-    )
+    model = networks.create_from(
+        chosen.network, chosen.options, f"params.yaml: models.{variant}",
+        in_channels=data.in_channels, num_classes=len(data.classes),
+    )  # fmt: skip
     if given is not None:
         heads = given.classes in (None, data.classes)
         matched = match_weights(

@@ -30,6 +30,7 @@ from maskmill.system.syntax import (
 )
 
 _COMPONENTS = f"{PACKAGE}.system.components"
+TRAINING = (f"{PACKAGE}.stages.train", "train")  # what the weights follow from
 _BY_NAME = {(_COMPONENTS, name) for name in ("create", "factory")}
 _FILE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:j2|css|js|json)")
 
@@ -152,7 +153,7 @@ class _Names:
     def read(self, statement: ast.stmt) -> None:
         """Collect from a statement and all in it."""
         nodes = list(code_nodes(statement))
-        local = dict(imported_names(nodes))
+        local = dict(imported_names(nodes, self.owner))
         bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
         for node in nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

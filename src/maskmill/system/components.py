@@ -1,6 +1,6 @@
 """Parts by name: one file of a package is one part, and its options are those of its function.
 
-A package of parts (`models.networks`, `losses`, `data.datasets`) holds one module per part; the module's function of
+A package of parts (`models.networks`, `losses`, `sources`) holds one module per part; the module's function of
 the same name makes it. Adding a part is adding a file.
 """
 

@@ -2,10 +2,13 @@
 
 import ast
 import contextlib
+import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+
+from maskmill.system.errors import MaskmillError
 
 PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parents[1]
@@ -35,7 +38,7 @@ class Module:
     @cached_property
     def imports(self) -> Imports:
         """What it imports at its top level."""
-        return dict(imported_names(self._import_statements))
+        return dict(imported_names(self._import_statements, self))
 
     @cached_property
     def origins(self) -> dict[str, str]:
@@ -49,7 +52,7 @@ class Module:
 
     @cached_property
     def _import_statements(self) -> list[ast.Import | ast.ImportFrom]:
-        """Those of its top level, also inside a `with`."""
+        """Those of its top level, also inside a `with`, a `try` or an `if`."""
         return [node for statement in self._body for node in _import_statements(statement)]
 
     @cached_property
@@ -94,33 +97,38 @@ def _defined(statement: ast.stmt) -> list[str]:
         return []
     if isinstance(statement, ast.If) and ast.unparse(statement.test) in _NEVER_RUN and not statement.orelse:
         return []
-    inside = () if isinstance(statement, ast.With) else ast.walk(statement)
-    assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in inside), (
-        "an import inside a statement at the top level of a module is not followed: " + ast.unparse(statement)
-    )
     return [""]
 
 
 def _import_statements(statement: ast.stmt) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The statement, or those inside a `with`."""
+    """The statement, or those inside a `with`, a `try` or an `if`."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         yield statement
-    elif isinstance(statement, ast.With):
-        for inner in statement.body:
-            yield from _import_statements(inner)
+    elif isinstance(statement, ast.With | ast.Try | ast.If) and _defined(statement):
+        yield from (node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom))
 
 
-def imported_names(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The names that those nodes give which are imports of this package."""
+def imported_names(nodes: Iterable[ast.AST], owner: Module) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The names that those nodes of `owner` give which are imports of this package.
+
+    Raises: MaskmillError for an import of all names.
+    """
     for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == PACKAGE:
                     yield alias.asname or PACKAGE, (alias.name if alias.asname else PACKAGE, "")
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+        elif isinstance(node, ast.ImportFrom) and (module := _imported_module(node, owner)).split(".")[0] == PACKAGE:
             for alias in node.names:
-                assert alias.name != "*", "an import of all names is not followed"
-                yield alias.asname or alias.name, (node.module, alias.name)
+                if alias.name == "*":
+                    raise MaskmillError(f"{owner.path}, line {node.lineno}: name what you import of {module}, not *")
+                yield alias.asname or alias.name, (module, alias.name)
+
+
+def _imported_module(node: ast.ImportFrom, owner: Module) -> str:
+    """The full name of the module that names are imported from."""
+    package = owner.name if owner.path.name == "__init__.py" else owner.name.rpartition(".")[0]
+    return importlib.util.resolve_name("." * node.level + (node.module or ""), package)
 
 
 def code_nodes(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[ast.AST]:

@@ -12,6 +12,8 @@ from maskmill.checks.params import check
 from maskmill.curation import manifest
 from maskmill.settings import config, space
 from maskmill.settings.config import Params
+from maskmill.settings.network_names import spelt_out
+from maskmill.system import code_digest, files
 from maskmill.system.errors import MaskmillError
 from maskmill.tuning import record, search, trial
 from maskmill.tuning.search import Attempt, Tried, TuningSearch
@@ -85,14 +87,24 @@ def _try(found: TuningSearch, attempt: Attempt, params: Params, folder: Path) ->
 
 
 def _search_name(params: Params, prepared: Path) -> str:
-    """Of the search: other settings, data or space make another one."""
+    """Of the search: other settings, data, space, code or given weights make another one."""
     table = manifest.read(prepared / "manifest.parquet")
     parts = [
         json.dumps({name: params.model_dump(mode="json")[name] for name in _DECISIVE}, sort_keys=True),
         params.tune.model_copy(update=dict.fromkeys(_FREE)).model_dump_json(warnings=False),
         manifest.split_digest(table, "train"), manifest.split_digest(table, "val"),
+        *(_code_and_weights(params, name) for name in params.variants),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def _code_and_weights(params: Params, name: str) -> str:
+    """What the trials of a variant follow from beside settings and data: code, and a file of given weights."""
+    variant = params.models[name]
+    words = code_digest.strings_in(params.model_dump(mode="json", include={"data", "train", "evaluation", "tune"}))
+    words |= {spelt_out(variant.network)[0], *code_digest.strings_in(variant.options)}
+    given = Path(variant.weights or "").is_file() and files.sha256(Path(variant.weights or ""))
+    return f"{name} {code_digest.digest(code_digest.TRAINING, words)} {given}"
 
 
 def _summary(best: Tried, tried: list[Tried], params: Params) -> str:

@@ -91,6 +91,8 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("models.unet", {"weights": 3}, "models.unet.weights: got 3: allowed are a file (safetensors or torch), https://"),
     ("models.unet", {"network": 3}, "models.unet.network: got 3"),
     ("models.unet", {"network": "resnet_unet", "encoder": "resnet20"}, "models.unet.encoder: got 'resnet20'"),
+    ("models.unet", {"name": "unet", "where": 1}, "models.unet.name is not an option"),
+    ("models.unet", {"in_channels": 1}, "models.unet.in_channels follows from the data and cannot be set"),
     ("models.se_unet", {"gate": "scse"}, "models.se_unet.gate: got 'scse', and se_unet is short for network: unet"),
     # train
     ("train.lr", 0.001, "train.lr is not a setting; did you mean 'learning_rate'?"),

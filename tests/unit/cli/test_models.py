@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from maskmill import models
 from maskmill.cli.app import app
+from maskmill.settings import configure
 from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
 
@@ -68,3 +69,17 @@ def test_only_what_was_trained_can_be_exported(tmp_path, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     with pytest.raises(MaskmillError, match=r"export: got 'nope'; allowed are unet, .* and models:/NAME@ALIAS"):
         run("export", "nope", "--out", str(tmp_path / "a.onnx"))
+
+
+def test_a_variant_is_shown_by_its_own_name_and_so_are_its_mistakes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    configure.change({"models": {"small": {"network": "resnet_unet", "width": 8}, "unet": {"feature_scal": 8},
+                                 "resnet18_unet": {}, "se_resnet18_unet": {}}})  # fmt: skip
+    shown = run("show", "small", "--size", "64").splitlines()
+    assert shown[-3].startswith("small (arXiv:1512.03385, network resnet_unet, width 8): ")
+    assert shown[-2].startswith("options: encoder, gate, reduction, width")
+    with pytest.raises(MaskmillError, match=r"params\.yaml: models\.unet\.feature_scal is not an option; did you mean"):
+        run("show", "unet")
+    with pytest.raises(MaskmillError, match=r"maskmill models: 'smal' is no network or variant; did you mean 'small'"):
+        run("show", "smal")

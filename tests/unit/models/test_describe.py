@@ -89,7 +89,7 @@ def test_a_formula_that_disagrees_with_the_forward_pass_is_found():
 
 
 def test_a_unets_levels_halve_and_double():
-    found = describe.describe_by_name("unet", in_channels=1, num_classes=2, sides=(256, 512)).levels
+    found = describe.describe_by_name("unet", {}, "", in_channels=1, num_classes=2, sides=(256, 512)).levels
     assert [level.sides for level in found if "pool" in level.name] == [(128, 256), (64, 128), (32, 64), (16, 32)]
     assert [level.channels for level in found if re.fullmatch(r"levels\.\d", level.name)] == [64, 128, 256, 512, 1024]
     assert found[1].origin == "ceil(([256, 512] + 2*0 - 1*(2 - 1) - 1)/2) + 1"

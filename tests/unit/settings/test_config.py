@@ -53,7 +53,9 @@ def test_the_shipped_file_names_every_setting_with_its_default():
     needed["tracking"] = {"model": values["tracking"]["model"]}
     made = config.parse(needed)
     assert made.models["unet"] == config.Variant(network="unet")
-    plain = json.loads(json.dumps(config.left_out(needed), default=lambda each: each.model_dump(mode="json")))
+    left_out = config.left_out(needed)
+    assert left_out.pop("models.unet") == {}  # its network's own options
+    plain = json.loads(json.dumps(left_out, default=lambda each: each.model_dump(mode="json")))
     assert plain == {key: value for key, value in shipped.items() if key not in WITHOUT_DEFAULT}
 
 
@@ -301,3 +303,18 @@ def test_a_number_may_be_written_in_any_usual_way(values, tmp_path, text):
     (tmp_path / "rate.yaml").write_text(f"learning_rate: {text}\n")
     values["train"] |= config.read_yaml(tmp_path / "rate.yaml")
     assert config.parse(values).train.learning_rate == 0.001
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_no_number_is_infinite_or_none_wherever_it_stands(values, number):
+    values["augmentation"]["transforms"] = [{"RandomGamma": {"gamma_limit": [70, number]}}]
+    assert refusal(values) == (
+        f"params.yaml: augmentation.transforms.RandomGamma.gamma_limit: got {number}; no number may be .inf or .nan"
+    )
+
+
+def test_a_default_that_does_not_go_with_what_was_set_is_said_to_be_one(values):
+    values["train"] = {"steps": 10}
+    assert refusal(values) == "params.yaml: train: warmup_steps: 20 (the default) must be below steps, 10"
+    values["train"] = {"steps": 10, "warmup_steps": 20}
+    assert refusal(values) == "params.yaml: train: warmup_steps: 20 must be below steps, 10"

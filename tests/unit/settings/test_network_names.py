@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from maskmill import models
+from maskmill.settings import network_names
 from maskmill.settings.network_names import SHORTHANDS, spelt_out
 from maskmill.system.errors import MaskmillError
 
@@ -42,4 +43,11 @@ def test_an_unknown_network_is_named_with_the_nearest_and_all():
 
 def test_errors_name_the_setting_of_the_variant():
     with pytest.raises(MaskmillError, match=r"^params\.yaml: models\.small\.width: got 3; at least 4 channels$"):
-        models.create("resnet_unet", in_channels=1, num_classes=2, where="params.yaml: models.small", width=3)
+        models.create_from("resnet_unet", {"width": 3}, "params.yaml: models.small", in_channels=1, num_classes=2)
+
+
+def test_a_file_of_a_shorthands_name_comes_first(tmp_path, monkeypatch):
+    (tmp_path / "se_unet.py").write_text("")
+    monkeypatch.setattr(network_names, "_FILES", tmp_path)
+    assert spelt_out("se_unet") == ("se_unet", {})
+    assert network_names.names().count("se_unet") == 1

@@ -8,6 +8,7 @@ import pytest
 
 from maskmill.settings.config import read_yaml
 from maskmill.system import code_digest, syntax
+from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
 
 SETTINGS = {"unet", *code_digest.strings_in(read_yaml(REPOSITORY / "params.yaml")["train"])}
@@ -107,6 +108,38 @@ def test_a_network_counts_for_its_own_variant(changed: Callable[..., set[str]]):
     assert changed("models/networks/fcn.py", "def fcn(", "X = 1\n\n\ndef fcn(") == set()
     assert changed("models/networks/fcn.py", "return ", "return 2 and ", {"fcn"}) >= {"train"}
     assert changed("models/decoders.py", "return ", "return 2 and ") >= {"train"}
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from ..blocks import DoubleConv",
+        "try:\n    from maskmill.models.blocks import DoubleConv\nexcept ImportError:\n    raise",
+    ],
+    ids=["relative", "in a try"],
+)
+def test_an_import_written_in_another_way_is_followed_too(changed: Callable[..., set[str]], imports: str):
+    assert changed(
+        "models/networks/fcn.py",
+        "from maskmill.models.blocks import DoubleConv, ",
+        f"{imports}\nfrom maskmill.models.blocks import ",
+        {"fcn"},
+    ) >= {"train"}
+    assert changed(
+        "models/blocks.py", "class DoubleConv(nn.Sequential):", "class DoubleConv(nn.Sequential):\n    x = 1\n", {"fcn"}
+    ) >= {"train"}
+
+
+def test_an_import_of_all_names_is_refused(changed: Callable[..., set[str]]):
+    with pytest.raises(
+        MaskmillError, match=r"fcn\.py, line \d+: name what you import of maskmill\.models\.blocks, not \*"
+    ):
+        changed(
+            "models/networks/fcn.py",
+            "import torch.nn.functional",
+            "from maskmill.models.blocks import *\nimport torch.nn.functional",
+            {"fcn"},
+        )
 
 
 def test_a_function_that_nobody_names_does_not_count(changed: Callable[..., set[str]]):
