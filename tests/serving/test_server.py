@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.pipelines.conftest import change_params
+from tests.services.conftest import until
 from tests.serving.conftest import encode, masks, picture, post
 
 GOOD = encode(picture(16, 16))
@@ -70,9 +71,9 @@ def test_it_listens_on_loopback_alone(clients):
 
 def test_it_says_what_it_serves_and_logs_each_request(clients, registered):
     post(clients["resnet18_unet"], GOOD)
-    output = clients["resnet18_unet"].process.output
-    assert f"serving icbm152 version {registered.versions['resnet18_unet']} (resnet18_unet, weights " in output
-    assert '"POST /invocations HTTP/1.1" 200' in output
+    process = clients["resnet18_unet"].process
+    assert until(lambda: '"POST /invocations HTTP/1.1" 200' in process.output, 10)  # logged once it is answered
+    assert f"serving icbm152 version {registered.versions['resnet18_unet']} (resnet18_unet, weights " in process.output
 
 
 def test_the_line_that_it_prints_works_in_a_shell(clients, tmp_path):
