@@ -36,13 +36,14 @@ def listing(context: typer.Context, size: Size = _SIZE, defaults: Defaults = Fal
     from maskmill.models.describe import paper_of
 
     sides, rows = _sides(size), [("name", "parameters", "multiply-adds", "paper", "options")]
-    own = [name for name in _variants(defaults) if name not in models.names()]
+    params = _settings(defaults)
+    own = [name for name in (params.models if params else ()) if name not in models.names()]
     for name in [*models.names(), *own]:
-        made, network, options = _describe(name, sides, defaults)
+        made, network, options = _describe(name, sides, params)
         told = ", ".join(f"{key}: {value}" for key, value in options.items())
         rows.append((name, f"{made.parameters:,}", _short(made.multiply_adds), paper_of(network), told))
     _table(rows, right=(1, 2))
-    print(_measured(sides, defaults))
+    print(_measured(sides, params))
 
 
 @app.command()
@@ -55,8 +56,8 @@ def show(
     from maskmill import models
     from maskmill.models.describe import paper_of
 
-    sides = _sides(size)
-    made, network, options = _describe(name, sides, defaults)
+    sides, params = _sides(size), _settings(defaults)
+    made, network, options = _describe(name, sides, params)
     rows = [("level", "channels", "height x width", "parameters", "multiply-adds", "from")]
     rows += [
         (level.name, str(level.channels), f"{level.sides[0]} x {level.sides[1]}", f"{level.parameters:,}",
@@ -68,7 +69,7 @@ def show(
     cost = f"{made.parameters:,} parameters, {_short(made.multiply_adds)} multiply-adds"
     print(f"{name} ({paper_of(network)}{told}): {cost}")
     print(f"options: {', '.join(models.network_options(network))} (docs/settings.md)")
-    print(_measured(sides, defaults))
+    print(_measured(sides, params))
 
 
 @app.command()
@@ -101,17 +102,18 @@ def export(
     )
 
 
-def _variants(defaults: bool) -> dict[str, config.Variant]:
-    """Those of params.yaml, where there is one."""
-    return config.load().models if config.PARAMS.exists() and not defaults else {}
+def _settings(defaults: bool) -> config.Params | None:
+    """Those of params.yaml, where there is one and they are wanted."""
+    return config.load() if config.PARAMS.exists() and not defaults else None
 
 
-def _describe(name: str, sides: tuple[int, int], defaults: bool) -> tuple["Description", str, dict[str, Any]]:
+def _describe(
+    name: str, sides: tuple[int, int], params: config.Params | None
+) -> tuple["Description", str, dict[str, Any]]:
     """The network or variant, the name of its network, and its options; as params.yaml has it, where it does."""
     from maskmill.models.describe import describe_by_name
 
-    params = config.load() if config.PARAMS.exists() and not defaults else None
-    variants = _variants(defaults)
+    variants = params.models if params else {}
     variant = variants.get(name)
     network, options = (variant.network, variant.options) if variant else (name, {})
     known = list(dict.fromkeys([*names(), *variants]))
@@ -127,10 +129,10 @@ def _describe(name: str, sides: tuple[int, int], defaults: bool) -> tuple["Descr
     return made, network, shown
 
 
-def _measured(sides: tuple[int, int], defaults: bool) -> str:
+def _measured(sides: tuple[int, int], params: config.Params | None) -> str:
     height, width = sides
-    if config.PARAMS.exists() and not defaults:
-        data = config.load().data
+    if params:
+        data = params.data
         return (
             f"one image of {height} x {width} px; channels {data.in_channels}, classes {len(data.classes)}: params.yaml"
         )
