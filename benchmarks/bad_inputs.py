@@ -1,9 +1,10 @@
-"""python benchmarks/bad_inputs.py [--data FOLDER]: what the decoder does with bad and good files, its memory and time.
+"""python benchmarks/bad_inputs.py [--data FOLDER]: test and time the decoder on bad and good files.
 
-1,000 bad files of all classes of `tests/bad_inputs`, each held against the words that must be said of it; 10,000 good
-pairs, each pixel held against what was written; the peak memory of a process that decodes; and the time of checks and
-decoding on one core, beside Pillow and OpenCV reading the same bytes. `--data` holds CamVid's WebP and PNG; without it
-drawn images take their place. Prints the tables of docs/benchmarks.md.
+1,000 bad files of all classes of `tests/bad_inputs`, each held against the words that must be said
+of it; 10,000 good pairs, each pixel held against what was written; the peak memory of a process
+that decodes; and the time of checks and decoding on one core, beside Pillow and OpenCV reading the
+same bytes. `--data` holds CamVid's WebP and PNG; without it drawn images take their place. Prints
+the tables of docs/benchmarks.md.
 """
 
 import argparse
@@ -33,7 +34,8 @@ from maskmill.settings.config import STRICT
 from maskmill.images import decode
 shape = decode.image(pathlib.Path(sys.argv[1]), 3).shape if len(sys.argv) > 1 else ()
 assert not {"torch", "great_expectations", "cv2"} & set(sys.modules)
-status = pathlib.Path("/proc/self/status").read_text()  # ru_maxrss would count the parent's memory, too
+status = pathlib.Path("/proc/self/status").read_text()  \
+# ru_maxrss would count the parent's memory, too
 print(int(status.split("VmHWM:")[1].split()[0]) / 1000)
 """
 
@@ -45,7 +47,9 @@ def bad() -> Counter[str]:
         for number, fault in zip(range(BAD), itertools.cycle(faults.FAULTS), strict=False):
             seed, start = number // len(faults.FAULTS), time.monotonic()
             verdict = fault.verdict(Path(folder), seed)
-            verdicts["hang" if time.monotonic() - start > HANG_S else verdict.partition(":")[0]] += 1
+            verdicts[
+                "hang" if time.monotonic() - start > HANG_S else verdict.partition(":")[0]
+            ] += 1
             if verdict != "right":
                 print(f"{fault.name}, seed {seed}: {verdict}")
     return verdicts
@@ -57,7 +61,12 @@ def refused_pairs() -> tuple[int, int]:
     for pair in itertools.islice(good.pairs(0), GOOD):
         try:
             read = [
-                decode.image(f.content, f.channels, f.decoding) if f.channels else decode.mask(f.content) for f in pair
+                (
+                    decode.image(f.content, f.channels, f.decoding)
+                    if f.channels
+                    else decode.mask(f.content)
+                )
+                for f in pair
             ]
         except decode.DecodeError as error:
             print(f"refused: {error}")
@@ -79,20 +88,28 @@ def peak_mb(content: bytes = b"") -> float:
 
 def memory() -> None:
     """Peak memory by format, of 50 megapixels."""
-    print("\n| file of 50 megapixels, RGB | decoded, MB | peak, MB | limit: 300 MB + one image |\n|---|---|---|---|")
+    print(
+        "\n| file of 50 megapixels, RGB | decoded, MB | peak, MB | limit: 300 MB + one image"
+        " |\n|---|---|---|---|"
+    )
     print(f"| (none: imports alone) | 0 | {peak_mb():.0f} | 300 |")
-    pixels = np.tile(np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8), (10, 20, 1))
+    pixels = np.tile(
+        np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8), (10, 20, 1)
+    )
     files = {
         "PNG": build.encoded(pixels, "PNG", compress_level=1),
         "JPEG": build.encoded(pixels, "JPEG", quality=50),
         "WebP": build.encoded(pixels, "WEBP", quality=20, method=0),
-        "TIFF, Deflate": build.tiff(pixels, compression="zlib", compressionargs={"level": 1}, rowsperstrip=64),
+        "TIFF, Deflate": build.tiff(
+            pixels, compression="zlib", compressionargs={"level": 1}, rowsperstrip=64
+        ),
         "BMP": build.encoded(pixels, "BMP"),
     }
     for name, content in files.items():
         image_mb = pixels.nbytes / 1e6
         print(
-            f"| {name}, {len(content) / 1e6:.0f} MB | {image_mb:.0f} | {peak_mb(content):.0f} | {300 + image_mb:.0f} |"
+            f"| {name}, {len(content) / 1e6:.0f} MB | {image_mb:.0f} | {peak_mb(content):.0f} |"
+            f" {300 + image_mb:.0f} |"
         )
 
 
@@ -111,7 +128,8 @@ def speed(data: Path | None) -> None:
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 else pixels
 
     print(
-        "\n| file, 480 x 360 | Pillow, ms | OpenCV, ms | checks, ms | checks and decoding, ms |\n|---|---|---|---|---|"
+        "\n| file, 480 x 360 | Pillow, ms | OpenCV, ms | checks, ms | checks and decoding, ms"
+        " |\n|---|---|---|---|---|"
     )
     for name, content in samples(data).items():
         ours: Callable[[], object] = lambda c=content: decode.image(c, 3)  # noqa: E731
@@ -123,7 +141,11 @@ def speed(data: Path | None) -> None:
             lambda c=content: decode.header(c, STRICT),
             ours,
         ]
-        print(f"| {name} | " + " | ".join(f"{milliseconds(decoder, rounds=40):.2f}" for decoder in decoders) + " |")
+        print(
+            f"| {name} | "
+            + " | ".join(f"{milliseconds(decoder, rounds=40):.2f}" for decoder in decoders)
+            + " |"
+        )
 
 
 def samples(data: Path | None) -> dict[str, bytes]:
@@ -135,7 +157,9 @@ def samples(data: Path | None) -> dict[str, bytes]:
     pixels = decode.image(found[0], 3) if found else drawn
     masks = sorted(data.rglob("*.png"))[:1] if data else []
     return {
-        "WebP, lossless": found[0].read_bytes() if found else build.encoded(drawn, "WEBP", lossless=True),
+        "WebP, lossless": (
+            found[0].read_bytes() if found else build.encoded(drawn, "WEBP", lossless=True)
+        ),
         "PNG": build.encoded(pixels),
         "JPEG": build.encoded(pixels, "JPEG", quality=90),
         "JPEG, progressive": build.encoded(pixels, "JPEG", quality=90, progressive=True),
@@ -146,7 +170,9 @@ def samples(data: Path | None) -> dict[str, bytes]:
 
 def main() -> None:
     """Print the tables; exit with 1 where a limit is broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path)
     data = parser.parse_args().data
     verdicts, (refused, changed) = bad(), refused_pairs()

@@ -1,9 +1,10 @@
-"""PYTHONPATH=src python benchmarks/coverage.py: do intervals at nominal 95 % hold the true score 95 times in 100?
+"""PYTHONPATH=src python benchmarks/coverage.py: how often 95 % intervals hold the true score.
 
-Images of a group share a part of how well they are segmented (the correlation within a group), images and groups differ
-in size, and a rare class is in half of the groups. Each row draws many data sets anew, and counts those whose interval
-holds the score of the whole population. Then the same for blocks of one sequence whose neighbours are alike, and for
-the difference of two models. Prints the tables of docs/intervals.md; 2 minutes of one core.
+The 95 % are nominal. Images of a group share a part of how well they are segmented (the correlation
+within a group), images and groups differ in size, and a rare class is in half of the groups. Each
+row draws many data sets anew, and counts those whose interval holds the score of the whole
+population. Then the same for blocks of one sequence whose neighbours are alike, and for the
+difference of two models. Prints the tables of docs/intervals.md; 2 minutes of one core.
 """
 
 import argparse
@@ -28,18 +29,27 @@ LENGTH = 400  # images of a sequence
 TAIL, SETS, RESAMPLES, TOGETHER = 0.025, 2000, 1000, 50
 
 Bounds = tuple[np.ndarray, np.ndarray]
-Shares = dict[tuple[str, str], float]  # method, score -> share of the intervals that hold the true score
+# method, score -> share of the intervals that hold the true score
+Shares = dict[tuple[str, str], float]
 
 
-def truths(rng: np.random.Generator, shape: tuple[int, ...], present: np.ndarray | float = 1.0) -> np.ndarray:
-    """(*shape, 3) true pixels of each class in each image, log-normal; of the rare one where it is `present`."""
+def truths(
+    rng: np.random.Generator, shape: tuple[int, ...], present: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """(*shape, 3) log-normal true pixels of each class in each image.
+
+    The rare class has pixels where it is `present`.
+    """
     size = np.exp(rng.normal(0, 0.7, (*shape, 2))) * [1.0, 0.2]
     size[..., 1] *= present
     return np.concatenate([10 - size.sum(-1, keepdims=True).clip(max=9), size], axis=-1)
 
 
 def predictions(rng: np.random.Generator, truth: np.ndarray, skill: np.ndarray) -> np.ndarray:
-    """(..., 9) hits, true and predicted pixels, of images that are segmented as well as `skill`, standard normal."""
+    """(..., 9) hits, true and predicted pixels of images that are segmented as well as `skill`.
+
+    `skill` is standard normal.
+    """
     noise = rng.normal(0, 0.3, (2, *truth.shape))
     hits = truth * special.expit(1.5 + 0.8 * skill[..., None] + noise[0])
     wrong = truth * special.expit(-1.5 - 0.6 * skill[..., None] + noise[1])
@@ -53,17 +63,22 @@ def skills(rng: np.random.Generator, sets: int, n: int, correlation: float) -> n
 
 
 def group_truths(rng: np.random.Generator, sets: int, n: int) -> np.ndarray:
-    """(sets, n, IMAGES, 3) true pixels; groups differ in size, and half of them hold the rare class."""
+    """(sets, n, IMAGES, 3) true pixels; groups differ in size, and half hold the rare class."""
     present = rng.random((sets, n, 1)) < 0.5
     return truths(rng, (sets, n, IMAGES), present) * np.exp(rng.normal(0, 0.5, (sets, n, 1, 1)))
 
 
 @cache
 def population(better: float = 0.0) -> dict[str, float]:
-    """The true scores, of a million images that are segmented so much better; how they are grouped does not matter."""
+    """The true scores of a million images that are segmented better by `better`.
+
+    How the images are grouped does not matter.
+    """
     rng, total = np.random.default_rng(1), np.zeros(len(CONFUSION.fields))
     for _ in range(10):
-        total += predictions(rng, truths(rng, (100_000,)), rng.standard_normal(100_000) + better).sum(axis=0)
+        total += predictions(
+            rng, truths(rng, (100_000,)), rng.standard_normal(100_000) + better
+        ).sum(axis=0)
     return {name: float(value) for name, value in scores(torch.from_numpy(total)).items()}
 
 
@@ -78,7 +93,10 @@ def difference(sums: Tensor) -> dict[str, Tensor]:
 
 
 def percentile(spread: Spread) -> Bounds:
-    low, high = (bootstrap.row_quantiles(spread.resampled, np.full(spread.value.shape, p)) for p in (TAIL, 1 - TAIL))
+    low, high = (
+        bootstrap.row_quantiles(spread.resampled, np.full(spread.value.shape, p))
+        for p in (TAIL, 1 - TAIL)
+    )
     return low, high
 
 
@@ -100,11 +118,16 @@ def shares(
     resamples: int,
     of: Callable[[Tensor], dict[str, Tensor]] = scores,
 ) -> Shares:
-    """How often each method, from the unit sums (TOGETHER, U, S) of its kind that `draw` gives, holds the truth."""
+    """How often the interval of each method holds the truth.
+
+    `draw` gives the unit sums (TOGETHER, U, S) by kind, and each method takes those of its kind.
+    """
     rng, held = np.random.default_rng(0), defaultdict(list)
     for _ in range(sets // TOGETHER):
         made = {
-            kind: bootstrap.resampled_scores(of, sums, resamples=resamples, seed=int(rng.integers(2**31)))
+            kind: bootstrap.resampled_scores(
+                of, sums, resamples=resamples, seed=int(rng.integers(2**31))
+            )
             for kind, sums in draw(rng).items()
         }
         for method, (kind, bounds) in methods.items():
@@ -128,36 +151,57 @@ def independent(n: int, correlation: float, sets: int = SETS, resamples: int = R
     """For n groups drawn independently."""
 
     def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
-        rows = predictions(rng, group_truths(rng, TOGETHER, n), skills(rng, TOGETHER, n, correlation))
+        rows = predictions(
+            rng, group_truths(rng, TOGETHER, n), skills(rng, TOGETHER, n, correlation)
+        )
         return {"images": rows.reshape(TOGETHER, -1, rows.shape[-1]), "units": rows.sum(axis=2)}
 
     return shares(draw, METHODS, population(), sets, resamples)
 
 
 def blocks(length: int, correlation: float, sets: int = SETS, resamples: int = RESAMPLES) -> Shares:
-    """For blocks of so many images of one sequence, each image correlated so with the one before (an AR(1) process)."""
+    """For blocks of `length` images of one sequence, an AR(1) process.
+
+    Each image has this correlation with the one before it.
+    """
 
     def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
         noise = rng.standard_normal((TOGETHER, LENGTH)) * np.sqrt(1 - correlation**2)
         noise[:, 0] /= np.sqrt(1 - correlation**2)
-        rows = predictions(rng, truths(rng, noise.shape), signal.lfilter([1], [1, -correlation], noise, axis=1))
+        rows = predictions(
+            rng, truths(rng, noise.shape), signal.lfilter([1], [1, -correlation], noise, axis=1)
+        )
         return {"units": rows.reshape(TOGETHER, LENGTH // length, length, -1).sum(axis=2)}
 
     return shares(draw, {"maskmill": METHODS["maskmill"]}, population(), sets, resamples)
 
 
 def pairs(n: int, better: float, sets: int = SETS, resamples: int = RESAMPLES) -> Shares:
-    """How often the interval of the difference of two models on n groups holds 0; `better` is how much one is."""
+    """How often the interval of the difference of two models on n groups holds 0.
+
+    One model is better than the other by `better`.
+    """
 
     def draw(rng: np.random.Generator) -> dict[str, np.ndarray]:
         truth, both = group_truths(rng, TOGETHER, n), skills(rng, TOGETHER, n, 0.5)
         models = [
-            predictions(rng, truth, np.sqrt(0.8) * both + np.sqrt(0.2) * skills(rng, TOGETHER, n, 0.5) + more)
+            predictions(
+                rng,
+                truth,
+                np.sqrt(0.8) * both + np.sqrt(0.2) * skills(rng, TOGETHER, n, 0.5) + more,
+            )
             for more in (better, 0.0)
         ]
         return {"units": np.concatenate(models, axis=-1).sum(axis=2)}
 
-    return shares(draw, {"maskmill": METHODS["maskmill"]}, dict.fromkeys(SCORED, 0.0), sets, resamples, difference)
+    return shares(
+        draw,
+        {"maskmill": METHODS["maskmill"]},
+        dict.fromkeys(SCORED, 0.0),
+        sets,
+        resamples,
+        difference,
+    )
 
 
 def better_by(points: float) -> float:
@@ -171,7 +215,13 @@ def better_by(points: float) -> float:
 
 
 def row(*cells: object) -> None:
-    print("| " + " | ".join(f"{100 * cell:.1f} %" if isinstance(cell, float) else str(cell) for cell in cells) + " |")
+    print(
+        "| "
+        + " | ".join(
+            f"{100 * cell:.1f} %" if isinstance(cell, float) else str(cell) for cell in cells
+        )
+        + " |"
+    )
 
 
 def main() -> None:
@@ -180,7 +230,10 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=SETS, help="data sets behind each row")
     sets = parser.parse_args().sets
     torch.set_num_threads(1)
-    print(f"| score | groups | correlation | {' | '.join(METHODS)} |\n|---|---|---|{'---|' * len(METHODS)}")
+    print(
+        f"| score | groups | correlation | {' | '.join(METHODS)}"
+        f" |\n|---|---|---|{'---|' * len(METHODS)}"
+    )
     for n in (10, 20, 50, 100):
         for correlation in (0.2, 0.5, 0.8):
             found = independent(n, correlation, sets)
@@ -188,10 +241,14 @@ def main() -> None:
                 row(f"`{name}`", n, str(correlation), *(found[method, name] for method in METHODS))
     lengths = (1, 5, 10, 20)
     print(
-        f"\n| correlation | {' | '.join(f'blocks of {length}' for length in lengths)} |\n|---|{'---|' * len(lengths)}"
+        f"\n| correlation | {' | '.join(f'blocks of {length}' for length in lengths)}"
+        f" |\n|---|{'---|' * len(lengths)}"
     )
     for correlation in (0.0, 0.5, 0.8, 0.9, 0.95):
-        row(str(correlation), *(blocks(length, correlation, sets)["maskmill", SCORED[0]] for length in lengths))
+        row(
+            str(correlation),
+            *(blocks(length, correlation, sets)["maskmill", SCORED[0]] for length in lengths),
+        )
     print("\n| groups | equal models, told apart | 2 points apart, told apart |\n|---|---|---|")
     better = better_by(2.0)
     for n in (20, 50, 100):

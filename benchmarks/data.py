@@ -1,7 +1,9 @@
-"""python benchmarks/data.py [--data DIR] [--files N] [ROW ..]: what reading, remembering, packing and versioning cost.
+"""python benchmarks/data.py [--data DIR] [--files N] [ROW ..]: what it costs to read and keep data.
 
-Prints the tables of docs/benchmarks.md. Images and masks are those of DIR/images and DIR/masks, or generated: smooth
-random pictures of 360 x 480 px. Every table is made by a process of its own; those of one core by one that has one.
+Rows: reading files, the manifest that remembers them, packing shards, versioning with DVC. Prints
+the tables of docs/benchmarks.md. Images and masks are those of DIR/images and DIR/masks, or
+generated: smooth random pictures of 360 x 480 px. Every table is made by a process of its own;
+those of one core by one that has one.
 """
 
 import argparse
@@ -24,7 +26,10 @@ ROUNDS = 3
 
 
 def manifest(folder: Path) -> None:
-    """The manifest against the bare decode of the same files, by the faster of Pillow and OpenCV, on one core."""
+    """Compare the manifest with the bare decode of the same files, on one core.
+
+    The bare decode is that of Pillow or OpenCV, whichever is faster.
+    """
     import cv2
     from PIL import Image
 
@@ -45,7 +50,11 @@ def manifest(folder: Path) -> None:
             flag = cv2.IMREAD_COLOR_RGB if colour else cv2.IMREAD_UNCHANGED
             cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flag)
 
-    seconds = {"Pillow": _best(pillow), "OpenCV": _best(opencv), "manifest": _best(lambda: build(index, data, None, 1))}
+    seconds = {
+        "Pillow": _best(pillow),
+        "OpenCV": _best(opencv),
+        "manifest": _best(lambda: build(index, data, None, 1)),
+    }
     bare = min(seconds["Pillow"], seconds["OpenCV"])
     _table(
         ["one core", "pairs per second", "of the bare decode"],
@@ -70,7 +79,10 @@ def unchanged(folder: Path, count: int) -> None:
 
 
 def shards(folder: Path) -> None:
-    """An epoch on one core, every image and mask copied out: PNG files, shards, and a bare memmap of the same bytes."""
+    """Time an epoch on one core, with every image and mask copied out.
+
+    PNG files, shards, and a bare memmap of the same bytes are compared.
+    """
     import cv2
 
     from maskmill.curation.manifest import build
@@ -86,10 +98,15 @@ def shards(folder: Path) -> None:
     shard = Shard(folder / "shards", "train")
     order = np.random.default_rng(0).permutation(len(shard))
     flat = folder / "flat.bin"
-    flat.write_bytes(b"".join(path.read_bytes() for path in sorted((folder / "shards").glob("*.bin"))))
+    flat.write_bytes(
+        b"".join(path.read_bytes() for path in sorted((folder / "shards").glob("*.bin")))
+    )
     size = sum(part.size for part in shard[0])
 
-    flags = (cv2.IMREAD_COLOR_RGB if data.in_channels == 3 else cv2.IMREAD_UNCHANGED, cv2.IMREAD_UNCHANGED)
+    flags = (
+        cv2.IMREAD_COLOR_RGB if data.in_channels == 3 else cv2.IMREAD_UNCHANGED,
+        cv2.IMREAD_UNCHANGED,
+    )
 
     def png() -> None:
         for i in order:
@@ -109,13 +126,19 @@ def shards(folder: Path) -> None:
     seconds = {"PNG, OpenCV": _best(png), "shards": _best(packed), "bare memmap": _best(memmap)}
     _table(
         ["an epoch on one core", "pairs per second", "times PNG"],
-        [(name, f"{len(index) / s:,.0f}", f"{seconds['PNG, OpenCV'] / s:.1f}") for name, s in seconds.items()],
+        [
+            (name, f"{len(index) / s:,.0f}", f"{seconds['PNG, OpenCV'] / s:.1f}")
+            for name, s in seconds.items()
+        ],
     )
     print(f"packing, one core: {len(index) / packing:.0f} pairs per second")
 
 
 def dvc(folder: Path, count: int) -> None:
-    """`dvc add` and `dvc status` of so many samples as files and as shards; the cache is on the same disk."""
+    """Time `dvc add` and `dvc status` of so many samples, as files and as shards.
+
+    The cache is on the same disk.
+    """
     from maskmill.curation.manifest import build
     from maskmill.samples.packing import pack_samples
 
@@ -128,25 +151,34 @@ def dvc(folder: Path, count: int) -> None:
         if form == "files":
             tiny.rename(repository / "data")
         else:
-            table, _ = build(index.replace(str(tiny), str(folder / "dvc-files" / "data"), regex=True), data, None)
+            table, _ = build(
+                index.replace(str(tiny), str(folder / "dvc-files" / "data"), regex=True), data, None
+            )
             pack_samples(repository / "data", table.assign(split="train", clean=True), data)
         number = sum(1 for path in (repository / "data").rglob("*") if path.is_file())
         _dvc(repository, "init", "--no-scm", "-q")
         _dvc(repository, "config", "core.analytics", "false")
-        times = [_dvc(repository, *command) for command in (("add", "-q", "data"), ("status", "-q"))]
+        times = [
+            _dvc(repository, *command) for command in (("add", "-q", "data"), ("status", "-q"))
+        ]
         rows.append((f"{count:,} samples as {form}", f"{number:,}", *(f"{s:.1f}" for s in times)))
     _table(["", "files", "`dvc add`, s", "`dvc status`, s"], rows)
 
 
 def _dvc(repository: Path, *command: str) -> float:
     start = time.perf_counter()
-    environment = os.environ | {"DVC_SITE_CACHE_DIR": str(repository / "site"), "DVC_NO_ANALYTICS": "1"}
-    subprocess.run([sys.executable, "-m", "dvc", *command], cwd=repository, check=True, env=environment)
+    environment = os.environ | {
+        "DVC_SITE_CACHE_DIR": str(repository / "site"),
+        "DVC_NO_ANALYTICS": "1",
+    }
+    subprocess.run(
+        [sys.executable, "-m", "dvc", *command], cwd=repository, check=True, env=environment
+    )
     return time.perf_counter() - start
 
 
 def _best(act: Callable[[], object]) -> float:
-    """Processor seconds of the fastest of a few rounds: what a busy neighbour takes does not count."""
+    """Processor seconds of the fastest of a few rounds, without what a busy neighbour takes."""
 
     def seconds() -> Iterator[float]:
         for _ in range(ROUNDS):
@@ -181,16 +213,31 @@ def _run(row: str, data: Path | None, files: int) -> None:
 def main() -> None:
     """Print the tables; every one is made by a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="tables to make; all if not given")
-    parser.add_argument("--data", type=Path, help="a folder with images/ and masks/; generated if not given")
-    parser.add_argument("--files", type=int, default=100_000, help="files, or samples, where the number is the point")
+    parser.add_argument(
+        "rows", nargs="*", choices=[*ROWS, []], help="tables to make; all if not given"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="a folder with images/ and masks/; generated if not given"
+    )
+    parser.add_argument(
+        "--files",
+        type=int,
+        default=100_000,
+        help="files, or samples, where the number is the point",
+    )
     parser.add_argument("--one", choices=ROWS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         _run(given.one, given.data, given.files)
         return
     for row in given.rows or ROWS:
-        options = ["--one", row, "--files", str(given.files), *(["--data", str(given.data)] if given.data else [])]
+        options = [
+            "--one",
+            row,
+            "--files",
+            str(given.files),
+            *(["--data", str(given.data)] if given.data else []),
+        ]
         print(f"\n`{row}`, {given.data or 'generated'}\n", flush=True)
         subprocess.run([sys.executable, __file__, *options], check=True)
 

@@ -1,4 +1,4 @@
-"""What the diagnostics and facts of one image cost: `PYTHONPATH=src python benchmarks/diagnostics.py`."""
+"""PYTHONPATH=src python benchmarks/diagnostics.py: what diagnostics and facts of one image cost."""
 
 import statistics
 import time
@@ -27,14 +27,19 @@ def main() -> None:
         right = float((sample.predicted == sample.truth).float().mean())
         spent = [median_ms(lambda: diagnostics.update(sample)),  # noqa: B023
                  median_ms(lambda: image_facts.facts_of_image(image, sample, labels))]  # noqa: B023  # fmt: skip
-        print(f"{right:.0%} of the pixels right: diagnostics {spent[0]:.1f} ms, facts {spent[1]:.1f} ms")
+        print(
+            f"{right:.0%} of the pixels right: diagnostics {spent[0]:.1f} ms, facts"
+            f" {spent[1]:.1f} ms"
+        )
 
 
 def draw(noise: float) -> Sample:
     """Smooth regions, and a prediction that noise of about 3 px has damaged."""
     rng = np.random.default_rng(0)
     coarse = rng.random((CLASSES, 12, 16)).astype(np.float32)
-    truth = np.stack([cv2.resize(field, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) for field in coarse])
+    truth = np.stack(
+        [cv2.resize(field, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) for field in coarse]
+    )
     fine = rng.standard_normal((CLASSES, HEIGHT, WIDTH)).astype(np.float32)
     damage = np.stack([cv2.GaussianBlur(field, (0, 0), 3) for field in fine])
     p = torch.from_numpy(10 * (truth + noise * damage)).softmax(0)

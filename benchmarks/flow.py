@@ -1,7 +1,8 @@
-"""python benchmarks/flow.py: what the flow costs over `dvc repro`, on all stages and on none, and `maskmill up`.
+"""python benchmarks/flow.py: what the flow costs over `dvc repro`, and how fast `maskmill up` is.
 
-In a clone with tiny trainings, from an empty cache each time, so that every stage does its work; the two are run in
-turn. The limit of the flow is `dvc repro` itself.
+The flow runs once with all stages to do and once with none. In a clone with tiny trainings, from an
+empty cache each time, so that every stage does its work; the two are run in turn. The limit of the
+flow is `dvc repro` itself.
 """
 
 import shutil
@@ -15,7 +16,17 @@ from tests.services.conftest import Servers
 
 ROUNDS = 3
 COMMANDS = {"dvc repro": ("-m", "dvc", "repro"), "make flow": ("-m", "pipelines")}
-OUTS = ("dvc.lock", ".dvc/cache", ".dvc/tmp", "data/raw", "data/prepared", "models", "challenger", "metrics", "reports")
+OUTS = (
+    "dvc.lock",
+    ".dvc/cache",
+    ".dvc/tmp",
+    "data/raw",
+    "data/prepared",
+    "models",
+    "challenger",
+    "metrics",
+    "reports",
+)
 
 
 def main() -> None:
@@ -34,9 +45,15 @@ def main() -> None:
             workspace.maskmill("down")
     print(f"| median of {ROUNDS}, s | every stage | no stage |\n|---|---|---|")
     for name in COMMANDS:
-        print(f"| `{name}` | {statistics.median(whole[name]):.1f} | {statistics.median(nothing[name]):.1f} |")
+        print(
+            f"| `{name}` | {statistics.median(whole[name]):.1f} |"
+            f" {statistics.median(nothing[name]):.1f} |"
+        )
     more = statistics.median(f - d for d, f in zip(*whole.values(), strict=True))
-    print(f"\nthe flow takes {more:.1f} s more on real work; `maskmill up` from nothing: {fresh:.1f} s")
+    print(
+        f"\nthe flow takes {more:.1f} s more on real work; `maskmill up` from nothing:"
+        f" {fresh:.1f} s"
+    )
 
 
 def seconds(workspace: Servers, *command: str) -> float:

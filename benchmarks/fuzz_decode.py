@@ -1,7 +1,8 @@
-"""python benchmarks/fuzz_decode.py [SECONDS]: bytes that nobody meant, into the decoder; it must read or refuse them.
+"""python benchmarks/fuzz_decode.py [SECONDS]: feed damaged files to the decoder.
 
-`TestOneInput` is a target of atheris, which runs it where it is installed. Without it, files of every format are
-damaged at random: bits, numbers, parts left out, doubled or put into another file; then checksums are made right again.
+The decoder must read or refuse them. `TestOneInput` is a target of atheris, which runs it where it
+is installed. Without it, files of every format are damaged at random: bits, numbers, parts left
+out, doubled or put into another file; then checksums are made right again.
 """
 
 import struct
@@ -25,7 +26,13 @@ LIMIT_S = 5.0
 KEPT = Path(tempfile.gettempdir()) / "maskmill-fuzz-input"
 # Each file may go any way through the decoder; the limits keep a case small.
 LENIENT = STRICT.model_copy(
-    update={"alpha": "white", "cmyk": "convert", "colour": "luma", "value_range": (0, 4095), "max_pixels": 1_000_000}
+    update={
+        "alpha": "white",
+        "cmyk": "convert",
+        "colour": "luma",
+        "value_range": (0, 4095),
+        "max_pixels": 1_000_000,
+    }
 )
 BANDS = LENIENT.model_copy(update={"bands": (2, 1, 1)})
 ODD = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
@@ -56,7 +63,8 @@ def damaged(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
     out = bytearray(content)
     for _ in range(rng.integers(1, 5)):
         at, length = int(rng.integers(len(out) + 1)), int(rng.integers(1, 40))
-        at = at if rng.random() < 0.5 else int(rng.integers(min(len(out), 200) + 1))  # headers are where it hurts
+        # headers are where damage hurts
+        at = at if rng.random() < 0.5 else int(rng.integers(min(len(out), 200) + 1))
         match int(rng.integers(7)):
             case 0 if at < len(out):
                 out[at] ^= 1 << int(rng.integers(8))
@@ -78,7 +86,7 @@ def damaged(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
 
 
 def whole(content: bytes) -> bytes:
-    """The same PNG with right checksums, or WebP with a right length, so that damage goes deeper."""
+    """The same PNG with right checksums, or WebP with a right length: damage then goes deeper."""
     if content.startswith(b"RIFF"):
         return content[:4] + struct.pack("<I", max(0, len(content) - 8)) + content[8:]
     out, at = bytearray(content), 8
@@ -92,7 +100,10 @@ def whole(content: bytes) -> bytes:
 
 
 def mutate(seconds: float, seed: int = 0) -> int:
-    """Run damaged seeds for so long; the file of a fault is kept at KEPT. Returns: how many were run."""
+    """Run damaged seeds for so many seconds; return how many were run.
+
+    The file of a fault is kept at KEPT.
+    """
     rng = np.random.default_rng(seed)
     seeds = [file.content for pair in islice(good.pairs(seed), 300) for file in pair]
     end, count = time.monotonic() + seconds, 0
@@ -112,7 +123,10 @@ def main() -> None:
         import atheris
     except ImportError:
         seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
-        print(f"{mutate(seconds, seed=int(time.time())):,} damaged files in {seconds:.0f} s: no crash, no hang")
+        print(
+            f"{mutate(seconds, seed=int(time.time())):,} damaged files in {seconds:.0f} s: no"
+            " crash, no hang"
+        )
         return
     atheris.Setup(sys.argv, TestOneInput)
     atheris.Fuzz()

@@ -1,9 +1,10 @@
-"""python benchmarks/kill.py: a training is killed with SIGKILL at random moments, and must end as if it never had been.
+"""python benchmarks/kill.py: a killed training ends as one that was left alone.
 
-A tiny network on drawn squares, one thread, a checkpoint after every step, so that about half of the kills fall into
-the writing of one. Each round trains from nothing, is killed `--kills` times, started again each time, and ends; its
-weights, best weights and rows are held against those of a training that was left alone. Children are forked, so a kill
-costs no import. Prints the table of docs/benchmarks.md; exit status 1 where anything differs.
+SIGKILL comes at random moments. A tiny network on drawn squares, one thread, a checkpoint after
+every step, so that about half of the kills fall into the writing of one. Each round trains from
+nothing, is killed `--kills` times, started again each time, and ends; its weights, best weights and
+rows are held against those of a training that was left alone. Children are forked, so a kill costs
+no import. Prints the table of docs/benchmarks.md; exit status 1 where anything differs.
 """
 
 import argparse
@@ -38,24 +39,33 @@ sys.path.insert(0, str(ROOT))
 from tests.unit.training.ranks import Squares  # noqa: E402
 
 SETTINGS = {
-    "seed": 0, "steps": 60, "batch_size": 2, "learning_rate": 1e-2, "warmup_steps": 2, "val_every_steps": 7,
-    "patience": 1000, "device": "cpu", "precision": "fp32", "threads": 1, "workers": 0, "checkpoint_every_s": 0.0,
-    "ema": 0.9, "clip_norm": 1.0,
+    "seed": 0, "steps": 60, "batch_size": 2, "learning_rate": 1e-2, "warmup_steps": 2,
+    "val_every_steps": 7, "patience": 1000, "device": "cpu", "precision": "fp32", "threads": 1,
+    "workers": 0, "checkpoint_every_s": 0.0, "ema": 0.9, "clip_norm": 1.0,
 }  # fmt: skip
 
 
 def train(folder: Path) -> str:
-    """Train to the end in `folder`, from its checkpoint where there is one; a digest of all that came out."""
+    """Train to the end in `folder`, and return a digest of all that came out.
+
+    The training starts from the folder's checkpoint where there is one.
+    """
     settings = config.load(ROOT / "params.yaml").train.model_copy(update=SETTINGS)
     shard, val = Squares(8, 0), Squares(2, 1)
     flip = ({"HorizontalFlip": {"p": 0.5}},)
-    recipe = augmentation.build_recipe(Augmentation(crop_px=None, preset="none", transforms=flip, preview=1), 255)
+    recipe = augmentation.build_recipe(
+        Augmentation(crop_px=None, preset="none", transforms=flip, preview=1), 255
+    )
     torch.manual_seed(0)
     model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
     loss = losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
-    training = Training(model, loss, Preprocessing.fit(moments(image) for image, _ in shard), settings)
+    training = Training(
+        model, loss, Preprocessing.fit(moments(image) for image, _ in shard), settings
+    )
     validation = Validator(val, Labels(tuple("abcd"), (1, 2, 3), 255), "dice_foreground")
-    result = training.fit(Loading(shard, recipe, settings), validation, Checkpoints(folder), lambda rows: None, "unet")
+    result = training.fit(
+        Loading(shard, recipe, settings), validation, Checkpoints(folder), lambda rows: None, "unet"
+    )
     digest = hashlib.sha256(json.dumps([result.history, result.best_step]).encode())
     for tensors in (training.plain.state_dict(), result.weights):
         for name in sorted(tensors):
@@ -99,7 +109,10 @@ def run(kills: int, rounds: int) -> bool:
             start(folder, out).join()
             killed += done
             equal += out.read_text() == expected and not any(folder.glob(".*"))
-            print(f"round {number + 1} of {rounds}: {killed} kills so far, {equal} rounds equal", file=sys.stderr)
+            print(
+                f"round {number + 1} of {rounds}: {killed} kills so far, {equal} rounds equal",
+                file=sys.stderr,
+            )
     print("| SIGKILLs | in the middle of a checkpoint's write | trainings that ended bit-equal |")
     print("|---|---|---|")
     print(f"| {killed} | {writing} | {equal} of {rounds} |")

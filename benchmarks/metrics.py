@@ -1,8 +1,9 @@
-"""python benchmarks/metrics.py [--network NAME]: what scoring an image costs, beside the network that predicts it.
+"""python benchmarks/metrics.py [--network NAME]: what it costs to score an image.
 
-One thread; the least time of the processor over some rounds. Images of 360 x 480 px and 11 classes, 5 % of it ignored,
-in smooth random areas, with a prediction that is wrong in part. Prints the tables of docs/metrics.md; exits with 1 when
-the confusion matrix takes 10 % of the forward pass or more.
+The cost stands beside that of the network that predicts the image. One thread; the least time of
+the processor over some rounds. Images of 360 x 480 px and 11 classes, 5 % of it ignored, in smooth
+random areas, with a prediction that is wrong in part. Prints the tables of docs/metrics.md; exits
+with 1 when the confusion matrix takes 10 % of the forward pass or more.
 """
 
 import argparse
@@ -51,7 +52,11 @@ def milliseconds(work: Callable[[], object], rounds: int = 20) -> float:
 
 def forward(network: str, k: int, size: tuple[int, int], bf16: bool) -> float:
     """One image through the network, as evaluation runs it on a CPU."""
-    model = models.create(network, in_channels=3, num_classes=k).eval().to(memory_format=torch.channels_last)
+    model = (
+        models.create(network, in_channels=3, num_classes=k)
+        .eval()
+        .to(memory_format=torch.channels_last)
+    )
     image = torch.rand(1, 3, *size).contiguous(memory_format=torch.channels_last)
 
     def work() -> None:
@@ -74,13 +79,18 @@ def beside(network: str) -> float:
     valid = one.truth.numpy() != 255
     p, t = one.predicted.numpy(), one.truth.numpy()
     passes = {
-        f"forward pass of {network}, {name}": forward(network, k, size, name == "bf16") for name in ("fp32", "bf16")
+        f"forward pass of {network}, {name}": forward(network, k, size, name == "bf16")
+        for name in ("fp32", "bf16")
     }
     fastest = min(passes.values())
     rows = {
         "maskmill, all scores of `confusion`": milliseconds(lambda: ours.statistic(one)),
-        "torchmetrics, MulticlassConfusionMatrix": milliseconds(lambda: theirs.update(predicted, truth)),
-        "scikit-learn, confusion_matrix": milliseconds(lambda: confusion_matrix(t[valid], p[valid], labels=every), 5),
+        "torchmetrics, MulticlassConfusionMatrix": milliseconds(
+            lambda: theirs.update(predicted, truth)
+        ),
+        "scikit-learn, confusion_matrix": milliseconds(
+            lambda: confusion_matrix(t[valid], p[valid], labels=every), 5
+        ),
         **passes,
     }
     print("| 360 x 480 px, 11 classes | ms an image | of the faster forward pass |\n|---|---|---|")
@@ -90,7 +100,10 @@ def beside(network: str) -> float:
 
 
 def families() -> None:
-    """The table of all families with their default options, and how many numbers each keeps of an image."""
+    """The table of all families with default options, and the size of their statistics.
+
+    The size is how many numbers a family keeps of an image.
+    """
     sizes = ((4, (192, 192)), (11, (360, 480)))
     heads = [f"{h} x {w} px, {k} classes, ms" for k, (h, w) in sizes]
     print(f"\n| family | {' | '.join(heads)} | numbers kept of an image |\n|---|---|---|---|")
@@ -100,14 +113,18 @@ def families() -> None:
             family = metrics.create({name: NEEDED.get(name, {})}, labels(k)).families[name]
             one = drawn(k, size)
             family.statistic(one)  # imports what it needs
-            times.append(milliseconds(lambda family=family, one=one: family.statistic(one), rounds=5))
+            times.append(
+                milliseconds(lambda family=family, one=one: family.statistic(one), rounds=5)
+            )
             kept = len(family.fields)
         print(f"| `{name}` | " + " | ".join(f"{ms:.1f}" for ms in times) + f" | {kept:,} |")
 
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--network", default="resnet34_unet", choices=models.names())
     network = parser.parse_args().network
     torch.set_num_threads(1)

@@ -1,11 +1,12 @@
-"""python benchmarks/models.py [--peers] [--compile] [--device D] [NAME ..]: what the networks cost at full width.
+"""python benchmarks/models.py [--peers] [--compile] [--device D] [NAME ..]: what networks cost.
 
-Prints the tables of docs/benchmarks.md. For every name: parameters, multiply-adds of one image, median milliseconds and
-peak memory of a forward pass (evaluation) and of a training step (forward, backward, AdamW), in fp32 and bf16,
-channels_last. With --peers, which needs the environment of `make bench-peers`: networks beside their counterparts, in
-one process, taking turns (ours, theirs, ours, theirs, ..). Memory is what torch has allocated at most during a run,
-above weights, input and optimizer state; what kernels allocate by themselves is not in it. With --compile: every
-network, narrow, through torch.compile.
+Networks have their full width. Prints the tables of docs/benchmarks.md. For every name: parameters,
+multiply-adds of one image, median milliseconds and peak memory of a forward pass (evaluation) and
+of a training step (forward, backward, AdamW), in fp32 and bf16, channels_last. With --peers, which
+needs the environment of `make bench-peers`: networks beside their counterparts, in one process,
+taking turns (ours, theirs, ours, theirs, ..). Memory is what torch has allocated at most during a
+run, above weights, input and optimizer state; what kernels allocate by themselves is not in it.
+With --compile: every network, narrow, through torch.compile.
 """
 
 import argparse
@@ -45,7 +46,10 @@ class Case:
         """Seconds of one forward pass or training step."""
         self.model.train(mode == "step")
         start = time.perf_counter()
-        with torch.set_grad_enabled(mode == "step"), torch.autocast(self.device, torch.bfloat16, precision == "bf16"):
+        with (
+            torch.set_grad_enabled(mode == "step"),
+            torch.autocast(self.device, torch.bfloat16, precision == "bf16"),
+        ):
             out = self.model(self.x)
         if mode == "step":
             sum(part.float().square().mean() for part in tensors(out)).backward()
@@ -56,7 +60,7 @@ class Case:
         return time.perf_counter() - start
 
     def peak_mb(self, mode: str, precision: str) -> float:
-        """What torch has allocated at most during a run, above weights, input and optimizer state."""
+        """The peak that torch allocates in a run, above weights, input and optimizer state."""
         self.run(mode, precision)
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -65,7 +69,11 @@ class Case:
             return (torch.cuda.max_memory_allocated() - before) / 1e6
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
             self.run(mode, precision)
-        events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+        events = [
+            event
+            for event in profiler.profiler.kineto_results.events()
+            if event.name() == "[memory]"
+        ]
         changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
         return max(itertools.accumulate(changes), default=0) / 1e6
 
@@ -85,12 +93,14 @@ def factories(args: argparse.Namespace) -> dict[str, dict[str, Callable[[], nn.M
         return {name: {OURS: pair.ours, THEIRS: pair.theirs} for name, pair in PAIRS.items()}
     made = {}
     for name in models.names():
-        made[name] = {OURS: lambda name=name: models.create(name, in_channels=CHANNELS, num_classes=CLASSES)}
+        made[name] = {
+            OURS: lambda name=name: models.create(name, in_channels=CHANNELS, num_classes=CLASSES)
+        }
     return made
 
 
 def measure(sides: dict[str, Callable[[], nn.Module]], args: argparse.Namespace) -> dict[str, Any]:
-    """Key (side, mode, precision) -> milliseconds and MB, and per side parameters and multiply-adds."""
+    """Milliseconds and MB by (side, mode, precision); parameters and multiply-adds by side."""
     cases = {side: Case(make, args) for side, make in sides.items()}
     found: dict[str, Any] = {}
     for mode in MODES:
@@ -111,7 +121,11 @@ def measure(sides: dict[str, Callable[[], nn.Module]], args: argparse.Namespace)
 
 def table(args: argparse.Namespace) -> None:
     """Print one row per network and precision as it is measured."""
-    chosen = {name: sides for name, sides in factories(args).items() if not args.names or name in args.names}
+    chosen = {
+        name: sides
+        for name, sides in factories(args).items()
+        if not args.names or name in args.names
+    }
     head = [
         "network",
         "parameters",
@@ -141,7 +155,9 @@ LAST = (("step", "ms"), ("forward", "MB"), ("step", "MB"))
 
 
 def both(found: dict[str, Any], key: str, say: Callable[[float], str]) -> str:
-    return " / ".join(say(found[f"{side} {key}"]) for side in (OURS, THEIRS) if f"{side} {key}" in found)
+    return " / ".join(
+        say(found[f"{side} {key}"]) for side in (OURS, THEIRS) if f"{side} {key}" in found
+    )
 
 
 def compared(found: dict[str, Any], key: str) -> str:
@@ -153,18 +169,28 @@ def compared(found: dict[str, Any], key: str) -> str:
 
 
 def compiled(args: argparse.Namespace) -> None:
-    """Every network, narrow, in evaluation mode: seconds to compile, and the difference from the network itself."""
+    """Compile every network, narrow, in evaluation mode.
+
+    Prints the seconds of compilation, and the difference from the network itself.
+    """
     print("| network | compile, s | worst difference |\n|---|---|---|")
     for name in args.names or models.names():
         known = models.network_options(name)
         options = {option: value for option, value in NARROW.items() if option in known}
-        model = models.create(name, in_channels=CHANNELS, num_classes=CLASSES, **options).eval().to(args.device)
+        model = (
+            models.create(name, in_channels=CHANNELS, num_classes=CLASSES, **options)
+            .eval()
+            .to(args.device)
+        )
         x = torch.randn(2, CHANNELS, 64, 96, device=args.device)
         with torch.no_grad():
             start = time.perf_counter()
             got = torch.compile(model)(x)
             seconds = time.perf_counter() - start
-            print(f"| {name} | {seconds:.0f} | {float((got - model(x)).abs().max()):.1e} |", flush=True)
+            print(
+                f"| {name} | {seconds:.0f} | {float((got - model(x)).abs().max()):.1e} |",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -172,7 +198,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="only these rows")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu"
+    )
     parser.add_argument("--size", type=int, default=256, help="px")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=7)
@@ -182,8 +210,15 @@ def main() -> None:
     if args.compile:
         compiled(args)
     else:
-        where = torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {args.threads} threads"
-        print(f"torch {torch.__version__}, {where}; {args.batch} images of {args.size} x {args.size} px\n")
+        where = (
+            torch.cuda.get_device_name()
+            if args.device == "cuda"
+            else f"CPU, {args.threads} threads"
+        )
+        print(
+            f"torch {torch.__version__}, {where}; {args.batch} images of {args.size} x {args.size}"
+            " px\n"
+        )
         table(args)
 
 

@@ -15,14 +15,21 @@ GENERATED, TINY_PX = 300, 16
 
 
 def generate(folder: Path) -> Path:
-    """Pictures that compress about as photographs do: blurred noise at three scales, and a little that is sharp."""
+    """Pictures that compress about as photographs do.
+
+    They are blurred noise at three scales, and a little that is sharp.
+    """
     from maskmill.images import decode
 
     rng = np.random.default_rng(0)
     for i in range(GENERATED):
-        field = sum(_smooth(rng, side, 3) * weight for side, weight in ((4, 60), (24, 30), (96, 12)))
+        field = sum(
+            _smooth(rng, side, 3) * weight for side, weight in ((4, 60), (24, 30), (96, 12))
+        )
         noisy = field + rng.normal(128, 2.5, (HEIGHT, WIDTH, 3))
-        decode.write_png(folder / "images" / f"{i:05d}.png", np.clip(noisy, 0, 255).astype(np.uint8))
+        decode.write_png(
+            folder / "images" / f"{i:05d}.png", np.clip(noisy, 0, 255).astype(np.uint8)
+        )
         classes = np.clip(_smooth(rng, 8, 1) * 3 + CLASSES / 2, 0, CLASSES - 1).astype(np.uint8)
         decode.write_png(folder / "masks" / f"{i:05d}.png", classes)
     return folder
@@ -31,7 +38,9 @@ def generate(folder: Path) -> Path:
 def _smooth(rng: np.random.Generator, side: int, channels: int) -> np.ndarray:
     import cv2
 
-    return cv2.resize(rng.standard_normal((side, side, channels)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(
+        rng.standard_normal((side, side, channels)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC
+    )
 
 
 def write_tiny(folder: Path, count: int) -> Path:
@@ -63,7 +72,10 @@ def as_png(source: Path, folder: Path) -> Path:
 
 
 def index_of(folder: Path) -> tuple[pd.DataFrame, "Data"]:
-    """Index and data settings of images/ and masks/: the stored values are ids, or, if they are large, a class each."""
+    """Index and data settings of images/ and masks/.
+
+    The stored values are class ids; where they are large, each value is a class.
+    """
     from maskmill.images import decode
     from maskmill.settings import config
 
@@ -77,6 +89,7 @@ def index_of(folder: Path) -> tuple[pd.DataFrame, "Data"]:
     names = tuple(f"class{i}" for i in range(CLASSES if ids else len(stored)))
     values = config.load(ROOT / "params.yaml").data.model_dump() | {
         "classes": names, "background": None, "colours": dict.fromkeys(names, "#000000"),
-        "in_channels": 3 if colour else 1, "values": None if ids else dict(zip(sorted(stored), names, strict=True)),
+        "in_channels": 3 if colour else 1,
+        "values": None if ids else dict(zip(sorted(stored), names, strict=True)),
     }  # fmt: skip
     return index, config.Data(**values)

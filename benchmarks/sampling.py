@@ -1,8 +1,9 @@
-"""python benchmarks/sampling.py: what rare-class weighting and foreground crops cost a loader without processes.
+"""python benchmarks/sampling.py: what rare-class weighting and foreground crops cost a loader.
 
-Images per second of processor time, one thread, of 256 x 256 crops without further transforms from grey images, each
-with three classes in rectangles; median of 20 epochs after 1 to warm up. Then the order of one epoch of a million
-images. Prints the tables of docs/benchmarks.md, and the load of the machine.
+The loader has no processes. Images per second of processor time, one thread, of 256 x 256 crops
+without further transforms from grey images, each with three classes in rectangles; median of 20
+epochs after 1 to warm up. Then the order of one epoch of a million images. Prints the tables of
+docs/benchmarks.md, and the load of the machine.
 """
 
 import statistics
@@ -27,8 +28,12 @@ SIDES = (512, 2048)
 SETTINGS = {
     "off": sampling.PLAIN,
     "`rare_below: 0.5`": Sampling(rare_below=0.5, foreground_crops=0.0, crop_classes="equal"),
-    "`foreground_crops: 0.33`": Sampling(rare_below=0.0, foreground_crops=0.33, crop_classes="equal"),
-    "`foreground_crops: 1.0`, `rare`": Sampling(rare_below=0.0, foreground_crops=1.0, crop_classes="rare"),
+    "`foreground_crops: 0.33`": Sampling(
+        rare_below=0.0, foreground_crops=0.33, crop_classes="equal"
+    ),
+    "`foreground_crops: 1.0`, `rare`": Sampling(
+        rare_below=0.0, foreground_crops=1.0, crop_classes="rare"
+    ),
 }
 
 
@@ -46,15 +51,20 @@ def make_shard(folder: Path, side: int) -> shards.Shard:
         decode.write_png(paths["mask"], mask)
         digests = {"sha256_pixels": pixel_digest(image), "sha256_mask": pixel_digest(mask)}
         rows.append(
-            {"id": f"{i:02d}", "split": "train", "clean": True, **digests} | {k: str(p) for k, p in paths.items()}
+            {"id": f"{i:02d}", "split": "train", "clean": True, **digests}
+            | {k: str(p) for k, p in paths.items()}
         )
-    data = config.load().data.model_copy(update={"classes": ("background", "a", "b", "c"), "values": None})
+    data = config.load().data.model_copy(
+        update={"classes": ("background", "a", "b", "c"), "values": None}
+    )
     packing.pack_samples(folder / "shards", pd.DataFrame(rows), data)
     return shards.Shard(folder / "shards", "train")
 
 
 def images_per_s(shard: shards.Shard, settings: Sampling) -> float:
-    recipe = augmentation.build_recipe(Augmentation(crop_px=(256, 256), preset="none", transforms=(), preview=1), 255)
+    recipe = augmentation.build_recipe(
+        Augmentation(crop_px=(256, 256), preset="none", transforms=(), preview=1), 255
+    )
     pixels = np.stack([np.bincount(mask.ravel(), minlength=CLASSES) for _, mask in shard])
     sampler = sampling.create_sampler(settings, pixels, range(1, CLASSES), recipe.crop_px)
     batches = training_batches(
@@ -82,7 +92,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = [make_shard(Path(folder) / str(side), side) for side in SIDES]
         for name, settings in SETTINGS.items():
-            print(f"| {name} | " + " | ".join(f"{images_per_s(shard, settings):.0f}" for shard in made) + " |")
+            print(
+                f"| {name} | "
+                + " | ".join(f"{images_per_s(shard, settings):.0f}" for shard in made)
+                + " |"
+            )
     weights = np.random.default_rng(1).uniform(1, 3, 1_000_000)
     for name, given in (("each image alike", None), ("weighted", weights)):
         print(f"order of one epoch of 1,000,000 images, {name}: {seconds_of_order(given):.3f} s")

@@ -1,12 +1,14 @@
-"""python benchmarks/scale.py [--folder DIR] [COUNT ..]: what a training costs when there are a million samples.
+"""python benchmarks/scale.py [--folder DIR] [COUNT ..]: what a training on a million samples costs.
 
-For each number of samples a workspace is made, whose shards hold grey images and masks of 64 x 64 px, packed by
-`packing.pack_samples` and named by the manifest (noise, drawn instead of decoded; some 70 of them are val and 70
-test), and in it the stage `train` runs: a UNet of `feature_scale: 16`, batches of 32, one thread, in a process of its
-own, without loader processes and with 2; before the first no shard has been held against its digest yet. Measured are
-the time from the start of the process to the end of its first optimizer step, images per second from there to the last,
-and anonymous memory (RssAnon), which leaves out the mapped files. `loading` is the first batches of an epoch alone.
-Prints the table of docs/benchmarks.md. A million samples take 8 GB in DIR, or in a temporary folder.
+For each number of samples a workspace is made, whose shards hold grey images and masks of 64 x 64
+px, packed by `packing.pack_samples` and named by the manifest (noise, drawn instead of decoded;
+some 70 of them are val and 70 test), and in it the stage `train` runs: a UNet of `feature_scale:
+16`, batches of 32, one thread, in a process of its own, without loader processes and with 2; before
+the first no shard has been held against its digest yet. Measured are the time from the start of the
+process to the end of its first optimizer step, images per second from there to the last, and
+anonymous memory (RssAnon), which leaves out the mapped files. `loading` is the first batches of an
+epoch alone. Prints the table of docs/benchmarks.md. A million samples take 8 GB in DIR, or in a
+temporary folder.
 """
 
 import argparse
@@ -35,7 +37,8 @@ LOOK_S = 0.01
 ONE = [sys.executable, str(Path(__file__).resolve()), "--one"]
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(ROOT / "src"), "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",  # as maskmill sets it; here pandas, and with it Arrow, comes first
+    # as maskmill sets it; here pandas, and with it Arrow, comes first
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }  # fmt: skip
 
 
@@ -66,12 +69,16 @@ def make(folder: Path, count: int) -> None:
         decode.write_png(folder / f"{side}.png", picture(Path("0")))
         sample[side] = str(folder / f"{side}.png")
     table, _ = manifest.build(sample, params.data, None)
-    table = table.loc[np.zeros(count, int)].reset_index(drop=True)  # all columns that the manifest has
+    # all columns that the manifest has
+    table = table.loc[np.zeros(count, int)].reset_index(drop=True)
     table["id"], table["group"] = names, [f"group{i // 100}" for i in range(count)]
     for side, column, picture in (("image", "sha256_pixels", image), ("mask", "sha256_mask", mask)):
         table[side] = [f"data/source/{side}s/{name}.png" for name in names]
         table[column] = [pixel_digest(picture(Path(name))) for name in names]
-    held_out = np.arange(count) // (count // (2 * HELD_OUT)), np.arange(count) % (count // (2 * HELD_OUT))
+    held_out = (
+        np.arange(count) // (count // (2 * HELD_OUT)),
+        np.arange(count) % (count // (2 * HELD_OUT)),
+    )
     table["split"] = np.where(held_out[1] > 0, "train", np.where(held_out[0] % 2, "test", "val"))
     table["clean"] = True
     prepared = folder / params.paths.prepared
@@ -83,7 +90,12 @@ def make(folder: Path, count: int) -> None:
     settings = YAML().load(ROOT / "params.yaml")
     settings["variants"] = ["unet"]
     settings["models"]["unet"] = {"feature_scale": 16}
-    settings["train"] |= {"steps": STEPS, "batch_size": BATCH, "warmup_steps": 2, "val_every_steps": STEPS}
+    settings["train"] |= {
+        "steps": STEPS,
+        "batch_size": BATCH,
+        "warmup_steps": 2,
+        "val_every_steps": STEPS,
+    }
     YAML().dump(settings, folder / "params.yaml")
 
 
@@ -115,7 +127,9 @@ def load() -> None:
 
     prepared = Path(config.load().paths.prepared)
     shard, recipe = Shard(prepared / "shards", "train"), Recipe.load(prepared / "augmentation.json")
-    batches = iter(training_batches(shard, recipe, batch=BATCH, seed=0, first=0, last=LOADED + 1, workers=0))
+    batches = iter(
+        training_batches(shard, recipe, batch=BATCH, seed=0, first=0, last=LOADED + 1, workers=0)
+    )
     next(batches)
     start = time.perf_counter()
     for _ in batches:
@@ -124,19 +138,26 @@ def load() -> None:
 
 
 def measure(workspace: Path, what: str, **train: Any) -> dict[str, float]:
-    """A process that does it: what it says, and its anonymous memory and that of its loader processes in MB."""
+    """What a process of this task says, with its memory in MB.
+
+    Memory is anonymous memory, of the process and of its loader processes.
+    """
     values = YAML().load(workspace / "params.yaml")
     values["train"] |= train
     YAML().dump(values, workspace / "params.yaml")
     since = time.time()
     command = [*ONE, what, "--since", str(since)]
-    process = psutil.Popen(command, cwd=workspace, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    process = psutil.Popen(
+        command, cwd=workspace, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    )
     seen: list[tuple[float, float, float]] = []
     loaders: list[psutil.Process] = []
     while process.poll() is None:
         if len(seen) % 20 == 0:
             loaders = [child for child in process.children() if _is_loader(child)]
-        seen.append((time.time(), _anonymous_mb(process), max(map(_anonymous_mb, loaders), default=0.0)))
+        seen.append(
+            (time.time(), _anonymous_mb(process), max(map(_anonymous_mb, loaders), default=0.0))
+        )
         time.sleep(LOOK_S)
     out = process.stdout.read()
     if process.returncode:
@@ -164,29 +185,40 @@ def _anonymous_mb(process: psutil.Process) -> float:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("RssAnon")), 0.0)
+    return next(
+        (int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("RssAnon")), 0.0
+    )
 
 
 def run(folder: Path, counts: list[int]) -> None:
     """Print the table."""
     head = [
-        "samples", "loader processes", "start-up, s", "of it imports, s", "training, images/s", "memory at its highest",
-        "in training", "of a loader process", "loading, images/s",
+        "samples", "loader processes", "start-up, s", "of it imports, s", "training, images/s",
+        "memory at its highest", "in training", "of a loader process", "loading, images/s",
     ]  # fmt: skip
     for row in (head, ["---"] * len(head)):
         print(f"| {' | '.join(row)} |")
     for count in counts:
         workspace = folder / str(count)
-        subprocess.run([*ONE, "make", "--folder", str(workspace), str(count)], check=True, env=ENVIRONMENT)
+        subprocess.run(
+            [*ONE, "make", "--folder", str(workspace), str(count)], check=True, env=ENVIRONMENT
+        )
         for workers in (0, 2):
-            for old in ("models", ".maskmill/checkpoints", *([] if workers else [".maskmill/verified"])):
+            for old in (
+                "models",
+                ".maskmill/checkpoints",
+                *([] if workers else [".maskmill/verified"]),
+            ):
                 shutil.rmtree(workspace / old, ignore_errors=True)
-            found = measure(workspace, "train", workers=workers, threads=1, steps=STEPS, val_every_steps=STEPS)
+            found = measure(
+                workspace, "train", workers=workers, threads=1, steps=STEPS, val_every_steps=STEPS
+            )
             loading = {} if workers else measure(workspace, "load")
             row = [
                 f"{count:,}", str(workers), f"{found['start_up']:.1f}", f"{found['imports']:.1f}",
-                f"{found['images_per_s']:.0f}", f"{found['highest']:.0f} MB", f"{found['later']:.0f} MB",
-                f"{found['loader']:.0f} MB" if workers else "", f"{loading['images_per_s']:,.0f}" if loading else "",
+                f"{found['images_per_s']:.0f}", f"{found['highest']:.0f} MB",
+                f"{found['later']:.0f} MB", f"{found['loader']:.0f} MB" if workers else "",
+                f"{loading['images_per_s']:,.0f}" if loading else "",
             ]  # fmt: skip
             print(f"| {' | '.join(row)} |", flush=True)
 
@@ -194,8 +226,14 @@ def run(folder: Path, counts: list[int]) -> None:
 def main() -> None:
     """Print the table, or do one thing in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("counts", nargs="*", type=int, default=COUNTS, help="samples; default: those of the docs")
-    parser.add_argument("--folder", type=Path, help="where the workspaces are made and stay; default: a temporary one")
+    parser.add_argument(
+        "counts", nargs="*", type=int, default=COUNTS, help="samples; default: those of the docs"
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where the workspaces are made and stay; default: a temporary one",
+    )
     parser.add_argument("--one", choices=["make", "train", "load"], help=argparse.SUPPRESS)
     parser.add_argument("--since", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()

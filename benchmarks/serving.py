@@ -1,8 +1,9 @@
-"""python benchmarks/serving.py [models:/NAME@ALIAS]: latency and throughput of the served model, beside its limit.
+"""python benchmarks/serving.py [models:/NAME@ALIAS]: time the served model beside its limit.
 
-Starts `maskmill serve`, and after it MLflow's own server, of one version on free ports, and posts random images, one a
-request. The predictor called in this process with as many threads, without HTTP, base64 and PNG, is the limit. Prints
-the table of docs/benchmarks.md.
+Measured are latency and throughput. Starts `maskmill serve`, and after it MLflow's own server, of
+one version on free ports, and posts random images, one a request. The predictor called in this
+process with as many threads, without HTTP, base64 and PNG, is the limit. Prints the table of
+docs/benchmarks.md.
 """
 
 import argparse
@@ -39,15 +40,39 @@ def main() -> None:
     predictor = maskmill.load(uri)
     threads = params.services.threads
     torch.set_num_threads(threads)
-    print(f"{uri}: {predictor.card.variant}, {predictor.card.precision}; services.threads: {threads}\n")
+    print(
+        f"{uri}: {predictor.card.variant}, {predictor.card.precision}; services.threads:"
+        f" {threads}\n"
+    )
     print("| | px | clients | p50, ms | p99, ms | images per second |\n|---|---|---|---|---|---|")
     rng = np.random.default_rng(0)
-    images = {px: rng.integers(0, 256, (px, px, predictor.card.in_channels), np.uint8) for px in REQUESTS}
+    images = {
+        px: rng.integers(0, 256, (px, px, predictor.card.in_channels), np.uint8) for px in REQUESTS
+    }
     for px, image in images.items():
         measure("predictor, no server", px, 1, lambda image=image: predictor.predict(image))
-    bodies = {px: base64.b64encode(decode.png_bytes(image)).decode() for px, image in images.items()}
-    ours = [sys.executable, "-c", "from maskmill.cli.app import main; main()", "serve", "--model", uri]
-    stock = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--model-uri", uri]
+    bodies = {
+        px: base64.b64encode(decode.png_bytes(image)).decode() for px, image in images.items()
+    }
+    ours = [
+        sys.executable,
+        "-c",
+        "from maskmill.cli.app import main; main()",
+        "serve",
+        "--model",
+        uri,
+    ]
+    stock = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "--env-manager",
+        "local",
+        "--model-uri",
+        uri,
+    ]
     store = os.environ.get("MLFLOW_TRACKING_URI") or params.tracking.uri
     environment = os.environ | {"MLFLOW_TRACKING_URI": store, "MASKMILL_THREADS": str(threads)}
     bin_folder = Path(sys.executable).parent  # where mlflow finds uvicorn
@@ -56,15 +81,22 @@ def main() -> None:
         against(name, command, environment, bodies)
 
 
-def against(name: str, command: list[str], environment: dict[str, str], bodies: dict[int, str]) -> None:
+def against(
+    name: str, command: list[str], environment: dict[str, str], bodies: dict[int, str]
+) -> None:
     """Start a server, measure it, end it."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [*command, "--port", str(port)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, "--port", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=120) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=120
+        ) as client:
             while True:
                 assert server.poll() is None, f"{name} ended with {server.returncode}"
                 try:
@@ -75,7 +107,10 @@ def against(name: str, command: list[str], environment: dict[str, str], bodies: 
             for (px, body), clients in itertools.product(bodies.items(), CLIENTS):
                 request = {"dataframe_records": [{"image": body}]}
                 measure(
-                    name, px, clients, lambda json=request: client.post("/invocations", json=json).raise_for_status()
+                    name,
+                    px,
+                    clients,
+                    lambda json=request: client.post("/invocations", json=json).raise_for_status(),
                 )
     finally:
         server.terminate()

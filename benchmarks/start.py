@@ -1,4 +1,4 @@
-"""python benchmarks/start.py: seconds that a stage takes to import its code and to exit, with and without quick.py."""
+"""python benchmarks/start.py: how long a stage imports and exits, with and without quick.py."""
 
 import statistics
 import subprocess
@@ -21,7 +21,11 @@ quick.exit_at_once(0)
 def main() -> None:
     print("| stage | plain, s | quick, s |\n|---|---|---|")
     for stage in components.names(stages.__name__):
-        print(f"| {stage} | {median_s(PLAIN.format(stage)):.1f} | {median_s(QUICK.format(stage)):.1f} |", flush=True)
+        print(
+            f"| {stage} | {median_s(PLAIN.format(stage)):.1f} |"
+            f" {median_s(QUICK.format(stage)):.1f} |",
+            flush=True,
+        )
 
 
 def median_s(code: str) -> float:

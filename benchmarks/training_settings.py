@@ -1,7 +1,8 @@
-"""python benchmarks/training_settings.py: time of a training step by precision, memory layout and threads, on the CPU.
+"""python benchmarks/training_settings.py: time training steps on the CPU by the settings of speed.
 
-One process per row, since a thread count holds for a process; the real training step of each shipped variant on random
-images of the shipped size. Prints the table of docs/benchmarks.md: median ms per step over 6 steps, after 2 to warm up.
+The settings are precision, memory layout and threads. One process per row, since a thread count
+holds for a process; the real training step of each shipped variant on random images of the shipped
+size. Prints the table of docs/benchmarks.md: median ms per step over 6 steps, after 2 to warm up.
 """
 
 import argparse
@@ -34,7 +35,9 @@ def measure(variant: str, precision: str, layout: str, threads: int) -> float:
     model = model.to(memory_format=memory)  # type: ignore[call-overload]
     optimizer = optim.create_optimizer(model, params.train)
     loss = losses.create(params.train.losses, params.data.ignore_index)
-    x = torch.randn(params.train.batch_size, 1, HEIGHT_PX, WIDTH_PX).contiguous(memory_format=memory)
+    x = torch.randn(params.train.batch_size, 1, HEIGHT_PX, WIDTH_PX).contiguous(
+        memory_format=memory
+    )
     y = torch.randint(classes, (params.train.batch_size, HEIGHT_PX, WIDTH_PX))
     times = []
     for _ in range(WARM_UP + MEASURED):
@@ -60,7 +63,9 @@ def main() -> None:
             for layout in ("NCHW", "channels_last"):
                 cells = [_in_process(variant, precision, layout, threads) for variant in variants]
                 print(
-                    f"| {threads} | {precision} | {layout} | " + " | ".join(f"{c:.0f}" for c in cells) + " |",
+                    f"| {threads} | {precision} | {layout} | "
+                    + " | ".join(f"{c:.0f}" for c in cells)
+                    + " |",
                     flush=True,
                 )
 

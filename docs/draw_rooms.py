@@ -1,4 +1,4 @@
-"""python docs/draw_rooms.py: draw docs/rooms.svg, the rooms of maskmill in their layers and what each imports."""
+"""python docs/draw_rooms.py: draw docs/rooms.svg, the rooms in layers and what each imports."""
 
 import tomllib
 from html import escape
@@ -16,14 +16,17 @@ STYLE = """
 text { font: 11px system-ui, sans-serif; fill: #24292f } .name { font-weight: 600; font-size: 14px }
 .imports { fill: #57606a } rect { fill: #f6f8fa; stroke: #8c959f } svg { background: #ffffff }
 @media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3 } .imports { fill: #9198a1 } rect { fill: #161b22; stroke: #656c76 } svg { background: #0d1117 }
+  text { fill: #e6edf3 } .imports { fill: #9198a1 } rect { fill: #161b22; stroke: #656c76 } \
+svg { background: #0d1117 }
 }
 """
 
 
 def layers() -> list[list[str]]:
-    """The rooms of each layer, highest first, as pyproject.toml has them; `pipelines` stands above all."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    """The rooms of each layer in pyproject.toml, highest first, below `pipelines`."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
     (found,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
     rooms = [[name for name in layer.split(" | ") if name != "__main__"] for layer in found]
     return [["pipelines"], *filter(None, rooms)]
@@ -79,14 +82,18 @@ def content(name: str, used: set[str], width: int) -> list[tuple[str, str]]:
     ]
 
 
-def box(name: str, lines: list[tuple[str, str]], x: int, y: int, width: int, height: int) -> list[str]:
+def box(
+    name: str, lines: list[tuple[str, str]], x: int, y: int, width: int, height: int
+) -> list[str]:
     """A room as a box at a place, in px."""
     drawn = [
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6"/>',
         f'<text class="name" x="{x + GAP}" y="{y + 20}">{name}</text>',
     ]
     for number, (kind, line) in enumerate(lines):
-        drawn.append(f'<text class="{kind}" x="{x + GAP}" y="{y + 37 + LINE * number}">{escape(line)}</text>')
+        drawn.append(
+            f'<text class="{kind}" x="{x + GAP}" y="{y + 37 + LINE * number}">{escape(line)}</text>'
+        )
     return drawn
 
 

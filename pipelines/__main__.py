@@ -20,13 +20,16 @@ _FAILED = 1
 
 
 def main(
-    parallel: Annotated[int, typer.Option(min=1, max=64, help="Stages that may run at the same time.")] = 1,
+    parallel: Annotated[
+        int, typer.Option(min=1, max=64, help="Stages that may run at the same time.")
+    ] = 1,
     update_data: Annotated[bool, typer.Option(help="First bring the data up to date.")] = True,
 ) -> None:
-    """Bring every stage of dvc.yaml up to date through Prefect; the servers are started where they are not up."""
+    """Bring every stage of dvc.yaml up to date through Prefect, and start servers that are down."""
     check_git()
     params, root = config.load(), Path.cwd()
-    for command in (("pipelines.registry",), ("maskmill", "check")):  # asked while Prefect is imported
+    # both are asked while Prefect is imported
+    for command in (("pipelines.registry",), ("maskmill", "check")):
         workspace.registry_question(*command)
     check_room(root / params.paths.state)
     ensure_services(params, root)

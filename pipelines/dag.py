@@ -19,7 +19,10 @@ _LINE = "dvc.yaml"  # stages of other files, as of `make folds`, are not the lin
 
 @dataclass(frozen=True)
 class DagStep:
-    """A stage by its name for `dvc repro`, the stages that it needs, and the slot that `meta` in dvc.yaml asks for."""
+    """A stage: its name for `dvc repro`, the stages that it needs, its slot.
+
+    The slot is what `meta` in dvc.yaml asks for.
+    """
 
     name: str
     upstream: tuple[str, ...]
@@ -29,11 +32,15 @@ class DagStep:
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Where data comes from beside the stages: .dvc files, which of them follow a source, and the default remote."""
+    """Where data comes from beside the stages.
+
+    The .dvc files, which of them follow a source, and the default remote.
+    """
 
     files: tuple[str, ...]
     imports: frozenset[str]
-    edited: tuple[str, ...]  # files of an import that are in no version and would go with its update
+    # files of an import that are in no version and would go with its update
+    edited: tuple[str, ...]
     remote: str | None
 
 
@@ -41,12 +48,18 @@ def dag_steps() -> tuple[DagStep, ...]:
     """All stages, each after those that it needs, and of equals in the order of dvc.yaml."""
     with Repo(_wait_for_lock=True) as repo, repo.lock:
         graph = repo.index.graph
-        line = [stage for stage in graph if not isinstance(stage, PipelineStage) or stage.path_in_repo == _LINE]
+        line = [
+            stage
+            for stage in graph
+            if not isinstance(stage, PipelineStage) or stage.path_in_repo == _LINE
+        ]
         graph = graph.subgraph(line)
         rank = {stage: i for i, stage in enumerate(line)}
         changed: set[str] = set()
         found = []
-        for stage in networkx.lexicographical_topological_sort(graph.reverse(), key=rank.__getitem__):
+        for stage in networkx.lexicographical_topological_sort(
+            graph.reverse(), key=rank.__getitem__
+        ):
             upstream = tuple(sorted(_name(needed) for needed in graph.successors(stage)))
             if not changed.isdisjoint(upstream) or stage.changed():
                 changed.add(_name(stage))
@@ -60,7 +73,9 @@ def data_files() -> DataFiles:
     with Repo() as repo:
         files = [stage for stage in repo.index.stages if not isinstance(stage, PipelineStage)]
         imports = [stage for stage in files if stage.is_import]
-        edited = tuple(path for stage in imports for out in stage.outs for path in _edited(repo, out))
+        edited = tuple(
+            path for stage in imports for out in stage.outs for path in _edited(repo, out)
+        )
         names = frozenset(map(_name, imports))
         return DataFiles(tuple(map(_name, files)), names, edited, repo.config["core"].get("remote"))
 
@@ -69,8 +84,15 @@ def _edited(repo: Repo, out: Output) -> list[str]:
     """Files that somebody has added to an out or changed in it, and DVC's cache does not hold."""
     if not out.exists or not out.changed_checksum():
         return []
-    found = repo.data_status(targets=[out.fs_path], granular=True, untracked_files="no")["uncommitted"]
-    files = [path for kind in ("added", "modified") for path in found.get(kind, ()) if not path.endswith(os.sep)]
+    found = repo.data_status(targets=[out.fs_path], granular=True, untracked_files="no")[
+        "uncommitted"
+    ]
+    files = [
+        path
+        for kind in ("added", "modified")
+        for path in found.get(kind, ())
+        if not path.endswith(os.sep)
+    ]
     disk = Disk()
     return [path for path in files if not disk.is_cached(Path(path))]
 

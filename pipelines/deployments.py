@@ -1,7 +1,8 @@
-"""python -m pipelines.deployments: put on the Prefect server what it needs to run this repository; repeat at will.
+"""python -m pipelines.deployments: put what this repository runs on the Prefect server.
 
-The deployments of prefect.yaml, the pool that the worker serves, the slots that stages share, and the automation that
-ends runs whose process is gone. The server is that of PREFECT_API_URL.
+It can be repeated at will. The server gets the deployments of prefect.yaml, the pool that the
+worker serves, the slots that stages share, and the automation that ends runs whose process is gone.
+The server is that of PREFECT_API_URL.
 """
 
 import asyncio
@@ -68,7 +69,7 @@ async def _prepare(slots: int, state: Path) -> None:
 
 
 async def _end_zombies(client: PrefectClient) -> None:
-    """A run whose process was killed without a word is Crashed once it has been silent for a minute."""
+    """Mark a run as Crashed once it has been silent for a minute: its process was killed."""
     if await client.read_automations_by_name(_ZOMBIES):
         return  # made anew, it would have forgotten the runs that it watches
     silent = EventTrigger(
@@ -80,29 +81,37 @@ async def _end_zombies(client: PrefectClient) -> None:
         threshold=1,
         within=timedelta(seconds=_SILENT_S),
     )
-    crashed = ChangeFlowRunState(state=StateType.CRASHED, name=None, message=f"{_GONE}: no heartbeat. {GO_ON}")
+    crashed = ChangeFlowRunState(
+        state=StateType.CRASHED, name=None, message=f"{_GONE}: no heartbeat. {GO_ON}"
+    )
     await Automation(name=_ZOMBIES, trigger=silent, actions=[crashed]).acreate()
 
 
 async def _close_runs(client: PrefectClient, state: Path) -> None:
-    """End the runs of before the machine or the server stopped: none works where nobody holds the lock of runs.
+    """End the runs that a stop of the machine or the server has left.
 
-    Where no run is left on the server, none holds a slot: one that a server with a full disk has lost is free again.
+    None of them works where nobody holds the lock of runs. Where no run is left on the server, none
+    holds a slot: one that a server with a full disk has lost is free again.
     """
-    begun = datetime.now(UTC) - timedelta(seconds=_SILENT_S)  # a younger one may be about to take the lock
+    # a younger run may be about to take the lock
+    begun = datetime.now(UTC) - timedelta(seconds=_SILENT_S)
     old = FlowRunFilter.model_validate(
         {"state": {"type": {"any_": [StateType.RUNNING]}}, "start_time": {"before_": begun}}
     )
     with suppress(Timeout), workspace.run_lock(state, timeout_s=0):
         for run in await client.read_flow_runs(flow_run_filter=old):
-            await client.set_flow_run_state(run.id, Crashed(message=f"{_GONE}. {GO_ON}"), force=True)
+            await client.set_flow_run_state(
+                run.id, Crashed(message=f"{_GONE}. {GO_ON}"), force=True
+            )
         going = FlowRunFilter.model_validate({"state": {"type": {"any_": _GOING}}})
         if not await client.read_flow_runs(flow_run_filter=going, limit=1):
-            await client.update_global_concurrency_limit(SLOTS, GlobalConcurrencyLimitUpdate(active_slots=0))
+            await client.update_global_concurrency_limit(
+                SLOTS, GlobalConcurrencyLimitUpdate(active_slots=0)
+            )
 
 
 async def _close_tasks(client: PrefectClient) -> None:
-    """End the task runs that a killed process has left in a run that is over: the server does not."""
+    """End the task runs that a killed process has left in a finished run: the server does not."""
     over = FlowRunFilter.model_validate({"state": {"type": {"any_": _OVER}}})
     going = TaskRunFilter.model_validate({"state": {"type": {"any_": _GOING}}})
     for run in await client.read_task_runs(flow_run_filter=over, task_run_filter=going):
@@ -110,7 +119,10 @@ async def _close_tasks(client: PrefectClient) -> None:
 
 
 def _deploy(stamp: Path) -> None:
-    """Hand prefect.yaml to `prefect deploy`, where it or the flow has changed: else what the page changed stays."""
+    """Hand prefect.yaml to `prefect deploy` where it or the flow has changed.
+
+    Else what the page changed stays.
+    """
     digest = hashlib.sha256(b"".join(Path(name).read_bytes() for name in _DEPLOYED)).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return
@@ -122,7 +134,9 @@ def _deploy(stamp: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise MaskmillError(f"prefect.yaml: `prefect deploy --all` refused it:\n{done.stdout}{done.stderr}")
+        raise MaskmillError(
+            f"prefect.yaml: `prefect deploy --all` refused it:\n{done.stdout}{done.stderr}"
+        )
     write_text(stamp, digest)
 
 

@@ -1,7 +1,8 @@
-"""python -m pipelines.folds N: N folds of every variant, and an ensemble of each; what `make folds` runs.
+"""python -m pipelines.folds N: train N folds of every variant, and score an ensemble of each.
 
-Writes folds/dvc.yaml, a matrix over variants and folds beside the line's own dvc.yaml, and has DVC run it: what is done
-stays done, and a training that was cut off goes on. The line itself knows nothing of it.
+`make folds` runs this. It writes folds/dvc.yaml, a matrix over variants and folds beside the line's
+own dvc.yaml, and has DVC run it: what is done stays done, and a training that was cut off goes on.
+The line itself knows nothing of it.
 """
 
 import sys
@@ -19,7 +20,10 @@ from maskmill.system.processes import die_with_parent, exit_on_sigterm, report_i
 from maskmill.system.repository import check_git
 from pipelines import workspace
 
-_HEAD = "# Written by `make folds FOLDS={count}`: cross-validation of every variant (docs/experiments.md).\n"
+_HEAD = (
+    "# Written by `make folds FOLDS={count}`: cross-validation of every variant"
+    " (docs/experiments.md).\n"
+)
 _ALLOWED = range(2, 21)
 
 
@@ -28,7 +32,8 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
     settings = "${paths.prepared}/settings"
     data = ["${paths.source}", "${paths.raw}", "${paths.weights}", "${paths.splits}"]
     data += [
-        f"${{paths.prepared}}/{name}" for name in ("pairs.parquet", "duplicates.json", "manifest.parquet", "shards")
+        f"${{paths.prepared}}/{name}"
+        for name in ("pairs.parquet", "duplicates.json", "manifest.parquet", "shards")
     ]
     model = "${paths.folds}/${item.fold}/${item.variant}"
     fold = {
@@ -37,7 +42,11 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
         "meta": line["stages"]["train"]["meta"],
         "matrix": {"variant": "${variants}", "fold": list(range(count))},
         "cmd": f"exec python -m maskmill.stages fold ${{item.variant}} ${{item.fold}} {count}",
-        "deps": [f"{settings}/fold-${{item.variant}}.json", *data, "${paths.reports}/validation.json"],
+        "deps": [
+            f"{settings}/fold-${{item.variant}}.json",
+            *data,
+            "${paths.reports}/validation.json",
+        ],
         "outs": [model],
     }
     together = {
@@ -47,7 +56,8 @@ def definition(line: dict[str, Any], count: int) -> dict[str, Any]:
         "cmd": f"exec python -m maskmill.stages ensemble ${{item.variant}} {count}",
         "deps": [
             f"{settings}/ensemble-${{item.variant}}.json",
-            *(f"${{paths.folds}}/{number}/${{item.variant}}" for number in range(count)), *data[-2:],
+            *(f"${{paths.folds}}/{number}/${{item.variant}}" for number in range(count)),
+            *data[-2:],
         ],
         "metrics": ["${paths.folds}/${item.variant}.json"],
     }  # fmt: skip
@@ -82,8 +92,8 @@ def _run(count: int) -> int:
 def _count(arguments: list[str]) -> int:
     if len(arguments) != 1 or not arguments[0].isdecimal() or int(arguments[0]) not in _ALLOWED:
         raise MaskmillError(
-            f"folds: got {' '.join(arguments) or 'nothing'}; needed is a number of folds from {_ALLOWED[0]} to "
-            f"{_ALLOWED[-1]}: make folds FOLDS=5"
+            f"folds: got {' '.join(arguments) or 'nothing'}; needed is a number of folds from"
+            f" {_ALLOWED[0]} to {_ALLOWED[-1]}: make folds FOLDS=5"
         )
     return int(arguments[0])
 
@@ -92,8 +102,8 @@ def _write(path: Path, stages: dict[str, Any], count: int) -> None:
     """Write folds/dvc.yaml. Raises: MaskmillError where a file of the user's stands there."""
     if path.exists() and not path.read_bytes().startswith(_HEAD.partition("{")[0].encode()):
         raise MaskmillError(
-            f"folds: {path} is not of `make folds`, which would write there; move it, or name another folder under "
-            f"paths.folds in {config.PARAMS}"
+            f"folds: {path} is not of `make folds`, which would write there; move it, or name"
+            f" another folder under paths.folds in {config.PARAMS}"
         )
     with files.open_atomic(path) as file:
         file.write(_HEAD.format(count=count).encode())

@@ -1,7 +1,8 @@
-"""python -m pipelines.local: check, `dvc repro`, and one closing summary; what `make pipeline` runs.
+"""python -m pipelines.local: check, `dvc repro`, and one closing summary, as `make pipeline` runs.
 
-Ended or killed at any moment it can simply be started again: children end with it, a training with a checkpoint, one
-run at a time works in a repository, and what DVC leaves half-written when it is killed is mended first.
+Ended or killed at any moment it can simply be started again: children end with it, a training with
+a checkpoint, one run at a time works in a repository, and what DVC leaves half-written when it is
+killed is mended first.
 """
 
 import sys
@@ -43,7 +44,9 @@ def _run() -> int:
             workspace.mend_after_kill(_say)
             check_outs(params)  # again: it may have waited for another run
             before = workspace.read_lock_file()
-            code = dvc.run("repro") or _register_again(asked, restored=workspace.read_lock_file() != before)
+            code = dvc.run("repro") or _register_again(
+                asked, restored=workspace.read_lock_file() != before
+            )
             if code:
                 print(f"error: {workspace.put_back(before)}", file=sys.stderr)
                 return code
@@ -54,11 +57,16 @@ def _run() -> int:
 
 
 def _register_again(asked: workspace.Question, *, restored: bool) -> int:
-    """Run `register` where the registry is behind what registration.json says; it was `asked` before the run."""
+    """Run `register` where the registry is behind what registration.json says.
+
+    The registry was `asked` before the run.
+    """
     if not registry.must_register_again(asked, restored=restored):
         return 0
     _say("register: the registry does not hold what registration.json says; registering again")
-    return workspace.run_dvc("repro", "--single-item", "--force", "register") or workspace.run_dvc("repro", "report")
+    return workspace.run_dvc("repro", "--single-item", "--force", "register") or workspace.run_dvc(
+        "repro", "report"
+    )
 
 
 def _say(line: str) -> None:

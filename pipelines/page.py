@@ -1,4 +1,4 @@
-"""What Prefect's page of a run shows: how far a stage is, the comparison, the verdict, and where to look further."""
+"""Prefect's page of a run: progress of a stage, comparison, verdict, where to look further."""
 
 import re
 import time
@@ -29,8 +29,8 @@ _EVERY_S = 2.0
 class FlowProgress:
     """A bar for a stage that prints `step 52/260`.
 
-    Drawn from a thread of its own, where a server that is away delays no stage: while one value is on its way, newer
-    ones are left out.
+    Drawn from a thread of its own, where a server that is away delays no stage: while one value is
+    on its way, newer ones are left out.
     """
 
     def __init__(self, name: str) -> None:
@@ -68,13 +68,23 @@ class FlowProgress:
 
 def publish_page(params: config.Params) -> None:
     """Put the comparison, the verdict and the links on the run's page."""
-    create_table_artifact(summary.comparison_rows(params), key="comparison", description="Scores of all variants")
-    said = "\n".join(f"- {line}" for line in (*summary.explain_intervals(params), *summary.describe_verdict(params)))
+    create_table_artifact(
+        summary.comparison_rows(params), key="comparison", description="Scores of all variants"
+    )
+    said = "\n".join(
+        f"- {line}"
+        for line in (*summary.explain_intervals(params), *summary.describe_verdict(params))
+    )
     create_markdown_artifact(said, key="gate", description="What the gate decided")
     mlflow = catalogue.mlflow_address(params).rstrip("/")
-    if not catalogue.is_server(catalogue.tracking_uri(params)):  # it is ours, which shows the reports as well
-        create_link_artifact(f"{mlflow}{REPORTS}/index.html", "report", key="report", description="The report")
+    if not catalogue.is_server(catalogue.tracking_uri(params)):
+        # the server is ours, which shows the reports as well
+        create_link_artifact(
+            f"{mlflow}{REPORTS}/index.html", "report", key="report", description="The report"
+        )
     verdict = read_json(registry.said_in(params))
     run = verdict["runs"][verdict.get("variant") or params.variants[0]]
     link = f"{mlflow}/#/experiments/{verdict['experiment']}/runs/{run}"
-    create_link_artifact(link, "MLflow run", key="mlflow-run", description="The training of the challenger in MLflow")
+    create_link_artifact(
+        link, "MLflow run", key="mlflow-run", description="The training of the challenger in MLflow"
+    )

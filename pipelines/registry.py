@@ -1,7 +1,7 @@
-"""python -m pipelines.registry: whether the registry holds what metrics/registration.json says, as one word.
+"""python -m pipelines.registry: one word for whether the registry holds metrics/registration.json.
 
-The registry is no DVC dependency, so each run compares. In a process of its own, beside other work: MLflow takes
-seconds to import.
+The registry is no DVC dependency, so each run compares. In a process of its own, beside other work:
+MLflow takes seconds to import.
 """
 
 import sys
@@ -20,7 +20,11 @@ RegistryState = Literal["holds", "moved", "behind"]
 
 
 def registry_state(params: config.Params) -> RegistryState:
-    """`behind`: a version or the champion is missing, or an experiment was taken over; `moved`: another is champion."""
+    """Compare the registry with what registration.json says.
+
+    `behind`: a version or the champion is missing, or an experiment was taken over; `moved`:
+    another version is champion.
+    """
     path = said_in(params)
     if not path.exists():
         return "behind"
@@ -32,27 +36,43 @@ def registry_state(params: config.Params) -> RegistryState:
 
     store = stores.connect_store(params.tracking, params.paths)
     champion = registry.champion(store)
-    expected = {row["weights_sha256"] for row in (said, said["champion"]) if row and row.get("weights_sha256")}
-    if not expected <= registry.registered_weights(store) or (said["champion"] and champion is None):
+    expected = {
+        row["weights_sha256"]
+        for row in (said, said["champion"])
+        if row and row.get("weights_sha256")
+    }
+    if not expected <= registry.registered_weights(store) or (
+        said["champion"] and champion is None
+    ):
         return "behind"
-    if said["champion"] and champion is not None and champion.tags.get(registry.SHA256) not in expected:
+    if (
+        said["champion"]
+        and champion is not None
+        and champion.tags.get(registry.SHA256) not in expected
+    ):
         return "moved"
     return "holds"
 
 
 def must_register_again(asked: workspace.Question, *, restored: bool) -> bool:
-    """Whether the registry is behind, which was `asked` before the run; asked again where that may not hold any more.
+    """Whether the registry is behind what registration.json says.
+
+    It was `asked` before the run, and is asked again where the answer may not hold any more.
 
     Raises: MaskmillError when the registry cannot be asked.
     """
-    with suppress(MaskmillError):  # it was asked early, perhaps before MLflow was up or another run had registered
+    # the registry was asked early, perhaps before MLflow was up or another run had registered
+    with suppress(MaskmillError):
         if not restored and asked.answer() == "holds":
             return False
     return is_behind(workspace.Question("pipelines.registry").answer(), restored=restored)
 
 
 def is_behind(found: str, *, restored: bool) -> bool:
-    """Whether to register again. A champion set by hand is left alone, unless the verdict was `restored` since."""
+    """Whether to register again.
+
+    A champion set by hand is left alone, unless the verdict was `restored` since.
+    """
     return found == "behind" or (found == "moved" and restored)
 
 

@@ -1,9 +1,10 @@
 """DVC commands as processes that are ready before they are wanted, and are gone when the run is.
 
-python -m pipelines.repro: DVC's own command, with an error of its own for a killed stage and a full disk.
+python -m pipelines.repro: DVC's own command, with an error of its own for a killed stage and a full
+disk.
 
-Starting Python and importing DVC takes longer than DVC needs for a stage. So the process waits for its arguments (a
-line of JSON) while the one before it works.
+Starting Python and importing DVC takes longer than DVC needs for a stage. So the process waits for
+its arguments (a line of JSON) while the one before it works.
 """
 
 import json
@@ -25,7 +26,8 @@ from maskmill.system.processes import end_groups, watch_parent
 from pipelines import workspace
 
 Process = subprocess.Popen[str]
-_SKIPPED = {"Cached": "didn't change, skipping", "Restored": "is cached - skipping run"}  # DVC's words for it
+# DVC's words for it
+_SKIPPED = {"Cached": "didn't change, skipping", "Restored": "is cached - skipping run"}
 _NOISE = re.compile(
     r"To track the changes with git|\tgit add |To enable auto staging|\tdvc config |Use `dvc push`"
     r"|(Updating|Generating) lock file|Having any troubles\?"
@@ -50,7 +52,8 @@ class Output:
                 self.outcome = outcome
         if line.startswith("error: ") or (self._error and not line.startswith("ERROR: ")):
             self._error.append(line.removeprefix("error: "))
-        elif line.startswith("ERROR: ") and not self._error:  # DVC's own, where the stage said nothing
+        elif line.startswith("ERROR: ") and not self._error:
+            # DVC's own, where the stage said nothing
             self._error.append(line.removeprefix("ERROR: "))
         self._say(line)
 
@@ -61,7 +64,7 @@ class Output:
 
 
 class Commands:
-    """Runs DVC commands, several at a time where asked to; leaving the context ends those that still run."""
+    """Runs DVC commands, several at a time where asked to; leaving the context ends them."""
 
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
@@ -70,14 +73,24 @@ class Commands:
         self._ready = self._start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         with self._lock:
             self.stopped = True
-            left = [process.pid for process in (*self._running, self._ready) if process.poll() is None]
+            left = [
+                process.pid for process in (*self._running, self._ready) if process.poll() is None
+            ]
         end_groups(*left)
 
     def run(self, *arguments: str, say: Callable[[str], None]) -> tuple[int, Output]:
-        """The exit status of `dvc ARGUMENTS` and what was printed, each line of which is given to `say` at once."""
+        """Run `dvc ARGUMENTS`; give the exit status and what was printed.
+
+        Each printed line is given to `say` at once.
+        """
         output = Output(say)
         with self._lock:
             if self.stopped:
@@ -112,7 +125,10 @@ class Commands:
 
 
 class PlainErrors(logging.Filter):
-    """Puts DVC's error into a user's words where a stage was killed (`exited with -9`), or the disk is full."""
+    """Puts DVC's error into a user's words, for a killed stage or a full disk.
+
+    Of a killed stage DVC says `exited with -9`.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """Flow `training`: the DAG of dvc.yaml, one task per stage.
 
-DVC says what there is to do and does it; MLflow and the files say what came out; this flow says when, and shows it.
+DVC says what there is to do and does it; MLflow and the files say what came out; this flow says
+when, and shows it.
 """
 
 import logging
@@ -43,12 +44,16 @@ _THREADS: Any = ThreadPoolTaskRunner(max_workers=256)  # stages that wait hold o
 
 
 @flow(name="training", task_runner=_THREADS)
-def training(update_data: bool = True, parallel: Annotated[int, Field(ge=1, le=64)] = 1) -> State[Any]:
+def training(
+    update_data: bool = True, parallel: Annotated[int, Field(ge=1, le=64)] = 1
+) -> State[Any]:
     """Bring every stage of dvc.yaml up to date, as `dvc repro` does.
 
     Args:
-        update_data: First bring the data up to date, where it comes from a source (dvc update) or a remote (dvc pull).
-        parallel: Stages that may run at the same time. Trainings also share the slots of the limit `gpu`.
+        update_data: First bring the data up to date, where it comes from a source (dvc update) or a
+            remote (dvc pull).
+        parallel: Stages that may run at the same time. Trainings also share the slots of the limit
+            `gpu`.
     """
     watch_parent(_end)
     for name in ("prefect.task_runs", "prefect._internal.concurrency"):
@@ -67,20 +72,31 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
     with workspace.exclusive_lock(Path(params.paths.state), say), Commands() as commands:
         workspace.mend_after_kill(say)
         check_outs(params)
-        before, asked = workspace.read_lock_file(), workspace.registry_question("pipelines.registry")
-        workspace.registry_question("maskmill", "check").answer()  # in a process of its own, which imports much
+        before, asked = (
+            workspace.read_lock_file(),
+            workspace.registry_question("pipelines.registry"),
+        )
+        # in a process of its own, which imports much
+        workspace.registry_question("maskmill", "check").answer()
         data = dag.data_files()
         if update_data and data.edited:
             raise MaskmillError(
-                f"{few_of(data.edited, 5)}: not as `dvc update` brought it, which would delete it; move what is yours "
-                "elsewhere, have DVC keep it (dvc commit), or run without an update: make flow ARGS=--no-update-data"
+                f"{few_of(data.edited, 5)}: not as `dvc update` brought it, which would delete it;"
+                " move what is yours elsewhere, have DVC keep it (dvc commit), or run without an"
+                " update: make flow ARGS=--no-update-data"
             )
         run = _Run(commands, parallel, params.services.gpu_slots)
         if update_data and not run.bring(data):
             return Failed(message=run.failed())
         steps = dag.dag_steps()
-        if not run.stages(steps) or not run.registration(asked, restored=workspace.read_lock_file() != before):
-            say(workspace.put_back(before, lambda *checkout: commands.run("--wait-for-lock", *checkout, say=say)[0]))
+        if not run.stages(steps) or not run.registration(
+            asked, restored=workspace.read_lock_file() != before
+        ):
+            say(
+                workspace.put_back(
+                    before, lambda *checkout: commands.run("--wait-for-lock", *checkout, say=say)[0]
+                )
+            )
             return Failed(message=run.failed())
         page.publish_page(params)
         if data.remote and not run.one("push", "push", "--run-cache"):
@@ -94,8 +110,11 @@ class _Run:
     def __init__(self, commands: Commands, parallel: int, slots: int) -> None:
         self._commands = commands
         self._free = threading.BoundedSemaphore(parallel)
-        # those that would wait for a slot in vain, since this very run holds it, leave their place to other stages
-        self._gates: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(slots))
+        # stages that would wait in vain for a slot, which this very run holds, leave their place to
+        # other stages
+        self._gates: dict[str, threading.BoundedSemaphore] = defaultdict(
+            lambda: threading.BoundedSemaphore(slots)
+        )
         self._failures: dict[str, str] = {}
         self._not_run: set[str] = set()
         self._outcomes: dict[str, str] = {}
@@ -112,7 +131,9 @@ class _Run:
                 return False
         if data.remote and not self.one("fetch", "fetch", "--run-cache"):
             del self._failures["fetch"]
-            get_run_logger().warning("not all is on the remote %r; stages run where results are missing", data.remote)
+            get_run_logger().warning(
+                "not all is on the remote %r; stages run where results are missing", data.remote
+            )
         return True
 
     def stages(self, steps: tuple[dag.DagStep, ...]) -> bool:
@@ -126,7 +147,10 @@ class _Run:
         return not self._failures
 
     def registration(self, asked: workspace.Question, *, restored: bool) -> bool:
-        """Register again where the registry is behind what registration.json says; it was `asked` before the run."""
+        """Register again where the registry is behind what registration.json says.
+
+        The registry was `asked` before the run.
+        """
         if self._outcomes.get("register") == "Completed":
             return True
         if not registry.must_register_again(asked, restored=restored):
@@ -152,16 +176,25 @@ class _Run:
             with self._slot(step.slot) if step.slot else self._free:
                 return self._dvc(step.name, "repro", "--single-item", step.name)
         except ConcurrencySlotAcquisitionError as error:
-            self._failures[step.name] = f"no slot of {step.slot!r}: {error}; `maskmill up` makes the limit anew"
+            self._failures[step.name] = (
+                f"no slot of {step.slot!r}: {error}; `maskmill up` makes the limit anew"
+            )
             return Failed(message=self._failures[step.name])
 
     @contextmanager
     def _slot(self, name: str) -> Iterator[None]:
-        """A slot of the server's limit `name`, over all its flows; a server that is away is waited for."""
+        """A slot of the server's limit `name`, over all its flows.
+
+        A server that is away is waited for.
+        """
         with self._gates[name], self._free, ExitStack() as held:
             while True:
                 lasting = concurrency(
-                    name, lease_duration=LEASE_S, strict=True, raise_on_lease_renewal_failure=False, max_retries=0
+                    name,
+                    lease_duration=LEASE_S,
+                    strict=True,
+                    raise_on_lease_renewal_failure=False,
+                    max_retries=0,
                 )
                 try:
                     held.enter_context(lasting)
@@ -171,7 +204,9 @@ class _Run:
                     if self._commands.stopped or not (away or _is_taken(error.__cause__)):
                         raise
                     if away:
-                        get_run_logger().warning("Prefect's server is away; asking again for a slot of %r", name)
+                        get_run_logger().warning(
+                            "Prefect's server is away; asking again for a slot of %r", name
+                        )
                     time.sleep(_AGAIN_S)
             yield
             with suppress(httpx.HTTPError):  # the slot is free again when its lease ends
@@ -202,17 +237,26 @@ def _task(run: Callable[..., State[Any]], name: str) -> Task[..., Any]:
 
 def _is_taken(error: BaseException | None) -> bool:
     """Whether the server has said that all slots are held."""
-    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.LOCKED
+    return (
+        isinstance(error, httpx.HTTPStatusError)
+        and error.response.status_code == httpx.codes.LOCKED
+    )
 
 
 def _says_something(record: logging.LogRecord) -> bool:
-    """Whether to keep a line of Prefect's log: some repeat a failure, with an empty traceback or Prefect's own."""
-    return record.exc_info != (None, None, None) and record.msg != "Service %r failed to process item %r"
+    """Whether to keep a line of Prefect's log.
+
+    Some lines repeat a failure, with an empty traceback or Prefect's own.
+    """
+    return (
+        record.exc_info != (None, None, None)
+        and record.msg != "Service %r failed to process item %r"
+    )
 
 
 @contextmanager
 def _ending_in_time() -> Iterator[None]:
-    """Where the flow is asked to end, leave Prefect's server so long to hear of it, once the stages have ended.
+    """Give Prefect's server limited time to hear of the end of a flow, once the stages have ended.
 
     Prefect's client asks a server that is away again and again, for minutes.
     """
@@ -225,7 +269,8 @@ def _ending_in_time() -> Iterator[None]:
         raise
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _leave_soon)  # until Prefect puts back what was there before the flow
+            # until Prefect puts back what was there before the flow
+            signal.signal(signal.SIGTERM, _leave_soon)
 
 
 def _leave_soon(asked: int, *_: object) -> None:
@@ -236,8 +281,8 @@ def _leave_soon(asked: int, *_: object) -> None:
 
 def _leave(asked: int) -> None:
     print(
-        f"the flow has ended; Prefect's server did not answer for {_TELL_S:.0f} s, so its page shows the run as "
-        "running until `maskmill up` starts the server",
+        f"the flow has ended; Prefect's server did not answer for {_TELL_S:.0f} s, "
+        "so its page shows the run as running until `maskmill up` starts the server",
         file=sys.stderr, flush=True,
     )  # fmt: skip
     sys.stdout.flush()
@@ -245,7 +290,10 @@ def _leave(asked: int) -> None:
 
 
 def _end() -> None:
-    """The parent is gone: end as after SIGTERM, so that the server hears of it; in any case within seconds."""
+    """End as after SIGTERM, since the parent is gone: the server then hears of it.
+
+    The end comes within seconds in any case.
+    """
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(FLOW_GRACE_S)
     os._exit(1)

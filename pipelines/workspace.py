@@ -1,4 +1,7 @@
-"""What every run of the line keeps to, whoever starts it: one at a time, mended first, put back after an error."""
+"""What every run of the line keeps to, whoever starts it.
+
+One run works at a time, what a kill left is mended first, and an error puts the outs back.
+"""
 
 import json
 import os
@@ -35,8 +38,8 @@ def run_dvc(*arguments: str) -> int:
 class Dvc:
     """A DVC that imports beside other work and then runs one command.
 
-    It is in a process group of its own, which is ended whole when this process ends, the context is left or DVC is
-    killed.
+    It is in a process group of its own, which is ended whole when this process ends, the context is
+    left or DVC is killed.
     """
 
     def __enter__(self) -> Self:
@@ -61,7 +64,12 @@ class Dvc:
             return 128 - code
         return code
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         if self._process.poll() is None or self._process.returncode < 0:
             end_groups(self._process.pid)
             self._process.wait()
@@ -78,11 +86,17 @@ class Question:
     def __init__(self, *command: str) -> None:
         self._asked = " ".join(command)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def answer(self) -> str:
-        """What it printed. Raises: MaskmillError with what it printed as error, or by what it was killed."""
+        """What the command printed.
+
+        Raises: MaskmillError with what it printed as error, or the signal that killed it.
+        """
         out, error = self._process.communicate()
         if code := self._process.returncode:
             said = error.strip().removeprefix("error: ")
@@ -97,13 +111,19 @@ def registry_question(*command: str) -> Question:
 
 
 def run_lock(state: Path, timeout_s: float = -1) -> FileLock:
-    """What a run holds as long as it works in this repository; taking it waits so long, or for as long as it takes."""
+    """The lock that a run holds as long as it works in this repository.
+
+    Taking it waits for `timeout_s`; by default for as long as it takes.
+    """
     return FileLock(state / "pipeline.lock", timeout=timeout_s)
 
 
 @contextmanager
 def exclusive_lock(state: Path, say: Say) -> Iterator[None]:
-    """Wait until no other run works in this repository. Raises: DiskFullError where there is no room to work in."""
+    """Wait until no other run works in this repository.
+
+    Raises: DiskFullError where there is no room to work in.
+    """
     check_room(state)
     state.mkdir(parents=True, exist_ok=True)
     lock = run_lock(state)
@@ -119,7 +139,10 @@ def exclusive_lock(state: Path, say: Say) -> Iterator[None]:
 
 
 def mend_after_kill(say: Say) -> None:
-    """Put aside what a killed DVC may leave half-written; its cache of runs restores what is lost thereby."""
+    """Put aside what a killed DVC may leave half-written.
+
+    DVC's cache of runs restores what is lost thereby.
+    """
     for path, readable in ((LOCK, _is_lock), (Path(".dvc/tmp/rwlock"), _is_json)):
         if path.exists() and not readable(path):
             aside = path.with_name(f"{path.name}.broken")
@@ -133,10 +156,12 @@ def read_lock_file() -> bytes:
 
 
 def put_back(lock: bytes, run: Callable[..., int] = run_dvc) -> str:
-    """Bring back dvc.lock and the outs of all stages as they were, and say so; never the user's own data/source.
+    """Bring back dvc.lock and the outs of all stages as they were, and say so.
 
-    What ran well before the failure is in DVC's cache of runs: the next run takes it from there. Where the user has
-    changed an out meanwhile, all stays as it is.
+    The user's own data/source is never touched.
+
+    What ran well before the failure is in DVC's cache of runs: the next run takes it from there.
+    Where the user has changed an out meanwhile, all stays as it is.
     """
     try:
         params = config.load()
@@ -145,7 +170,10 @@ def put_back(lock: bytes, run: Callable[..., int] = run_dvc) -> str:
     try:
         check_outs(params)
     except MaskmillError as error:
-        return f"the pipeline stopped; nothing was put back, since that would lose changes of yours: {error}"
+        return (
+            "the pipeline stopped; nothing was put back, since that would lose changes of yours:"
+            f" {error}"
+        )
     if lock and read_lock_file() != lock:  # on a full disk even the same bytes could not be written
         write_bytes(LOCK, lock)
     if run("checkout", "--quiet", "--force", "dvc.yaml") == 0:

@@ -1,4 +1,7 @@
-"""What all tests share: the settings of this repository, and settings and shards that no edit of params.yaml moves."""
+"""What all tests share.
+
+The settings of this repository, and settings and shards that no edit of params.yaml moves.
+"""
 
 import signal
 import time
@@ -14,13 +17,16 @@ from maskmill.samples import packing, shards
 from maskmill.settings import config
 
 REPOSITORY = Path(__file__).parents[1]
-# A shell that starts the tests in the background has SIGINT ignored, and what the tests start would inherit that.
+# A shell that starts the tests in the background has SIGINT ignored, and what the tests start would
+# inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONG = [  # files that take minutes: begun first, so that all processes end together; the later ones need test_line's
-    "test_flow.py", "test_line.py", "test_remotes.py", "test_own_data.py", "test_tune.py", "test_experiments.py",
-    "test_up.py", "test_kill.py", "test_away.py",
+# files that take minutes: begun first, so that all processes end together; the later ones need
+# test_line's
+LONG = [
+    "test_flow.py", "test_line.py", "test_remotes.py", "test_own_data.py", "test_tune.py",
+    "test_experiments.py", "test_up.py", "test_kill.py", "test_away.py",
 ]  # fmt: skip
 
 
@@ -28,7 +34,12 @@ BEGAN = time.monotonic()
 
 
 def pytest_addoption(parser: pytest.Parser):
-    parser.addoption("--begin-within", type=float, metavar="SECONDS", help="skip the tests that would begin later")
+    parser.addoption(
+        "--begin-within",
+        type=float,
+        metavar="SECONDS",
+        help="skip the tests that would begin later",
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item):
@@ -64,9 +75,10 @@ def data():
 
 @pytest.fixture
 def make_shard(tmp_path, data):
-    """A function that packs (image, mask) arrays, named `names` or p0, p1, .., and gives the shard of their split.
+    """A function that packs (image, mask) arrays and gives the shard of their split.
 
-    A further call replaces the pairs of its split, and leaves the other splits as they are.
+    The arrays are named `names` or p0, p1, .. A further call replaces the pairs of its split, and
+    leaves the other splits as they are.
     """
     rows = {}
 
@@ -74,12 +86,19 @@ def make_shard(tmp_path, data):
         names = names or [f"p{i}" for i in range(len(pairs))]
         rows[split] = []
         for name, (image, mask) in zip(names, pairs, strict=True):
-            paths = {side: tmp_path / "raw" / f"{side}s" / f"{split}-{name}.png" for side in ("image", "mask")}
+            paths = {
+                side: tmp_path / "raw" / f"{side}s" / f"{split}-{name}.png"
+                for side in ("image", "mask")
+            }
             decode.write_png(paths["image"], image)
             decode.write_png(paths["mask"], mask)
-            digests = {"sha256_pixels": pixel_digest(np.atleast_3d(image)), "sha256_mask": pixel_digest(mask)}
+            digests = {
+                "sha256_pixels": pixel_digest(np.atleast_3d(image)),
+                "sha256_mask": pixel_digest(mask),
+            }
             rows[split].append(
-                {"id": name, "split": split, "clean": True, **digests} | {k: str(p) for k, p in paths.items()}
+                {"id": name, "split": split, "clean": True, **digests}
+                | {k: str(p) for k, p in paths.items()}
             )
         columns = ["id", "split", "clean", "image", "mask", "sha256_pixels", "sha256_mask"]
         table = pd.DataFrame([row for part in rows.values() for row in part], columns=columns)

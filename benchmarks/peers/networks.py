@@ -1,4 +1,7 @@
-"""Networks of maskmill beside the counterparts of torchvision, timm and segmentation_models.pytorch, as factories."""
+"""Networks of maskmill beside those of torchvision, timm and segmentation_models.pytorch.
+
+Each network and its counterpart are factories.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +17,8 @@ from maskmill.models.classifiers import classifier
 from maskmill.models.squeeze_excite import SqueezeExcite
 
 CHANNELS, CLASSES = 3, 2
-LIKE_SMP = {"decoder_width": 16, "skip_channels": 0}  # decoder of 16 to 256 channels, no skip at full resolution
+# decoder of 16 to 256 channels, no skip at full resolution
+LIKE_SMP = {"decoder_width": 16, "skip_channels": 0}
 
 
 class Pair(NamedTuple):
@@ -34,7 +38,11 @@ def _encoder(name: str) -> Pair:
 
 
 def _classifier(name: str) -> Pair:
-    return Pair("torchvision", lambda: classifier(name), lambda: torchvision.models.get_model(name, weights=None))
+    return Pair(
+        "torchvision",
+        lambda: classifier(name),
+        lambda: torchvision.models.get_model(name, weights=None),
+    )
 
 
 def _unet(encoder: str, **options: Any) -> tuple[str, Pair]:
@@ -49,13 +57,17 @@ def _unet(encoder: str, **options: Any) -> tuple[str, Pair]:
 
 PAIRS = {
     **{f"encoder {name}": _encoder(name) for name in ("resnet18", "resnet50")},
-    **{f"classifier {name}": _classifier(name) for name in ("resnet18", "resnet50", "resnext50_32x4d")},
+    **{
+        f"classifier {name}": _classifier(name)
+        for name in ("resnet18", "resnet50", "resnext50_32x4d")
+    },
     "classifier SE-ResNet-50": Pair(
         "timm seresnet50",
         lambda: classifier("resnet50", gate=SqueezeExcite),
         lambda: timm.create_model("seresnet50", pretrained=False),
     ),
     **dict(_unet(name, **LIKE_SMP) for name in ("resnet18", "resnet50")),
-    # Not like for like: a skip at full resolution, and at the end also twice the channels of smp's last up-step.
+    # Not like for like: a skip at full resolution, and at the end also twice the channels of smp's
+    # last up-step.
     **dict([_unet("resnet18", decoder_width=16), _unet("resnet18"), _unet("resnet50")]),
 }

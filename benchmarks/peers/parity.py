@@ -1,8 +1,10 @@
-"""PYTHONPATH=src .venv-peers/bin/python benchmarks/peers/parity.py: the same weights give the same maps as the peers'.
+"""PYTHONPATH=src .venv-peers/bin/python benchmarks/peers/parity.py: equal weights give equal maps.
 
-Random weights and statistics, one image of 97 x 160 px, evaluation mode. For each network: the worst difference of all
-maps, relative to the largest value of the map that it is in, and the number of parameters beside the published one.
-Exits with 1 where a difference is above 1e-5, or a number is another. `make bench-peers` sets up the environment.
+Each network of maskmill is held against its peer. Random weights and statistics, one image of 97 x
+160 px, evaluation mode. For each network: the worst difference of all maps, relative to the largest
+value of the map that it is in, and the number of parameters beside the published one. Exits with 1
+where a difference is above 1e-5, or a number is another. `make bench-peers` sets up the
+environment.
 """
 
 import sys
@@ -23,7 +25,7 @@ from maskmill.models.decoders import UNetDecoder, Upsampling
 from maskmill.models.squeeze_excite import SqueezeExcite
 
 LIMIT = 1e-5
-# With 1000 classes: the table of torchvision's documentation; of SE-ResNet-50, that of timm's model card.
+# With 1000 classes, from the table of torchvision's documentation; SE-ResNet-50 from timm's card.
 PUBLISHED = {
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
@@ -55,12 +57,24 @@ def main() -> int:
         *(classifies(name) for name in ("resnet18", "resnet50")),
     ]
     rows += [se_resnet50(), smp_decoder()]
-    print("| network | peer | worst relative difference | parameters | published |\n|---|---|---|---|---|")
+    print(
+        "| network | peer | worst relative difference | parameters | published"
+        " |\n|---|---|---|---|---|"
+    )
     for row in rows:
         published = f"{row.published:,}" if row.published else ""
-        print(f"| {row.name} | {row.peer} | {row.difference:.1e} | {row.parameters:,} | {published} |")
-    wrong = [row.name for row in rows if not row.difference <= LIMIT or row.published not in (None, row.parameters)]
-    print(f"{len(rows) - len(wrong)} of {len(rows)} agree" + (f"; not: {', '.join(wrong)}" if wrong else ""))
+        print(
+            f"| {row.name} | {row.peer} | {row.difference:.1e} | {row.parameters:,} | {published} |"
+        )
+    wrong = [
+        row.name
+        for row in rows
+        if not row.difference <= LIMIT or row.published not in (None, row.parameters)
+    ]
+    print(
+        f"{len(rows) - len(wrong)} of {len(rows)} agree"
+        + (f"; not: {', '.join(wrong)}" if wrong else "")
+    )
     return 1 if wrong else 0
 
 
@@ -68,17 +82,30 @@ def against_torchvision(name: str) -> Row:
     """The five maps of an encoder."""
     peer = randomised(torchvision.models.get_model(name, weights=None))
     ours = getattr(encoders, name)(in_channels=3).eval()
-    ours.load_state_dict({key: value for key, value in peer.state_dict().items() if not key.startswith("fc.")})
+    ours.load_state_dict(
+        {key: value for key, value in peer.state_dict().items() if not key.startswith("fc.")}
+    )
     counted = count_parameters(classifier(name))
-    return Row(name, "torchvision", worst(ours(image()), residual_maps(peer, image())), counted, PUBLISHED[name])
+    return Row(
+        name,
+        "torchvision",
+        worst(ours(image()), residual_maps(peer, image())),
+        counted,
+        PUBLISHED[name],
+    )
 
 
 def classifies(name: str) -> Row:
     """All of torchvision's keys, and the same logits."""
-    peer, ours = randomised(torchvision.models.get_model(name, weights=None)), classifier(name).eval()
+    peer, ours = (
+        randomised(torchvision.models.get_model(name, weights=None)),
+        classifier(name).eval(),
+    )
     ours.load_state_dict(peer.state_dict())
     difference = worst([ours(image())], [peer(image())])
-    return Row(f"{name}, classifier", "torchvision", difference, count_parameters(ours), PUBLISHED[name])
+    return Row(
+        f"{name}, classifier", "torchvision", difference, count_parameters(ours), PUBLISHED[name]
+    )
 
 
 def se_resnet50() -> Row:
@@ -86,16 +113,30 @@ def se_resnet50() -> Row:
     peer = randomised(timm.create_model("seresnet50", pretrained=False))
     ours = encoders.resnet50(in_channels=3, gate=SqueezeExcite).eval()
     names = {".se.fc1.": ".gate.squeeze.", ".se.fc2.": ".gate.excite."}
-    ours.load_state_dict({renamed(k, names): v for k, v in peer.state_dict().items() if not k.startswith("fc.")})
+    ours.load_state_dict(
+        {renamed(k, names): v for k, v in peer.state_dict().items() if not k.startswith("fc.")}
+    )
     counted = count_parameters(classifier("resnet50", gate=SqueezeExcite))
     maps = residual_maps(peer, image(), relu="act1")
-    return Row("resnet50, gate SqueezeExcite", "timm seresnet50", worst(ours(image()), maps), counted, SE_RESNET50)
+    return Row(
+        "resnet50, gate SqueezeExcite",
+        "timm seresnet50",
+        worst(ours(image()), maps),
+        counted,
+        SE_RESNET50,
+    )
 
 
 def smp_decoder() -> Row:
-    """A U-Net decoder of smp's widths: nearest upsampling without a convolution, and no skip at full resolution."""
+    """A U-Net decoder of smp's widths, with nearest upsampling and no skip at full resolution.
+
+    The upsampling has no convolution.
+    """
     peer = randomised(smp.Unet("resnet18", encoder_weights=None, decoder_channels=SMP_WIDTHS[::-1]))
-    kept = Upsampling(lambda below, out: nn.Conv2d(below, below, 1, bias=False), partial(F.interpolate, mode="nearest"))
+    kept = Upsampling(
+        lambda below, out: nn.Conv2d(below, below, 1, bias=False),
+        partial(F.interpolate, mode="nearest"),
+    )
     ours = UNetDecoder((0, 64, 64, 128, 256, 512), SMP_WIDTHS, upsampling=kept).eval()
     state = ours.state_dict()
     for depth, block in enumerate(reversed(peer.decoder.blocks)):
@@ -105,7 +146,11 @@ def smp_decoder() -> Row:
             conv, norm = part[0], part[1]
             weight = conv.weight.detach()
             # smp joins (up, skip), maskmill (skip, up)
-            joined = torch.cat([weight[:, len(below) :], weight[:, : len(below)]], 1) if i == 0 else weight
+            joined = (
+                torch.cat([weight[:, len(below) :], weight[:, : len(below)]], 1)
+                if i == 0
+                else weight
+            )
             state[f"ups.{depth}.convs.{3 * i}.weight"].copy_(joined)
             for key, value in norm.state_dict().items():
                 state[f"ups.{depth}.convs.{3 * i + 1}.{key}"].copy_(value)
@@ -113,7 +158,13 @@ def smp_decoder() -> Row:
     empty = torch.empty(1, 0, 96, 160)
     difference = worst([ours([empty, *maps])], [peer.decoder([image(multiple=32), *maps])])
     counted = count_parameters(ours) - sum(up.reduce.weight.numel() for up in ours.ups)
-    return Row("UNetDecoder of smp's widths", "smp Unet", difference, counted, count_parameters(peer.decoder))
+    return Row(
+        "UNetDecoder of smp's widths",
+        "smp Unet",
+        difference,
+        counted,
+        count_parameters(peer.decoder),
+    )
 
 
 def residual_maps(peer: nn.Module, x: Tensor, relu: str = "relu") -> list[Tensor]:
@@ -145,7 +196,9 @@ def image(multiple: int = 1) -> Tensor:
 
 def worst(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     assert len(ours) == len(theirs)
-    return max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(ours, theirs, strict=True))
+    return max(
+        float((a - b).abs().max() / b.abs().max()) for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def renamed(key: str, names: Mapping[str, str]) -> str:

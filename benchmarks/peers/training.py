@@ -1,14 +1,15 @@
-"""python benchmarks/peers/training.py [--data DIR] [ROW ..]: training steps of maskmill beside those of others.
+"""python benchmarks/peers/training.py [--data DIR] [ROW ..]: training steps of maskmill and peers.
 
-Needs the environment of `make bench-peers`. One network, segmentation_models.pytorch's U-Net on a ResNet-34, with the
-same crops, batches and cross-entropy, trained by: (a) a bare torch loop on batches that lie in memory, ready; (b) smp
-and Lightning's Trainer on PNG files and albumentations, in fp32 and NCHW, as its users run it; (c) the same in bf16;
-rows in between, each with one setting more; and maskmill: its loop, recipe, shards, guards and progress. Everything
-runs in one process, taking turns, on the pairs of DIR/images and DIR/masks or on generated ones of 360 x 480 px. A
-turn trains WARM_UP steps and then those that are timed; a figure is the median of the turns, a ratio the median of the
-turns' ratios. A checkpoint falls into none of them, nor a validation that is worth its name: `benchmarks/overhead.py`
-measures what they cost. All sides stand in one file, long as it is, so that what each does can be held beside the
-others.
+Needs the environment of `make bench-peers`. One network, segmentation_models.pytorch's U-Net on a
+ResNet-34, with the same crops, batches and cross-entropy, trained by: (a) a bare torch loop on
+batches that lie in memory, ready; (b) smp and Lightning's Trainer on PNG files and albumentations,
+in fp32 and NCHW, as its users run it; (c) the same in bf16; rows in between, each with one setting
+more; and maskmill: its loop, recipe, shards, guards and progress. Everything runs in one process,
+taking turns, on the pairs of DIR/images and DIR/masks or on generated ones of 360 x 480 px. A turn
+trains WARM_UP steps and then those that are timed; a figure is the median of the turns, a ratio the
+median of the turns' ratios. A checkpoint falls into none of them, nor a validation that is worth
+its name: `benchmarks/overhead.py` measures what they cost. All sides stand in one file, long as it
+is, so that what each does can be held beside the others.
 """
 
 import argparse
@@ -73,8 +74,15 @@ class Files(Dataset[tuple[Tensor, Tensor]]):
     """PNG files, read and varied as in the examples of smp and albumentations."""
 
     def __init__(self, folder: Path, standard: Preprocessing) -> None:
-        self.pairs = list(zip(*(sorted((folder / side).iterdir()) for side in ("images", "masks")), strict=True))
-        vary = [A.RandomCrop(*CROP), A.HorizontalFlip(), A.Normalize(standard.mean, standard.std), ToTensorV2()]
+        self.pairs = list(
+            zip(*(sorted((folder / side).iterdir()) for side in ("images", "masks")), strict=True)
+        )
+        vary = [
+            A.RandomCrop(*CROP),
+            A.HorizontalFlip(),
+            A.Normalize(standard.mean, standard.std),
+            ToTensorV2(),
+        ]
         self.vary = A.Compose(vary)
 
     def __len__(self) -> int:
@@ -87,7 +95,10 @@ class Files(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Bench:
-    """The data, and how each side trains `steps` steps on it; a side gives the seconds of the last ones."""
+    """The data, and how each side trains `steps` steps on it.
+
+    A side gives the seconds of the timed steps, which are the last ones.
+    """
 
     def __init__(self, folder: Path, args: argparse.Namespace) -> None:
         self.args, self.folder = args, folder
@@ -109,14 +120,17 @@ class Bench:
 
     def like_smp(self) -> nn.Module:
         torch.manual_seed(0)
-        return models.create("resnet34_unet", in_channels=3, num_classes=len(self.classes), **LIKE_SMP)
+        return models.create(
+            "resnet34_unet", in_channels=3, num_classes=len(self.classes), **LIKE_SMP
+        )
 
     def settings(self, **changed: Any) -> Train:
         steps = WARM_UP + self.args.steps
         values = {
-            "steps": steps, "val_every_steps": WARM_UP, "batch_size": self.args.batch, "learning_rate": RATE,
-            "losses": {"cross_entropy": 1.0}, "threads": self.args.threads, "warmup_steps": 1, "patience": steps,
-            "checkpoint_every_s": 1e9, "device": self.args.device,
+            "steps": steps, "val_every_steps": WARM_UP, "batch_size": self.args.batch,
+            "learning_rate": RATE, "losses": {"cross_entropy": 1.0}, "threads": self.args.threads,
+            "warmup_steps": 1, "patience": steps, "checkpoint_every_s": 1e9,
+            "device": self.args.device,
         }  # fmt: skip
         return config.load(ROOT / "params.yaml").train.model_copy(update=values | changed)
 
@@ -135,7 +149,11 @@ class Bench:
         marks = []
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             training.fit(
-                loading, validation, Checkpoints(Path(name)), lambda row: marks.append(time.perf_counter()), "unet"
+                loading,
+                validation,
+                Checkpoints(Path(name)),
+                lambda row: marks.append(time.perf_counter()),
+                "unet",
             )
         self.waited_s = loading.waited[-1] - loading.waited[WARM_UP]
         return marks[-1] - marks[0]
@@ -146,13 +164,13 @@ class Bench:
         if setting.channels_last:
             module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         batches = DataLoader(
-            Files(self.png, self.standard), self.args.batch, shuffle=True, num_workers=setting.workers, drop_last=True,
-            pin_memory=self.args.device == "cuda",
+            Files(self.png, self.standard), self.args.batch, shuffle=True,
+            num_workers=setting.workers, drop_last=True, pin_memory=self.args.device == "cuda",
         )  # fmt: skip
         lightning.Trainer(
-            accelerator=self.args.device, devices=1, max_steps=WARM_UP + self.args.steps, logger=False,
-            precision="bf16-mixed" if setting.precision == "bf16" else "32-true", enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False,
+            accelerator=self.args.device, devices=1, max_steps=WARM_UP + self.args.steps,
+            logger=False, precision="bf16-mixed" if setting.precision == "bf16" else "32-true",
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         ).fit(module, batches)  # fmt: skip
         return marks[-1] - marks[WARM_UP - 1]
 
@@ -163,7 +181,10 @@ class Bench:
         optimizer = torch.optim.AdamW(model.parameters(), RATE, fused=setting.fused)
         loading = Loading(self.shard, self.recipe, self.settings())
         batches = [
-            (self.standard.apply(x).to(device).contiguous(memory_format=memory), y.long().to(device))
+            (
+                self.standard.apply(x).to(device).contiguous(memory_format=memory),
+                y.long().to(device),
+            )
             for (x, y), _ in zip(loading(0), range(4), strict=False)
         ]
         for step in range(steps):
@@ -186,12 +207,18 @@ class Bench:
         bf16, best = Setting("bf16"), Setting("bf16", channels_last=True, fused=True)
         return {
             OURS: self.maskmill,
-            "(a) bare loop, batches in memory: bf16, channels_last, fused AdamW": lambda: self.bare(best),
-            "(b) smp, Lightning, PNG, albumentations: fp32, NCHW": lambda: self.lightning(Setting()),
+            "(a) bare loop, batches in memory: bf16, channels_last, fused AdamW": lambda: self.bare(
+                best
+            ),
+            "(b) smp, Lightning, PNG, albumentations: fp32, NCHW": lambda: self.lightning(
+                Setting()
+            ),
             "(c) the same in bf16": lambda: self.lightning(bf16),
             "(c) and channels_last": lambda: self.lightning(bf16._replace(channels_last=True)),
             "(c), channels_last and fused AdamW": lambda: self.lightning(best),
-            "(c), channels_last, fused AdamW, no loader process": lambda: self.lightning(best._replace(workers=0)),
+            "(c), channels_last, fused AdamW, no loader process": lambda: self.lightning(
+                best._replace(workers=0)
+            ),
             "bare loop: fp32, NCHW": lambda: self.bare(Setting()),
             "maskmill in fp32": lambda: self.maskmill(precision="fp32"),
             "maskmill with 2 loader processes": lambda: self.maskmill(workers=2),
@@ -262,11 +289,19 @@ def of_a_product(args: argparse.Namespace) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", help="only rows with one of these in their name, and maskmill's")
-    parser.add_argument("--data", type=Path, help="a folder with images/ and masks/; generated if not given")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "rows", nargs="*", help="only rows with one of these in their name, and maskmill's"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="a folder with images/ and masks/; generated if not given"
+    )
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu"
+    )
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=12, help="that are timed, in each turn; a multiple of 4")
+    parser.add_argument(
+        "--steps", type=int, default=12, help="that are timed, in each turn; a multiple of 4"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -289,20 +324,40 @@ def main() -> None:
                     times[side].append(train() / args.steps)
                 if side == OURS:
                     waited.append(bench.waited_s / args.steps / times[side][-1])
-                print(f"round {number + 1}: {side}: {1000 * times[side][-1]:.0f} ms", file=sys.stderr, flush=True)
+                print(
+                    f"round {number + 1}: {side}: {1000 * times[side][-1]:.0f} ms",
+                    file=sys.stderr,
+                    flush=True,
+                )
         best = of_a_product(args)
-    where = torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {args.threads} threads"
-    print(f"torch {torch.__version__}, {where}; {args.batch} crops of {CROP[0]} x {CROP[1]} px a step\n")
-    print("| training | ms per step | images/s | of a matrix product's FLOP/s | maskmill's speed over it |")
+    where = (
+        torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {args.threads} threads"
+    )
+    print(
+        f"torch {torch.__version__}, {where}; {args.batch} crops of {CROP[0]} x {CROP[1]} px a"
+        " step\n"
+    )
+    print(
+        "| training | ms per step | images/s | of a matrix product's FLOP/s | maskmill's speed over"
+        " it |"
+    )
     print("|---|---|---|---|---|")
     for side, seconds in times.items():
         middle = statistics.median(seconds)
-        ratio = statistics.median(theirs / ours for theirs, ours in zip(seconds, times[OURS], strict=True))
+        ratio = statistics.median(
+            theirs / ours for theirs, ours in zip(seconds, times[OURS], strict=True)
+        )
         flop = 6 * counted[side] * args.batch  # forward, and twice that back
-        cells = [side, f"{1000 * middle:.0f}", f"{args.batch / middle:.1f}", f"{flop / middle / best:.0%}"]
+        cells = [
+            side,
+            f"{1000 * middle:.0f}",
+            f"{args.batch / middle:.1f}",
+            f"{flop / middle / best:.0%}",
+        ]
         print("| " + " | ".join([*cells, f"{ratio:.2f}"]) + " |")
     print(
-        f"\nmaskmill waits for data {statistics.median(waited):.1%} of the time; the product: {best / 1e12:.2f} TFLOP/s"
+        f"\nmaskmill waits for data {statistics.median(waited):.1%} of the time; the product:"
+        f" {best / 1e12:.2f} TFLOP/s"
     )
 
 

@@ -1,4 +1,5 @@
-"""Files that no decoder should let pass, and good ones, made from a seed: no binaries in the repository.
+"""Files that no decoder should let pass, and good ones, made from a seed.
 
-`faults.FAULTS` is the table: one class of fault per row, with what must be said about it. `good.pairs` makes good ones.
+No binaries lie in the repository. `faults.FAULTS` is the table: one class of fault per row, with
+what must be said about it. `good.pairs` makes good ones.
 """

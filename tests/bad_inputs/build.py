@@ -19,7 +19,9 @@ def encoded(pixels, form="PNG", **options):
 def animated(pixels, form):
     """Two frames."""
     picture = Image.fromarray(pixels)
-    return encoded(picture, form, save_all=True, append_images=[Image.fromarray(255 - pixels)], duration=100)
+    return encoded(
+        picture, form, save_all=True, append_images=[Image.fromarray(255 - pixels)], duration=100
+    )
 
 
 def pages(pixels, count):
@@ -30,19 +32,35 @@ def pages(pixels, count):
 
 def chunk(name, content):
     """One chunk of a PNG, with the right checksum."""
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return (
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+    )
 
 
 def png(width, height, bits, kind, data, *before):
     """A PNG of these compressed data; `before` are chunks."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(before) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + b"".join(before)
+        + chunk(b"IDAT", data)
+        + chunk(b"IEND", b"")
+    )
 
 
 def png_method(interlacing):
     """A PNG of this method of interlacing."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, interlacing))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(72))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + header
+        + chunk(b"IDAT", zlib.compress(bytes(72)))
+        + chunk(b"IEND", b"")
+    )
 
 
 def png_rows(pixels):
@@ -62,7 +80,9 @@ def tiff(pixels, **tags):
     import tifffile
 
     buffer = io.BytesIO()
-    options = {"photometric": "rgb" if pixels.ndim == 3 and pixels.shape[2] in (3, 4) else "minisblack"} | tags
+    options = {
+        "photometric": "rgb" if pixels.ndim == 3 and pixels.shape[2] in (3, 4) else "minisblack"
+    } | tags
     if pixels.ndim == 3 and options["photometric"] == "minisblack":
         options.setdefault("planarconfig", "contig")
     tifffile.imwrite(buffer, pixels, metadata=None, **options)
@@ -70,7 +90,7 @@ def tiff(pixels, **tags):
 
 
 def with_tag(content, number, value, index=0):
-    """A little-endian classic TIFF in which the value (or count and value) of one tag is another."""
+    """A little-endian classic TIFF in which one tag has another value, or count and value."""
     out = bytearray(content)
     (at,) = struct.unpack_from("<I", out, 4)
     (count,) = struct.unpack_from("<H", out, at)
@@ -130,5 +150,7 @@ def interlaced(pixels):
         if part.size:
             raw += zlib.decompress(png_rows(part))
     bits = 8 * pixels.dtype.itemsize
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], bits, kind, 0, 0, 1))
+    header = chunk(
+        b"IHDR", struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], bits, kind, 0, 0, 1)
+    )
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")

@@ -37,7 +37,10 @@ class Fault:
     on_disk: bool = False  # `make` writes the file itself
 
     def verdict(self, folder: Path, seed: int) -> str:
-        """right, or what was wrong: a crash, a silent acceptance, a false refusal, an error that does not name it."""
+        """right, or what was wrong.
+
+        A crash, a silent acceptance, a false refusal, or an error that does not name the fault.
+        """
         rng = np.random.default_rng(seed)
         if self.on_disk:
             path = self.make(rng, folder)  # type: ignore[call-arg, arg-type]
@@ -50,7 +53,8 @@ class Fault:
             text, name = str(error), decode.escape_name(str(path))
             if self.said == READ:
                 return f"false refusal: {text}"
-            said = text.startswith(f"{name}: ") and self.said in text and text.isprintable()  # in one line
+            # in one line
+            said = text.startswith(f"{name}: ") and self.said in text and text.isprintable()
             return "right" if said else f"wrong words: {text}"
         except Exception as error:
             return f"crash: {type(error).__name__}: {error}"
@@ -71,8 +75,9 @@ FAULTS: list[Fault] = []
 
 def data(decoding: Decoding = STRICT, values: dict[Any, str] | None = None) -> Data:
     """Two classes."""
-    return Data(title="", classes=("cell", "membrane"), background="cell", ignore_index=255, values=values,
-                colours={"cell": "#000000", "membrane": "#ffffff"}, in_channels=1, decoding=decoding)  # fmt: skip
+    return Data(title="", classes=("cell", "membrane"), background="cell", ignore_index=255,
+                values=values, colours={"cell": "#000000", "membrane": "#ffffff"}, in_channels=1,
+                decoding=decoding)  # fmt: skip
 
 
 def fault(said: str, name: str = "", **options: Any) -> Callable[[Any], Any]:
@@ -121,11 +126,23 @@ add("one byte", _NO_IMAGE, lambda rng: rng.bytes(1))
 add("garbage", _NO_IMAGE, lambda rng: b"\0" + rng.bytes(int(rng.integers(1, 5000))))
 add("text named png", _NO_IMAGE, lambda rng: b"not a picture\n" * int(rng.integers(1, 99)))
 add("page of an error", _NO_IMAGE, lambda rng: b"<!DOCTYPE html><title>404</title>")
-add("pointer of Git LFS", _NO_IMAGE, lambda rng: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-add("drawing", _NO_IMAGE, lambda rng: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+add(
+    "pointer of Git LFS",
+    _NO_IMAGE,
+    lambda rng: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+)
+add(
+    "drawing",
+    _NO_IMAGE,
+    lambda rng: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+)
 add("PDF", _NO_IMAGE, lambda rng: build.encoded(grey(rng), "PDF"))
 add("PPM", _NO_IMAGE, lambda rng: build.encoded(grey(rng), "PPM"))
-add("icon", _NO_IMAGE, lambda rng: build.encoded(np.full((32, 32), rng.integers(256), np.uint8), "ICO"))
+add(
+    "icon",
+    _NO_IMAGE,
+    lambda rng: build.encoded(np.full((32, 32), rng.integers(256), np.uint8), "ICO"),
+)
 add("JPEG 2000", _NO_IMAGE, lambda rng: build.encoded(grey(rng), "JPEG2000"))
 add("array as image", "NPY by its first bytes", lambda rng: build.npy(grey(rng)))
 add("sound in RIFF", _NO_IMAGE, lambda rng: b"RIFF\x24\0\0\0WAVEfmt " + rng.bytes(20))
@@ -143,13 +160,33 @@ def zip_archive(rng: Rng) -> bytes:
 _BROKEN = "broken or unreadable"
 add("PNG cut anywhere", _BROKEN, lambda rng: _cut(build.encoded(grey(rng)), rng))
 add("PNG without end", "IEND", lambda rng: build.encoded(grey(rng))[:-12])
-add("PNG bit flip in data", "checksum", lambda rng: _flip(c := build.encoded(grey(rng)), rng, 41, len(c) - 17))
+add(
+    "PNG bit flip in data",
+    "checksum",
+    lambda rng: _flip(c := build.encoded(grey(rng)), rng, 41, len(c) - 17),
+)
 add("PNG bit flip in header", "checksum", lambda rng: _flip(build.encoded(grey(rng)), rng, 16, 29))
-add("PNG without data", "no IDAT", lambda rng: build.encoded(grey(rng))[:33] + build.chunk(b"IEND", b""))
-add("PNG of a colour type that is none", "colour type 5", lambda rng: build.png(8, 8, 8, 5, zlib.compress(bytes(80))))
+add(
+    "PNG without data",
+    "no IDAT",
+    lambda rng: build.encoded(grey(rng))[:33] + build.chunk(b"IEND", b""),
+)
+add(
+    "PNG of a colour type that is none",
+    "colour type 5",
+    lambda rng: build.png(8, 8, 8, 5, zlib.compress(bytes(80))),
+)
 add("PNG of no width", "at least one pixel", lambda rng: build.png(0, 8, 8, 0, zlib.compress(b"")))
-add("PNG stream that is no zlib", _BROKEN, lambda rng: build.png(8, 8, 8, 0, b"\xff" + rng.bytes(50)))
-add("PNG palette missing", "PLTE", lambda rng: build.png(8, 8, 8, 3, build.png_rows(np.zeros((8, 8), np.uint8))))
+add(
+    "PNG stream that is no zlib",
+    _BROKEN,
+    lambda rng: build.png(8, 8, 8, 0, b"\xff" + rng.bytes(50)),
+)
+add(
+    "PNG palette missing",
+    "PLTE",
+    lambda rng: build.png(8, 8, 8, 3, build.png_rows(np.zeros((8, 8), np.uint8))),
+)
 add("PNG animation", "2 pages", lambda rng: build.animated(grey(rng), "PNG"))
 
 
@@ -157,7 +194,9 @@ add("PNG animation", "2 pages", lambda rng: build.animated(grey(rng), "PNG"))
 def PNG_rows_missing(rng: Rng) -> bytes:
     pixels = grey(rng)
     rows = zlib.decompress(build.png_rows(pixels))
-    return build.png(pixels.shape[1], len(pixels), 8, 0, zlib.compress(rows[: int(rng.integers(1, len(rows)))]))
+    return build.png(
+        pixels.shape[1], len(pixels), 8, 0, zlib.compress(rows[: int(rng.integers(1, len(rows)))])
+    )
 
 
 @fault(_BROKEN)
@@ -165,7 +204,9 @@ def PNG_palette_rows_missing(rng: Rng) -> bytes:
     pixels = grey(rng) % 4
     rows = zlib.decompress(build.png_rows(pixels))
     colours = build.chunk(b"PLTE", bytes(range(12)))
-    return build.png(pixels.shape[1], len(pixels), 8, 3, zlib.compress(rows[: len(rows) // 2]), colours)
+    return build.png(
+        pixels.shape[1], len(pixels), 8, 3, zlib.compress(rows[: len(rows) // 2]), colours
+    )
 
 
 @fault(_BROKEN)
@@ -178,7 +219,11 @@ def PNG_checksum_of_pixels(rng: Rng) -> bytes:
 @fault("only IHDR")
 def PNG_two_headers(rng: Rng) -> bytes:
     content = build.encoded(grey(rng))
-    return content[:33] + build.chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 0, 0, 0, 0)) + content[33:]
+    return (
+        content[:33]
+        + build.chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 0, 0, 0, 0))
+        + content[33:]
+    )
 
 
 @fault("not in its palette", channels=3)
@@ -192,7 +237,12 @@ def _wide(rng: Rng) -> np.ndarray:
 
 
 _RANGE = {"value_range": (0.0, 65535.0)}
-add("16-bit PNG rows missing", _BROKEN, lambda rng: build.png(30, 21, 16, 0, build.png_rows(_wide(rng))), policy=_RANGE)
+add(
+    "16-bit PNG rows missing",
+    _BROKEN,
+    lambda rng: build.png(30, 21, 16, 0, build.png_rows(_wide(rng))),
+    policy=_RANGE,
+)
 add(
     "16-bit PNG stream cut",
     _BROKEN,
@@ -206,19 +256,43 @@ add(
     policy=_RANGE,
 )
 add("PNG filter", _BROKEN, lambda rng: build.png(30, 20, 8, 0, zlib.compress(b"\x07" + bytes(619))))
-add("PNG of an unknown interlacing", "interlacing", lambda rng: build.png_method(int(rng.integers(2, 256))))
+add(
+    "PNG of an unknown interlacing",
+    "interlacing",
+    lambda rng: build.png_method(int(rng.integers(2, 256))),
+)
 
 # --- bombs
-add("bomb of 20000 x 20000", "max_pixels", lambda rng: build.png(20000, 20000, 8, 0, zlib.compress(bytes(99))))
-add("bomb of 2^31 px a side", "max_side_px", lambda rng: build.png(2**31 - 1, 2**31 - 1, 8, 2, zlib.compress(b"")))
-add("bomb of a million to one", "max_ratio", lambda rng: build.png(9999, 9999, 8, 0, zlib.compress(bytes(9999))))
+add(
+    "bomb of 20000 x 20000",
+    "max_pixels",
+    lambda rng: build.png(20000, 20000, 8, 0, zlib.compress(bytes(99))),
+)
+add(
+    "bomb of 2^31 px a side",
+    "max_side_px",
+    lambda rng: build.png(2**31 - 1, 2**31 - 1, 8, 2, zlib.compress(b"")),
+)
+add(
+    "bomb of a million to one",
+    "max_ratio",
+    lambda rng: build.png(9999, 9999, 8, 0, zlib.compress(bytes(9999))),
+)
 add(
     "bomb as TIFF",
     "max_pixels",
     lambda rng: build.with_tag(build.with_tag(build.tiff(grey(rng)), 256, 60000), 257, 60000),
 )
-add("bomb as GIF", "max_pixels", lambda rng: b"GIF89a\xff\xff\xff\xff" + build.encoded(grey(rng), "GIF")[10:])
-add("bomb as WebP", "max_pixels", lambda rng: b"RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f\xff\xff\xff\x0f" + bytes(13))
+add(
+    "bomb as GIF",
+    "max_pixels",
+    lambda rng: b"GIF89a\xff\xff\xff\xff" + build.encoded(grey(rng), "GIF")[10:],
+)
+add(
+    "bomb as WebP",
+    "max_pixels",
+    lambda rng: b"RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f\xff\xff\xff\x0f" + bytes(13),
+)
 
 
 @fault("max_pixels")
@@ -236,22 +310,45 @@ def TIFF_of_huge_tiles(rng: Rng) -> bytes:
 # --- damaged JPEG
 _NOISE = lambda rng: rng.integers(0, 256, (64, 64, 3), np.uint8)  # noqa: E731
 _EOI = b"\xff\xd9"
-add("JPEG cut anywhere", _BROKEN, lambda rng: _cut(build.encoded(_NOISE(rng), "JPEG"), rng, 3), channels=3)
-add("half a JPEG", _BROKEN, lambda rng: (c := build.encoded(_NOISE(rng), "JPEG"))[: len(c) // 2], channels=3)
+add(
+    "JPEG cut anywhere",
+    _BROKEN,
+    lambda rng: _cut(build.encoded(_NOISE(rng), "JPEG"), rng, 3),
+    channels=3,
+)
+add(
+    "half a JPEG",
+    _BROKEN,
+    lambda rng: (c := build.encoded(_NOISE(rng), "JPEG"))[: len(c) // 2],
+    channels=3,
+)
 add("JPEG without end", "EOI", lambda rng: build.encoded(grey(rng), "JPEG")[:-2])
 add("progressive JPEG cut", _BROKEN,
-    lambda rng: _cut(build.encoded(_NOISE(rng), "JPEG", progressive=True), rng, 3), channels=3)  # fmt: skip
+    lambda rng: _cut(build.encoded(_NOISE(rng), "JPEG", progressive=True), rng, 3),
+    channels=3)  # fmt: skip
 add("JPEG of 12 bits", "12 bits", lambda rng: _jpeg_byte(rng, 4, 12))
 add("JPEG of no height", "at least one pixel", lambda rng: _jpeg_byte(_jpeg_byte(rng, 5, 0), 6, 0))
 add("JPEG of arithmetic codes", "SOF9", lambda rng: _jpeg_byte(rng, 1, 0xC9))
-add("JPEG scan of no header", "header of a scan", lambda rng: build.encoded(grey(rng), "JPEG").split(b"\xff\xda")[0]
+add("JPEG scan of no header", "header of a scan",
+    lambda rng: build.encoded(grey(rng), "JPEG").split(b"\xff\xda")[0]
     + b"\xff\xda\0\3\1" + _EOI)  # fmt: skip
-add("JPEG without scan", _BROKEN, lambda rng: build.encoded(grey(rng), "JPEG").split(b"\xff\xda")[0] + _EOI)
-add("CMYK", "CMYK is refused", lambda rng: build.encoded(Image.fromarray(rgb(rng)).convert("CMYK"), "JPEG"), channels=3)
+add(
+    "JPEG without scan",
+    _BROKEN,
+    lambda rng: build.encoded(grey(rng), "JPEG").split(b"\xff\xda")[0] + _EOI,
+)
+add(
+    "CMYK",
+    "CMYK is refused",
+    lambda rng: build.encoded(Image.fromarray(rgb(rng)).convert("CMYK"), "JPEG"),
+    channels=3,
+)
 
 
 def _jpeg_byte(source: Rng | bytes, place: int, value: int) -> bytes:
-    content = bytearray(source if isinstance(source, bytes) else build.encoded(grey(source), "JPEG"))
+    content = bytearray(
+        source if isinstance(source, bytes) else build.encoded(grey(source), "JPEG")
+    )
     content[content.index(b"\xff\xc0\0\x0b") + place] = value
     return bytes(content)
 
@@ -263,8 +360,18 @@ def _half(rng: Rng, **options: Any) -> bytes:
 
 
 add("half a JPEG with an end", _BROKEN, _half, channels=3)
-add("half a JPEG of restarts with an end", _BROKEN, lambda rng: _half(rng, restart_marker_blocks=2), channels=3)
-add("half a progressive JPEG with an end", _BROKEN, lambda rng: _half(rng, progressive=True), channels=3)
+add(
+    "half a JPEG of restarts with an end",
+    _BROKEN,
+    lambda rng: _half(rng, restart_marker_blocks=2),
+    channels=3,
+)
+add(
+    "half a progressive JPEG with an end",
+    _BROKEN,
+    lambda rng: _half(rng, progressive=True),
+    channels=3,
+)
 
 
 @fault(_BROKEN, channels=3)
@@ -282,13 +389,29 @@ def progressive_JPEG_of_missing_scans(rng: Rng) -> bytes:
 
 # --- damaged TIFF
 add("TIFF cut anywhere", _BROKEN, lambda rng: _cut(build.encoded(grey(rng), "TIFF"), rng))
-add("TIFF strip outside", "strips or tiles are missing", lambda rng: build.with_tag(build.tiff(grey(rng)), 273, 10**7))
-add("TIFF strip of no bytes", "strips or tiles are missing", lambda rng: build.with_tag(build.tiff(grey(rng)), 279, 0))
+add(
+    "TIFF strip outside",
+    "strips or tiles are missing",
+    lambda rng: build.with_tag(build.tiff(grey(rng)), 273, 10**7),
+)
+add(
+    "TIFF strip of no bytes",
+    "strips or tiles are missing",
+    lambda rng: build.with_tag(build.tiff(grey(rng)), 279, 0),
+)
 add("TIFF strip too short", "cut off", lambda rng: build.with_tag(build.tiff(grey(rng)), 279, 20))
 add("TIFF pages in a circle", "circle", lambda rng: _circle(build.tiff(grey(rng))))
 add("TIFF without page", "no page", lambda rng: b"II*\0\0\0\0\0" + rng.bytes(50))
-add("TIFF directory outside", _BROKEN, lambda rng: b"II*\0" + struct.pack("<I", 10**8) + rng.bytes(50))
-add("TIFF of unknown compression", "compression 34712", lambda rng: build.with_tag(build.tiff(grey(rng)), 259, 34712))
+add(
+    "TIFF directory outside",
+    _BROKEN,
+    lambda rng: b"II*\0" + struct.pack("<I", 10**8) + rng.bytes(50),
+)
+add(
+    "TIFF of unknown compression",
+    "compression 34712",
+    lambda rng: build.with_tag(build.tiff(grey(rng)), 259, 34712),
+)
 add("TIFF of several pages", "3 pages", lambda rng: build.pages(grey(rng), 3))
 add("TIFF of floats", "value_range", lambda rng: build.tiff(grey(rng).astype(np.float32)))
 add("TIFF of signed numbers", "value_range", lambda rng: build.tiff(grey(rng).astype(np.int16)))
@@ -297,7 +420,8 @@ add("TIFF of bands", "name the bands", lambda rng: build.tiff(_five(rng)), chann
 add("TIFF band that is not there", "band 6", lambda rng: build.tiff(_five(rng)),
     channels=3, policy={"bands": (1, 2, 6)})  # fmt: skip
 add("TIFF with weighted colours", "weighted",
-    lambda rng: build.tiff(rng.integers(0, 256, (20, 30, 4), np.uint8), extrasamples=["assocalpha"]),
+    lambda rng: build.tiff(rng.integers(0, 256, (20, 30, 4), np.uint8),
+                           extrasamples=["assocalpha"]),
     channels=3, policy={"alpha": "drop"})  # fmt: skip
 for _codec in ("lzw", "zlib", "packbits", "zstd"):
     add(f"TIFF {_codec} strip cut", _BROKEN, lambda rng, codec=_codec: _short_strip(rng, codec))
@@ -313,7 +437,11 @@ def _five(rng: Rng) -> np.ndarray:
 def _circle(content: bytes) -> bytes:
     (first,) = struct.unpack_from("<I", content, 4)
     (count,) = struct.unpack_from("<H", content, first)
-    return content[: first + 2 + 12 * count] + struct.pack("<I", first) + content[first + 6 + 12 * count :]
+    return (
+        content[: first + 2 + 12 * count]
+        + struct.pack("<I", first)
+        + content[first + 6 + 12 * count :]
+    )
 
 
 def _short_strip(rng: Rng, codec: str) -> bytes:
@@ -329,14 +457,20 @@ def _float(rng: Rng, value: float) -> bytes:
 
 def _short_gif(rng: Rng) -> bytes:
     content = build.encoded(rng.integers(0, 256, (60, 60), np.uint8), "GIF")
-    start = content.index(b",", 13 + 768) + 11  # first part of the frame's data; each holds up to 255 bytes
+    # first part of the frame's data; each holds up to 255 bytes
+    start = content.index(b",", 13 + 768) + 11
     return content[: start + 256] + b"\0;"
 
 
 # --- damaged BMP, WebP, GIF
 add("BMP cut", _BROKEN, lambda rng: _cut(build.encoded(grey(rng), "BMP"), rng, 20))
-add("BMP compressed", "compression 1", lambda rng: (c := build.encoded(grey(rng), "BMP"))[:30] + b"\1\0\0\0" + c[34:])
-add("BMP of negative width", "at least one pixel", lambda rng: (c := build.encoded(grey(rng), "BMP"))[:18]
+add(
+    "BMP compressed",
+    "compression 1",
+    lambda rng: (c := build.encoded(grey(rng), "BMP"))[:30] + b"\1\0\0\0" + c[34:],
+)
+add("BMP of negative width", "at least one pixel",
+    lambda rng: (c := build.encoded(grey(rng), "BMP"))[:18]
     + struct.pack("<i", -8) + c[22:])  # fmt: skip
 add("WebP cut", _BROKEN, lambda rng: _cut(build.encoded(rgb(rng), "WEBP"), rng), channels=3)
 add("WebP animation", "2 pages", lambda rng: build.animated(rgb(rng), "WEBP"), channels=3)
@@ -348,7 +482,9 @@ add("GIF data that end early", _BROKEN, _short_gif)
 
 @fault(_BROKEN, channels=3)
 def WebP_cut_with_a_fitting_length(rng: Rng) -> bytes:
-    content = bytearray(_cut(build.encoded(_NOISE(rng), "WEBP", lossless=bool(rng.integers(2))), rng, 100))
+    content = bytearray(
+        _cut(build.encoded(_NOISE(rng), "WEBP", lossless=bool(rng.integers(2))), rng, 100)
+    )
     struct.pack_into("<I", content, 4, len(content) - 8)
     struct.pack_into("<I", content, 16, len(content) - 20)
     return bytes(content)
@@ -361,19 +497,38 @@ def _larger_gif(content: bytes) -> bytes:
 
 # --- good files that the policy does not take
 add("16 bits", "value_range", lambda rng: build.png16(rng.integers(0, 65536, (20, 30), np.uint16)))
-add("16-bit colours", "value_range", lambda rng: build.png16(rng.integers(0, 65536, (9, 9, 3), np.uint16)), channels=3)
-add("alpha", "alpha is refused", lambda rng: build.encoded(np.dstack([rgb(rng)[:8, :8], np.zeros((8, 8), np.uint8)])),
+add(
+    "16-bit colours",
+    "value_range",
+    lambda rng: build.png16(rng.integers(0, 65536, (9, 9, 3), np.uint16)),
+    channels=3,
+)
+add("alpha", "alpha is refused",
+    lambda rng: build.encoded(np.dstack([rgb(rng)[:8, :8], np.zeros((8, 8), np.uint8)])),
     channels=3)  # fmt: skip
-add("grey with alpha", "alpha is refused", lambda rng: build.encoded(Image.fromarray(grey(rng)).convert("LA")))
-add("one transparent grey", "alpha is refused", lambda rng: build.encoded(grey(rng), transparency=3))
+add(
+    "grey with alpha",
+    "alpha is refused",
+    lambda rng: build.encoded(Image.fromarray(grey(rng)).convert("LA")),
+)
+add(
+    "one transparent grey", "alpha is refused", lambda rng: build.encoded(grey(rng), transparency=3)
+)
 add("transparent palette", "alpha is refused",
-    lambda rng: build.encoded(Image.fromarray(rgb(rng)).quantize(9), transparency=0), channels=3)  # fmt: skip
+    lambda rng: build.encoded(Image.fromarray(rgb(rng)).quantize(9), transparency=0),
+    channels=3)  # fmt: skip
 add("transparent GIF", "alpha is refused",
-    lambda rng: build.encoded(Image.fromarray(rgb(rng)).quantize(9), "GIF", transparency=0), channels=3)  # fmt: skip
+    lambda rng: build.encoded(Image.fromarray(rgb(rng)).quantize(9), "GIF", transparency=0),
+    channels=3)  # fmt: skip
 add("colours for one channel", "data.in_channels is 1", lambda rng: build.encoded(rgb(rng)))
 add("palette of colours for one channel", "data.in_channels is 1",
     lambda rng: build.encoded(Image.fromarray(rgb(rng)).quantize(9)))  # fmt: skip
-add("turned by EXIF", "orientation is 6", lambda rng: build.turned(grey(rng), 6), policy={"exif": "refuse"})
+add(
+    "turned by EXIF",
+    "orientation is 6",
+    lambda rng: build.turned(grey(rng), 6),
+    policy={"exif": "refuse"},
+)
 add(
     "turned by EXIF, JPEG",
     "orientation is 3",
@@ -383,18 +538,33 @@ add(
 
 # --- masks
 add("JPEG mask", "changes ids", lambda rng: build.encoded(grey(rng), "JPEG"), how="mask")
-add("lossy WebP mask", "changes ids", lambda rng: build.encoded(rgb(rng), "WEBP", quality=90), how="mask")
+add(
+    "lossy WebP mask",
+    "changes ids",
+    lambda rng: build.encoded(rgb(rng), "WEBP", quality=90),
+    how="mask",
+)
 add("GIF mask", "number the colours anew", lambda rng: build.encoded(grey(rng), "GIF"), how="mask")
 add("transparent colour mask", "transparent pixels", how="mask",
     make=lambda rng: build.encoded(rng.integers(0, 255, (9, 9, 4), np.uint8)))  # fmt: skip
-add("mask of floats", "whole number", lambda rng: build.tiff(grey(rng).astype(np.float32)), how="mask")
+add(
+    "mask of floats",
+    "whole number",
+    lambda rng: build.tiff(grey(rng).astype(np.float32)),
+    how="mask",
+)
 add(
     "mask of 16-bit colours",
     "whole number",
     lambda rng: build.png16(rng.integers(0, 9, (9, 9, 3), np.uint16)),
     how="mask",
 )
-add("pickle in an array", _BROKEN, lambda rng: build.npy(np.array([[print]], object), allow_pickle=True), how="mask")
+add(
+    "pickle in an array",
+    _BROKEN,
+    lambda rng: build.npy(np.array([[print]], object), allow_pickle=True),
+    how="mask",
+)
 add("array of three dimensions", "2-D", lambda rng: build.npy(rgb(rng)), how="mask")
 add("array of floats", "whole numbers", lambda rng: build.npy(rng.random((9, 9))), how="mask")
 add("array cut", "cut off", lambda rng: _cut(build.npy(grey(rng)), rng, 130), how="mask")
@@ -416,12 +586,23 @@ add(
     lambda rng: build.npy(np.zeros((1, 1), np.uint8)).replace(b"(1, 1)", b"(99999, 99999)")[:200],
     how="mask",
 )
-add("negative ids", "the value -", lambda rng: build.npy(-1 - grey(rng).astype(np.int32)), how="mask")
-add("ids beyond 16 bits", "the value ", lambda rng: build.npy(grey(rng).astype(np.int64) + 65536), how="mask")
+add(
+    "negative ids",
+    "the value -",
+    lambda rng: build.npy(-1 - grey(rng).astype(np.int32)),
+    how="mask",
+)
+add(
+    "ids beyond 16 bits",
+    "the value ",
+    lambda rng: build.npy(grey(rng).astype(np.int64) + 65536),
+    how="mask",
+)
 add("ids of no class", "values without a meaning: 7 ",
     lambda rng: build.encoded(np.full((9, 9), 7, np.uint8)), how="labels")  # fmt: skip
-add("anti-aliased edge", "values without a meaning: ", values={0: "cell", 255: "membrane"}, how="labels",
-    make=lambda rng: build.encoded(Image.fromarray(np.tile(np.uint8([0, 255]), (9, 5))).resize((31, 31))))  # fmt: skip
+add("anti-aliased edge", "values without a meaning: ", values={0: "cell", 255: "membrane"},
+    how="labels", make=lambda rng: build.encoded(
+        Image.fromarray(np.tile(np.uint8([0, 255]), (9, 5))).resize((31, 31))))  # fmt: skip
 add("colours for numbers", "a mask of colours", lambda rng: build.encoded(rgb(rng)), how="labels")
 add("unknown colours", "values without a meaning: #010203",
     lambda rng: build.encoded(np.full((9, 9, 3), (1, 2, 3), np.uint8)), how="labels",
@@ -483,10 +664,11 @@ def _sparse(path: Path, size: int) -> None:
 
 # --- odd and good
 _NAMES = {
-    "name not in ASCII": "médicale-画像-🧠.png", "name decomposed": "e\u0301.png", "name composed": "\u00e9.png",
-    "name of two lines": "first\nsecond.png", "name of 255 bytes": "n" * 251 + ".png", "name of a dash": "-rf.png",
-    "name of a wrong kind": "a.jpg", "name that is no text": "bytes-\udcff.png", "name that colours": "\x1b[31mred.png",
-    "name of spaces": " a b .png",
+    "name not in ASCII": "médicale-画像-🧠.png", "name decomposed": "e\u0301.png",
+    "name composed": "\u00e9.png", "name of two lines": "first\nsecond.png",
+    "name of 255 bytes": "n" * 251 + ".png", "name of a dash": "-rf.png",
+    "name of a wrong kind": "a.jpg", "name that is no text": "bytes-\udcff.png",
+    "name that colours": "\x1b[31mred.png", "name of spaces": " a b .png",
 }  # fmt: skip
 for _what, _name in _NAMES.items():
 

@@ -11,8 +11,9 @@ from maskmill.settings.config import STRICT, Decoding
 from tests.bad_inputs import build
 
 Rng = np.random.Generator
-_TIFF = ({}, {"compression": "lzw"}, {"compression": "zlib", "predictor": True}, {"tile": (16, 32)},
-         {"byteorder": ">"}, {"rowsperstrip": 3}, {"compression": "zstd"}, {"bigtiff": True})  # fmt: skip
+_TIFF = ({}, {"compression": "lzw"}, {"compression": "zlib", "predictor": True},
+         {"tile": (16, 32)}, {"byteorder": ">"}, {"rowsperstrip": 3}, {"compression": "zstd"},
+         {"bigtiff": True})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,16 @@ def _values(rng: Rng, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _lossless(rng: Rng, pixels: np.ndarray, *, ids: bool = False) -> bytes:
-    form = ["PNG", "TIFF", "BMP", "tiff", "WEBP" if pixels.ndim == 3 else "GIF"][rng.integers(4 if ids else 5)]
+    form = ["PNG", "TIFF", "BMP", "tiff", "WEBP" if pixels.ndim == 3 else "GIF"][
+        rng.integers(4 if ids else 5)
+    ]
     if form == "PNG" and rng.random() < 0.3:
         return build.interlaced(pixels)
     if form == "tiff":
         return build.tiff(pixels, **_TIFF[rng.integers(len(_TIFF))])
-    return build.encoded(pixels, form, **({"lossless": True, "exact": True} if form == "WEBP" else {}))
+    return build.encoded(
+        pixels, form, **({"lossless": True, "exact": True} if form == "WEBP" else {})
+    )
 
 
 def grey(rng: Rng, size: tuple[int, int]) -> Good:
@@ -84,8 +89,11 @@ def lossy(rng: Rng, size: tuple[int, int]) -> Good:
     options = {"quality": int(rng.integers(5, 100))}
     if form == "JPEG":
         options |= {"progressive": bool(rng.integers(2)), "optimize": bool(rng.integers(2)),
-                    "subsampling": int(rng.integers(3)), "restart_marker_blocks": int(rng.integers(3))}  # fmt: skip
-    content = build.encoded(picture, form, **options) + rng.bytes(int(rng.integers(0, 9)) * (rng.random() < 0.2))
+                    "subsampling": int(rng.integers(3)),
+                    "restart_marker_blocks": int(rng.integers(3))}  # fmt: skip
+    content = build.encoded(picture, form, **options) + rng.bytes(
+        int(rng.integers(0, 9)) * (rng.random() < 0.2)
+    )
     wanted = build.opened(content).convert("RGB")
     return Good(content, np.asarray(wanted), (*size, 3), 3, _policy(cmyk="convert"))
 
@@ -107,18 +115,31 @@ def wide(rng: Rng, size: tuple[int, int]) -> Good:
     pixels = rng.integers(0, 65536, (*size, channels)).astype(np.uint16)
     low, high = sorted(rng.choice(65536, 2, replace=False).tolist())
     stored = pixels[..., 0] if channels == 1 else pixels
-    makers = [build.png16, build.interlaced, lambda stored: build.tiff(stored, **_TIFF[rng.integers(len(_TIFF))])]
+    makers = [
+        build.png16,
+        build.interlaced,
+        lambda stored: build.tiff(stored, **_TIFF[rng.integers(len(_TIFF))]),
+    ]
     content = makers[rng.integers(3)](stored)
-    return Good(content, scaled(pixels, low, high), pixels.shape, channels, _policy(value_range=(low, high)))
+    return Good(
+        content, scaled(pixels, low, high), pixels.shape, channels, _policy(value_range=(low, high))
+    )
 
 
 def floats(rng: Rng, size: tuple[int, int]) -> Good:
     """Floats and signed numbers, scaled from a range."""
     dtype = ["float16", "float32", "float64", "int16", "int8"][rng.integers(5)]
     pixels = rng.normal(0, 50, (*size, 1)).clip(-120, 120).astype(dtype)
-    options = [{}, {"compression": "zlib", "predictor": True}, {"compression": "lzw"}, {"byteorder": ">"}]
+    options = [
+        {},
+        {"compression": "zlib", "predictor": True},
+        {"compression": "lzw"},
+        {"byteorder": ">"},
+    ]
     content = build.tiff(pixels[..., 0], **options[rng.integers(4)])
-    return Good(content, scaled(pixels, -100.0, 60.0), pixels.shape, 1, _policy(value_range=(-100.0, 60.0)))
+    return Good(
+        content, scaled(pixels, -100.0, 60.0), pixels.shape, 1, _policy(value_range=(-100.0, 60.0))
+    )
 
 
 def bands(rng: Rng, size: tuple[int, int]) -> Good:
@@ -137,15 +158,23 @@ def alpha(rng: Rng, size: tuple[int, int]) -> Good:
     """Alpha dropped, or the image laid over white or black."""
     pixels, policy = _values(rng, (*size, 4)), ["drop", "white", "black"][rng.integers(3)]
     form = ["PNG", "WEBP", "TIFF"][rng.integers(3)]
-    content = build.encoded(pixels, form, **({"lossless": True, "exact": True} if form == "WEBP" else {}))
+    content = build.encoded(
+        pixels, form, **({"lossless": True, "exact": True} if form == "WEBP" else {})
+    )
     a, colours = pixels[..., 3:].astype(float) / 255, pixels[..., :3].astype(float)
-    laid = colours if policy == "drop" else colours * a + (255 if policy == "white" else 0) * (1 - a)
-    return Good(content, np.floor(laid + 0.5 + 1e-9).astype(np.uint8), (*size, 3), 3, _policy(alpha=policy))
+    laid = (
+        colours if policy == "drop" else colours * a + (255 if policy == "white" else 0) * (1 - a)
+    )
+    return Good(
+        content, np.floor(laid + 0.5 + 1e-9).astype(np.uint8), (*size, 3), 3, _policy(alpha=policy)
+    )
 
 
 def scaled(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     """The same linear map, written another way."""
-    return np.clip(np.round((pixels.astype(np.float64) - low) * 255 / (high - low)), 0, 255).astype(np.uint8)
+    return np.clip(np.round((pixels.astype(np.float64) - low) * 255 / (high - low)), 0, 255).astype(
+        np.uint8
+    )
 
 
 def mask(rng: Rng, size: tuple[int, int]) -> Good:
@@ -160,7 +189,9 @@ def mask(rng: Rng, size: tuple[int, int]) -> Good:
         makers = [build.png16, build.tiff, build.npy]
         content = makers[rng.integers(3)](pixels)
     elif kind == 3 and rng.random() < 0.3:
-        content = build.npy(np.asfortranarray(pixels).astype(["u1", "<i4", ">i8", "<u2"][rng.integers(4)]))
+        content = build.npy(
+            np.asfortranarray(pixels).astype(["u1", "<i4", ">i8", "<u2"][rng.integers(4)])
+        )
         wide = content[8:90].find(b"u1") < 0
         pixels = pixels.astype(np.uint16) if wide else pixels
     elif kind == 3:

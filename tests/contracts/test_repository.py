@@ -1,4 +1,4 @@
-"""What the repository promises to a reader: documents that are true, and imports that keep to their rooms."""
+"""What the repository promises: documents that are true, imports that keep to their rooms."""
 
 import re
 import subprocess
@@ -28,7 +28,9 @@ def test_importing_any_module_touches_no_disk_and_no_network(tmp_path: Path):
         "heavy = {'mlflow', 'great_expectations', 'dvc', 'optuna'} & set(sys.modules)\n"
         "assert not heavy, f'imported eagerly: {heavy}'\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -42,7 +44,9 @@ def test_every_setting_is_explained():
 
 
 def test_the_picture_of_the_rooms_is_that_of_the_code():
-    assert draw_rooms.picture() == draw_rooms.PICTURE.read_text(), "draw it again: python docs/draw_rooms.py"
+    assert draw_rooms.picture() == draw_rooms.PICTURE.read_text(), (
+        "draw it again: python docs/draw_rooms.py"
+    )
 
 
 def test_what_pyproject_and_all_speak_of_is_there():
@@ -68,7 +72,9 @@ def test_continuous_integration_runs_the_readmes_test_command():
 def test_help_lists_every_target():
     makefile = (ROOT / "Makefile").read_text()
     targets = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE).group(1).split()
-    shown = subprocess.run(["make", "help"], cwd=ROOT, text=True, capture_output=True, check=False).stdout
+    shown = subprocess.run(
+        ["make", "help"], cwd=ROOT, text=True, capture_output=True, check=False
+    ).stdout
     assert [t for t in targets if f"make {t}" not in shown] == []
 
 
@@ -80,7 +86,10 @@ def test_every_dependency_is_pinned():
     }
     project = (ROOT / "pyproject.toml").read_text()
     block = re.search(r"^dependencies = \[(.+?)^\]", project, re.MULTILINE | re.DOTALL).group(1)
-    needed = {name.lower().replace("_", "-") for name in re.findall(r'^  "([A-Za-z0-9_.-]+)', block, re.MULTILINE)}
+    needed = {
+        name.lower().replace("_", "-")
+        for name in re.findall(r'^  "([A-Za-z0-9_.-]+)', block, re.MULTILINE)
+    }
     assert needed - pinned == set()
 
 

@@ -1,4 +1,7 @@
-"""CamVid's recipes are settings that hold, what cannot run says so, pieces go on, the table is that of the scores."""
+"""CamVid's recipes are settings that hold, and its table is that of the scores.
+
+What cannot run says so, and pieces go on.
+"""
 
 import shutil
 from pathlib import Path
@@ -18,7 +21,8 @@ IMPORTED = {  # what `maskmill data import` writes for CamVid
     "data.classes": CLASSES, "data.background": None, "data.values": None, "data.in_channels": 3,
     "data.colours": palette.choose_colours(CLASSES, None), "splits.given": True,
 }  # fmt: skip
-# Stand-ins of the line and its training: the training waits for SIGTERM, and the next one finds what it left.
+# Stand-ins of the line and its training: the training waits for SIGTERM, and the next one finds
+# what it left.
 TRAINING = """
 import signal, sys, time
 from pathlib import Path
@@ -38,7 +42,9 @@ def settings_of(name: str, folder: Path) -> config.Params:
 
 
 @pytest.mark.parametrize("name", ["short", "full"])
-def test_a_recipe_is_settings_that_the_line_takes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_recipe_is_settings_that_the_line_takes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     params = settings_of(name, tmp_path)
     monkeypatch.chdir(tmp_path)
     check(params.model_copy(update={"train": params.train.model_copy(update={"device": "cpu"})}))
@@ -51,8 +57,16 @@ def test_a_recipe_is_settings_that_the_line_takes(name: str, tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("folder", "recipe", "said"),
     [
-        (".", "shrot", "error: --recipe: got 'shrot'; there are full, short (experiments/camvid/*.yaml)"),
-        ("nowhere", "short", "error: nowhere: no such folder; name the one with CamVid's train, val and test"),
+        (
+            ".",
+            "shrot",
+            "error: --recipe: got 'shrot'; there are full, short (experiments/camvid/*.yaml)",
+        ),
+        (
+            "nowhere",
+            "short",
+            "error: nowhere: no such folder; name the one with CamVid's train, val and test",
+        ),
     ],
 )
 def test_what_cannot_run_is_said_and_nothing_is_written(
@@ -88,7 +102,9 @@ def test_the_table_has_the_scores_of_val_of_test_and_of_the_clean_frames(tmp_pat
         scores.write_scores(path, found)
     frames = [("train", True), ("val", False), ("test", False), ("test", True), ("test", True)]
     (tmp_path / params.paths.prepared).mkdir(parents=True)
-    pd.DataFrame(frames, columns=["split", "clean"]).to_parquet(tmp_path / params.paths.prepared / "manifest.parquet")
+    pd.DataFrame(frames, columns=["split", "clean"]).to_parquet(
+        tmp_path / params.paths.prepared / "manifest.parquet"
+    )
     lines = run.table(tmp_path).splitlines()
     assert lines[0] == "| IoU | val, 1 frames | test, 3 frames | clean test, 2 frames |"
     assert lines[2] == "| **mean** | 0.7000 [0.650, 0.750] | 0.6000 [0.550, 0.650] | 0.5000 |"

@@ -33,8 +33,11 @@ SLABS = {(60, 65): "train", (80, 82): "test", (90, 91): "val"}
 
 
 def _is_of_the_line(variable: str) -> bool:
-    """No SHELL, as in a container or a service; and Python keeps what it has compiled, as it does for a user."""
-    return not variable.startswith(("MLFLOW_", "DVC_")) and variable not in {"SHELL", "PYTHONDONTWRITEBYTECODE"}
+    """No SHELL, as in a service; and Python keeps what it has compiled, as it does for a user."""
+    return not variable.startswith(("MLFLOW_", "DVC_")) and variable not in {
+        "SHELL",
+        "PYTHONDONTWRITEBYTECODE",
+    }
 
 
 class Workspace:
@@ -50,9 +53,17 @@ class Workspace:
             "PYTHONPATH": str(root / "src"),
         }
 
-    def run(self, *command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=self.root, env=self.env | (env or {}), text=True, capture_output=True, timeout=800, check=False
+            command,
+            cwd=self.root,
+            env=self.env | (env or {}),
+            text=True,
+            capture_output=True,
+            timeout=800,
+            check=False,
         )
 
     def pipeline(self) -> subprocess.CompletedProcess[str]:
@@ -61,8 +72,8 @@ class Workspace:
     def start(self, *command: str) -> subprocess.Popen[str]:
         """In a session of its own, as in a terminal of its own."""
         return subprocess.Popen(
-            command, cwd=self.root, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
+            command, cwd=self.root, env=self.env, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
     def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -86,7 +97,10 @@ def change_params(root: Path, values: dict[str, object]) -> None:
 
 
 def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """The stages that a `dvc repro` ran, in order, but for `settings`, which any edit of params.yaml runs first."""
+    """The stages that a `dvc repro` ran, in order, but for `settings`.
+
+    Any edit of params.yaml runs `settings` first.
+    """
     return [stage for stage in stages_of(done.stdout) if stage != "settings"]
 
 
@@ -119,7 +133,7 @@ def clone(to: Path) -> Workspace:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A clone in which the line has run once, with two variants; whoever changes anything takes a copy of it."""
+    """A clone in which the line has run once, with two variants; to change it, copy it."""
 
     def make(folder: Path) -> str:
         line = clone(folder / "repository")
@@ -150,7 +164,10 @@ def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def params_kept(workspace: Workspace):
-    """params.yaml as the first run had it, before and after a test; the outs go back with the next run."""
+    """params.yaml as the first run had it, before and after a test.
+
+    The outs go back with the next run.
+    """
     path = workspace.root / "params.yaml"
     before = path.read_text()
     yield

@@ -15,12 +15,17 @@ SAID = "said.txt"
 
 
 def make_once(tmp_path_factory: pytest.TempPathFactory, make: Callable[[Path], str]) -> Path:
-    """The folder that `make` has filled, with what it gave in SAID; the other processes of the tests wait for it."""
+    """The folder that `make` has filled, with what it gave in SAID.
+
+    The other processes of the tests wait for it.
+    """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
     with FileLock(f"{folder}.lock"):
         if not (folder / SAID).exists():
-            assert not folder.exists(), "another process of the tests has failed to make the line; see there"
+            assert not folder.exists(), (
+                "another process of the tests has failed to make the line; see there"
+            )
             folder.mkdir()
             said = make(folder)
             (folder / SAID).write_text(said)
@@ -28,9 +33,10 @@ def make_once(tmp_path_factory: pytest.TempPathFactory, make: Callable[[Path], s
 
 
 def copy_repository(line: Path, to: Path) -> None:
-    """Copy a repository whose line has run; its store, which knows where it lies, is told of the new place.
+    """Copy a repository whose line has run, and tell its store of the new place.
 
-    DVC's cache is linked; other files are copied, since databases and logs are written where they are.
+    DVC's cache is linked; other files are copied, since databases and logs are written where they
+    are.
     """
     cache = line / ".dvc/cache"
 
@@ -41,10 +47,13 @@ def copy_repository(line: Path, to: Path) -> None:
     for path in (to / ".maskmill/mlflow/artifacts").rglob("MLmodel"):
         path.write_text(path.read_text().replace(str(line), str(to)))
     with closing(sqlite3.connect(to / ".maskmill/mlflow/mlflow.db")) as store, store:
-        for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for (table,) in store.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall():
             for _, column, *_ in store.execute(f"PRAGMA table_info({table})").fetchall():
                 store.execute(
-                    f"UPDATE {table} SET {column} = replace({column}, ?1, ?2) WHERE instr({column}, ?1)",
+                    f"UPDATE {table} SET {column} = replace({column}, ?1, ?2) WHERE"
+                    f" instr({column}, ?1)",
                     (str(line), str(to)),
                 )
 
@@ -55,7 +64,9 @@ def running_in(root: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                if (entry / "cwd").readlink() == root and b"zombie" not in (entry / "status").read_bytes():
+                if (entry / "cwd").readlink() == root and b"zombie" not in (
+                    entry / "status"
+                ).read_bytes():
                     found.append(int(entry.name))
             except OSError:
                 continue
@@ -63,7 +74,7 @@ def running_in(root: Path) -> list[int]:
 
 
 def wait_until_nothing_runs_in(root: Path, seconds: float = 120) -> list[int]:
-    """What still runs there after so long; what tells MLflow of a training outlives it by seconds."""
+    """What still runs there after so long; what tells MLflow of a training lives longer."""
     deadline = time.monotonic() + seconds
     while running_in(root) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The line with MLflow away: it trains as ever, says at `register` what to do, and all arrives when MLflow is back."""
+"""With MLflow away the line trains, `register` says what to do, and all arrives later."""
 
 import json
 import sys
@@ -28,7 +28,9 @@ def server(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.slow
-def test_mlflow_away_stops_register_alone_and_the_next_run_sends_everything(away: Workspace, server: Server):
+def test_mlflow_away_stops_register_alone_and_the_next_run_sends_everything(
+    away: Workspace, server: Server
+):
     away.env["MLFLOW_TRACKING_URI"] = server.uri
     begun = time.monotonic()
     process = away.start(sys.executable, "-u", "-m", "pipelines.local")
@@ -42,8 +44,14 @@ def test_mlflow_away_stops_register_alone_and_the_next_run_sends_everything(away
     said = "".join(lines)
     assert process.wait() != 0
     assert time.monotonic() - begun < WITH_RETRIES_S
-    assert f"error: register: MLflow at {server.uri} does not answer; start it (`maskmill up`), or set" in said
-    assert "The trained models are kept: the same command goes on here, and nothing trains again." in said
+    assert (
+        f"error: register: MLflow at {server.uri} does not answer; start it (`maskmill up`), or set"
+        in said
+    )
+    assert (
+        "The trained models are kept: the same command goes on here, and nothing trains again."
+        in said
+    )
     assert "Traceback" not in said
     assert len(list((away.root / ".maskmill/spool").glob("*.jsonl"))) == 1
 
@@ -53,23 +61,27 @@ def test_mlflow_away_stops_register_alone_and_the_next_run_sends_everything(away
     assert "unet: step" not in again.stdout
     assert "promoted" in again.stdout
     code = (
-        "from maskmill.settings import config; from maskmill.tracking import stores; import json;"
-        "p = config.load(); s = stores.connect_store(p.tracking, p.paths);"
-        "r, = s.client.search_runs([s.experiment_id]);"
-        "print(json.dumps([r.info.status, r.info.end_time - r.info.start_time, [[[m.step, m.timestamp] for m in"
-        " s.client.get_metric_history(r.info.run_id, name)] for name in"
-        " ('loss', 'learning_rate', 'val_dice_foreground', 'test_dice_foreground')]]))"
+        "from maskmill.settings import config; from maskmill.tracking import stores; import json;p"
+        " = config.load(); s = stores.connect_store(p.tracking, p.paths);r, ="
+        " s.client.search_runs([s.experiment_id]);print(json.dumps([r.info.status, r.info.end_time"
+        " - r.info.start_time, [[[m.step, m.timestamp] for m in"
+        " s.client.get_metric_history(r.info.run_id, name)] for name in ('loss', 'learning_rate',"
+        " 'val_dice_foreground', 'test_dice_foreground')]]))"
     )
     status, took_ms, histories = json.loads(away.run(sys.executable, "-c", code).stdout)
     assert status == "FINISHED"
     assert 0 < took_ms < 60_000
-    assert [[step for step, _ in sorted(history)] for history in histories] == [[2, 4, 6]] * 3 + [[6]]
+    assert [[step for step, _ in sorted(history)] for history in histories] == [[2, 4, 6]] * 3 + [
+        [6]
+    ]
     times = [when for _, when in sorted(histories[0])]
     assert len(set(times)) == 3  # when the rows were made, not when they were sent
     assert list((away.root / ".maskmill/spool").iterdir()) == []
 
 
-def test_a_training_killed_and_started_again_is_one_run_also_where_there_is_no_mlflow(away: Workspace):
+def test_a_training_killed_and_started_again_is_one_run_also_where_there_is_no_mlflow(
+    away: Workspace,
+):
     away.set(train__seed=6, train__steps=40, train__patience=40)
     process = away.start(sys.executable, "-u", "-m", "maskmill.stages", "train", "unet")
     assert any(line.startswith("unet: step    6/40") for line in process.stdout)
@@ -91,6 +103,8 @@ sys.exit(main(["train", "unet"]))
     assert run["key"] in before
     assert run["started"] < run["ended"]
     lines = (away.root / f".maskmill/spool/{run['key']}.jsonl").read_text().splitlines()
-    assert [json.loads(line)["row"]["step"] for line in lines if '"row"' in line] == list(range(2, 42, 2))
+    assert [json.loads(line)["row"]["step"] for line in lines if '"row"' in line] == list(
+        range(2, 42, 2)
+    )
     assert len([line for line in lines if '"owner"' in line]) == 2
     assert '"ended"' in lines[-1]

@@ -1,4 +1,4 @@
-"""Runs of several revisions side by side, from a real git and DVC repository with results that are made up."""
+"""Runs of several revisions side by side: a real git and DVC repository, made-up results."""
 
 import contextlib
 import json
@@ -42,9 +42,13 @@ class Repository:
         self.params["variants"] = ["unet"]
         self.params["slices"]["minimum"] = 1
         outs = ["metrics/val/unet.parquet", "metrics/test/unet.parquet", "metrics/cost/unet.json",
-                "metrics/val/unet.json", "metrics/test/unet.json", "data/prepared/manifest.parquet"]  # fmt: skip
+                "metrics/val/unet.json", "metrics/test/unet.json",
+                "data/prepared/manifest.parquet"]  # fmt: skip
         plots = YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"]["report"]["plots"]
-        self.plots = [{key.replace("${paths.reports}", "reports"): how for key, how in plot.items()} for plot in plots]
+        self.plots = [
+            {key.replace("${paths.reports}", "reports"): how for key, how in plot.items()}
+            for plot in plots
+        ]
         stage = {"cmd": "true", "outs": outs, "plots": self.plots}
         with (root / "dvc.yaml").open("w") as file:
             YAML().dump({"stages": {"all": stage}}, file)
@@ -54,8 +58,10 @@ class Repository:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def commit(self, tag: str, right: float, *, seed: int = 0, ids: list[str] = IDS, pixels: str = "") -> None:
-        """Results in which `right` of each class's 1000 pixels are right, as a commit with a tag."""
+    def commit(
+        self, tag: str, right: float, *, seed: int = 0, ids: list[str] = IDS, pixels: str = ""
+    ) -> None:
+        """Results with `right` of each class's 1000 pixels right, as a commit with a tag."""
         self.params["train"]["seed"] = seed
         with (self.root / "params.yaml").open("w") as file:
             YAML().dump(self.params, file)
@@ -79,7 +85,9 @@ class Repository:
         write_cost(self.root / "metrics/cost/unet.json", Cost(100, 2.5, 1.0))
         (self.root / "reports/plots").mkdir(parents=True, exist_ok=True)
         (self.root / "reports/plots/classes.csv").write_text(f"class,dice\nsky,{right}\n")
-        (self.root / "reports/plots/confusion.csv").write_text("truth,predicted\nsky,sky\nsky,road\n")
+        (self.root / "reports/plots/confusion.csv").write_text(
+            "truth,predicted\nsky,sky\nsky,road\n"
+        )
         self.run(sys.executable, "-m", "dvc", "commit", "--force", "--quiet")
         self.run(*GIT, "add", "--all")
         self.run(*GIT, "commit", "--quiet", "--message", tag)
@@ -95,11 +103,15 @@ def write_scores(folder: Path, data: config.Data, ids: list[str], right: float) 
     metrics = create({}, Labels(data.classes, data.foreground, data.ignore_index))
     wobble = np.random.default_rng(int(100 * right)).uniform(-0.05, 0.05, len(ids))
     rows = [
-        {"id": i, "clean": True} | {f: 1000.0 if "hits" not in f else 1000 * (right + w) for f in metrics.fields}
+        {"id": i, "clean": True}
+        | {f: 1000.0 if "hits" not in f else 1000 * (right + w) for f in metrics.fields}
         for i, w in zip(ids, wobble, strict=True)
     ]
     write_parquet(folder / "unet.parquet", pd.DataFrame(rows))
-    scores.write_scores(folder / "unet.json", {"dice_foreground": Score(right, right - 0.02, right + 0.02, len(ids))})
+    scores.write_scores(
+        folder / "unet.json",
+        {"dice_foreground": Score(right, right - 0.02, right + 0.02, len(ids))},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +130,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 @pytest.fixture(scope="module")
-def runs(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ReportedRun]:
+def runs(
+    repository: Repository, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, ReportedRun]:
     """Each run as it was loaded."""
     names = ("first", "seed7", "slower", "other-images", "other-pixels")
     with contextlib.chdir(repository.root):
@@ -156,7 +170,8 @@ def test_two_runs_stand_side_by_side_with_what_changed_and_whether_it_matters(in
     assert "0.8000 [0.780, 0.820]" in part(page, "scores")
     assert "0.9000 [0.880, 0.920]" in part(page, "scores")
     value, low, high = re.search(
-        r"unet slower (0\.\d+) \[(0\.\d+), (0\.\d+)\] above, n too small for a claim test", part(page, "differences")
+        r"unet slower (0\.\d+) \[(0\.\d+), (0\.\d+)\] above, n too small for a claim test",
+        part(page, "differences"),
     ).groups()
     assert 0 < float(low) < float(value) < float(high) < 0.2
     commit = inside.run("git", "rev-parse", "first").strip()
@@ -166,7 +181,9 @@ def test_two_runs_stand_side_by_side_with_what_changed_and_whether_it_matters(in
         assert asking not in page
 
 
-def test_runs_that_differ_in_their_seed_alone_are_shown_over_seeds(runs: dict[str, ReportedRun], settings: Intervals):
+def test_runs_that_differ_in_their_seed_alone_are_shown_over_seeds(
+    runs: dict[str, ReportedRun], settings: Intervals
+):
     first, second, slower = (runs[name] for name in ("first", "seed7", "slower"))
     rows = compare.means_over_seeds([first, second, slower], 0.95)
     assert [(row.variant, row.run) for row in rows] == [("unet", "first + seed7")]
@@ -196,12 +213,17 @@ def test_other_test_pixels_are_not_compared_and_the_page_says_why(
 
 
 @pytest.mark.usefixtures("inside")
-def test_what_is_on_the_disk_is_a_run_too(runs: dict[str, ReportedRun], settings: Intervals, tmp_path: Path):
+def test_what_is_on_the_disk_is_a_run_too(
+    runs: dict[str, ReportedRun], settings: Intervals, tmp_path: Path
+):
     here, there = load("workspace", tmp_path), runs["other-pixels"]
     assert here.commit == ""
     assert here.params == there.params
     assert here.code == there.code
-    assert [gap.score.value for gap in compare.differences_to_first([there, here], settings)] == [0.0, 0.0]
+    assert [gap.score.value for gap in compare.differences_to_first([there, here], settings)] == [
+        0.0,
+        0.0,
+    ]
 
 
 def test_a_dvc_experiment_is_a_run(inside: Repository, tmp_path: Path):
@@ -214,14 +236,28 @@ def test_a_dvc_experiment_is_a_run(inside: Repository, tmp_path: Path):
 @pytest.mark.parametrize(
     ("revisions", "said"),
     [
-        (["first"], r"got first; two or more different ones are needed, each a git revision, a DVC experiment"),
+        (
+            ["first"],
+            (
+                r"got first; two or more different ones are needed, each a git revision, a DVC"
+                r" experiment"
+            ),
+        ),
         (["first", "first"], r"got first, first; two or more different ones are needed"),
-        (["first", "frist"], r"got 'frist', which is no git revision and no DVC experiment; there are main, .*first"),
+        (
+            ["first", "frist"],
+            r"got 'frist', which is no git revision and no DVC experiment; there are main, .*first",
+        ),
         (["first", "--all"], r"got '--all', which is no git revision"),
-        (["empty", "first"], r"empty \(\w{10}\) has no results: its dvc.lock names none of metrics/test/\*.parquet"),
+        (
+            ["empty", "first"],
+            r"empty \(\w{10}\) has no results: its dvc.lock names none of metrics/test/\*.parquet",
+        ),
     ],
 )
-def test_a_revision_that_cannot_be_compared_is_named(inside: Repository, revisions: list[str], said: str):
+def test_a_revision_that_cannot_be_compared_is_named(
+    inside: Repository, revisions: list[str], said: str
+):
     with pytest.raises(MaskmillError, match=said):
         compare.write_comparison(revisions, config.load())
 
@@ -240,7 +276,10 @@ def test_without_revisions_it_says_where_the_page_is(inside: Repository):
     assert "reports/index.html: no such file; `make pipeline` draws it" in maskmill("report").stderr
     (inside.root / "reports/index.html").write_text("")
     assert maskmill("report").stdout == "look at reports/index.html\n"
-    assert "got first; to compare runs: maskmill report --compare REV_A REV_B" in maskmill("report", "first").stderr
+    assert (
+        "got first; to compare runs: maskmill report --compare REV_A REV_B"
+        in maskmill("report", "first").stderr
+    )
     (inside.root / "reports/index.html").unlink()
 
 
@@ -248,6 +287,8 @@ def test_dvc_draws_the_plots_of_the_line(inside: Repository):
     shown = json.loads(inside.run(sys.executable, "-m", "dvc", "plots", "show", "--json"))
     assert not shown.get("errors")
     assert set(shown["data"]) == {next(iter(plot)) for plot in inside.plots}
-    diff = json.loads(inside.run(sys.executable, "-m", "dvc", "plots", "diff", "first", "slower", "--json"))
+    diff = json.loads(
+        inside.run(sys.executable, "-m", "dvc", "plots", "diff", "first", "slower", "--json")
+    )
     assert not diff.get("errors")
     assert set(diff["data"]) == set(shown["data"])

@@ -1,4 +1,4 @@
-"""The plan of a small, real DVC repository, and DVC commands as processes that are ready and gone in time."""
+"""The plan of a small, real DVC repository, and DVC commands that are ready and gone in time."""
 
 import os
 import shutil
@@ -94,12 +94,16 @@ def test_data_files_are_stages_that_come_first(repository: Path):
     assert dag.data_files() == dag.DataFiles(("a.dvc",), frozenset(), (), None)
 
 
-def test_a_file_that_follows_a_source_is_known_as_an_import(repository: Path, tmp_path_factory: pytest.TempPathFactory):
+def test_a_file_that_follows_a_source_is_known_as_an_import(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "file"
     elsewhere.write_text("x")
     dvc("import-url", str(elsewhere), "followed")
     dvc("remote", "add", "--default", "store", str(elsewhere.parent / "kept"))
-    assert dag.data_files() == dag.DataFiles(("followed.dvc",), frozenset({"followed.dvc"}), (), "store")
+    assert dag.data_files() == dag.DataFiles(
+        ("followed.dvc",), frozenset({"followed.dvc"}), (), "store"
+    )
     Path("followed").write_text("y")
     assert dag.data_files().edited == ("followed",)
     dvc("commit", "--force", "followed.dvc")
@@ -117,7 +121,9 @@ def test_commands_give_status_lines_and_outcome(repository: Path):
             outcomes.append((code, output.outcome))
         (repository / "b").unlink()
         (repository / "dvc.lock").unlink()
-        outcomes.append((0, commands.run("repro", "--single-item", "double", say=said.append)[1].outcome))
+        outcomes.append(
+            (0, commands.run("repro", "--single-item", "double", say=said.append)[1].outcome)
+        )
         failed, output = commands.run("repro", "--single-item", "join", say=said.append)
     assert outcomes == [(0, "Completed"), (0, "Cached"), (0, "Restored")]
     assert "doubling" in said
@@ -130,7 +136,9 @@ def test_two_stages_run_at_the_same_time(repository: Path):
     (repository / "params.yaml").write_text("seconds: 600\n")
     dvc("repro", "triple")
     with Commands() as commands:
-        slow = threading.Thread(target=lambda: commands.run("--wait-for-lock", "repro", "-s", "alone", say=print))
+        slow = threading.Thread(
+            target=lambda: commands.run("--wait-for-lock", "repro", "-s", "alone", say=print)
+        )
         slow.start()
         wait_until_one_sleeps_in(repository)
         assert commands.run("--wait-for-lock", "repro", "-s", "double", say=print)[0] == 0
@@ -148,7 +156,9 @@ def test_leaving_early_leaves_no_process(repository: Path):
     dvc("repro", "triple")
     ended: list[int] = []
     with Commands() as commands:
-        thread = threading.Thread(target=lambda: ended.append(commands.run("repro", "-s", "alone", say=print)[0]))
+        thread = threading.Thread(
+            target=lambda: ended.append(commands.run("repro", "-s", "alone", say=print)[0])
+        )
         thread.start()
         wait_until_one_sleeps_in(repository)
     thread.join(timeout=60)
@@ -161,7 +171,10 @@ def test_leaving_early_leaves_no_process(repository: Path):
     ("lines", "error"),
     [
         (["train: x", "error: first", "second", "ERROR: failed to reproduce"], "first\nsecond"),
-        (["ERROR: failed to reproduce 'x': no space", "noise"], "failed to reproduce 'x': no space\nnoise"),
+        (
+            ["ERROR: failed to reproduce 'x': no space", "noise"],
+            "failed to reproduce 'x': no space\nnoise",
+        ),
         (["all is well"], ""),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a user reads when a stage, or DVC itself, is killed, and how a flow ends whose server does not answer."""
+"""What a user reads when a stage or DVC is killed, and how a flow ends whose server is silent."""
 
 import logging
 import signal
@@ -25,7 +25,9 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_killed_stage_is_named_with_its_signal_and_how_to_go_on(line: Path, capfd: pytest.CaptureFixture[str]):
+def test_a_killed_stage_is_named_with_its_signal_and_how_to_go_on(
+    line: Path, capfd: pytest.CaptureFixture[str]
+):
     (line / "dvc.yaml").write_text(LINE % "KILL")
     assert workspace.run_dvc("repro") == 255
     (said,) = (one for one in capfd.readouterr().err.splitlines() if one.startswith("ERROR: "))
@@ -47,7 +49,9 @@ def test_a_stage_that_said_itself_what_is_wrong_has_the_last_word(line: Path):
         assert commands.run("repro", say=lambda _: None)[1].error == "no such lens"
 
 
-def test_dvc_itself_killed_is_said_and_its_status_is_as_a_shell_gives_it(line: Path, capfd: pytest.CaptureFixture[str]):
+def test_dvc_itself_killed_is_said_and_its_status_is_as_a_shell_gives_it(
+    line: Path, capfd: pytest.CaptureFixture[str]
+):
     (line / "dvc.yaml").write_text("stages: {train: {cmd: 'exec sh -c \"kill -KILL $PPID\"'}}\n")
     assert workspace.run_dvc("repro") == 128 + signal.SIGKILL
     said = capfd.readouterr().err
@@ -57,7 +61,9 @@ def test_dvc_itself_killed_is_said_and_its_status_is_as_a_shell_gives_it(line: P
 
 def test_a_full_disk_that_dvc_meets_is_one_line_without_its_traceback():
     error = OSError(28, "No space left on device", "data/raw", None, ".dvc/cache/ab")
-    record = logging.LogRecord("dvc.cli", logging.ERROR, "", 0, "unexpected error", (), (OSError, error, None))
+    record = logging.LogRecord(
+        "dvc.cli", logging.ERROR, "", 0, "unexpected error", (), (OSError, error, None)
+    )
     assert repro.PlainErrors().filter(record)
     assert record.exc_info is None
     assert record.getMessage().startswith("no space left to write .dvc/cache/ab (")
@@ -66,7 +72,10 @@ def test_a_full_disk_that_dvc_meets_is_one_line_without_its_traceback():
 def test_what_dvc_adds_for_its_makers_is_left_out():
     heard: list[str] = []
     output = repro.Output(heard.append)
-    for said in ("ERROR: no space left", "Having any troubles? Hit us up at https://dvc.org/support"):
+    for said in (
+        "ERROR: no space left",
+        "Having any troubles? Hit us up at https://dvc.org/support",
+    ):
         output.line(said)
     assert (output.error, heard) == ("no space left", ["ERROR: no space left"])
 
@@ -79,12 +88,17 @@ try:
     with training._ending_in_time():
         raise KeyboardInterrupt
 finally:
-    threading.Event().wait({asks_on})  # as Prefect's client does, which asks a server that is away again and again
+    threading.Event().wait({asks_on})  # as Prefect's client does, \
+which asks a server that is away again and again
 """
 
 
-@pytest.mark.parametrize(("asks_on", "statuses"), [("", {130}), ("0", {1, -2})], ids=["away", "there"])
-def test_a_flow_that_was_asked_to_end_waits_for_its_server_no_longer_than_it_may(asks_on: str, statuses: set[int]):
+@pytest.mark.parametrize(
+    ("asks_on", "statuses"), [("", {130}), ("0", {1, -2})], ids=["away", "there"]
+)
+def test_a_flow_that_was_asked_to_end_waits_for_its_server_no_longer_than_it_may(
+    asks_on: str, statuses: set[int]
+):
     done = subprocess.run(
         [sys.executable, "-c", ASKED.format(asks_on=asks_on)],
         cwd=REPOSITORY,

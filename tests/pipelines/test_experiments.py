@@ -25,20 +25,25 @@ from tests.stages.test_data_line import Line
 
 pytestmark = pytest.mark.slow
 QUICK = {
-    "variants": ["unet"], "models.unet.feature_scale": 16, "train.steps": 30, "train.val_every_steps": 10,
-    "train.warmup_steps": 1, "train.batch_size": 2, "train.threads": 1, "train.checkpoint_every_s": 0.0,
-    "splits.given": False, "augmentation.preset": "none",
+    "variants": ["unet"], "models.unet.feature_scale": 16, "train.steps": 30,
+    "train.val_every_steps": 10, "train.warmup_steps": 1, "train.batch_size": 2, "train.threads": 1,
+    "train.checkpoint_every_s": 0.0, "splits.given": False, "augmentation.preset": "none",
 }  # fmt: skip
 COMMAND = [sys.executable, "-m", "pipelines.folds", "2"]
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A clone with eight pairs, in which two folds were cut off by a kill in the second training, and started again."""
+    """A clone with eight pairs, in which two folds were cut off and started again.
+
+    A kill in the second training cut them off.
+    """
     folder = tmp_path_factory.mktemp("own")
     Line(folder)
     made = clone(tmp_path_factory.mktemp("line") / "repository")
-    imported = made.run("maskmill", "data", "import", str(folder / "data/source"), "--classes", "background,blob")
+    imported = made.run(
+        "maskmill", "data", "import", str(folder / "data/source"), "--classes", "background,blob"
+    )
     assert imported.returncode == 0, imported.stdout + imported.stderr
     change_params(made.root, dict(QUICK))
     process = made.start(*COMMAND)
@@ -61,17 +66,24 @@ def test_what_was_done_before_the_kill_stays_and_the_training_goes_on(done: Work
 def test_done_it_runs_nothing_and_the_line_knows_nothing_of_it(done: Workspace):
     again = done.run(*COMMAND)
     assert (again.returncode, ran(again)) == (0, [])
-    code = "from pipelines import dag; print([step.name for step in dag.dag_steps() if 'fold' in step.name])"
+    code = (
+        "from pipelines import dag; print([step.name for step in dag.dag_steps() if 'fold' in"
+        " step.name])"
+    )
     assert done.run(sys.executable, "-c", code).stdout.strip() == "[]"
     assert "fold" not in done.dvc("status", "dvc.yaml").stdout
 
 
 def test_each_image_is_scored_by_the_model_that_did_not_train_on_it(done: Workspace):
     table = manifest.read(done.root / "data/prepared/manifest.parquet").set_index("id")
-    held = [set(pd.read_parquet(done.root / f"folds/{k}/unet/held_out.parquet")["id"]) for k in (0, 1)]
+    held = [
+        set(pd.read_parquet(done.root / f"folds/{k}/unet/held_out.parquet")["id"]) for k in (0, 1)
+    ]
     assert held[0] & held[1] == set()
     assert held[0] | held[1] == set(table[table["split"] != "test"].index)
-    cards = [json.loads((done.root / f"folds/{k}/unet/run.json").read_text())["params"] for k in (0, 1)]
+    cards = [
+        json.loads((done.root / f"folds/{k}/unet/run.json").read_text())["params"] for k in (0, 1)
+    ]
     assert cards[0] == cards[1]  # nothing differs but the images
 
 
@@ -79,12 +91,17 @@ def test_the_ensemble_is_the_mean_of_the_models(done: Workspace):
     found = json.loads((done.root / "folds/unet.json").read_text())
     assert set(found["test"]["dice_foreground"]) == {"value", "low", "high", "n"}
     assert len(found["folds"]["dice_foreground"]) == len(found["members"]["dice_foreground"]) == 2
-    total = sum(pd.read_parquet(done.root / f"folds/{k}/unet/held_out.parquet")[["id"]].shape[0] for k in (0, 1))
+    total = sum(
+        pd.read_parquet(done.root / f"folds/{k}/unet/held_out.parquet")[["id"]].shape[0]
+        for k in (0, 1)
+    )
     assert found["held_out"]["dice_foreground"]["n"] <= total
     members = [Predictor(done.root / f"folds/{k}/unet") for k in (0, 1)]
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 1), dtype=np.uint8)
     mean = sum(member.logits(image).softmax(0) for member in members) / 2
-    assert Ensemble(members).logits(image).softmax(0).numpy() == pytest.approx(mean.numpy(), abs=1e-6)
+    assert Ensemble(members).logits(image).softmax(0).numpy() == pytest.approx(
+        mean.numpy(), abs=1e-6
+    )
     assert np.array_equal(Ensemble(members).predict(image), mean.max(0).indices.numpy())
     last = done.after.stdout[done.after.stdout.index("unet: dice_foreground\n") :].splitlines()
     assert last[1].split() == ["held", "out", "test"]
@@ -93,22 +110,33 @@ def test_the_ensemble_is_the_mean_of_the_models(done: Workspace):
 
 def test_it_leaves_the_working_tree_with_a_definition_to_commit(done: Workspace):
     new = done.run("git", "status", "--porcelain", "--untracked-files=all").stdout.splitlines()
-    assert {line.split()[-1] for line in new if "folds/" in line} == {"folds/dvc.lock", "folds/dvc.yaml"}
+    assert {line.split()[-1] for line in new if "folds/" in line} == {
+        "folds/dvc.lock",
+        "folds/dvc.yaml",
+    }
 
 
 def test_its_stages_depend_on_their_code_and_on_the_settings_that_they_take():
     line = YAML(typ="safe").load(Path(__file__).parents[2] / "dvc.yaml")
     stages = folds.definition(line, 5)["stages"]
     assert stages["fold"]["deps"][0] == "${paths.prepared}/settings/fold-${item.variant}.json"
-    assert stages["ensemble"]["deps"][0] == "${paths.prepared}/settings/ensemble-${item.variant}.json"
+    assert (
+        stages["ensemble"]["deps"][0] == "${paths.prepared}/settings/ensemble-${item.variant}.json"
+    )
     for name in stages:
-        takes = set(inspect.signature(getattr(importlib.import_module(f"maskmill.stages.{name}"), name)).parameters)
+        takes = set(
+            inspect.signature(
+                getattr(importlib.import_module(f"maskmill.stages.{name}"), name)
+            ).parameters
+        )
         assert takes - {"variant", "fold", "folds"} <= config.Params.model_fields.keys()
     assert stages["fold"]["matrix"] == {"variant": "${variants}", "fold": [0, 1, 2, 3, 4]}
 
 
 @pytest.mark.parametrize("given", [[], ["1"], ["five"], ["5", "6"], ["21"]])
-def test_another_number_of_folds_is_refused(given: list[str], capsys: pytest.CaptureFixture[str], monkeypatch):
+def test_another_number_of_folds_is_refused(
+    given: list[str], capsys: pytest.CaptureFixture[str], monkeypatch
+):
     monkeypatch.setattr(folds, "die_with_parent", lambda: None)
     monkeypatch.setattr(folds, "exit_on_sigterm", lambda: None)
     assert folds.main(given) == 2
@@ -136,7 +164,9 @@ def test_the_documented_experiments_are_queued_and_run(done: Workspace):
         names += re.findall(r"Queued experiment '([\w-]+)'", said.stdout)
     assert len(names) == 4  # a list of two values makes two
     other_loss = names[2]
-    assert done.dvc("queue", "remove", *(name for name in names if name != other_loss)).returncode == 0
+    assert (
+        done.dvc("queue", "remove", *(name for name in names if name != other_loss)).returncode == 0
+    )
     ran = done.run(*run)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "Running stage 'register'" in ran.stdout

@@ -1,4 +1,4 @@
-"""`maskmill data import` in a real repository: what it says, writes and versions, and what it never loses."""
+"""`maskmill data import` in a real repository: what it says, writes, versions and never loses."""
 
 import contextlib
 import io
@@ -23,18 +23,28 @@ def workspace(tmp_path: Path) -> Workspace:
     return clone(tmp_path / "repository")
 
 
-def draw(folder: Path, names: list[str], stored: tuple[int, ...] = (0, 255), size: int = 40, first: int = 0) -> Path:
+def draw(
+    folder: Path,
+    names: list[str],
+    stored: tuple[int, ...] = (0, 255),
+    size: int = 40,
+    first: int = 0,
+) -> Path:
     """Grey images and masks of the stored values."""
     rng = np.random.default_rng(first)
     for i, name in enumerate(names):
         image, mask = (folder / name.format(kind) for kind in ("images", "masks"))
-        decode.write_png(image.with_suffix(".png"), rng.integers(0, 255, (size + i % 2, size), np.uint8))
+        decode.write_png(
+            image.with_suffix(".png"), rng.integers(0, 255, (size + i % 2, size), np.uint8)
+        )
         mask_pixels = np.array(stored, np.uint8)[rng.integers(0, len(stored), (size + i % 2, size))]
         decode.write_png(mask.with_suffix(".png"), mask_pixels)
     return folder
 
 
-def bring(workspace: Workspace, folder: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
+def bring(
+    workspace: Workspace, folder: Path | str, *options: str
+) -> subprocess.CompletedProcess[str]:
     """The command in this process, which spares its imports."""
     command = ["maskmill", "data", "import", str(folder), *options]
     out, error = io.StringIO(), io.StringIO()
@@ -47,7 +57,9 @@ def bring(workspace: Workspace, folder: Path | str, *options: str) -> subprocess
     ):
         patch.setattr(sys, "argv", command)
         app.main()
-    return subprocess.CompletedProcess(command, ended.value.code or 0, out.getvalue(), error.getvalue())
+    return subprocess.CompletedProcess(
+        command, ended.value.code or 0, out.getvalue(), error.getvalue()
+    )
 
 
 def params(workspace: Workspace) -> config.Params:
@@ -55,7 +67,10 @@ def params(workspace: Workspace) -> config.Params:
 
 
 def is_versioned(workspace: Workspace) -> bool:
-    return workspace.dvc("status", "data/source.dvc").stdout.strip() == "Data and pipelines are up to date."
+    return (
+        workspace.dvc("status", "data/source.dvc").stdout.strip()
+        == "Data and pipelines are up to date."
+    )
 
 
 def test_a_folder_becomes_the_data_in_one_command(workspace: Workspace, tmp_path: Path):
@@ -64,7 +79,11 @@ def test_a_folder_becomes_the_data_in_one_command(workspace: Workspace, tmp_path
     done = bring(workspace, folder, "--classes", "wall,cell", "--link")
     assert done.returncode == 0, done.stderr
     made = params(workspace)
-    assert (made.data.title, made.data.classes, made.data.background) == ("Cell walls", ("wall", "cell"), None)
+    assert (made.data.title, made.data.classes, made.data.background) == (
+        "Cell walls",
+        ("wall", "cell"),
+        None,
+    )
     assert made.data.values == {0: "wall", 255: "cell"}
     assert (made.tracking.model, made.gate.minimum, made.selection.minimum) == (
         "cell-walls", {"dice_foreground": 0.5}, 0.0)  # fmt: skip
@@ -78,7 +97,10 @@ def test_a_folder_becomes_the_data_in_one_command(workspace: Workspace, tmp_path
         "found       images in images, masks in masks: 6 pairs (data/source.yaml)",
         "class       0 -> wall, 49.49% of pixels (data.classes, data.values)",
         "background  none: every class counts as foreground (data.background)",
-        "images      grey (data.in_channels), 40 x 40, 40 x 41 px; trained on crops of 32 x 32 (augmentation.crop_px)",
+        (
+            "images      grey (data.in_channels), 40 x 40, 40 x 41 px; trained on crops of 32 x 32"
+            " (augmentation.crop_px)"
+        ),
         "groups      each image alone: groups, blocks (data/source.yaml)",
         "versioned   12 files by DVC; commit what says so: git add data params.yaml",
     ):
@@ -86,7 +108,8 @@ def test_a_folder_becomes_the_data_in_one_command(workspace: Workspace, tmp_path
     assert done.stdout.endswith("next        make pipeline\n")
     listed = workspace.run(sys.executable, "-m", "maskmill.stages", "ingest")
     assert "ingest: 6 pairs in 6 groups" in listed.stdout, listed.stderr
-    again = bring(workspace, folder, "--classes", "wall,lumen")  # the same files: only the settings change
+    # the same files: only the settings change
+    again = bring(workspace, folder, "--classes", "wall,lumen")
     assert again.returncode == 0, again.stderr
     assert params(workspace).data.classes == ("wall", "lumen")
     assert "changed     data.classes: [wall, cell] -> [wall, lumen]\n" in again.stdout
@@ -107,8 +130,13 @@ HAND_MADE = {
 }
 
 
-def test_the_same_data_leave_settings_made_by_hand_alone_and_others_leave_a_copy(workspace: Workspace, tmp_path: Path):
-    folder, file = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)]), workspace.root / "params.yaml"
+def test_the_same_data_leave_settings_made_by_hand_alone_and_others_leave_a_copy(
+    workspace: Workspace, tmp_path: Path
+):
+    folder, file = (
+        draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)]),
+        workspace.root / "params.yaml",
+    )
     assert bring(workspace, folder).returncode == 0
     assert (workspace.root / "params.yaml.bak").exists()
     made = configure.change(HAND_MADE, file)
@@ -116,40 +144,70 @@ def test_the_same_data_leave_settings_made_by_hand_alone_and_others_leave_a_copy
     again = bring(workspace, folder)
     assert again.returncode == 0, again.stderr
     assert file.read_text() == text
-    assert "as before   source and stored values: in params.yaml, names and colours of classes, crops, " in again.stdout
+    assert (
+        "as before   source and stored values: in params.yaml, names and colours of classes,"
+        " crops, " in again.stdout
+    )
     assert "changed" not in again.stdout
     assert (
-        "warning     3 images are padded to a crop of 512 x 512 px (augmentation.crop_px), far larger" in again.stdout
+        "warning     3 images are padded to a crop of 512 x 512 px (augmentation.crop_px), far"
+        " larger" in again.stdout
     )
     named = bring(workspace, folder, "--title", "Spots", "--background", "none")
-    assert "changed     data.title: Lesions -> Spots\nchanged     data.background: background -> null" in named.stdout
+    assert (
+        "changed     data.title: Lesions -> Spots\nchanged     data.background: background -> null"
+        in named.stdout
+    )
     wanted = made.data.model_copy(update={"title": "Spots", "background": None})
     assert params(workspace) == made.model_copy(update={"data": wanted})
     assert (workspace.root / "params.yaml.bak2").read_text() == text
     others = draw(tmp_path / "roads", [f"{{}}/{name}" for name in "abc"], first=7)
     replaced = bring(workspace, others, "--replace")
     assert "as before" not in replaced.stdout
-    assert "changed     gate.minimum: {dice_foreground: 0.93} -> {dice_foreground: 0.7}" in replaced.stdout
+    assert (
+        "changed     gate.minimum: {dice_foreground: 0.93} -> {dice_foreground: 0.7}"
+        in replaced.stdout
+    )
     assert (params(workspace).data.title, params(workspace).tracking.model) == ("roads", "roads")
     assert not workspace.run("git", "status", "--short", "--", "*.bak*").stdout
 
 
-def test_a_given_split_that_tears_a_group_is_told_and_the_void_ignored(workspace: Workspace, tmp_path: Path):
-    frames = {"train": ["s1_01", "s1_02", "s2_01", "s2_02"], "val": ["s1_03"], "test": ["s3_f01", "s3_f02"]}
+def test_a_given_split_that_tears_a_group_is_told_and_the_void_ignored(
+    workspace: Workspace, tmp_path: Path
+):
+    frames = {
+        "train": ["s1_01", "s1_02", "s2_01", "s2_02"],
+        "val": ["s1_03"],
+        "test": ["s3_f01", "s3_f02"],
+    }
     names = [f"{split}/{{}}/{name}" for split, listed in frames.items() for name in listed]
     folder = draw(tmp_path / "street", names, stored=(0, 1, 2))
     (folder / "train/masks/s2_02.png").unlink()
-    done = bring(workspace, folder, "--ignore", "2", "--classes", "sky,road", "--background", "sky", "--name", "cars")
+    done = bring(
+        workspace,
+        folder,
+        "--ignore",
+        "2",
+        "--classes",
+        "sky,road",
+        "--background",
+        "sky",
+        "--name",
+        "cars",
+    )
     assert done.returncode == 0, done.stderr
     made = params(workspace)
     assert (made.splits.given, made.data.background, made.tracking.model) == (True, "sky", "cars")
     assert made.data.values == {0: "sky", 1: "road", 2: "ignore"}
-    assert r"3 by name, s1_01 is of s1: groups: (?P<group>.+)[_.-][A-Za-z]*(?P<order>\d+)" in done.stdout
+    assert (
+        r"3 by name, s1_01 is of s1: groups: (?P<group>.+)[_.-][A-Za-z]*(?P<order>\d+)"
+        in done.stdout
+    )
     assert "split       given: train 4, val 1, test 2 (splits.given)" in done.stdout
     assert "warning     1 images without a mask: " in done.stdout
     assert (
-        "warning     the given split tears 1 groups: s1 (train 2, val 1); `make pipeline` will stop there"
-        in done.stdout
+        "warning     the given split tears 1 groups: s1 (train 2, val 1); `make pipeline` will stop"
+        " there" in done.stdout
     )
 
 
@@ -167,7 +225,11 @@ def test_coco_is_drawn_when_it_is_ingested(workspace: Workspace, tmp_path: Path)
     done = bring(workspace, folder)
     assert done.returncode == 0, done.stderr
     data = params(workspace).data
-    assert (data.classes, data.background, data.in_channels) == (("background", "person", "car_van"), "background", 3)
+    assert (data.classes, data.background, data.in_channels) == (
+        ("background", "person", "car_van"),
+        "background",
+        3,
+    )
     assert "split       new, by maskmill: the source gives no test (splits)" in done.stdout
     assert "warning     2 groups cannot fill train, val and test" in done.stdout
     listed = workspace.run(sys.executable, "-m", "maskmill.stages", "ingest")
@@ -176,10 +238,15 @@ def test_coco_is_drawn_when_it_is_ingested(workspace: Workspace, tmp_path: Path)
     assert (mask.shape, int((mask == 2).sum()), int((mask == 0).sum())) == ((20, 30), 60, 540)
     assert is_versioned(workspace)
     refused = bring(workspace, folder, "--classes", "a,b")
-    assert "COCO's categories name the classes, and crowds are ignored; leave them out" in refused.stderr
+    assert (
+        "COCO's categories name the classes, and crowds are ignored; leave them out"
+        in refused.stderr
+    )
 
 
-def test_a_list_says_groups_and_split_and_a_file_names_the_colours(workspace: Workspace, tmp_path: Path):
+def test_a_list_says_groups_and_split_and_a_file_names_the_colours(
+    workspace: Workspace, tmp_path: Path
+):
     folder, lines = tmp_path / "listed", ["image,mask,group,split"]
     codes = np.array([[0, 0, 0], [255, 0, 0]], np.uint8)
     for i, split in enumerate(("train", "val", "test")):
@@ -198,7 +265,9 @@ def test_a_list_says_groups_and_split_and_a_file_names_the_colours(workspace: Wo
     assert (workspace.root / "data/source/class_dict.csv").exists()
 
 
-def test_other_files_are_put_aside_only_when_told_and_never_lost(workspace: Workspace, tmp_path: Path):
+def test_other_files_are_put_aside_only_when_told_and_never_lost(
+    workspace: Workspace, tmp_path: Path
+):
     first = draw(tmp_path / "first", [f"{{}}/{i}" for i in range(3)])
     second = draw(tmp_path / "second", [f"{{}}/{name}" for name in "abc"], first=1)
     assert bring(workspace, first).returncode == 0
@@ -207,15 +276,23 @@ def test_other_files_are_put_aside_only_when_told_and_never_lost(workspace: Work
     settings = (workspace.root / "params.yaml").read_text()
     done = bring(workspace, second)
     assert done.returncode == 2
-    assert "error: data/source holds 7 other files (images/0.png, ..); --replace puts them aside" in done.stderr
+    assert (
+        "error: data/source holds 7 other files (images/0.png, ..); --replace puts them aside"
+        in done.stderr
+    )
     assert (workspace.root / "params.yaml").read_text() == settings
     done = bring(workspace, second, "--replace")
-    assert "kept        what stood in data/source is in .maskmill/replaced/source; delete it" in done.stdout, (
-        done.stderr
-    )
+    assert (
+        "kept        what stood in data/source is in .maskmill/replaced/source; delete it"
+        in done.stdout
+    ), done.stderr
     kept = workspace.root / ".maskmill/replaced/source"
-    assert sorted(p.name for p in (kept / "images").iterdir()) == ["0.png", "1.png", "2.png", "mine.png"]
-    assert sorted(p.stem for p in (workspace.root / "data/source/images").iterdir()) == ["a", "b", "c"]
+    assert sorted(p.name for p in (kept / "images").iterdir()) == [
+        "0.png", "1.png", "2.png", "mine.png",
+    ]  # fmt: skip
+    assert sorted(p.stem for p in (workspace.root / "data/source/images").iterdir()) == [
+        "a", "b", "c",
+    ]  # fmt: skip
     assert is_versioned(workspace)
 
 
@@ -227,7 +304,9 @@ def test_files_that_are_there_already_are_only_described(workspace: Workspace):
     assert is_versioned(workspace)
     (workspace.root / "data/splits.csv").write_text("group,split\n1,test\n")
     kept = bring(workspace, "data/source")
-    assert "kept        data/splits.csv: it names 1 of the 3 groups, whose splits stay" in kept.stdout
+    assert (
+        "kept        data/splits.csv: it names 1 of the 3 groups, whose splits stay" in kept.stdout
+    )
 
 
 KILLED = """
@@ -251,13 +330,17 @@ command.import_folder(Path({folder!r}), command.Wishes())
 """
 
 
-def test_data_that_dvc_brings_from_elsewhere_stay_so_until_they_are_replaced(workspace: Workspace, tmp_path: Path):
+def test_data_that_dvc_brings_from_elsewhere_stay_so_until_they_are_replaced(
+    workspace: Workspace, tmp_path: Path
+):
     elsewhere = draw(tmp_path / "share", [f"{{}}/{i}" for i in range(3)])
     assert workspace.run("git", "rm", "--quiet", "-r", "--cached", "data/source").returncode == 0
     shutil.rmtree(workspace.root / "data/source")
     assert workspace.dvc("import-url", "--quiet", str(elsewhere), "data/source").returncode == 0
     done = bring(workspace, "data/source")
-    assert f"versioned   by DVC already, which brings data/source from {elsewhere}" in done.stdout, done.stderr
+    assert (
+        f"versioned   by DVC already, which brings data/source from {elsewhere}" in done.stdout
+    ), done.stderr
     assert workspace.dvc("update", "data/source.dvc").returncode == 0
     own = bring(workspace, draw(tmp_path / "own", [f"{{}}/{name}" for name in "abc"]), "--replace")
     assert own.returncode == 0, own.stderr
@@ -267,8 +350,9 @@ def test_data_that_dvc_brings_from_elsewhere_stay_so_until_they_are_replaced(wor
 
 def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace, tmp_path: Path):
     folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)])
-    for module, name, calls in (("shutil", "copy2", 3), ("files", "write_text", 1), ("files", "write_text", 2),
-                                ("files", "write_text", 2), ("placing", "version_folder", 1)):  # fmt: skip
+    for module, name, calls in (("shutil", "copy2", 3), ("files", "write_text", 1),
+                                ("files", "write_text", 2), ("files", "write_text", 2),
+                                ("placing", "version_folder", 1)):  # fmt: skip
         code = KILLED.format(module=module, name=name, calls=calls, folder=str(folder))
         done = workspace.run(sys.executable, "-c", code)
         assert done.returncode == 9, (module, name, calls, done.stderr)
@@ -283,9 +367,20 @@ def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace
     ("folder", "options", "said"),
     [
         ("nowhere", (), "nowhere: no such folder; name the one that holds the images and masks"),
-        ("data", (), "data and data/source lie in one another; give a folder elsewhere, or data/source itself"),
+        (
+            "data",
+            (),
+            (
+                "data and data/source lie in one another; give a folder elsewhere, or data/source"
+                " itself"
+            ),
+        ),
         ("cells", ("--classes", "a,b,c"), "--classes names 3 (a, b, c); masks hold 2 values"),
-        ("cells", ("--background", "sky"), "--background: 'sky' is none of the classes background, foreground"),
+        (
+            "cells",
+            ("--background", "sky"),
+            "--background: 'sky' is none of the classes background, foreground",
+        ),
         ("cells", ("--ignore", "#00ff00"), "--ignore: no mask holds #00ff00"),
         ("cells", ("--groups", "x(?P<group>.)"), "does not match '0', '1', '2'"),
         ("cells", ("--name", "a b"), "tracking.model: got 'a b'"),
@@ -293,7 +388,9 @@ def test_an_import_that_was_killed_at_any_step_is_run_again(workspace: Workspace
         ("splits", (), "data/splits.csv: columns ['who', 'where']; needed are group,split"),
     ],
 )
-def test_a_refused_import_changes_nothing(refusing: Workspace, folder: str, options: tuple[str, ...], said: str):
+def test_a_refused_import_changes_nothing(
+    refusing: Workspace, folder: str, options: tuple[str, ...], said: str
+):
     if folder == "data":
         draw(refusing.root / "data", [f"{{}}/{i}" for i in range(3)])
     frozen = refusing.root / "data/splits.csv"
@@ -320,13 +417,22 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return made
 
 
-def test_a_folder_behind_a_link_out_of_the_repository_is_refused_everywhere(workspace: Workspace, tmp_path: Path):
+def test_a_folder_behind_a_link_out_of_the_repository_is_refused_everywhere(
+    workspace: Workspace, tmp_path: Path
+):
     elsewhere = tmp_path / "elsewhere"
     shutil.move(workspace.root / "data", elsewhere)
     (workspace.root / "data").symlink_to(elsewhere)
     before = sorted(elsewhere.rglob("*"))
-    for command in (("pipelines.local",), ("maskmill.stages", "ingest"), ("maskmill", "data", "import", "x")):
+    for command in (
+        ("pipelines.local",),
+        ("maskmill.stages", "ingest"),
+        ("maskmill", "data", "import", "x"),
+    ):
         done = workspace.run(sys.executable, "-m", *command)
         assert done.returncode == 2
-        assert f"paths.source: data/source leads to {elsewhere}/source, out of the repository" in done.stderr
+        assert (
+            f"paths.source: data/source leads to {elsewhere}/source, out of the repository"
+            in done.stderr
+        )
     assert sorted(elsewhere.rglob("*")) == before

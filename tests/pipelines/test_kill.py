@@ -1,4 +1,4 @@
-"""The line ended or killed at different moments and started again: it finishes, with the same weights."""
+"""The line, ended or killed at different moments and started again, gives the same weights."""
 
 import os
 import signal
@@ -45,7 +45,10 @@ def test_killed_at_any_moment_it_leaves_no_process_and_the_next_run_finishes(
     assert again.returncode == 0, again.stdout + again.stderr
     trains = "unet: step" in moments[-1]
     assert ("unet: goes on at step" in again.stdout) == trains
-    assert ran(again) == ["train@unet", "evaluate@unet"] * trains + ["select"] * trains + ["register", "report"]
+    assert ran(again) == ["train@unet", "evaluate@unet"] * trains + ["select"] * trains + [
+        "register",
+        "report",
+    ]
     weights = "models/unet/model.safetensors"
     assert sha256(killed.root / weights) == sha256(uninterrupted.root / weights)
     history = "models/unet/history.csv"

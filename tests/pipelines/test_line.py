@@ -1,4 +1,4 @@
-"""The real line in a clone with tiny settings: what runs, what is skipped, what it leaves, and what a user reads."""
+"""The real line in a clone with tiny settings: what it runs, skips, leaves and tells a user."""
 
 import json
 import re
@@ -30,13 +30,17 @@ def test_the_first_run_runs_every_stage_and_promotes(workspace: Workspace):
     assert registration["outcome"] == "promoted"
     assert registration["champion"]["version"] == 1
     assert "gate: icbm152 version 1 promoted" in workspace.said
-    assert workspace.said.rstrip().endswith("look at reports/index.html; then: make predict IMAGE=x.png")
+    assert workspace.said.rstrip().endswith(
+        "look at reports/index.html; then: make predict IMAGE=x.png"
+    )
 
 
 def test_the_expected_time_is_said_before_a_training_starts(workspace: Workspace):
     lines = workspace.said.splitlines()
     expected = next(
-        i for i, line in enumerate(lines) if line.startswith("unet:") and "steps of 2 at 184 x 152 px: about" in line
+        i
+        for i, line in enumerate(lines)
+        if line.startswith("unet:") and "steps of 2 at 184 x 152 px: about" in line
     )
     started = next(i for i, line in enumerate(lines) if line.startswith("unet: step"))
     assert expected < started
@@ -46,7 +50,13 @@ def test_the_page_holds_everything_and_asks_for_nothing(workspace: Workspace):
     page = (workspace.root / "reports/index.html").read_text()
     for part in index_page.SECTIONS:
         assert f'<section id="{part}"' in page
-    for text in ("resnet18_unet", "intensity look-up table", "nearest training image", "majority class", "Worst 1:"):
+    for text in (
+        "resnet18_unet",
+        "intensity look-up table",
+        "nearest training image",
+        "majority class",
+        "Worst 1:",
+    ):
         assert text in page
     assert set(re.findall(r'(?:src|href)="(?!data:|#)([^"]*)"', page)) == {"data.html"}
     assert "<script" not in page
@@ -57,11 +67,12 @@ def test_the_page_holds_everything_and_asks_for_nothing(workspace: Workspace):
 
 def test_a_training_is_one_run_in_mlflow_with_its_data_and_commit(workspace: Workspace):
     code = (
-        "from maskmill.settings import config; from maskmill.tracking import stores; import json, sys;"
-        "p = config.load(); s = stores.connect_store(p.tracking, p.paths);"
-        "print(json.dumps([[r.data.tags['variant'], r.data.tags['mlflow.source.git.commit'],"
-        " r.inputs.dataset_inputs[0].dataset.digest, sorted(r.data.metrics), r.data.params['train.steps']]"
-        " for r in s.client.search_runs([s.experiment_id])]))"
+        "from maskmill.settings import config; from maskmill.tracking import stores; import json,"
+        " sys;p = config.load(); s = stores.connect_store(p.tracking,"
+        " p.paths);print(json.dumps([[r.data.tags['variant'],"
+        " r.data.tags['mlflow.source.git.commit'], r.inputs.dataset_inputs[0].dataset.digest,"
+        " sorted(r.data.metrics), r.data.params['train.steps']] for r in"
+        " s.client.search_runs([s.experiment_id])]))"
     )
     recorded = json.loads(workspace.run(sys.executable, "-c", code).stdout)
     assert sorted(row[0] for row in recorded) == ["resnet18_unet", "unet"]
@@ -81,7 +92,12 @@ def test_the_working_tree_stays_clean_but_for_the_lock(workspace: Workspace):
 
 def test_what_python_has_compiled_is_no_dependency(workspace: Workspace):
     stages = YAML(typ="safe").load(workspace.root / "dvc.lock")["stages"].values()
-    folders = [dep for stage in stages for dep in stage["deps"] if dep["path"].startswith("src/") and "nfiles" in dep]
+    folders = [
+        dep
+        for stage in stages
+        for dep in stage["deps"]
+        if dep["path"].startswith("src/") and "nfiles" in dep
+    ]
     assert [dep["path"] for dep in folders] == ["src/maskmill"]
     assert any(workspace.root.glob("src/maskmill/training/__pycache__/*.pyc"))
     for dep in folders:
@@ -92,7 +108,8 @@ def test_what_python_has_compiled_is_no_dependency(workspace: Workspace):
 def test_the_champion_predicts_what_was_evaluated(workspace: Workspace):
     code = (
         "import maskmill, numpy as np, sys; from PIL import Image;"
-        "mask = maskmill.load('models:/icbm152@champion').predict('data/raw/images/icbm152_z081.png');"
+        "mask = maskmill.load('models:/icbm152@champion')"
+        ".predict('data/raw/images/icbm152_z081.png');"
         "Image.fromarray(mask).save('mask.png'); print(mask.shape, mask.dtype)"
     )
     done = workspace.run(sys.executable, "-c", code)
@@ -101,7 +118,9 @@ def test_the_champion_predicts_what_was_evaluated(workspace: Workspace):
     expected = Predictor(workspace.root / "models" / champion["variant"])
     assert expected.card.sha256 == champion["weights_sha256"]
     served = np.asarray(Image.open(workspace.root / "mask.png"))
-    np.testing.assert_array_equal(served, expected.predict(workspace.root / "data/raw/images/icbm152_z081.png"))
+    np.testing.assert_array_equal(
+        served, expected.predict(workspace.root / "data/raw/images/icbm152_z081.png")
+    )
     (workspace.root / "mask.png").unlink()
 
 
@@ -121,7 +140,9 @@ def test_a_second_repro_does_nothing(workspace: Workspace):
     assert "up to date" in done.stdout
 
 
-def test_a_comment_and_an_unused_loss_run_nothing_and_a_statement_runs_what_reaches_it(workspace: Workspace):
+def test_a_comment_and_an_unused_loss_run_nothing_and_a_statement_runs_what_reaches_it(
+    workspace: Workspace,
+):
     def repro_with(file: str, text: str) -> list[str]:
         path = workspace.root / "src/maskmill" / file
         before = path.read_text()
@@ -154,7 +175,10 @@ def test_a_setting_that_is_left_out_has_its_default_and_runs_nothing(workspace: 
 
 
 def test_same_seed_gives_bit_equal_weights_and_metrics(workspace: Workspace):
-    outs = [workspace.root / path for path in ("models/unet/model.safetensors", "metrics/test/unet.json")]
+    outs = [
+        workspace.root / path
+        for path in ("models/unet/model.safetensors", "metrics/test/unet.json")
+    ]
     before = [sha256(path) for path in outs]
     for folder in (workspace.root / ".maskmill/checkpoints/unet").iterdir():
         for checkpoint in folder.iterdir():
@@ -195,11 +219,19 @@ def test_a_threshold_of_the_gate_runs_the_gate_and_the_report(workspace: Workspa
 
 def test_dvc_shows_metrics_parameters_plots_and_the_model(workspace: Workspace):
     shown = json.loads(workspace.dvc("metrics", "show", "--json").stdout)[""]["data"]
-    assert set(shown["metrics/test/unet.json"]["data"]) >= {"dice_foreground", "miou", "dice/csf", "iou/csf"}
+    assert set(shown["metrics/test/unet.json"]["data"]) >= {
+        "dice_foreground",
+        "miou",
+        "dice/csf",
+        "iou/csf",
+    }
     plots = json.loads(workspace.dvc("plots", "show", "--json").stdout)["data"]
     drawn = {"models/unet/history.csv", "reports/augmentation.png", "reports/plots/classes.csv"}
     assert drawn | {"reports/plots/confusion.csv"} <= set(plots)
-    code = "from dvc.repo import Repo; print(Repo('.').artifacts.read()['dvc.yaml']['challenger'].path)"
+    code = (
+        "from dvc.repo import Repo;"
+        " print(Repo('.').artifacts.read()['dvc.yaml']['challenger'].path)"
+    )
     assert workspace.run(sys.executable, "-c", code).stdout.strip() == "challenger"
 
 
@@ -207,14 +239,29 @@ def test_dvc_shows_metrics_parameters_plots_and_the_model(workspace: Workspace):
 @pytest.mark.usefixtures("params_kept")
 def test_an_experiment_records_but_never_promotes(workspace: Workspace):
     workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "add", "--all")
-    workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "first run")
-    changed = workspace.dvc("exp", "run", "--name", "seven", "-S", "train.seed=7", "-S", "variants=[unet]")
+    workspace.run(
+        "git",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@localhost",
+        "commit",
+        "--quiet",
+        "-m",
+        "first run",
+    )
+    changed = workspace.dvc(
+        "exp", "run", "--name", "seven", "-S", "train.seed=7", "-S", "variants=[unet]"
+    )
     assert changed.returncode == 0, changed.stdout + changed.stderr
     registration = json.loads((workspace.root / "metrics/registration.json").read_text())
     assert registration["outcome"] in ("recorded", "refused")
     again = workspace.pipeline()  # outside an experiment what was recorded goes through the gate
     assert ("registering again" in again.stdout) == (registration["outcome"] == "recorded")
-    assert json.loads((workspace.root / "metrics/registration.json").read_text())["outcome"] != "recorded"
+    assert (
+        json.loads((workspace.root / "metrics/registration.json").read_text())["outcome"]
+        != "recorded"
+    )
     diff = json.loads(workspace.dvc("params", "diff", "--json").stdout)["params.yaml"]["train.seed"]
     assert (diff["old"], diff["new"]) == (0, 7)
     assert "seven" in workspace.dvc("exp", "show", "--csv").stdout
@@ -233,7 +280,10 @@ def test_a_lost_registry_is_filled_again(finished: Workspace, tmp_path: Path):
 
 def test_without_a_champion_the_error_says_what_to_run(workspace: Workspace):
     done = workspace.run(
-        "maskmill", "predict", "data/raw/images/icbm152_z080.png", env={"MLFLOW_TRACKING_URI": "sqlite:///empty.db"}
+        "maskmill",
+        "predict",
+        "data/raw/images/icbm152_z080.png",
+        env={"MLFLOW_TRACKING_URI": "sqlite:///empty.db"},
     )
     (workspace.root / "empty.db").unlink()
     assert done.returncode == 2
@@ -247,15 +297,28 @@ def test_without_a_champion_the_error_says_what_to_run(workspace: Workspace):
     ("values", "text"),
     [
         ({"variants": ["unett"]}, "models.unett: 'unett' is no network; did you mean 'unet'"),
-        ({"models.unet.feature_scal": 4}, "models.unet.feature_scal is not an option; did you mean 'feature_scale'?"),
-        ({"train.learning_rate": -1.0}, "train.learning_rate: got -1.0: input should be greater than 0"),
+        (
+            {"models.unet.feature_scal": 4},
+            "models.unet.feature_scal is not an option; did you mean 'feature_scale'?",
+        ),
+        (
+            {"train.learning_rate": -1.0},
+            "train.learning_rate: got -1.0: input should be greater than 0",
+        ),
         ({"train.stepz": 5}, "train.stepz is not a setting; did you mean 'steps'?"),
-        ({"gate.minimum": {"dice_forground": 0.5}}, "gate.minimum: 'dice_forground' is no metric; did you mean"),
+        (
+            {"gate.minimum": {"dice_forground": 0.5}},
+            "gate.minimum: 'dice_forground' is no metric; did you mean",
+        ),
         ({"models.unet.feature_scale": 32}, "allowed are 1 to 16"),
     ],
 )
 def test_a_bad_setting_is_refused_and_changes_nothing(
-    workspace: Workspace, values: dict[str, object], text: str, monkeypatch: pytest.MonkeyPatch, capsys
+    workspace: Workspace,
+    values: dict[str, object],
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys,
 ):
     before = snapshot(workspace)
     change_params(workspace.root, values)
@@ -269,7 +332,9 @@ def test_a_bad_setting_is_refused_and_changes_nothing(
     assert snapshot(workspace) == before
 
 
-def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(finished: Workspace, tmp_path: Path):
+def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(
+    finished: Workspace, tmp_path: Path
+):
     workspace = copy(finished, tmp_path / "repository")
     source, kind = workspace.root / "data/source", workspace.root / "data/source.yaml"
     before = snapshot(workspace)
@@ -291,10 +356,12 @@ def test_bad_data_is_refused_with_file_names_and_the_outs_come_back(finished: Wo
     Image.new("L", (40, 40)).save(source / "images/alone.png")
     done = workspace.pipeline()
     assert (
-        "an image and its mask have one size: data/source/images/cut.png is 40 x 41 px, its mask 40 x 40" in done.stderr
+        "an image and its mask have one size: data/source/images/cut.png is 40 x 41 px, its mask 40"
+        " x 40" in done.stderr
     )
     assert (
-        "a mask holds the ids 0..3 or ignore_index 255 only: data/source/masks/good.png has 7 (1600 px)" in done.stderr
+        "a mask holds the ids 0..3 or ignore_index 255 only: data/source/masks/good.png has 7"
+        " (1600 px)" in done.stderr
     )
     assert "every image has a mask: data/source/images/alone.png" in done.stderr
     assert "look at reports/problems.html" in done.stderr

@@ -1,4 +1,4 @@
-"""Somebody's own folder, from `maskmill data import` to a served champion, in a clone of this repository."""
+"""Somebody's own folder, from `maskmill data import` to a served champion, in a clone."""
 
 import json
 import re
@@ -10,8 +10,9 @@ from tests.pipelines.conftest import Workspace, change_params, clone, ran
 from tests.stages.test_data_line import Line
 
 QUICK = {
-    "variants": ["unet"], "models.unet.feature_scale": 16, "train.steps": 4, "train.val_every_steps": 2,
-    "train.warmup_steps": 1, "train.batch_size": 2, "train.threads": 1, "gate.minimum": {"dice_foreground": 0.0},
+    "variants": ["unet"], "models.unet.feature_scale": 16, "train.steps": 4,
+    "train.val_every_steps": 2, "train.warmup_steps": 1, "train.batch_size": 2, "train.threads": 1,
+    "gate.minimum": {"dice_foreground": 0.0},
 }  # fmt: skip
 
 
@@ -21,7 +22,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     folder = tmp_path_factory.mktemp("own")
     pairs = Line(folder)
     made = clone(tmp_path_factory.mktemp("line") / "repository")
-    done = made.run("maskmill", "data", "import", str(folder / "data/source"), "--classes", "background,blob")
+    done = made.run(
+        "maskmill", "data", "import", str(folder / "data/source"), "--classes", "background,blob"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     made.imported, made.pairs = done, pairs
     change_params(made.root, dict(QUICK))
@@ -39,7 +42,8 @@ def test_the_line_runs_on_it(own: Workspace):
     done = own.pipeline()
     assert done.returncode == 0, done.stdout + done.stderr
     assert ran(done) == [
-        "ingest", "validate", "split", "augment", "train@unet", "evaluate@unet", "select", "register", "report",
+        "ingest", "validate", "split", "augment", "train@unet", "evaluate@unet", "select",
+        "register", "report",
     ]  # fmt: skip
     assert own.run("maskmill", "data", "verify").returncode == 0
     tracked = own.run("git", "status", "--porcelain", "--ignored").stdout
@@ -81,7 +85,11 @@ def test_a_flipped_byte_in_a_source_file_is_found_by_verify(own: Workspace):
 
 
 def test_pixels_that_rot_in_a_shard_are_found_before_training(own: Workspace):
-    shard = next(path for path in sorted((own.root / "data/prepared/shards").iterdir()) if path.suffix != ".parquet")
+    shard = next(
+        path
+        for path in sorted((own.root / "data/prepared/shards").iterdir())
+        if path.suffix != ".parquet"
+    )
     whole = shard.read_bytes()
     shard.chmod(0o644)
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))

@@ -1,4 +1,4 @@
-"""Data, models and the run cache on a remote: a second clone goes on where the first stopped, and damage is found."""
+"""Data, models and the run cache on a remote: a second clone goes on, and damage is found."""
 
 import json
 import os
@@ -18,7 +18,11 @@ from tests.pipelines.test_flow import FLOW, Prefect
 from tests.services.conftest import Servers, free_port
 
 pytestmark = pytest.mark.slow
-KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 
 
@@ -29,7 +33,9 @@ class Clone(Servers):
         subprocess.run([*GIT, "clone", "--quiet", first.root, root], check=True)
         Workspace.__init__(self, root)
         self.env = first.env | {"PYTHONPATH": str(root / "src")}
-        self.set(**{f"services__{name}_port": free_port() for name in ("prefect", "mlflow", "model")})
+        self.set(
+            **{f"services__{name}_port": free_port() for name in ("prefect", "mlflow", "model")}
+        )
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +52,18 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Servers]:
-    """A workspace whose data follow a folder elsewhere, and whose flow has pushed to the S3 server."""
+    """A workspace whose data follow a folder elsewhere, and whose flow has pushed to S3."""
     made = Servers(tmp_path_factory.mktemp("first") / "repository")
     made.env |= KEYS
     made.elsewhere = tmp_path_factory.mktemp("elsewhere") / "cells"
-    made.set(variants=["unet"], train__steps=2, train__warmup_steps=0, data__classes=["off", "on"], data__colours={
-        "off": "#000000", "on": "#0072B2"}, data__background="off")  # fmt: skip
+    made.set(variants=["unet"], train__steps=2, train__warmup_steps=0, data__classes=["off", "on"],
+             data__colours={"off": "#000000", "on": "#0072B2"}, data__background="off")  # fmt: skip
     (made.root / "data/source.yaml").write_text("kind: folder\n")
     for i in range(6):
         add_pair(made.elsewhere, i)
-    (made.root / "data/splits.csv").write_text("group,split\na0,train\na1,train\na2,val\na3,val\na4,test\na5,test\n")
+    (made.root / "data/splits.csv").write_text(
+        "group,split\na0,train\na1,train\na2,val\na3,val\na4,test\na5,test\n"
+    )
     git(made, "rm", "--quiet", "--cached", "data/source/.gitkeep")
     shutil.rmtree(made.root / "data/source")
     assert made.dvc("import-url", "--quiet", str(made.elsewhere), "data/source").returncode == 0
@@ -103,7 +111,10 @@ def test_a_file_that_somebody_put_into_followed_data_is_not_updated_away(first: 
     kept = own.read_bytes()
     own.unlink()
     assert done.returncode == 1
-    assert "error: data/source/images/mine.png: not as `dvc update` brought it, which would delete it" in done.stderr
+    assert (
+        "error: data/source/images/mine.png: not as `dvc update` brought it, which would delete it"
+        in done.stderr
+    )
     assert kept == b"mine"
 
 
@@ -114,10 +125,11 @@ def test_a_second_clone_goes_on_where_the_first_stopped(first: Servers, tmp_path
         assert done.returncode == 0, done.stdout + done.stderr
         states = tasks(second)
         assert "unet: step" not in done.stderr + done.stdout
-        assert {states[name] for name in ("validate", "augment", "train@unet", "evaluate@unet")} <= {
-            "Restored", "Cached",
-        }  # fmt: skip
-        # outs that DVC leaves in place for their stage, its cache of runs does not hold: one lists, one packs anew
+        assert {
+            states[name] for name in ("validate", "augment", "train@unet", "evaluate@unet")
+        } <= {"Restored", "Cached"}
+        # outs that DVC leaves in place for their stage, its cache of runs does not hold: one lists,
+        # one packs anew
         assert states["ingest"] == states["split"] == "Completed"
         assert states["register again"] == "Completed"  # its registry was empty
         assert (second.root / "models/unet/model.safetensors").exists()

@@ -11,7 +11,9 @@ from maskmill.settings import config
 from pipelines import folds, workspace
 from tests.pipelines.conftest import REPOSITORY, Workspace, clone
 
-RAW_IS_NOTES = "params.yaml: paths.raw: notes holds files that no stage has written (notes/todo.txt)"
+RAW_IS_NOTES = (
+    "params.yaml: paths.raw: notes holds files that no stage has written (notes/todo.txt)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     ],
     ids=" ".join,
 )
-def test_a_folder_of_the_users_own_as_an_out_is_refused(command: tuple[str, ...], repository: Workspace):
+def test_a_folder_of_the_users_own_as_an_out_is_refused(
+    command: tuple[str, ...], repository: Workspace
+):
     params = repository.root / "params.yaml"
     before = params.read_text()
     repository.set(paths__raw="notes")
@@ -58,7 +62,10 @@ def test_a_file_that_was_put_into_an_out_survives_dvc_repro(repository: Workspac
 
 
 def test_a_model_of_the_users_own_with_a_variants_name_survives_dvc_repro(repository: Workspace):
-    own, settings = repository.root / "models/resnet18_unet/model.safetensors", repository.root / "params.yaml"
+    own, settings = (
+        repository.root / "models/resnet18_unet/model.safetensors",
+        repository.root / "params.yaml",
+    )
     before = settings.read_text()
     repository.set(variants=["unet"])
     assert repository.dvc("repro", "ingest").returncode == 0
@@ -67,7 +74,10 @@ def test_a_model_of_the_users_own_with_a_variants_name_survives_dvc_repro(reposi
     settings.write_text(before)  # with both variants
     done = repository.dvc("repro")
     assert done.returncode != 0
-    assert "params.yaml: paths.models: models/resnet18_unet/model.safetensors was written by no stage" in done.stderr
+    assert (
+        "params.yaml: paths.models: models/resnet18_unet/model.safetensors was written by no stage"
+        in done.stderr
+    )
     assert own.read_text() == "mine"
     own.unlink()
 
@@ -92,12 +102,16 @@ def test_after_an_error_nothing_is_put_back_over_a_change_of_the_users(params: c
     Path("reports").mkdir()
     Path("reports/index.html").write_text("with a remark of mine")
     text = workspace.put_back(b"", dvc)
-    assert text.startswith("the pipeline stopped; nothing was put back, since that would lose changes of yours: ")
+    assert text.startswith(
+        "the pipeline stopped; nothing was put back, since that would lose changes of yours: "
+    )
     assert "reports/index.html" in text
     assert len(called) == 1
 
 
-def test_folds_write_over_no_dvc_yaml_of_the_users(params: config.Params, capsys: pytest.CaptureFixture[str]):
+def test_folds_write_over_no_dvc_yaml_of_the_users(
+    params: config.Params, capsys: pytest.CaptureFixture[str]
+):
     subprocess.run(["git", "init", "--quiet"], check=True)
     Path("folds").mkdir()
     Path("folds/dvc.yaml").write_text("stages: {}\n")

@@ -1,4 +1,4 @@
-"""What every run adds to `dvc repro`: it mends a cut lock file, and sees when the registry is behind."""
+"""What every run adds to `dvc repro`: it mends a cut lock file and sees a registry behind."""
 
 import json
 import shutil
@@ -47,7 +47,8 @@ def store(params: config.Params) -> stores.Store:
 
 def say(outcome: str, version, champion) -> None:
     described = [
-        v and {"version": int(v.version), "weights_sha256": v.tags["weights_sha256"]} for v in (version, champion)
+        v and {"version": int(v.version), "weights_sha256": v.tags["weights_sha256"]}
+        for v in (version, champion)
     ]
     said = {"outcome": outcome, "champion": described[1], **(described[0] or {})}
     Path("metrics").mkdir(exist_ok=True)
@@ -63,7 +64,10 @@ def test_a_registry_that_holds_what_was_said_is_left_alone(params, store, tmp_pa
 
 
 def test_a_champion_set_by_hand_stays_unless_a_verdict_was_restored(params, store, tmp_path: Path):
-    first, second = challenge(store, tmp_path / "a", 1, 0.8), challenge(store, tmp_path / "b", 2, 0.9)
+    first, second = (
+        challenge(store, tmp_path / "a", 1, 0.8),
+        challenge(store, tmp_path / "b", 2, 0.9),
+    )
     decide(store, first)
     decide(store, second)
     say("promoted", second, second)
@@ -73,7 +77,9 @@ def test_a_champion_set_by_hand_stays_unless_a_verdict_was_restored(params, stor
 
 
 @pytest.mark.parametrize("outcome", ["promoted", "refused"])
-def test_a_lost_version_is_noticed_also_after_a_refusal(params, store, tmp_path: Path, outcome: str):
+def test_a_lost_version_is_noticed_also_after_a_refusal(
+    params, store, tmp_path: Path, outcome: str
+):
     version = challenge(store, tmp_path / "a", 1, 0.8)
     if outcome == "promoted":
         decide(store, version)

@@ -23,23 +23,34 @@ class Servers(Workspace):
 
     def __init__(self, root: Path) -> None:
         super().__init__(clone(root).root)
-        self.env = {name: value for name, value in self.env.items() if not name.startswith(("PREFECT_", "MASKMILL_"))}
-        self.set(**{f"services__{name}_port": free_port() for name in ("prefect", "mlflow", "model")})
+        self.env = {
+            name: value
+            for name, value in self.env.items()
+            if not name.startswith(("PREFECT_", "MASKMILL_"))
+        }
+        self.set(
+            **{f"services__{name}_port": free_port() for name in ("prefect", "mlflow", "model")}
+        )
         plan = self.root / "prefect.yaml"
-        plan.write_text(plan.read_text().replace("active: true", "active: false"))  # tests run at 2 in the night, too
+        # tests run at 2 in the night, too
+        plan.write_text(plan.read_text().replace("active: true", "active: false"))
 
     @property
     def params(self) -> config.Params:
         return config.load(self.root / "params.yaml")
 
-    def maskmill(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def maskmill(
+        self, *arguments: str, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return self.run(*MASKMILL, *arguments, env=env)
 
     def prefect_env(self) -> dict[str, str]:
         return prefect_environment(self.params, self.root)
 
     def service(self, name: str) -> catalogue.Service:
-        return next(s for s in catalogue.services_of_workspace(self.params, self.root) if s.name == name)
+        return next(
+            s for s in catalogue.services_of_workspace(self.params, self.root) if s.name == name
+        )
 
     def record(self, name: str) -> records.Record:
         found = records.read_record(self.root / f".maskmill/services/{name}.json")

@@ -1,4 +1,4 @@
-"""A keeper and a service that starts children in sessions of their own, as Prefect's worker does."""
+"""A keeper, and a service that starts children in their own sessions as Prefect's worker does."""
 
 import json
 import os
@@ -14,19 +14,28 @@ import pytest
 from maskmill.services import keeper, records
 from tests.services.conftest import kill, until
 
-SERVICE = "import subprocess, time; subprocess.Popen(['sleep', '86397'], start_new_session=True); time.sleep(86397)"
+SERVICE = (
+    "import subprocess, time; subprocess.Popen(['sleep', '86397'], start_new_session=True);"
+    " time.sleep(86397)"
+)
 
 
-def run_keeper(folder: Path, code: str, settings: str = "pass") -> tuple[subprocess.Popen[bytes], Path]:
+def run_keeper(
+    folder: Path, code: str, settings: str = "pass"
+) -> tuple[subprocess.Popen[bytes], Path]:
     """Start a keeper of `python -c code`; `settings` change its module first."""
     record, log = folder / "x.json", folder / "x.log"
     spec = {"name": "x", "root": str(folder), "port": None, "record": str(record), "log": str(log),
             "command": [sys.executable, "-u", "-c", code]}  # fmt: skip
-    main = f"import json, sys; from maskmill.services import keeper; {settings}; keeper.main(json.loads(sys.argv[1]))"
+    main = (
+        f"import json, sys; from maskmill.services import keeper; {settings};"
+        " keeper.main(json.loads(sys.argv[1]))"
+    )
     with log.open("ab") as file:
         return subprocess.Popen(
             [sys.executable, "-c", main, json.dumps(spec)],
-            env=os.environ | {keeper.SETTINGS: ""}, stdout=file, stderr=file, start_new_session=True,
+            env=os.environ | {keeper.SETTINGS: ""}, stdout=file, stderr=file,
+            start_new_session=True,
         ), record  # fmt: skip
 
 
@@ -56,7 +65,9 @@ def test_a_killed_service_takes_its_children_along_and_starts_again(kept):
     processes, path = kept
     kill(processes[2].pid)
     assert until(lambda: gone(processes[2:]), 120)
-    assert until(lambda: records.read_record(path).restarts == 1 and records.read_record(path).pid, 120)
+    assert until(
+        lambda: records.read_record(path).restarts == 1 and records.read_record(path).pid, 120
+    )
     assert processes[1].is_running()
 
 

@@ -15,9 +15,13 @@ from tests.services.conftest import Servers
 @pytest.fixture
 def foreign(servers: Servers):
     """A server that is not ours, on Prefect's port."""
-    code = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(1); s.accept()"
+    code = (
+        "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(1);"
+        " s.accept()"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", code, str(servers.params.services.prefect_port)], stdout=subprocess.PIPE
+        [sys.executable, "-u", "-c", code, str(servers.params.services.prefect_port)],
+        stdout=subprocess.PIPE,
     )
     assert process.stdout
     process.stdout.readline()
@@ -26,13 +30,15 @@ def foreign(servers: Servers):
     process.communicate()
 
 
-def test_a_port_in_use_names_who_has_it_and_the_setting(servers: Servers, foreign: subprocess.Popen[bytes]):
+def test_a_port_in_use_names_who_has_it_and_the_setting(
+    servers: Servers, foreign: subprocess.Popen[bytes]
+):
     port = servers.params.services.prefect_port
     done = servers.maskmill("up")
     assert done.returncode == 2
     assert (
-        f"services.prefect_port: {port} is in use by process {foreign.pid} ({sys.executable} -u -c import"
-        in done.stderr
+        f"services.prefect_port: {port} is in use by process {foreign.pid} ({sys.executable} -u -c"
+        " import" in done.stderr
     )
     assert "stop it, or set another services.prefect_port in params.yaml" in done.stderr
     assert servers.processes() == []
@@ -51,12 +57,18 @@ def test_an_address_of_another_machine_is_refused(servers: Servers):
 def test_a_record_whose_process_id_another_process_has_is_only_removed(servers: Servers):
     service = servers.service("prefect")
     service.record.parent.mkdir(parents=True, exist_ok=True)
-    stale = records.Record("prefect", str(servers.root), 1, "", ["x"], os.getpid(), os.getpid(), 0.0, 0)
+    stale = records.Record(
+        "prefect", str(servers.root), 1, "", ["x"], os.getpid(), os.getpid(), 0.0, 0
+    )
     records.write_record(service.record, stale)
     assert servers.maskmill("status").stdout.splitlines()[1].split()[:2] == ["prefect", "killed"]
-    with socket.create_server(("127.0.0.1", servers.params.services.mlflow_port)):  # so that it starts nothing
+    # so that it starts nothing
+    with socket.create_server(("127.0.0.1", servers.params.services.mlflow_port)):
         done = servers.maskmill("up")
-    assert f"prefect: {service.record} is left over from a process that is gone; removed it" in done.stdout
+    assert (
+        f"prefect: {service.record} is left over from a process that is gone; removed it"
+        in done.stdout
+    )
     assert not service.record.exists()
     records.write_record(service.record, dataclasses.replace(stale, keeper=0))
     assert servers.maskmill("down").stdout == "nothing was up\n"
@@ -66,7 +78,10 @@ def test_a_record_whose_process_id_another_process_has_is_only_removed(servers: 
 def test_a_server_that_cannot_start_shows_its_log_and_leaves_nothing(servers: Servers):
     done = servers.maskmill("up", env={"PREFECT_API_DATABASE_CONNECTION_URL": "oracle://nowhere"})
     assert done.returncode == 2
-    assert f"prefect: it ended at once; the end of {servers.service('prefect').log}:\n  | " in done.stderr
+    assert (
+        f"prefect: it ended at once; the end of {servers.service('prefect').log}:\n  | "
+        in done.stderr
+    )
     assert servers.processes() == []
     assert list((servers.root / ".maskmill/services").glob("*.json")) == []
 
@@ -76,5 +91,6 @@ def test_a_tracking_server_elsewhere_is_named_and_none_started(servers: Servers)
     told = servers.maskmill("status", env=elsewhere).stdout
     assert "mlflow is a server that runs elsewhere: https://mlflow.example" in told
     assert [line.split()[0] for line in told.splitlines()[1:3]] == ["prefect", "worker"]
-    ours = {"MLFLOW_TRACKING_URI": servers.service("mlflow").address}  # as a client of our own server sets it
+    # as a client of our own server sets it
+    ours = {"MLFLOW_TRACKING_URI": servers.service("mlflow").address}
     assert "elsewhere" not in servers.maskmill("status", env=ours).stdout

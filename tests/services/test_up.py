@@ -1,4 +1,7 @@
-"""Real servers, from nothing to stopped. The tests run in this order: each finds what the one before has left."""
+"""Real servers, from nothing to stopped.
+
+The tests run in this order: each finds what the one before has left.
+"""
 
 import base64
 import json
@@ -33,7 +36,9 @@ print(run_deployment("sleeper/sleeper", timeout=0).id)
 
 def ask(url: str, method: str = "GET", body: object = None, **headers: str) -> tuple[int, bytes]:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json", **headers}, method=method)
+    request = urllib.request.Request(
+        url, data, {"content-type": "application/json", **headers}, method=method
+    )
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, answer.read()
@@ -96,7 +101,12 @@ def test_homes_are_in_the_workspace_and_nobody_is_told(servers: Servers, at: dic
     environment = psutil.Process(servers.record("prefect").pid).environ()
     assert environment["PREFECT_HOME"] == str(servers.root / ".maskmill/prefect")
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
-    assert json.loads(ask(f"{at['mlflow']}/ajax-api/3.0/mlflow/ui-telemetry")[1])["disable_ui_telemetry"] is True
+    assert (
+        json.loads(ask(f"{at['mlflow']}/ajax-api/3.0/mlflow/ui-telemetry")[1])[
+            "disable_ui_telemetry"
+        ]
+        is True
+    )
     assert (servers.root / ".maskmill/prefect/prefect.db").exists()
     assert (servers.root / ".maskmill/mlflow/mlflow.db").exists()
 
@@ -117,20 +127,26 @@ def test_another_workspace_is_told_who_has_the_port(servers: Servers, tmp_path):
     done = other.maskmill("up")
     assert done.returncode == 2
     assert (
-        f"services.mlflow_port: {servers.params.services.mlflow_port} is in use by the maskmill workspace in "
-        f"{servers.root}; run `maskmill down` there, or set another services.mlflow_port in params.yaml" in done.stderr
+        f"services.mlflow_port: {servers.params.services.mlflow_port} is in use by the maskmill"
+        f" workspace in {servers.root}; run `maskmill down` there, or set another"
+        " services.mlflow_port in params.yaml" in done.stderr
     )
     assert other.processes() == []
 
 
-def test_a_killed_prefect_server_comes_back_with_its_leases_and_its_worker(servers: Servers, at: dict[str, str]):
+def test_a_killed_prefect_server_comes_back_with_its_leases_and_its_worker(
+    servers: Servers, at: dict[str, str]
+):
     api, worker = f"{at['prefect']}/api/v2/concurrency_limits", servers.record("worker")
     ask(f"{api}/", "POST", {"name": "test", "limit": 1, "active": True})
     taken = {"names": ["test"], "slots": 1, "lease_duration": 120}
     lease = json.loads(ask(f"{api}/increment-with-lease", "POST", taken)[1])["lease_id"]
     before = servers.record("prefect")
     kill(before.pid)
-    assert until(lambda: ask_health(at["prefect"]) and servers.record("prefect").pid not in (0, before.pid), 120)
+    assert until(
+        lambda: ask_health(at["prefect"]) and servers.record("prefect").pid not in (0, before.pid),
+        120,
+    )
     assert servers.record("prefect").keeper == before.keeper
     assert ask(f"{api}/leases/{lease}/renew", "POST", {"lease_duration": 120})[0] == 204
     assert servers.record("worker") == worker
@@ -193,7 +209,10 @@ def test_auth_is_one_setting(servers: Servers, at: dict[str, str]):
     assert str(servers.root / ".maskmill/auth") in done.stdout
     basic = {"authorization": f"Basic {base64.b64encode(password.encode()).decode()}"}
     wrong = {"authorization": f"Basic {base64.b64encode(b'maskmill:guess').decode()}"}
-    for url in (f"{at['prefect']}/api/flows/filter", f"{at['mlflow']}/api/2.0/mlflow/experiments/search"):
+    for url in (
+        f"{at['prefect']}/api/flows/filter",
+        f"{at['mlflow']}/api/2.0/mlflow/experiments/search",
+    ):
         body = {"max_results": 1} if "mlflow" in url else {}
         assert ask(url, "POST", body)[0] == 401
         assert ask(url, "POST", body, **wrong)[0] == 401
@@ -205,14 +224,18 @@ def test_clients_with_the_password_work(servers: Servers, at: dict[str, str]):
     user, _, password = (servers.root / ".maskmill/auth").read_text().strip().partition(":")
     mlflow = servers.run(
         MASKMILL[0], "-c",
-        "import mlflow; client = mlflow.MlflowClient(); run = client.create_run(client.create_experiment('remote'))\n"
+        "import mlflow; client = mlflow.MlflowClient(); "
+        "run = client.create_run(client.create_experiment('remote'))\n"
         "client.log_text(run.info.run_id, 'kept', 'note.txt')\n"
         "print(mlflow.artifacts.load_text(f'runs:/{run.info.run_id}/note.txt'))",
         env={"MLFLOW_TRACKING_URI": at["mlflow"], "MLFLOW_TRACKING_USERNAME": user,
              "MLFLOW_TRACKING_PASSWORD": password},
     )  # fmt: skip
     assert mlflow.stdout.splitlines()[-1:] == ["kept"], mlflow.stderr
-    pools = "from prefect.client.orchestration import get_client as c; print(c(sync_client=True).read_work_pools())"
+    pools = (
+        "from prefect.client.orchestration import get_client as c;"
+        " print(c(sync_client=True).read_work_pools())"
+    )
     prefect = servers.run(MASKMILL[0], "-c", pools, env=servers.prefect_env())
     assert "name='maskmill'" in prefect.stdout, prefect.stderr
 

@@ -43,15 +43,27 @@ class Registered:
     def serve(self, *options: str, cwd: Path | None = None, **environment: str) -> "Process":
         code = "from maskmill.cli.app import main; main()"
         command = (sys.executable, "-c", code, "serve", *options)
-        return Process(command, cwd or self.root, self.environment | environment, "Application startup complete")
+        return Process(
+            command,
+            cwd or self.root,
+            self.environment | environment,
+            "Application startup complete",
+        )
 
 
 class Process:
     """A server; what it prints is read from its beginning, so that it never waits for a reader."""
 
-    def __init__(self, command: tuple[str, ...], cwd: Path, environment: dict[str, str], up: str) -> None:
+    def __init__(
+        self, command: tuple[str, ...], cwd: Path, environment: dict[str, str], up: str
+    ) -> None:
         self.popen = subprocess.Popen(
-            command, cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=cwd,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self.lines: list[str] = []
         self._up = threading.Event()
@@ -95,9 +107,14 @@ def registered(tmp_path_factory, data) -> Registered:
     root = tmp_path_factory.mktemp("registry")
     (root / "params.yaml").write_bytes((REPOSITORY / "params.yaml").read_bytes())
     params = config.load(root / "params.yaml")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "MASKMILL_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MLFLOW_", "MASKMILL_"))
+    }
     clean["PYTHONPATH"] = str(REPOSITORY / "src")
-    clean["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), clean["PATH"]])  # as in an activated environment
+    # as in an activated environment
+    clean["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), clean["PATH"]])
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         store = stores.connect_store(params.tracking, params.paths, root)
@@ -116,20 +133,26 @@ def save(folder: Path, variant: str, seed: int, data: config.Data) -> None:
     torch.manual_seed(seed)
     model = models.create(variant, in_channels=1, num_classes=len(data.classes), **TINY[variant])
     facts = {
-        "variant": variant, "options": TINY[variant], "classes": data.classes, "background": data.background,
-        "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": 1,
-        "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": PRECISION[variant],
-        "parameters": models.count_parameters(model), "best_step": 1,
+        "variant": variant, "options": TINY[variant], "classes": data.classes,
+        "background": data.background, "ignore_index": data.ignore_index, "colours": data.colours,
+        "in_channels": 1, "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)),
+        "precision": PRECISION[variant], "parameters": models.count_parameters(model),
+        "best_step": 1,
     }  # fmt: skip
     predict.save(folder, model.state_dict(), facts)
 
 
 @pytest.fixture(scope="session")
 def clients(registered, tmp_path_factory):
-    """A client of a server for each variant; that of `unet` serves the champion behind a password, with 1 MB bodies."""
+    """A client of a server for each variant.
+
+    That of `unet` serves the champion behind a password, with 1 MB bodies.
+    """
     closed = tmp_path_factory.mktemp("closed")
     (closed / "params.yaml").write_bytes((registered.root / "params.yaml").read_bytes())
-    change_params(closed, {"services.auth": True, "services.max_body_mb": 1, "services.max_pixels": 200_000})
+    change_params(
+        closed, {"services.auth": True, "services.max_body_mb": 1, "services.max_pixels": 200_000}
+    )
     made = {}
     for variant, number in registered.versions.items():
         if variant == "unet":
@@ -147,11 +170,13 @@ def clients(registered, tmp_path_factory):
 def bare(registered):
     """A client of MLflow's own server of the `unet`, with limits from the environment."""
     command = (
-        sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--port", str(free_port()),
-        "--model-uri", "models:/icbm152@champion",
+        sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--port",
+        str(free_port()), "--model-uri", "models:/icbm152@champion",
     )  # fmt: skip
     limits = {"MASKMILL_MAX_ROWS": "8", "MASKMILL_MAX_PIXELS": "200000", "PYTHONPATH": ""}
-    process = Process(command, registered.root, registered.environment | limits, "Uvicorn running on")
+    process = Process(
+        command, registered.root, registered.environment | limits, "Uvicorn running on"
+    )
     try:
         yield _client(process)
     finally:
@@ -185,7 +210,9 @@ def encode(pixels: np.ndarray) -> str:
 
 
 def post(client: httpx.Client, *images: object) -> httpx.Response:
-    return client.post("/invocations", json={"dataframe_records": [{"image": image} for image in images]})
+    return client.post(
+        "/invocations", json={"dataframe_records": [{"image": image} for image in images]}
+    )
 
 
 def masks(answer: httpx.Response) -> list[np.ndarray]:

@@ -26,7 +26,9 @@ def _threads(request):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_served_mask_is_the_evaluated_one(variant, registered, clients, make_shard, data):
     images = {f"{h}x{w}": picture(h, w, seed=h + w) for h, w in SIZES}
-    truth = [np.arange(image.size, dtype=np.uint8).reshape(image.shape) % 4 for image in images.values()]
+    truth = [
+        np.arange(image.size, dtype=np.uint8).reshape(image.shape) % 4 for image in images.values()
+    ]
     shard = make_shard([*zip(images.values(), truth, strict=True)], names=list(images))
     labels = Labels(data.classes, data.foreground, data.ignore_index)
     evaluated = evaluate.evaluate_split(
@@ -48,7 +50,9 @@ def test_both_precisions_are_served():
 def test_each_row_says_which_weights_answered(registered, clients):
     for variant, client in clients.items():
         rows = post(client, encode(picture(20, 30))).json()["predictions"]
-        assert [row["weights_sha256"] for row in rows] == [Predictor(registered.folders[variant]).card.sha256]
+        assert [row["weights_sha256"] for row in rows] == [
+            Predictor(registered.folders[variant]).card.sha256
+        ]
         assert [row["error"] for row in rows] == [None]
 
 
@@ -64,7 +68,9 @@ def test_sixteen_clients_at_once_each_get_their_own_masks(registered, clients):
 
     with ThreadPoolExecutor(16) as threads:
         for order, served in threads.map(ask, list(range(16)) * 2):
-            assert all(np.array_equal(mask, expected[i]) for i, mask in zip(order, served, strict=True))
+            assert all(
+                np.array_equal(mask, expected[i]) for i, mask in zip(order, served, strict=True)
+            )
 
 
 def test_mlflows_own_server_gives_the_same_answer(clients, bare):

@@ -1,4 +1,4 @@
-"""ingest, validate and split on a small folder of pairs: what stops the line, what is shown, what is written."""
+"""ingest, validate and split on a few pairs: what stops the line, is shown and is written."""
 
 import json
 import re
@@ -38,7 +38,11 @@ class Line:
         self.root = root
         values = config.read_yaml(REPOSITORY / "params.yaml")
         colours = {"background": "#000000", "blob": "#0072B2"}
-        values["data"] |= {"classes": list(colours), "values": {0: "background", 255: "blob"}, "colours": colours}
+        values["data"] |= {
+            "classes": list(colours),
+            "values": {0: "background", 255: "blob"},
+            "colours": colours,
+        }
         values["splits"] |= {"given": True}
         values["augmentation"] |= {"crop_px": None}
         self.values = values
@@ -124,7 +128,9 @@ def test_the_page_of_problems_goes_when_they_are_mended(line):
 def copy_into_test(line, name="copy"):
     """The image of p3, which trains, flipped and saved anew among those that test."""
     image, mask = scene(3)
-    line.add("test", name, np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(mask[:, ::-1]))
+    line.add(
+        "test", name, np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
+    )
 
 
 def test_a_flipped_copy_in_another_split_stops_the_line_with_both_pictures(line):

@@ -14,7 +14,9 @@ from tests.tuning.conftest import TRAIN
 
 
 @pytest.mark.slow
-def test_of_two_processes_one_prepares_and_scores_and_the_given_test_images_stay_away(tmp_path, monkeypatch):
+def test_of_two_processes_one_prepares_and_scores_and_the_given_test_images_stay_away(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     line = Line(tmp_path)
     line.values["augmentation"] |= {"preset": "none"}
@@ -25,7 +27,9 @@ def test_of_two_processes_one_prepares_and_scores_and_the_given_test_images_stay
     table = manifest.read(Path("data/prepared/manifest.parquet")).set_index("id")["split"]
     YAML(typ="safe", pure=True).dump(line.values, Path("params.yaml"))
     command = [sys.executable, "-m", "maskmill.stages", "fold", "unet", "0", "2"]
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
     assert done.returncode == 0, done.stdout
     held_out = set(read_held_out(Path("folds/0/unet"))["id"])
     assert held_out

@@ -1,4 +1,7 @@
-"""train: every network, and from given weights: a file, a registered version. What they are is part of the training."""
+"""train: every network, and from given weights: a file, a registered version.
+
+What they are is part of the training.
+"""
 
 import json
 import shutil
@@ -28,12 +31,21 @@ class Trainer:
 
     def __init__(self, values):
         self.values = values
-        values["train"] |= {"steps": 2, "warmup_steps": 1, "batch_size": 2, "val_every_steps": 1, "threads": 1}
-        values["train"] |= {"precision": "fp32", "learning_rate": 1e-6}  # so small that the weights can be recognised
+        values["train"] |= {
+            "steps": 2,
+            "warmup_steps": 1,
+            "batch_size": 2,
+            "val_every_steps": 1,
+            "threads": 1,
+        }
+        # so small that the weights can be recognised
+        values["train"] |= {"precision": "fp32", "learning_rate": 1e-6}
 
     def train(self, weights, **options):
         self.stage("unet", OPTIONS | options | {"weights": weights})
-        return Predictor(Path("models/unet")).network.state_dict(), json.loads(Path("models/unet/run.json").read_text())
+        return Predictor(Path("models/unet")).network.state_dict(), json.loads(
+            Path("models/unet/run.json").read_text()
+        )
 
     def stage(self, variant, options):
         params = config.parse(self.values)
@@ -61,7 +73,12 @@ def trainer(prepared, tmp_path, monkeypatch):
     shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(live, "start", lambda path: None)  # no process that would send to MLflow
-    return Trainer({name: dict(section) if isinstance(section, dict) else section for name, section in values.items()})
+    return Trainer(
+        {
+            name: dict(section) if isinstance(section, dict) else section
+            for name, section in values.items()
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +113,9 @@ def test_a_training_starts_from_the_weights_of_a_file(trainer, weights, capsys):
 def test_other_weights_under_the_same_name_are_another_training(trainer, weights):
     safetensors.torch.save_file(weights, "start.safetensors")
     first, _ = trainer.train("start.safetensors")
-    safetensors.torch.save_file({key: value + 1 for key, value in weights.items()}, "start.safetensors")
+    safetensors.torch.save_file(
+        {key: value + 1 for key, value in weights.items()}, "start.safetensors"
+    )
     second, _ = trainer.train("start.safetensors")
     assert near(second["head.weight"], first["head.weight"] + 1)
     assert len(list(Path(".maskmill/checkpoints/unet").iterdir())) == 2
@@ -104,7 +123,9 @@ def test_other_weights_under_the_same_name_are_another_training(trainer, weights
 
 def test_weights_that_do_not_fit_stop_the_training_and_name_the_setting(trainer, weights):
     safetensors.torch.save_file(weights, "start.safetensors")
-    with pytest.raises(MaskmillError, match=r"params\.yaml: models\.unet\.weights: start\.safetensors does not fit"):
+    with pytest.raises(
+        MaskmillError, match=r"params\.yaml: models\.unet\.weights: start\.safetensors does not fit"
+    ):
         trainer.train("start.safetensors", feature_scale=8)
 
 
@@ -121,18 +142,21 @@ def test_a_version_in_mlflow_is_fine_tuned_from_training_to_training(trainer, st
     before, run = trainer.train(None)
     card = Predictor(Path("models/unet")).card
     facts = runs.TrainingRun(
-        key=run["key"], variant="unet", params={}, history=[], summary={}, git_commit="", data_title="cells",
-        data_hash="", started_ms=1, ended_ms=2,
+        key=run["key"], variant="unet", params={}, history=[], summary={}, git_commit="",
+        data_title="cells", data_hash="", started_ms=1, ended_ms=2,
     )  # fmt: skip
     version = registry.register(store, Path("models/unet"), runs.record_run(store, facts), {})
     store.client.set_registered_model_alias(store.model, "champion", version.version)
     trainer.values["train"]["seed"] = 1  # fresh weights would be others
     after, run = trainer.train(f"models:/{store.model}@champion")
-    assert all(near(after[key], value) for key, value in before.items() if key.endswith(("weight", "bias")))
+    assert all(
+        near(after[key], value) for key, value in before.items() if key.endswith(("weight", "bias"))
+    )
     assert run["params"]["models.unet.weights_from"] == f"models:/{store.model}/{version.version}"
     assert run["params"]["models.unet.weights_sha256"] == card.sha256
     with pytest.raises(
-        MaskmillError, match=r"^params\.yaml: models\.unet\.weights: no version of '.*' has number 9 in"
+        MaskmillError,
+        match=r"^params\.yaml: models\.unet\.weights: no version of '.*' has number 9 in",
     ):
         trainer.train(f"models:/{store.model}/9")
 
@@ -146,7 +170,9 @@ def registered(trainer, monkeypatch):
     """A trained `unet` as version 3 of `cells`; its class names can be changed."""
     _, _ = trainer.train(None)
     shutil.move("models/unet", "version")
-    monkeypatch.setattr(registry, "resolve", lambda uri: Version() if uri == "models:/cells@champion" else None)
+    monkeypatch.setattr(
+        registry, "resolve", lambda uri: Version() if uri == "models:/cells@champion" else None
+    )
     monkeypatch.setattr(registry, "predictor", lambda version: Predictor(Path("version")))
     return Predictor(Path("version"))
 
@@ -156,7 +182,8 @@ def test_a_training_goes_on_from_a_registered_version(trainer, registered, capsy
     trained, run = trainer.train("models:/cells@champion")
     before = registered.network.state_dict()
     assert near(trained["head.weight"], before["head.weight"])
-    assert run["params"]["models.unet.weights_from"] == "models:/cells/3"  # what the alias named then
+    # what the alias named then
+    assert run["params"]["models.unet.weights_from"] == "models:/cells/3"
     assert run["params"]["models.unet.weights_sha256"] == registered.card.sha256
     assert "starts from models:/cells/3" in capsys.readouterr().out
     assert Predictor(Path("models/unet")).card.options == OPTIONS
@@ -175,7 +202,8 @@ def test_for_other_classes_the_head_starts_fresh(trainer, registered, capsys):
 
 def test_for_as_many_classes_of_other_names_the_head_starts_fresh_too(trainer, registered, capsys):
     trainer.values["data"] |= {
-        "classes": ["background", "rim"], "values": None, "colours": {"background": "#000000", "rim": "#E69F00"},
+        "classes": ["background", "rim"], "values": None,
+        "colours": {"background": "#000000", "rim": "#E69F00"},
     }  # fmt: skip
     trainer.train("models:/cells@champion")
     assert "fresh: head (2 tensors)" in capsys.readouterr().out

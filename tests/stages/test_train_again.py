@@ -36,7 +36,10 @@ def test_a_training_waits_for_the_one_before_it(tmp_path: Path, capsys):
         while not said and time.monotonic() < deadline:
             time.sleep(0.02)
             said += capsys.readouterr().out
-        assert f"unet: another training of it works in {tmp_path}/checkpoints; waiting for it to end" in said
+        assert (
+            f"unet: another training of it works in {tmp_path}/checkpoints; waiting for it to end"
+            in said
+        )
         assert not began.wait(0.3)
         with stage._exclusive_training(tmp_path, "fcn", Alone()):
             pass  # another variant's is another

@@ -30,7 +30,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path, params: config.Params, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> stores.Store:
+def store(
+    tmp_path: Path, params: config.Params, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> stores.Store:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / ".maskmill/mlflow").mkdir(parents=True)
     shutil.copy2(empty_store, tmp_path / ".maskmill/mlflow/mlflow.db")
@@ -41,8 +43,8 @@ def save_model(folder: Path, seed: int) -> predict.Card:
     torch.manual_seed(seed)
     model = models.create("unet", in_channels=1, num_classes=2, feature_scale=16)
     facts = {
-        "variant": "unet", "options": {"feature_scale": 16}, "classes": tuple(COLOURS), "background": "background",
-        "ignore_index": 255, "colours": COLOURS, "in_channels": 1,
+        "variant": "unet", "options": {"feature_scale": 16}, "classes": tuple(COLOURS),
+        "background": "background", "ignore_index": 255, "colours": COLOURS, "in_channels": 1,
         "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": "fp32",
         "parameters": models.count_parameters(model), "best_step": 1,
     }  # fmt: skip

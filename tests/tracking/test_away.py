@@ -1,4 +1,4 @@
-"""A real MLflow server that is not there, hangs, dies and comes back, under trainings that go on all the while."""
+"""A real MLflow server that is away, hangs, dies and comes back, while trainings go on."""
 
 import os
 import signal
@@ -16,9 +16,12 @@ from maskmill.settings import config
 from maskmill.tracking import reaper, stores
 from tests.tracking.trainings import Trainer, until
 
-LINE_S = 4.0  # what a row may cost a training, whatever MLflow does: a line on the disk, and no time-out of MLflow's
+# what a row may cost a training, whatever MLflow does: a line on the disk, and no time-out of
+# MLflow's
+LINE_S = 4.0
 END_S = 20.0  # and its end, which waits for no sender: one that MLflow keeps waiting lives for 30 s
-ARRIVES_S = 300  # seconds on an idle machine; a busy one leaves little to a process of the lowest priority
+# seconds on an idle machine; a busy one leaves little to a process of the lowest priority
+ARRIVES_S = 300
 
 
 class Server:
@@ -37,8 +40,9 @@ class Server:
         store = f"sqlite:///{self.root / 'mlflow.db'}"
         with (self.root / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1",
-                 "--artifacts-destination", self.root / "artifacts", "--host", "127.0.0.1", "--port", str(self.port)],
+                [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store,
+                 "--workers", "1", "--artifacts-destination", self.root / "artifacts",
+                 "--host", "127.0.0.1", "--port", str(self.port)],
                 stdout=log, stderr=log, start_new_session=True, cwd=self.root,
             )  # fmt: skip
         assert until(self._answers, 300), (self.root / "server.log").read_text()
@@ -71,19 +75,23 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Itera
 
 
 @pytest.fixture
-def asked(server: Server, params: config.Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> stores.Store:
-    """What the server holds, read from its own store, so that it can be asked while the server is away."""
+def asked(
+    server: Server, params: config.Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> stores.Store:
+    """What the server holds, read from its own store, so that it may be away."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{server.root / 'mlflow.db'}")
     return stores.connect_store(params.tracking, params.paths, tmp_path)
 
 
 def held(store: stores.Store, key: str) -> tuple[str, list[int]]:
-    """Status of the one run of a training, and the steps of its metrics, which are the same for all of them."""
+    """Status of the one run of a training, and the steps that all of its metrics have."""
     found = store.client.search_runs([store.experiment_id], f"tags.`maskmill.training` = '{key}'")
     if not found:
         return "none", []
     (run,) = found
-    histories = [store.client.get_metric_history(run.info.run_id, name) for name in ("loss", "val_dice")]
+    histories = [
+        store.client.get_metric_history(run.info.run_id, name) for name in ("loss", "val_dice")
+    ]
     loss, dice = (sorted(metric.step for metric in history) for history in histories)
     return run.info.status, loss if loss == dice else [*loss, -1, *dice]
 
@@ -99,7 +107,8 @@ def test_a_server_that_comes_after_the_training_began_gets_what_it_missed(
     server.up()
     assert until(lambda: held(asked, training.key) == ("RUNNING", [1, 2, 3]), ARRIVES_S)
     assert training.add(4) < LINE_S
-    assert until(lambda: held(asked, training.key) == ("RUNNING", [1, 2, 3, 4]), ARRIVES_S)  # a live curve
+    # a live curve
+    assert until(lambda: held(asked, training.key) == ("RUNNING", [1, 2, 3, 4]), ARRIVES_S)
     assert training.end() < END_S
     assert until(lambda: held(asked, training.key) == ("FINISHED", [1, 2, 3, 4]), ARRIVES_S)
     assert until(lambda: not training.spool.exists() and not training.senders(), ARRIVES_S)
@@ -115,7 +124,8 @@ def test_a_server_that_hangs_slows_nothing_and_gets_each_metric_once(
     server.signal(signal.SIGSTOP)
     try:
         assert training.add(2, 3) < LINE_S
-        time.sleep(6)  # a sending runs into its time-out meanwhile, and its request waits in the server's socket
+        # a sending runs into its time-out meanwhile, and its request waits in the server's socket
+        time.sleep(6)
         assert training.add(4) < LINE_S
     finally:
         server.signal(signal.SIGCONT)
@@ -145,7 +155,9 @@ def test_a_killed_training_is_closed_by_its_sender_and_goes_on_as_the_same_run(
     assert until(lambda: held(asked, again.key) == ("FINISHED", [1, 2, 3, 4]), ARRIVES_S)
 
 
-def test_nothing_outlives_a_killed_training_by_ten_seconds_while_the_server_hangs(server: Server, tmp_path: Path):
+def test_nothing_outlives_a_killed_training_by_ten_seconds_while_the_server_hangs(
+    server: Server, tmp_path: Path
+):
     server.up()
     training = Trainer(tmp_path, server.uri)
     training.add(1)
@@ -154,14 +166,19 @@ def test_nothing_outlives_a_killed_training_by_ten_seconds_while_the_server_hang
         time.sleep(4)  # its sender is on the way to MLflow, or waits for an answer
         assert training.senders()
         training.kill()
-        assert until(lambda: not training.senders(), 30)  # within 10 s on an idle machine; without an end, minutes
+        # within 10 s on an idle machine; without an end, minutes
+        assert until(lambda: not training.senders(), 30)
     finally:
         server.signal(signal.SIGCONT)
 
 
 @pytest.mark.slow
 def test_a_server_that_dies_for_good_gets_all_of_it_when_it_is_back(
-    server: Server, asked: stores.Store, tmp_path: Path, params: config.Params, monkeypatch: pytest.MonkeyPatch
+    server: Server,
+    asked: stores.Store,
+    tmp_path: Path,
+    params: config.Params,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     server.up()
     training = Trainer(tmp_path, server.uri)

@@ -20,7 +20,16 @@ def repository(tmp_path: Path) -> Path:
 
 
 def git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), "-c", "user.name=test", "-c", "user.email=test@localhost", *arguments]
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test@localhost",
+        *arguments,
+    ]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

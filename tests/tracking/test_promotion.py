@@ -23,15 +23,21 @@ GATE = Gate(minimum={"dice_foreground": 0.5}, max_drop=0.01)
 def challenge(store: stores.Store, folder: Path, seed: int, score: float, digest: str = "test-1"):
     save_model(folder, seed)
     run_id = runs.record_run(store, dataclasses.replace(TRAINING, key=f"seed {seed}"))
-    return registry.register(store, folder, run_id, promotion.promotion_tags(digest, {"dice_foreground": score}))
+    return registry.register(
+        store, folder, run_id, promotion.promotion_tags(digest, {"dice_foreground": score})
+    )
 
 
-def decide(store: stores.Store, version, *, rescored: float | None = None, may_promote: bool = True):
+def decide(
+    store: stores.Store, version, *, rescored: float | None = None, may_promote: bool = True
+):
     def evaluate(predictor: Predictor) -> dict[str, float]:
         assert rescored is not None, "the champion was scored on this test set already"
         return {"dice_foreground": rescored}
 
-    return promotion.run_gate(store, version, GATE, "dice_foreground", evaluate, may_promote=may_promote)
+    return promotion.run_gate(
+        store, version, GATE, "dice_foreground", evaluate, may_promote=may_promote
+    )
 
 
 def test_the_first_version_above_the_minimum_becomes_champion(store: stores.Store, tmp_path: Path):
@@ -44,7 +50,10 @@ def test_the_first_version_above_the_minimum_becomes_champion(store: stores.Stor
 def test_a_version_below_the_minimum_is_refused_with_figures(store: stores.Store, tmp_path: Path):
     verdict = decide(store, challenge(store, tmp_path / "m", 1, 0.4))
     assert verdict.outcome == "refused"
-    assert verdict.reason == "minimum dice_foreground: 0.4000 is below 0.5000; there is no champion yet"
+    assert (
+        verdict.reason
+        == "minimum dice_foreground: 0.4000 is below 0.5000; there is no champion yet"
+    )
     assert registry.champion(store) is None
 
 
@@ -52,7 +61,10 @@ def test_a_worse_version_is_refused_and_the_champion_stays(store: stores.Store, 
     decide(store, challenge(store, tmp_path / "a", 1, 0.8))
     verdict = decide(store, challenge(store, tmp_path / "b", 2, 0.78))
     assert verdict.outcome == "refused"
-    assert "no worse than the champion's: 0.7800 is below 0.7900; version 1 stays champion" in verdict.reason
+    assert (
+        "no worse than the champion's: 0.7800 is below 0.7900; version 1 stays champion"
+        in verdict.reason
+    )
     assert registry.champion(store).version == 1
 
 
@@ -68,16 +80,23 @@ def test_a_champion_scored_on_another_test_set_is_scored_again(store: stores.Sto
     assert decide(store, version, rescored=0.6).outcome == "promoted"
 
 
-def test_a_champion_that_cannot_be_compared_is_a_refusal_with_a_remedy(store: stores.Store, tmp_path: Path):
+def test_a_champion_that_cannot_be_compared_is_a_refusal_with_a_remedy(
+    store: stores.Store, tmp_path: Path
+):
     decide(store, challenge(store, tmp_path / "a", 1, 0.9))
     version = challenge(store, tmp_path / "b", 2, 0.7, digest="test-2")
 
     def other_classes(predictor: Predictor) -> dict[str, float]:
         raise MaskmillError("it has the classes ['a'], the data have ['b']")
 
-    verdict = promotion.run_gate(store, version, GATE, "dice_foreground", other_classes, may_promote=True)
+    verdict = promotion.run_gate(
+        store, version, GATE, "dice_foreground", other_classes, may_promote=True
+    )
     assert verdict.outcome == "refused"
-    assert "champion version 1 cannot be compared: it has the classes ['a'], the data have ['b']" in verdict.reason
+    assert (
+        "champion version 1 cannot be compared: it has the classes ['a'], the data have ['b']"
+        in verdict.reason
+    )
     assert "tracking.model in params.yaml" in verdict.reason
     assert registry.champion(store).version == 1
 
@@ -106,22 +125,30 @@ def test_the_same_weights_are_one_version_and_stay_champion(store: stores.Store,
     assert decide(store, again).outcome == "kept"
 
 
-def test_a_registered_model_is_code_and_safetensors_and_serves_what_was_trained(store: stores.Store, tmp_path: Path):
+def test_a_registered_model_is_code_and_safetensors_and_serves_what_was_trained(
+    store: stores.Store, tmp_path: Path
+):
     import mlflow
     import pandas as pd
 
     version = challenge(store, tmp_path / "m", 1, 0.8)
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{store.model}/{version.version}"))
-    assert [p for p in folder.rglob("*") if p.suffix in (".pkl", ".pickle", ".pt", ".pth", ".pt2")] == []
+    assert [
+        p for p in folder.rglob("*") if p.suffix in (".pkl", ".pickle", ".pt", ".pth", ".pt2")
+    ] == []
     requirements = (folder / "requirements.txt").read_text()
     assert "torch==" in requirements
     assert "+cpu" not in requirements
     image = np.random.default_rng(0).integers(0, 256, (37, 53, 1), dtype=np.uint8)
     served = mlflow.pyfunc.load_model(f"models:/{store.model}/{version.version}")
     assert served.metadata.signature.inputs.input_names() == ["image"]
-    row = served.predict(pd.DataFrame({"image": [base64.b64encode(decode.png_bytes(image)).decode()]})).iloc[0]
+    row = served.predict(
+        pd.DataFrame({"image": [base64.b64encode(decode.png_bytes(image)).decode()]})
+    ).iloc[0]
     expected = Predictor(tmp_path / "m")
-    np.testing.assert_array_equal(decode.mask(base64.b64decode(row["mask"])), expected.predict(image))
+    np.testing.assert_array_equal(
+        decode.mask(base64.b64decode(row["mask"])), expected.predict(image)
+    )
     assert row["weights_sha256"] == expected.card.sha256 == version.tags["weights_sha256"]
 
 
@@ -129,16 +156,27 @@ def test_exchanged_weights_in_the_registry_are_refused(store: stores.Store, tmp_
     import mlflow
 
     version = challenge(store, tmp_path / "m", 1, 0.8)
-    stored = Path(mlflow.artifacts.download_artifacts(f"models:/{store.model}/{version.version}")) / "artifacts/model"
+    stored = (
+        Path(mlflow.artifacts.download_artifacts(f"models:/{store.model}/{version.version}"))
+        / "artifacts/model"
+    )
     save_model(stored, 2)
-    with pytest.raises(MaskmillError, match=r"its weights have sha256 .* its tag weights_sha256 says"):
+    with pytest.raises(
+        MaskmillError, match=r"its weights have sha256 .* its tag weights_sha256 says"
+    ):
         registry.predictor(version)
 
 
-@pytest.mark.parametrize("uri", ["icbm152@champion", "models:/icbm152", "models:/@champion", "models:/a/3@champion"])
-def test_a_malformed_uri_is_refused_with_the_allowed_forms(uri: str, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    "uri", ["icbm152@champion", "models:/icbm152", "models:/@champion", "models:/a/3@champion"]
+)
+def test_a_malformed_uri_is_refused_with_the_allowed_forms(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(ROOT)
-    with pytest.raises(MaskmillError, match=r"allowed are 'models:/NAME@ALIAS' and 'models:/NAME/NUMBER'"):
+    with pytest.raises(
+        MaskmillError, match=r"allowed are 'models:/NAME@ALIAS' and 'models:/NAME/NUMBER'"
+    ):
         maskmill.load(uri)
 
 
@@ -152,7 +190,9 @@ def test_a_store_that_cannot_be_opened_is_named_with_the_setting(
     params: config.Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "carrier-pigeon://home")
-    with pytest.raises(MaskmillError, match=r"carrier-pigeon://home cannot be opened: .*set tracking.uri in params"):
+    with pytest.raises(
+        MaskmillError, match=r"carrier-pigeon://home cannot be opened: .*set tracking.uri in params"
+    ):
         stores.connect_store(params.tracking, params.paths, tmp_path)
 
 

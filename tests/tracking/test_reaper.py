@@ -24,7 +24,9 @@ def status(store: stores.Store, run_id: str) -> str:
     return str(store.client.get_run(run_id).info.status)
 
 
-def test_a_training_killed_with_its_sender_is_closed_with_all_its_rows(store: stores.Store, tmp_path: Path):
+def test_a_training_killed_with_its_sender_is_closed_with_all_its_rows(
+    store: stores.Store, tmp_path: Path
+):
     training = Trainer(tmp_path)
     training.add(1)
     assert until(
@@ -37,7 +39,10 @@ def test_a_training_killed_with_its_sender_is_closed_with_all_its_rows(store: st
     (run,) = store.client.search_runs([store.experiment_id])
     assert run.info.status == "RUNNING"  # and would be for ever
     (line,) = reaper.close_abandoned_runs(store)
-    assert line == (f"run {run.info.run_id[:12]} of unet closed as KILLED: its process {training.process.pid} is gone")
+    assert (
+        line == f"run {run.info.run_id[:12]} of unet closed as KILLED: its process"
+        f" {training.process.pid} is gone"
+    )
     closed = store.client.get_run(run.info.run_id)
     assert closed.info.status == "KILLED"
     assert run.info.start_time <= closed.info.end_time <= 1000 * time.time()
@@ -111,7 +116,11 @@ def test_the_command_says_what_it_closed(store: stores.Store, tmp_path: Path, ow
     run_id = runs.record_run(store, dataclasses.replace(GOING, owner=owner))
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     done = subprocess.run(
-        [sys.executable, "-m", "maskmill.tracking.reaper"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "maskmill.tracking.reaper"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     closed = f"run {run_id[:12]} of unet closed as KILLED: its process {owner.pid} is gone\n"
@@ -121,9 +130,11 @@ def test_the_command_says_what_it_closed(store: stores.Store, tmp_path: Path, ow
 def test_the_command_names_a_server_that_is_away(tmp_path: Path):
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     done = subprocess.run(
-        [sys.executable, "-m", "maskmill.tracking.reaper"], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"},
+        [sys.executable, "-m", "maskmill.tracking.reaper"], cwd=tmp_path, capture_output=True,
+        text=True, check=False, env={**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"},
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.startswith("error: MLflow at http://127.0.0.1:1 does not answer; start it (`maskmill up`)")
+    assert done.stderr.startswith(
+        "error: MLflow at http://127.0.0.1:1 does not answer; start it (`maskmill up`)"
+    )
     assert "Traceback" not in done.stderr

@@ -11,8 +11,8 @@ TRAINING = runs.TrainingRun(
     key="k1", variant="unet", params={"train.seed": 0, "data.classes": ["a", "b"]},
     history=[{"step": 2, "loss": 1.5, "val_dice_foreground": 0.3},
              {"step": 4, "loss": 1.0, "val_dice_foreground": 0.6}],
-    summary={"test_dice_foreground": 0.55}, git_commit="c0ffee", data_title="cells", data_hash="0123456789abcdef.dir",
-    started_ms=1_000_000, ended_ms=1_009_000,
+    summary={"test_dice_foreground": 0.55}, git_commit="c0ffee", data_title="cells",
+    data_hash="0123456789abcdef.dir", started_ms=1_000_000, ended_ms=1_009_000,
 )  # fmt: skip
 
 
@@ -46,9 +46,13 @@ def test_a_recording_that_was_cut_off_is_completed(store: stores.Store):
 
 def test_a_batch_whose_answer_was_lost_is_not_sent_twice(store: stores.Store):
     run_id = runs.record_run(store, TRAINING)
-    later = dataclasses.replace(TRAINING, ended_ms=TRAINING.ended_ms + 5)  # other times: MLflow would take them
+    # other times: MLflow would take them
+    later = dataclasses.replace(TRAINING, ended_ms=TRAINING.ended_ms + 5)
     assert runs.record_run(store, later) == run_id
-    assert {name: steps(store, run_id, name) for name in ("loss", "val_dice_foreground", "test_dice_foreground")} == {
+    assert {
+        name: steps(store, run_id, name)
+        for name in ("loss", "val_dice_foreground", "test_dice_foreground")
+    } == {
         "loss": [2, 4], "val_dice_foreground": [2, 4], "test_dice_foreground": [4],
     }  # fmt: skip
 
@@ -72,7 +76,9 @@ def test_a_running_training_is_recorded_with_its_owner_and_completed_later(store
     assert store.client.get_run(run.info.run_id).info.status == "FINISHED"
 
 
-def test_a_killed_training_that_goes_on_is_running_again_and_a_finished_one_never(store: stores.Store):
+def test_a_killed_training_that_goes_on_is_running_again_and_a_finished_one_never(
+    store: stores.Store,
+):
     going = dataclasses.replace(TRAINING, status="RUNNING", owner=owners.this_process(), summary={})
 
     def status(training: runs.TrainingRun) -> str:
@@ -86,7 +92,12 @@ def test_a_killed_training_that_goes_on_is_running_again_and_a_finished_one_neve
 
 def test_settings_without_effect_may_differ_after_a_restart(store: stores.Store):
     run_id = runs.record_run(store, dataclasses.replace(TRAINING, status="KILLED"))
-    assert runs.record_run(store, dataclasses.replace(TRAINING, params={"train.seed": 0, "train.workers": 2})) == run_id
+    assert (
+        runs.record_run(
+            store, dataclasses.replace(TRAINING, params={"train.seed": 0, "train.workers": 2})
+        )
+        == run_id
+    )
     assert store.client.get_run(run_id).data.params == {
         "train.seed": "0",
         "data.classes": "['a', 'b']",
@@ -94,7 +105,9 @@ def test_settings_without_effect_may_differ_after_a_restart(store: stores.Store)
     }
 
 
-def test_a_run_that_somebody_deleted_comes_back_only_with_the_finished_training(store: stores.Store):
+def test_a_run_that_somebody_deleted_comes_back_only_with_the_finished_training(
+    store: stores.Store,
+):
     going = dataclasses.replace(TRAINING, status="RUNNING", owner=owners.this_process(), summary={})
     store.client.delete_run(runs.record_run(store, going))
     runs.record_run(store, going)
@@ -118,7 +131,9 @@ def test_a_long_history_is_sent_whole(store: stores.Store):
 
 
 def test_another_training_is_another_run(store: stores.Store):
-    assert runs.record_run(store, TRAINING) != runs.record_run(store, dataclasses.replace(TRAINING, key="k2"))
+    assert runs.record_run(store, TRAINING) != runs.record_run(
+        store, dataclasses.replace(TRAINING, key="k2")
+    )
 
 
 def steps(store: stores.Store, run_id: str, name: str) -> list[int]:

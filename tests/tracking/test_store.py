@@ -1,4 +1,4 @@
-"""The store is there for all who open it at once, survives a kill, and says so in time when it is away."""
+"""The store opens for all at once, survives a kill, and says in time when it is away."""
 
 import os
 import signal
@@ -34,7 +34,8 @@ def write():
 
 if sys.argv[3] == "1":
     sys.exit(write())
-others = [multiprocessing.get_context("fork").Process(target=write) for _ in range(int(sys.argv[3]))]
+others = [multiprocessing.get_context("fork").Process(target=write) \
+for _ in range(int(sys.argv[3]))]
 for other in others:
     other.start()
 for other in others:
@@ -44,13 +45,19 @@ sys.exit(sum(other.exitcode != 0 for other in others))
 
 
 def start(root: Path, processes: int = 1) -> "subprocess.Popen[str]":
-    """Write into the store in `root` by so many processes at once, which share what was imported."""
+    """Write into the store in `root` by so many processes at once, which share all imports."""
     command = [sys.executable, "-c", WRITER, ROOT / "params.yaml", root, str(processes)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")
+    }
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
-def test_eight_processes_that_open_a_fresh_store_together_lose_nothing(tmp_path: Path, params: config.Params):
+def test_eight_processes_that_open_a_fresh_store_together_lose_nothing(
+    tmp_path: Path, params: config.Params
+):
     writers = start(tmp_path, 8)
     said = writers.communicate(timeout=300)[1]
     assert writers.returncode == 0, said
@@ -60,12 +67,15 @@ def test_eight_processes_that_open_a_fresh_store_together_lose_nothing(tmp_path:
     assert all(len(store.client.get_metric_history(run.info.run_id, "loss")) == 5 for run in found)
 
 
-def test_a_process_killed_while_it_makes_the_store_leaves_it_whole(tmp_path: Path, params: config.Params):
+def test_a_process_killed_while_it_makes_the_store_leaves_it_whole(
+    tmp_path: Path, params: config.Params
+):
     part = tmp_path / ".maskmill/mlflow/.mlflow.db.part"
     killed = start(tmp_path)
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size > 500_000) and time.monotonic() < deadline:
-        time.sleep(0.002)  # until it is in the middle of the migration, which is when stock files break
+        # until it is in the middle of the migration, which is when stock files break
+        time.sleep(0.002)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert part.exists()
@@ -86,8 +96,9 @@ def test_a_server_that_is_not_there_is_named_with_what_to_do(
         stores.connect_store(params.tracking, params.paths, tmp_path)
     assert time.monotonic() - start_s < 15
     assert str(raised.value).startswith(
-        f"MLflow at {uri} does not answer; start it (`maskmill up`), or set MLFLOW_TRACKING_URI, or tracking.uri in "
-        "params.yaml, to a server that runs or to sqlite:///.maskmill/mlflow/mlflow.db. It said:"
+        f"MLflow at {uri} does not answer; start it (`maskmill up`), or set MLFLOW_TRACKING_URI, or"
+        " tracking.uri in params.yaml, to a server that runs or to"
+        " sqlite:///.maskmill/mlflow/mlflow.db. It said:"
     )
 
 
@@ -105,7 +116,9 @@ def test_a_server_that_never_answers_is_given_up_in_time(
         assert 4 < time.monotonic() - start_s < 12
 
 
-def test_the_users_own_patience_comes_first(tmp_path: Path, params: config.Params, monkeypatch: pytest.MonkeyPatch):
+def test_the_users_own_patience_comes_first(
+    tmp_path: Path, params: config.Params, monkeypatch: pytest.MonkeyPatch
+):
     plain(monkeypatch)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -119,7 +132,7 @@ def test_the_users_own_patience_comes_first(tmp_path: Path, params: config.Param
 
 
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow's settings as a user finds them; those that `connect` sets are undone after the test."""
+    """MLflow's settings as a user finds them; those of `connect` are undone after the test."""
     for name in ("TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR"):
         monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "unset below")
         monkeypatch.delenv(f"MLFLOW_HTTP_REQUEST_{name}")

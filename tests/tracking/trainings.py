@@ -1,4 +1,4 @@
-"""A small process that trains as the stage does, line by line as a test says, and what became of it in MLflow."""
+"""A small process that trains line by line as a test says, and what MLflow has of it."""
 
 import os
 import shutil
@@ -15,7 +15,8 @@ CODE = """
 import sys, time
 from pathlib import Path
 from maskmill.tracking import live, spools
-facts = spools.Facts("f1", "unet", {"train.seed": 0}, git_commit="c0ffee", data_title="cells", data_hash="0123.dir")
+facts = spools.Facts("f1", "unet", {"train.seed": 0}, git_commit="c0ffee", \
+data_title="cells", data_hash="0123.dir")
 made = spools.begin_spool(Path(".maskmill/spool"), facts)
 if sys.argv[1] == "live":
     live.start(made.path, 0.0)
@@ -36,7 +37,9 @@ class Trainer:
     def __init__(self, root: Path, uri: str = "", *, live: bool = True) -> None:
         (root / ".maskmill/checkpoints/unet/f1").mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / "params.yaml", root)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")
+        }
         environment |= {"MLFLOW_TRACKING_URI": uri} if uri else {}
         self.process = subprocess.Popen(
             [sys.executable, "-c", CODE, "live" if live else "alone"],
@@ -66,7 +69,11 @@ class Trainer:
 
     def senders(self) -> list[int]:
         """Processes that send this training's spool."""
-        return [pid for pid in processes() if str(self.spool.name) in command(pid) and "tracking.live" in command(pid)]
+        return [
+            pid
+            for pid in processes()
+            if str(self.spool.name) in command(pid) and "tracking.live" in command(pid)
+        ]
 
 
 def processes() -> list[int]:

@@ -20,8 +20,8 @@ from tests.stages.test_data_line import Line
 
 SPACE = {"train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 TRAIN = {
-    "steps": 30, "warmup_steps": 1, "batch_size": 2, "val_every_steps": 10, "threads": 1, "precision": "fp32",
-    "checkpoint_every_s": 0.0,
+    "steps": 30, "warmup_steps": 1, "batch_size": 2, "val_every_steps": 10, "threads": 1,
+    "precision": "fp32", "checkpoint_every_s": 0.0,
 }  # fmt: skip
 
 
@@ -42,8 +42,8 @@ class Tuning:
 
     def start(self, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "maskmill", "tune"], cwd=self.root, env=os.environ | environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [sys.executable, "-m", "maskmill", "tune"], cwd=self.root, env=os.environ | environment,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def run(self, **environment: str) -> tuple[int, str]:
@@ -57,7 +57,9 @@ class Tuning:
         return found
 
     def tried(self) -> list[Tried]:
-        return TuningSearch(self.folder, self.params.tune, search_axes(self.params), self.params.variants).tried()
+        return TuningSearch(
+            self.folder, self.params.tune, search_axes(self.params), self.params.variants
+        ).tried()
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +88,8 @@ def tuning(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
     return Tuning(tmp_path)
 
 
-PATIENCE_S = 240  # a busy machine takes long to import PyTorch; what is waited for comes in seconds on an idle one
+# a busy machine takes long to import PyTorch; what is waited for comes in seconds on an idle one
+PATIENCE_S = 240
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:

@@ -41,13 +41,23 @@ def whole(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuning:
 
 def test_it_ends_well_without_mlflow_and_without_test_images(whole: Tuning):
     assert whole.code == 0, whole.output
-    assert whole.output.count("tune: not recorded in MLflow: MLflow at http://127.0.0.1:9 does not answer") == 2
+    assert (
+        whole.output.count(
+            "tune: not recorded in MLflow: MLflow at http://127.0.0.1:9 does not answer"
+        )
+        == 2
+    )
     assert [tried.ending for tried in whole.tried()] == [DONE, DONE]
     best = max(whole.tried(), key=lambda tried: tried.score)
     rate = best.choice.settings["train.learning_rate"]
     *_, found, run = whole.output.splitlines()
-    assert found.startswith(f"tune: best val dice_foreground {best.score:.4f} in trial {best.number} of 2 (2 done)")
-    assert run == ("run the whole line with it: dvc exp run -S 'variants=[unet]' -S train.learning_rate=" + repr(rate))
+    assert found.startswith(
+        f"tune: best val dice_foreground {best.score:.4f} in trial {best.number} of 2 (2 done)"
+    )
+    assert run == (
+        "run the whole line with it: dvc exp run -S 'variants=[unet]' -S train.learning_rate="
+        + repr(rate)
+    )
 
 
 def test_a_trial_leaves_its_history_and_its_card_and_no_weights(whole: Tuning):
@@ -60,9 +70,13 @@ def test_a_trial_leaves_its_history_and_its_card_and_no_weights(whole: Tuning):
 
 
 @pytest.mark.slow
-def test_killed_in_a_trial_it_goes_on_there_and_finds_what_it_would_have_found(tuning: Tuning, whole: Tuning):
+def test_killed_in_a_trial_it_goes_on_there_and_finds_what_it_would_have_found(
+    tuning: Tuning, whole: Tuning
+):
     process = tuning.start(MLFLOW_TRACKING_URI=AWAY)
-    assert until(lambda: any(tuning.root.glob(".maskmill/tune/*/trial-1/state/checkpoints/unet/*/[!.]*")))
+    assert until(
+        lambda: any(tuning.root.glob(".maskmill/tune/*/trial-1/state/checkpoints/unet/*/[!.]*"))
+    )
     kill(process)
     first = (tuning.folder / "trial-0/models/unet/history.csv").stat()
     assert len(tuning.tried()) == 1
@@ -82,7 +96,10 @@ def test_on_two_devices_a_trial_is_cut_short_and_ends_without_a_trace(tuning: Tu
     folder, told = Path("trial"), []
     trial.prepare_trial(folder, tuning.params)
     assert (
-        trial.run_trial(folder, "unet", "dice_foreground", lambda step, score: told.append(step) or step >= 4) is None
+        trial.run_trial(
+            folder, "unet", "dice_foreground", lambda step, score: told.append(step) or step >= 4
+        )
+        is None
     )
     assert told[:2] == [2, 4]
     said, error = capfd.readouterr()
@@ -132,17 +149,25 @@ def test_asked_to_end_it_waits_for_the_checkpoint_of_its_trial(tuning: Tuning):
 
 
 @pytest.mark.parametrize("code", [143, -15, 130])
-def test_a_trial_that_was_asked_to_end_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int):
-    end = f"import os, sys; sys.exit({code})" if code > 0 else f"import os; os.kill(os.getpid(), {-code})"
+def test_a_trial_that_was_asked_to_end_has_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+):
+    end = (
+        f"import os, sys; sys.exit({code})"
+        if code > 0
+        else f"import os; os.kill(os.getpid(), {-code})"
+    )
     start = trial.subprocess.Popen
-    monkeypatch.setattr(trial.subprocess, "Popen", lambda command, **_: start([command[0], "-c", end]))
+    monkeypatch.setattr(
+        trial.subprocess, "Popen", lambda command, **_: start([command[0], "-c", end])
+    )
     with pytest.raises(SystemExit) as raised:
         trial.run_trial(tmp_path, "unet", "dice_foreground", lambda step, score: False)
     assert raised.value.code == (code if code > 0 else 143)
 
 
 def _is_recorded(tuning: Tuning) -> None:
-    """One run for the search, below it one for each trial, also of those that MLflow was away for."""
+    """One run for the search, below it one for each trial, also of those that MLflow missed."""
     params = tuning.params
     store = stores.connect_store(params.tracking, params.paths)
     runs = {run.info.run_name: [] for run in store.client.search_runs([store.experiment_id])}
@@ -150,7 +175,9 @@ def _is_recorded(tuning: Tuning) -> None:
         runs[run.info.run_name].append(run)
     (search,) = runs.pop("tune")
     assert search.info.status == "FINISHED"
-    assert search.data.metrics["best_val_dice_foreground"] == max(tried.score for tried in tuning.tried())
+    assert search.data.metrics["best_val_dice_foreground"] == max(
+        tried.score for tried in tuning.tried()
+    )
     assert len(runs["unet"]) == 2
     for run in runs["unet"]:
         assert run.data.tags["mlflow.parentRunId"] == search.info.run_id
@@ -182,7 +209,7 @@ def command_params(folder):
 
 @pytest.fixture
 def quick(tuning: Tuning, monkeypatch: pytest.MonkeyPatch):
-    """A function: scores -> runs the command in this process, without trainings and without MLflow."""
+    """A function: scores -> runs the command in this process, without trainings or MLflow."""
     monkeypatch.setattr(command.record.Book, "write", lambda *_, **__: None)
 
     def run(score):
@@ -227,7 +254,9 @@ def test_what_was_tried_is_not_trained_again(tuning: Tuning, quick, capsys):
     assert trainings.folders == []
 
 
-def test_more_trials_go_on_where_the_search_ended_and_another_space_is_another_search(tuning: Tuning, quick):
+def test_more_trials_go_on_where_the_search_ended_and_another_space_is_another_search(
+    tuning: Tuning, quick
+):
     quick(by_rate)
     tuning.set("tune", trials=4)
     _, trainings = quick(by_rate)
@@ -240,18 +269,24 @@ def test_more_trials_go_on_where_the_search_ended_and_another_space_is_another_s
 @pytest.mark.parametrize(
     ("section", "changed"),
     [
-        ("data", {"ignore_index": 254}), ("augmentation", {"preview": 7}), ("models", {"unet": {"feature_scale": 8}}),
-        ("train", {"weight_decay": 0.5}), ("evaluation", {"primary": "miou"}), ("tune", {"startup": 7}),
-        ("tune", {"pruner": "median"}), ("tune", {"seed": 7}), ("tune", {"space": {"train.steps": [30, 40]}}),
+        ("data", {"ignore_index": 254}), ("augmentation", {"preview": 7}),
+        ("models", {"unet": {"feature_scale": 8}}), ("train", {"weight_decay": 0.5}),
+        ("evaluation", {"primary": "miou"}), ("tune", {"startup": 7}),
+        ("tune", {"pruner": "median"}), ("tune", {"seed": 7}),
+        ("tune", {"space": {"train.steps": [30, 40]}}),
     ],
 )  # fmt: skip
-def test_whatever_decides_a_score_makes_another_search(tuning: Tuning, section: str, changed: dict[str, object]):
+def test_whatever_decides_a_score_makes_another_search(
+    tuning: Tuning, section: str, changed: dict[str, object]
+):
     before = name(tuning)
     tuning.set(section, **changed)
     assert name(tuning) != before
 
 
-def test_other_variants_or_images_make_another_search_and_what_decides_no_score_does_not(tuning: Tuning):
+def test_other_variants_or_images_make_another_search_and_what_decides_no_score_does_not(
+    tuning: Tuning,
+):
     before = name(tuning)
     tuning.set("tune", trials=9)
     tuning.set("gate", minimum={})
@@ -260,7 +295,8 @@ def test_other_variants_or_images_make_another_search_and_what_decides_no_score_
     manifest.write(PREPARED / "manifest.parquet", table[table["split"] != "test"])
     assert name(tuning) == before
     manifest.write(
-        PREPARED / "manifest.parquet", table[table["id"] != table.loc[table["split"] == "train", "id"].min()]
+        PREPARED / "manifest.parquet",
+        table[table["id"] != table.loc[table["split"] == "train", "id"].min()],
     )
     assert name(tuning) != before
     manifest.write(PREPARED / "manifest.parquet", table)
@@ -274,7 +310,9 @@ def name(tuning: Tuning) -> str:
 
 
 @pytest.mark.parametrize(("pruner", "endings"), [("median", {DONE, CUT_SHORT}), ("none", {DONE})])
-def test_a_trial_below_the_median_is_cut_short_where_that_is_asked_for(tuning: Tuning, quick, pruner, endings):
+def test_a_trial_below_the_median_is_cut_short_where_that_is_asked_for(
+    tuning: Tuning, quick, pruner, endings
+):
     tuning.set("tune", trials=8, startup=2, pruner=pruner)
     best, _ = quick(lambda params, variant: 1 / params.train.learning_rate)
     assert {tried.ending for tried in tuning.tried()} == endings
@@ -290,8 +328,12 @@ def test_a_trial_that_fails_is_said_and_another_takes_its_place(tuning: Tuning, 
     assert "tune: trial 0 failed: the training was killed by SIGKILL" in capsys.readouterr().err
 
 
-def test_three_failures_one_behind_the_other_stop_it_and_the_next_start_goes_on(tuning: Tuning, quick):
-    with pytest.raises(MaskmillError, match=r"3 trials failed one behind the other; .* start `maskmill tune` again"):
+def test_three_failures_one_behind_the_other_stop_it_and_the_next_start_goes_on(
+    tuning: Tuning, quick
+):
+    with pytest.raises(
+        MaskmillError, match=r"3 trials failed one behind the other; .* start `maskmill tune` again"
+    ):
         quick(lambda params, variant: MaskmillError("no"))
     best, _ = quick(by_rate)
     assert best.number >= 3
@@ -307,23 +349,32 @@ def test_each_variant_is_tried_with_its_own_options_and_a_loss_is_a_value(tuning
         space={"models.resnet18_unet.width": {"low": 8, "high": 16}, "train.losses": losses},
     )
     best, _ = quick(
-        lambda params, variant: params.models["resnet18_unet"].options["width"] if variant != "unet" else 0.1
+        lambda params, variant: (
+            params.models["resnet18_unet"].options["width"] if variant != "unet" else 0.1
+        )
     )
     for tried in tuning.tried():
         assert tried.choice.settings["train.losses"] in losses
-        assert ("models.resnet18_unet.width" in tried.choice.settings) == (tried.choice.variant == "resnet18_unet")
+        assert ("models.resnet18_unet.width" in tried.choice.settings) == (
+            tried.choice.variant == "resnet18_unet"
+        )
     assert isinstance(best.choice.settings["models.resnet18_unet.width"], int)
     assert {tried.choice.variant for tried in tuning.tried()} == {"unet", "resnet18_unet"}
 
 
 def test_two_searches_at_once_are_refused(tuning: Tuning, quick):
-    with command.FileLock(tuning.root / ".maskmill/tune/lock"), pytest.raises(MaskmillError, match="another `maskmill"):
+    with (
+        command.FileLock(tuning.root / ".maskmill/tune/lock"),
+        pytest.raises(MaskmillError, match="another `maskmill"),
+    ):
         quick(by_rate)
 
 
 def test_without_data_it_says_how_to_make_them(tuning: Tuning, quick):
     (tuning.root / "data/prepared/augmentation.json").unlink()
-    with pytest.raises(MaskmillError, match=r"augmentation\.json is not there; make the data: `dvc repro augment`"):
+    with pytest.raises(
+        MaskmillError, match=r"augmentation\.json is not there; make the data: `dvc repro augment`"
+    ):
         quick(by_rate)
 
 
@@ -331,6 +382,6 @@ def test_the_closing_command_is_what_a_shell_takes(tuning: Tuning, quick, capsys
     tuning.set("tune", trials=1, space={"train.losses": [{"focal": {"weight": 2.0, "gamma": 1.0}}]})
     best, _ = quick(by_rate)
     words = shlex.split(capsys.readouterr().out.splitlines()[-1])
-    assert [word for word in words if "=" in word or word.startswith("~")] == space.experiment_overrides(
-        best.choice, config.read_yaml(tuning.root / "params.yaml")
-    )
+    assert [
+        word for word in words if "=" in word or word.startswith("~")
+    ] == space.experiment_overrides(best.choice, config.read_yaml(tuning.root / "params.yaml"))

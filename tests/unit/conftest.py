@@ -16,14 +16,21 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def draw_shapes():
-    """A function: (count, size_px, seed) -> pairs with a disc, a square and a bar, told apart by brightness."""
+    """A function: (count, size_px, seed) -> pairs with a disc, a square and a bar.
+
+    Brightness tells them apart.
+    """
 
     def draw(count, size=32, seed=0):
         rng = np.random.default_rng(seed)
         y, x = np.mgrid[:size, :size]
         pairs = []
         for _ in range(count):
-            centre, corner, row = rng.integers(size // 4, size // 2, 2), rng.integers(size // 2, size * 3 // 4, 2), 0
+            centre, corner, row = (
+                rng.integers(size // 4, size // 2, 2),
+                rng.integers(size // 2, size * 3 // 4, 2),
+                0,
+            )
             mask = np.zeros((size, size), np.uint8)
             mask[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < (size / 5) ** 2] = 1
             mask[corner[0] : corner[0] + size // 4, corner[1] : corner[1] + size // 4] = 2

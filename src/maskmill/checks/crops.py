@@ -17,7 +17,8 @@ _UPRIGHT = 5  # of the camera's eight orientations the first that swaps height a
 def check_crop(params: Params) -> None:
     """Hold `augmentation.crop_px` against the images of the source, up to the first that it fits.
 
-    Raises: MaskmillError where it is higher and wider than every image: training would see padding for the most part.
+    Raises: MaskmillError where it is higher and wider than every image: training would see padding
+        for the most part.
     """
     crop, largest = params.augmentation.crop_px, (0, 0)
     if crop is None:
@@ -28,21 +29,30 @@ def check_crop(params: Params) -> None:
         largest = max(largest, (height, width))
     if largest != (0, 0):
         raise MaskmillError(
-            f"{config.PARAMS}: augmentation.crop_px: got {list(crop)}, and no image is as high or as wide; the largest "
-            f"has {list(largest)}; take at most that, or null for whole images"
+            f"{config.PARAMS}: augmentation.crop_px: got {list(crop)},"
+            " and no image is as high or as wide;"
+            f" the largest has {list(largest)}; take at most that, or null for whole images"
         )
 
 
 def size_in_training(params: Params) -> tuple[int, int] | None:
-    """Height and width of a training image: the crop's, or those of the first image; None where there is none yet."""
+    """Return the height and width of a training image, or None before there is an image.
+
+    They are those of the crop, or else of the first image.
+    """
     return params.augmentation.crop_px or next(_sizes(params), None)
 
 
 def _sizes(params: Params) -> Iterator[tuple[int, int]]:
-    """Height and width of each image; none of a source that cannot be listed, which its stage says."""
+    """Yield the height and width of each image.
+
+    A source that cannot be listed yields none; its stage reports the error.
+    """
     where = Path(params.paths.source_config)
     try:
-        pairs = sources.create(config.read_yaml(where), Path(params.paths.source), params.data, where)
+        pairs = sources.create(
+            config.read_yaml(where), Path(params.paths.source), params.data, where
+        )
     except MaskmillError:
         return
     for pair in pairs:

@@ -1,4 +1,7 @@
-"""Bring in own data, list networks, predict with the champion, compare runs, check params.yaml, run the servers."""
+"""Import data, list networks, predict, compare runs, check params.yaml and run the servers.
+
+The champion predicts unless another model is named.
+"""
 
 import itertools
 import sys
@@ -16,8 +19,12 @@ from maskmill.system.errors import MaskmillError, few_of
 if TYPE_CHECKING:
     from maskmill.inference.predict import Predictor
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-remotes = typer.Typer(no_args_is_help=True, help="Where data, models and the cache of runs are kept.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+remotes = typer.Typer(
+    no_args_is_help=True, help="Where data, models and the cache of runs are kept."
+)
 app.add_typer(remotes, name="remote")
 data = typer.Typer(no_args_is_help=True, help="Your own images and masks.")
 app.add_typer(data, name="data")
@@ -35,7 +42,10 @@ def check() -> None:
     check_params(params)
     print(f"{config.PARAMS}: fine; variants: {', '.join(params.variants)}")
     if left_out := config.left_out(config.read_yaml(config.PARAMS)):
-        print(f"{config.PARAMS} does not name {len(left_out)} settings, which have their defaults (docs/settings.md):")
+        print(
+            f"{config.PARAMS} does not name {len(left_out)} settings, which have their defaults"
+            " (docs/settings.md):"
+        )
         print("\n".join(f"  {key}: {configure.in_yaml(value)}" for key, value in left_out.items()))
 
 
@@ -44,7 +54,8 @@ def predict(
     image: Annotated[Path, typer.Argument(help="An image file of any size.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("predictions"),
     model: Annotated[
-        str, typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given.")
+        str,
+        typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given."),
     ] = "",
 ) -> None:
     """Write the mask of an image, and the image with the mask over it."""
@@ -60,7 +71,9 @@ def predict(
     colours = [tuple(bytes.fromhex(card.colours[name][1:])) for name in card.classes]
     background = None if card.background is None else card.classes.index(card.background)
     over = pictures.overlay(pixels, mask, colours, background)  # type: ignore[arg-type]
-    written = {kind: decode.png_bytes(picture) for kind, picture in (("mask", mask), ("overlay", over))}
+    written = {
+        kind: decode.png_bytes(picture) for kind, picture in (("mask", mask), ("overlay", over))
+    }
     stem = free_stem(out, image.stem, written)
     for kind, content in written.items():
         files.write_bytes(out / f"{stem}_{kind}.png", content)
@@ -70,9 +83,14 @@ def predict(
 
 
 def free_stem(out: Path, stem: str, written: Mapping[str, bytes]) -> str:
-    """The stem, or with the first number behind it where other files stand: they may be anybody's."""
+    """Return the stem, followed by the first free number where other files have its names.
+
+    Those files may be anybody's, so none is overwritten.
+    """
     for candidate in itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2))):
-        there = {kind: path for kind in written if (path := out / f"{candidate}_{kind}.png").exists()}
+        there = {
+            kind: path for kind in written if (path := out / f"{candidate}_{kind}.png").exists()
+        }
         if all(path.read_bytes() == written[kind] for kind, path in there.items()):
             break
     return candidate
@@ -81,10 +99,14 @@ def free_stem(out: Path, stem: str, written: Mapping[str, bytes]) -> str:
 @app.command()
 def serve(
     model: Annotated[
-        str, typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given.")
+        str,
+        typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given."),
     ] = "",
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="services.model_port if not given; 0 takes a free one.")
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="services.model_port if not given; 0 takes a free one."
+        ),
     ] = None,
 ) -> None:
     """Serve a registered version over HTTP: base64 images in, base64 masks out."""
@@ -101,13 +123,22 @@ def serve(
 
 
 @app.command()
-def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 where the gate refused.")] = False) -> None:
+def gate(
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 where the gate refused.")
+    ] = False,
+) -> None:
     """Say what the gate decided in the last run."""
     path = Path(config.load().paths.metrics) / "registration.json"
     if not path.exists():
-        raise MaskmillError(f"{path}: no such file; nothing has been gated yet: run `make pipeline`")
+        raise MaskmillError(
+            f"{path}: no such file; nothing has been gated yet: run `make pipeline`"
+        )
     verdict = files.read_json(path)
-    print(f"{verdict['model']} version {verdict['version'] or 'none'} {verdict['outcome']}: {verdict['reason']}")
+    print(
+        f"{verdict['model']} version {verdict['version'] or 'none'} {verdict['outcome']}:"
+        f" {verdict['reason']}"
+    )
     if strict and verdict["outcome"] == "refused":
         raise typer.Exit(_STRICT_REFUSED)
 
@@ -115,14 +146,20 @@ def gate(strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 wher
 @app.command()
 def report(
     revisions: Annotated[
-        list[str] | None, typer.Argument(metavar="REV..", help="git revisions, DVC experiments, or workspace.")
+        list[str] | None,
+        typer.Argument(metavar="REV..", help="git revisions, DVC experiments, or workspace."),
     ] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Put the runs of these revisions side by side.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Put the runs of these revisions side by side.")
+    ] = False,
 ) -> None:
     """Say where the page is; or compare runs: maskmill report --compare REV_A REV_B."""
     params, named = config.load(), revisions or []
     if not compare and named:
-        raise MaskmillError(f"report: got {few_of(named, 4)}; to compare runs: maskmill report --compare REV_A REV_B")
+        raise MaskmillError(
+            f"report: got {few_of(named, 4)};"
+            " to compare runs: maskmill report --compare REV_A REV_B"
+        )
     if not compare:
         path = Path(params.paths.reports) / "index.html"
         if not path.exists():
@@ -136,7 +173,10 @@ def report(
 
 @app.command()
 def tune() -> None:
-    """Search for settings by many trainings (section tune in params.yaml); killed and started again, it goes on."""
+    """Search for settings by many trainings (section tune in params.yaml).
+
+    A search that was killed goes on when it is started again.
+    """
     from maskmill.tuning import command
 
     processes.exit_on_sigterm()
@@ -156,33 +196,55 @@ def data_verify() -> None:
 
 @remotes.command("set")
 def remote_set(
-    url: Annotated[str, typer.Argument(help="A folder, or s3://BUCKET/PATH, gs://.., azure://.., ssh://..")],
-    endpoint: Annotated[str | None, typer.Option(help="Of an S3 server other than AWS: http://HOST:PORT.")] = None,
+    url: Annotated[
+        str, typer.Argument(help="A folder, or s3://BUCKET/PATH, gs://.., azure://.., ssh://..")
+    ],
+    endpoint: Annotated[
+        str | None, typer.Option(help="Of an S3 server other than AWS: http://HOST:PORT.")
+    ] = None,
 ) -> None:
-    """Keep data, models and the cache of runs there; flows pull from it first and push to it last."""
+    """Keep data, models and the cache of runs there.
+
+    Flows pull from it first and push to it last.
+    """
     from maskmill.cli import remote
 
     remote.configure(url, endpoint)
-    print(f"remote: {url}, in .dvc/config (commit it); flows pull first and push last; by hand: dvc push --run-cache")
+    print(
+        f"remote: {url}, in .dvc/config (commit it); flows pull first and push last;"
+        " by hand: dvc push --run-cache"
+    )
 
 
 @data.command("import")
 def data_import(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Images and masks; data/source if they are there.")],
-    classes: Annotated[str, typer.Option(help="Names in the order of the values in the masks: sky,road,tree.")] = "",
-    background: Annotated[str | None, typer.Option(help="The class that no score counts, or none.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Images and masks; data/source if they are there.")
+    ],
+    classes: Annotated[
+        str, typer.Option(help="Names in the order of the values in the masks: sky,road,tree.")
+    ] = "",
+    background: Annotated[
+        str | None, typer.Option(help="The class that no score counts, or none.")
+    ] = None,
     ignore: Annotated[
         str | None, typer.Option(help="Value or #rrggbb in the masks that takes part in nothing.")
     ] = None,
     groups: Annotated[
-        str | None, typer.Option(help="Regular expression on the names: '(?P<group>.+)_(?P<order>\\d+)'.")
+        str | None,
+        typer.Option(help="Regular expression on the names: '(?P<group>.+)_(?P<order>\\d+)'."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Name of the data in the report.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model in the registry.")] = None,
     link: Annotated[bool, typer.Option("--link", help="Hard links instead of copies.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Put other files in data/source aside.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put other files in data/source aside.")
+    ] = False,
 ) -> None:
-    """Recognise images and masks, guess what they mean, write it to params.yaml and data/source.yaml, version them."""
+    """Recognise images and masks, guess what they mean, and put them under DVC.
+
+    Their meaning is written to params.yaml and data/source.yaml.
+    """
     from maskmill.importing import command
     from maskmill.importing.plan import Wishes
 

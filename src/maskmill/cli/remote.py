@@ -8,20 +8,28 @@ from maskmill.system.errors import MaskmillError
 from maskmill.system.repository import run_dvc
 
 NAME = "maskmill"
-_PACKAGES = {"s3": "dvc_s3", "gs": "dvc_gs", "azure": "dvc_azure", "ssh": "dvc_ssh", "https": "dvc_http"}
+_PACKAGES = {
+    "s3": "dvc_s3",
+    "gs": "dvc_gs",
+    "azure": "dvc_azure",
+    "ssh": "dvc_ssh",
+    "https": "dvc_http",
+}
 
 
 def configure(url: str, endpoint: str | None = None) -> None:
     """Make `url` the default remote, whose files are held against their hashes when they come back.
 
-    Written to .dvc/config, which is in git: so no password may be in it. `endpoint` is for S3 servers other than AWS.
+    Written to .dvc/config, which is in git: so no password may be in it. `endpoint` is for S3
+    servers other than AWS.
     Raises: MaskmillError for a URL that DVC cannot use here, or one that holds a password.
     """
     scheme = urlsplit(url).scheme if "://" in url else ""
     if any(_secret(given) for given in (url, endpoint or "")):
         raise MaskmillError(
-            "remote: a URL holds a user, password or query, and .dvc/config is in git; leave it out and give it by the "
-            "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or by `dvc remote modify --local`"
+            "remote: a URL holds a user, password or query, and .dvc/config is in git;"
+            " leave it out and give it by the environment"
+            " (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or by `dvc remote modify --local`"
         )
     if scheme and scheme not in _PACKAGES:
         allowed = ", ".join(f"{known}://" for known in _PACKAGES)

@@ -1,4 +1,7 @@
-"""What the manifest says about one file: its bytes, its header, its pixels. Each file is read and decoded once."""
+"""Describe one file for the manifest: its bytes, its header and its pixels.
+
+Each file is read and decoded once.
+"""
 
 import hashlib
 from importlib.metadata import version
@@ -15,19 +18,27 @@ from maskmill.settings.config import Data
 from maskmill.system import code_digest
 
 Columns = dict[str, Any]
-Described = tuple[Columns, np.ndarray | None]  # and the thumbnail, of an image that could be decoded
+# and the thumbnail, of an image that could be decoded
+Described = tuple[Columns, np.ndarray | None]
 
 _LIBRARIES = ("pillow", "imagecodecs", "opencv-python-headless", "numpy")
 
 
 def describe_image(path: str, data: Data) -> Described:
-    """The columns of an image, and its thumbnail; where it cannot be decoded, `error` and what is known."""
+    """Return the columns of an image, and its thumbnail.
+
+    If it cannot be decoded, the columns are `error` and what is known, and the thumbnail is None.
+    """
     columns: Columns = {}
     try:
         raw = decode.read_bytes(Path(path), data.decoding)
         columns |= {"bytes": len(raw), "sha256_file": hashlib.sha256(raw).hexdigest()}
         header = decode.header(raw, data.decoding, path)
-        columns |= {"format": header.format, "dtype": header.dtype, "image_orientation": header.orientation}
+        columns |= {
+            "format": header.format,
+            "dtype": header.dtype,
+            "image_orientation": header.orientation,
+        }
         pixels = decode.image(raw, data.in_channels, data.decoding, path)
     except decode.DecodeError as error:
         return columns | {"error": str(error)}, None
@@ -38,7 +49,8 @@ def describe_image(path: str, data: Data) -> Described:
     columns |= {
         "height": pixels.shape[0], "width": pixels.shape[1], "channels": pixels.shape[2],
         "sha256_pixels": pixel_digest(pixels), "mean": total / count,
-        "std": max(0, square * count - total**2) ** 0.5 / count, "phash": f"{duplicates.phash(small):016x}",
+        "std": max(0, square * count - total**2) ** 0.5 / count,
+        "phash": f"{duplicates.phash(small):016x}",
     }  # fmt: skip
     return columns, small
 
@@ -69,11 +81,16 @@ def was_read(described: Described) -> bool:
 
 
 def description_versions(data: Data) -> tuple[str, str]:
-    """Digests of what an image's and a mask's description follow from beside the file: settings and code."""
+    """Return digests of the settings and code that describe an image and a mask.
+
+    A description follows from them and from the file.
+    """
     decoding = data.decoding.model_dump_json()
     return (
         _version("describe_image", [decoding, str(data.in_channels)]),
-        _version("describe_mask", [decoding, str(data.classes), str(data.values), str(data.ignore_index)]),
+        _version(
+            "describe_mask", [decoding, str(data.classes), str(data.values), str(data.ignore_index)]
+        ),
     )
 
 

@@ -1,7 +1,8 @@
-"""What must hold for a data set before anything is trained on it, as Great Expectations over the manifest.
+"""Check what must hold for a data set before training, by Great Expectations on the manifest.
 
-Great Expectations judges; this file says what to expect, how bad a breach is, and turns the result into stable JSON
-and a message that names files. Its import takes seconds, so it happens inside the functions.
+Great Expectations judges; this file says what to expect, how bad a breach is, and turns the result
+into stable JSON and a message that names files. Its import takes seconds, so it happens inside the
+functions.
 """
 
 import os
@@ -24,8 +25,12 @@ _ABOUT_MASKS = ("masks_unique", "masks_filled")  # findings that name the mask, 
 _FOUND = {  # what is said of a row; of the others its file alone
     "readable": "{error}",
     "names_usable": "{id!r}",
-    "sizes_equal": "{image} is {width:.0f} x {height:.0f} px, its mask {mask_width:.0f} x {mask_height:.0f}",
-    "orientation": "{image} has EXIF orientation {image_orientation:.0f}, its mask {mask_orientation:.0f}",
+    "sizes_equal": (
+        "{image} is {width:.0f} x {height:.0f} px, its mask {mask_width:.0f} x {mask_height:.0f}"
+    ),
+    "orientation": (
+        "{image} has EXIF orientation {image_orientation:.0f}, its mask {mask_orientation:.0f}"
+    ),
     "ids_known": "{mask} has {unknown_ids} ({unknown_px:.0f} px)",
     "masks_labelled": "{mask} is ignored for {ignored_share:.1%}",
     "images_vary": "{image} has a standard deviation of {std:.2f}",
@@ -44,7 +49,8 @@ class Finding:
     meaning: str
     severity: str
     passed: bool
-    files: list[str]  # each with what was found there; of a finding about the whole data set what was found
+    # each with what was found there; of a finding about the whole data set what was found
+    files: list[str]
     ids: list[str] = field(default_factory=list)  # of the pairs that `files` names, in its order
     pairs: list[tuple[str, str]] = field(default_factory=list)  # ids that break it together
 
@@ -62,11 +68,15 @@ class _Expected(NamedTuple):
 
 
 def check_expectations(
-    manifest: pd.DataFrame, data: Data, validation: Validation, search: "DuplicateSearch | None" = None
+    manifest: pd.DataFrame,
+    data: Data,
+    validation: Validation,
+    search: "DuplicateSearch | None" = None,
 ) -> list[Finding]:
-    """Hold the manifest against every expectation; one finding each, in a fixed order, the user's own last.
+    """Check the manifest against every expectation and return one finding for each.
 
-    Without a `search` nothing is said of near duplicates.
+    Their order is fixed, and the user's own come last. Without a `search` nothing is said of near
+    duplicates.
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
@@ -81,13 +91,17 @@ def check_expectations(
         batches[name] = whole.get_batch({"dataframe": table})
     findings = []
     for expected in _expectations(data, validation, searched=near is not None):
-        result = batches[expected.table].validate(expected.expectation, result_format={"result_format": "COMPLETE"})
+        result = batches[expected.table].validate(
+            expected.expectation, result_format={"result_format": "COMPLETE"}
+        )
         findings.append(_finding(expected, result, tables[expected.table], near))
     for number, (where, expectation) in enumerate(own_expectations.create(validation), 1):
         own_expectations.check_columns(where, expectation, manifest)
         result = batches["pairs"].validate(expectation, result_format={"result_format": "COMPLETE"})
         _check_answer(where, result)
-        own = _Expected(f"own_{number}", own_expectations.describe_expectation(expectation), expectation)
+        own = _Expected(
+            f"own_{number}", own_expectations.describe_expectation(expectation), expectation
+        )
         findings.append(_finding(own, result, tables["pairs"], near))
     return findings
 
@@ -99,11 +113,17 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
 
 def read_findings(path: Path) -> list[Finding]:
     """The findings that `write` wrote."""
-    return [Finding(**entry | {"pairs": [(a, b) for a, b in entry["pairs"]]}) for entry in files.read_json(path)]
+    return [
+        Finding(**entry | {"pairs": [(a, b) for a, b in entry["pairs"]]})
+        for entry in files.read_json(path)
+    ]
 
 
 def explain_findings(findings: Sequence[Finding]) -> str:
-    """The findings that did not pass, each with its files; of several files each has a line, of many the first."""
+    """Describe the findings that did not pass, each with its files.
+
+    Of several files each has a line; of many only the first are named.
+    """
     lines = []
     for finding in findings:
         if not finding.passed:
@@ -120,23 +140,35 @@ def stop_on_critical(findings: Sequence[Finding]) -> None:
     if critical:
         raise MaskmillError(
             f"the data cannot be trained on:\n{explain_findings(critical)}\n"
-            "mend these files (their meaning: `data`, how bad a finding is: `validation` in params.yaml)"
+            "mend these files"
+            " (their meaning: `data`, how bad a finding is: `validation` in params.yaml)"
         )
 
 
 def _derive(manifest: pd.DataFrame, data: Data, near: pd.DataFrame | None) -> pd.DataFrame:
-    """The manifest with columns to put plain expectations on; what could not be read is null, which none judges."""
+    """Return the manifest with columns for plain expectations.
+
+    What could not be read is null, which no expectation judges.
+    """
     table = manifest.reset_index(drop=True)
     compared = table["height"].notna() & table["mask_height"].notna()
     differs = (table["height"] != table["mask_height"]) | (table["width"] != table["mask_width"])
     table["size_differs"] = differs.astype(object).where(compared, None)
     # as_stored turns nothing, so there no flag matters
-    flags = table["image_orientation"].notna() & table["mask_orientation"].notna() & (data.decoding.exif == "upright")
+    flags = (
+        table["image_orientation"].notna()
+        & table["mask_orientation"].notna()
+        & (data.decoding.exif == "upright")
+    )
     turned = table["image_orientation"] != table["mask_orientation"]
     table["turned_apart"] = turned.astype(object).where(flags, None)
-    table["foreground_px"] = table[[f"px_{data.classes[i]}" for i in data.foreground]].sum(axis=1, min_count=1)
+    table["foreground_px"] = table[[f"px_{data.classes[i]}" for i in data.foreground]].sum(
+        axis=1, min_count=1
+    )
     table["sha256_filled_mask"] = table["sha256_mask"].where(table["foreground_px"] > 0, None)
-    table["ignored_share"] = (table["ignored_px"] / (table["mask_height"] * table["mask_width"])).astype(float)
+    table["ignored_share"] = (
+        table["ignored_px"] / (table["mask_height"] * table["mask_width"])
+    ).astype(float)
     if near is not None:
         counts = pd.concat([near["a"], near["b"]]).value_counts()
         table["copies"] = table["id"].map(counts).fillna(0).astype(int)
@@ -144,7 +176,10 @@ def _derive(manifest: pd.DataFrame, data: Data, near: pd.DataFrame | None) -> pd
 
 
 def _classes(manifest: pd.DataFrame, data: Data) -> pd.DataFrame:
-    """A row per class: id (its name), number, pixels in all masks (null where no mask could be read)."""
+    """Return a row per class: id (its name), number, and pixels in all masks.
+
+    Pixels are null where no mask could be read.
+    """
     pixels = [manifest[f"px_{name}"].sum(min_count=1) for name in data.classes]
     return pd.DataFrame({"id": data.classes, "number": range(len(data.classes)), "pixels": pixels})
 
@@ -152,35 +187,50 @@ def _classes(manifest: pd.DataFrame, data: Data) -> pd.DataFrame:
 def _expectations(data: Data, validation: Validation, *, searched: bool) -> list[_Expected]:
     import great_expectations.expectations as gxe
 
-    known = f"a mask holds the ids 0..{len(data.classes) - 1} or ignore_index {data.ignore_index} only"
+    known = (
+        f"a mask holds the ids 0..{len(data.classes) - 1} or ignore_index {data.ignore_index} only"
+    )
     if data.values is not None:
         known = "a mask holds the values of data.values only"
     v, filled = validation, "no mask with foreground belongs to two images"
     plain = [
-        _Expected("images_present", "every mask has an image", gxe.ExpectColumnValuesToNotBeNull(column="image")),
-        _Expected("masks_present", "every image has a mask", gxe.ExpectColumnValuesToNotBeNull(column="mask")),
-        _Expected("readable", "every file can be decoded", gxe.ExpectColumnValuesToBeNull(column="error")),
-        _Expected("names_usable", "an id can be a file's name: 1 to 200 characters, none of control, no backslash",
+        _Expected("images_present", "every mask has an image",
+                  gxe.ExpectColumnValuesToNotBeNull(column="image")),
+        _Expected("masks_present", "every image has a mask",
+                  gxe.ExpectColumnValuesToNotBeNull(column="mask")),
+        _Expected("readable", "every file can be decoded",
+                  gxe.ExpectColumnValuesToBeNull(column="error")),
+        _Expected("names_usable",
+                  "an id can be a file's name: 1 to 200 characters, none of control, no backslash",
                   gxe.ExpectColumnValuesToMatchRegex(column="id", regex=_USABLE_NAME)),
         _Expected("sizes_equal", "an image and its mask have one size",
                   gxe.ExpectColumnValuesToBeInSet(column="size_differs", value_set=[False])),
         _Expected("orientation", "a camera's flag turns an image and its mask alike",
-                  gxe.ExpectColumnValuesToBeInSet(column="turned_apart", value_set=[False], severity=v.orientation)),
-        _Expected("ids_known", known, gxe.ExpectColumnValuesToBeInSet(column="unknown_px", value_set=[0])),
-        _Expected("ids_unique", "every pair has its own id", gxe.ExpectColumnValuesToBeUnique(column="id")),
+                  gxe.ExpectColumnValuesToBeInSet(column="turned_apart", value_set=[False],
+                                                  severity=v.orientation)),
+        _Expected("ids_known", known,
+                  gxe.ExpectColumnValuesToBeInSet(column="unknown_px", value_set=[0])),
+        _Expected("ids_unique", "every pair has its own id",
+                  gxe.ExpectColumnValuesToBeUnique(column="id")),
         _Expected("images_unique", "no image stands there twice",
-                  gxe.ExpectColumnValuesToBeUnique(column="sha256_pixels", severity=v.duplicate_images)),
+                  gxe.ExpectColumnValuesToBeUnique(column="sha256_pixels",
+                                                   severity=v.duplicate_images)),
         _Expected("masks_unique", filled,
-                  gxe.ExpectColumnValuesToBeUnique(column="sha256_filled_mask", severity=v.duplicate_masks)),
+                  gxe.ExpectColumnValuesToBeUnique(column="sha256_filled_mask",
+                                                   severity=v.duplicate_masks)),
         _Expected("masks_filled", "a mask holds some foreground",
-                  gxe.ExpectColumnValuesToBeBetween(column="foreground_px", min_value=1, severity=v.empty_masks)),
+                  gxe.ExpectColumnValuesToBeBetween(column="foreground_px", min_value=1,
+                                                    severity=v.empty_masks)),
         _Expected("masks_labelled", f"at most {v.max_ignored:.0%} of a mask is ignored",
                   gxe.ExpectColumnValuesToBeBetween(column="ignored_share", max_value=v.max_ignored,
                                                     severity=v.ignored_masks)),
-        _Expected("images_vary", f"an image is not of one value: its standard deviation is at least {v.min_std:g}",
-                  gxe.ExpectColumnValuesToBeBetween(column="std", min_value=v.min_std, severity=v.flat_images)),
+        _Expected("images_vary",
+                  f"an image is not of one value: its standard deviation is at least {v.min_std:g}",
+                  gxe.ExpectColumnValuesToBeBetween(column="std", min_value=v.min_std,
+                                                    severity=v.flat_images)),
         _Expected("classes_present", "every class stands in some mask",
-                  gxe.ExpectColumnValuesToBeBetween(column="pixels", min_value=1, severity=v.absent_classes),
+                  gxe.ExpectColumnValuesToBeBetween(column="pixels", min_value=1,
+                                                    severity=v.absent_classes),
                   "classes"),
     ]  # fmt: skip
     copies = _Expected(
@@ -190,7 +240,9 @@ def _expectations(data: Data, validation: Validation, *, searched: bool) -> list
     return [*plain, copies] if searched else plain
 
 
-def _finding(expected: _Expected, result: Any, table: pd.DataFrame, near: pd.DataFrame | None) -> Finding:
+def _finding(
+    expected: _Expected, result: Any, table: pd.DataFrame, near: pd.DataFrame | None
+) -> Finding:
     rows = table.loc[sorted(result.result.get("unexpected_index_list") or [])]
     named, ids = [_file(row, expected.name) for _, row in rows.iterrows()], rows["id"].tolist()
     pairs: list[tuple[str, str]] = []
@@ -201,14 +253,18 @@ def _finding(expected: _Expected, result: Any, table: pd.DataFrame, near: pd.Dat
         image = dict(zip(table["id"], table["image"], strict=True))
         near = near.sort_values(["a", "b"])
         pairs = list(zip(near["a"], near["b"], strict=True))
-        named = [f"{image[r.a]} and {image[r.b]} ({r.kind}, {r.score:.2f})" for r in near.itertuples()]
+        named = [
+            f"{image[r.a]} and {image[r.b]} ({r.kind}, {r.score:.2f})" for r in near.itertuples()
+        ]
         ids = near["a"].tolist()
     elif expected.table == "classes":
         ids = []
     elif not result.success and not named:
         named = [f"found: {result.result.get('observed_value')}"]
     severity = expected.expectation.severity.value
-    return Finding(expected.name, expected.meaning, severity, bool(result.success), named, ids, pairs)
+    return Finding(
+        expected.name, expected.meaning, severity, bool(result.success), named, ids, pairs
+    )
 
 
 def _check_answer(where: str, result: Any) -> None:
@@ -218,8 +274,8 @@ def _check_answer(where: str, result: Any) -> None:
         if answer.get("raised_exception"):
             said = str(answer["exception_message"]).strip().splitlines()[-1]
             raise MaskmillError(
-                f"{where}: Great Expectations cannot judge it on the manifest, a pandas table: {said}; take another "
-                "expectation, or one whose column has values of that kind"
+                f"{where}: Great Expectations cannot judge it on the manifest, a pandas table:"
+                f" {said}; take another expectation, or one whose column has values of that kind"
             )
 
 

@@ -13,7 +13,12 @@ from maskmill.curation.duplicates import connected_components
 from maskmill.settings.config import SPLITS, Splits
 from maskmill.system.errors import MaskmillError, few_of
 
-_NOUNS = {"copy": "copies of one image", "group": "one group", "neighbours": "neighbours", "mask": "one mask"}
+_NOUNS = {
+    "copy": "copies of one image",
+    "group": "one group",
+    "neighbours": "neighbours",
+    "mask": "one mask",
+}
 _SHOWN = 5  # leaks of a kind, pairs of a leak, and names that a message holds
 
 Pairs = list[tuple[str, str]]
@@ -21,21 +26,25 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Leak:
-    """Something that reaches over splits, so that scores would not tell how a model does on what is new."""
+    """A tie between splits, because of which scores would not tell how a model does on new data."""
 
     kind: str  # copy, group, neighbours, mask
     name: str  # of the group or sequence, or the first id
     splits: tuple[str, ...]
     ids: list[str]
-    pairs: Pairs  # (earlier, later) of two splits; whatever is tied to an earlier split is `later` in at least one
+    # (earlier, later) of two splits; what is tied to an earlier split is `later` in at least one
+    pairs: Pairs
     allowed: bool
     message: str
 
 
 def find_leaks(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list[Leak]:
-    """Every leak between train, val and test, allowed or not; rows without a split are not looked at.
+    """Find every leak between train, val and test, allowed or not.
 
-    Raises: MaskmillError when `splits.allow_leaks` names something that does not leak; not with folds.
+    Rows without a split are not looked at.
+
+    Raises: MaskmillError when `splits.allow_leaks` names something that does not leak; not with
+        folds.
     """
     every = table.sort_values("id", ignore_index=True)
     first = pd.Series(
@@ -54,17 +63,22 @@ def find_leaks(table: pd.DataFrame, pairs: pd.DataFrame, splits: Splits) -> list
     allowing = [_names_that_allow(leak, group_of, named) for leak in found]
     leaks = [replace(leak, allowed=all(names)) for leak, names in zip(found, allowing, strict=True)]
     idle = sorted(named.difference(*(names for of_leak in allowing for names in of_leak)))
-    if idle and splits.folds is None:  # what leaks in one division into folds need not leak in another
+    # what leaks in one division into folds need not leak in another
+    if idle and splits.folds is None:
         raise MaskmillError(
-            f"params.yaml: splits.allow_leaks: {idle} allow no leak; named there are groups, sequences and ids "
-            f"that leak ({few_of(sorted({leak.name for leak in leaks}), _SHOWN) or 'nothing does'}); take the others "
-            "out"
+            f"params.yaml: splits.allow_leaks: {idle} allow no leak; named there are groups,"
+            " sequences and ids that leak"
+            f" ({few_of(sorted({leak.name for leak in leaks}), _SHOWN) or 'nothing does'});"
+            " take the others out"
         )
     return leaks
 
 
 def mark_clean_rows(table: pd.DataFrame, leaks: Iterable[Leak]) -> "pd.Series[bool]":
-    """False for a val image that a leak ties to train, and a test image that one ties to train or val."""
+    """Return False for each row that a leak ties to an earlier split, True for the others.
+
+    That is a val image tied to train, or a test image tied to train or val.
+    """
     return ~table["id"].isin({later for leak in leaks for _, later in leak.pairs})
 
 
@@ -84,13 +98,17 @@ def refuse_leaks(leaks: Sequence[Leak], given: bool, frozen: Path) -> None:
     ]  # 0016E5 = 16e5
     touched = {later for leak in forbidden for _, later in leak.pairs}
     source = "mend the source's split, or take maskmill's own (splits.given: false in params.yaml)"
-    own = f"put what belongs together into one split in {frozen}, or take its lines out to have it assigned"
+    own = (
+        f"put what belongs together into one split in {frozen}, or take its lines out to have it"
+        " assigned"
+    )
     raise MaskmillError(
-        f"the split leaks: {len(touched)} images of val and test are tied to a split before theirs, so that scores "
-        "would not tell how a model does on new ones\n"
+        f"the split leaks: {len(touched)} images of val and test are tied to a split before theirs,"
+        " so that scores would not tell how a model does on new ones\n"
         + "\n".join(lines)
-        + f"\n{source if given else own}; or delete the copies; or allow leaks by name in params.yaml, "
-        f"splits.allow_leaks: [{few_of(names, _SHOWN)}]: scores are then given over all images and over the clean ones"
+        + f"\n{source if given else own}; or delete the copies;"
+        f" or allow leaks by name in params.yaml, splits.allow_leaks: [{few_of(names, _SHOWN)}]:"
+        " scores are then given over all images and over the clean ones"
     )
 
 
@@ -100,7 +118,9 @@ def _copies(used: pd.DataFrame, pairs: pd.DataFrame, copy_of: pd.Series) -> Iter
     direct: dict[str, Pairs] = {}
     for a, b in zip(pairs["a"], pairs["b"], strict=True):
         if a in split_of and b in split_of and split_of[a] != split_of[b]:
-            direct.setdefault(name_of[a], []).append((a, b) if _is_earlier_split(split_of[a], split_of[b]) else (b, a))
+            direct.setdefault(name_of[a], []).append(
+                (a, b) if _is_earlier_split(split_of[a], split_of[b]) else (b, a)
+            )
     for name, rows in _groups_over_splits(used, copy_of):
         found = direct.get(name, [])
         reached = {later for _, later in found}
@@ -128,11 +148,14 @@ def _neighbours(used: pd.DataFrame, guard: int) -> Iterator[Leak]:
             yield _leak("neighbours", what, name, tied, [(ids[i], ids[j]) for i, j in torn])
 
 
-def neighbour_pairs(rows: pd.DataFrame, guard: int, within_groups: bool = False) -> list[tuple[int, int]]:
-    """Index pairs (earlier split, later split) of rows of one sequence at most `guard` places apart.
+def neighbour_pairs(
+    rows: pd.DataFrame, guard: int, within_groups: bool = False
+) -> list[tuple[int, int]]:
+    """Return index pairs (earlier split, later split) of neighbours in one sequence.
 
-    None where the guard is 0, none within a group unless asked for. Every row that has such a neighbour in another
-    split is paired with the nearest one there before it and after it, so that there are no more pairs than that.
+    Neighbours are at most `guard` places apart. There are none where the guard is 0, and none
+    within a group unless asked for. Every row that has such a neighbour in another split is paired
+    with the nearest one there before it and after it, so that there are no more pairs than that.
     """
     if not guard:
         return []
@@ -141,14 +164,26 @@ def neighbour_pairs(rows: pd.DataFrame, guard: int, within_groups: bool = False)
     splits, groups = ordered["split"].to_numpy(dtype=str), ordered["group"].to_numpy(dtype=str)
     pairs: set[tuple[int, int]] = set()
     for ascending in (True, False):
-        last: dict[str, list[int]] = {}  # of each split the last row, and the last of another group than that
+        # of each split the last row, and the last of another group than that
+        last: dict[str, list[int]] = {}
         for at in range(len(index)) if ascending else range(len(index) - 1, -1, -1):
             for split in SPLITS:
                 other = next(
-                    (k for k in last.get(split, ()) if within_groups or not groups[at] or groups[k] != groups[at]), None
+                    (
+                        k
+                        for k in last.get(split, ())
+                        if within_groups or not groups[at] or groups[k] != groups[at]
+                    ),
+                    None,
                 )
-                if split != splits[at] and other is not None and abs(places[at] - places[other]) <= guard:
-                    first, second = (other, at) if _is_earlier_split(split, splits[at]) else (at, other)
+                if (
+                    split != splits[at]
+                    and other is not None
+                    and abs(places[at] - places[other]) <= guard
+                ):
+                    first, second = (
+                        (other, at) if _is_earlier_split(split, splits[at]) else (at, other)
+                    )
                     pairs.add((first, second))
             known = last.get(splits[at], [])
             last[splits[at]] = [at, *[k for k in known if groups[k] != groups[at]][:1]]
@@ -156,13 +191,25 @@ def neighbour_pairs(rows: pd.DataFrame, guard: int, within_groups: bool = False)
 
 
 def _masks(used: pd.DataFrame, copy_of: pd.Series) -> Iterator[Leak]:
-    """Masks of one value are alike without meaning anything, and copies of an image may share theirs."""
-    counted = [column for column in used.columns if column.startswith("px_") or column == "ignored_px"]
+    """Yield a leak for each mask that different images in several splits share.
+
+    Masks of one value are left out, since they are alike without meaning anything, and copies of an
+    image may share theirs.
+    """
+    counted = [
+        column for column in used.columns if column.startswith("px_") or column == "ignored_px"
+    ]
     several = (used[counted].fillna(0) > 0).sum(axis=1) > 1
     for _, rows in _groups_over_splits(used, used["sha256_mask"].where(several)):
         if copy_of[rows.index].nunique() > 1:
             name = str(rows["id"].iloc[0])
-            yield _leak("mask", f"the mask of {name} over different images", name, rows, _nearest_across_splits(rows))
+            yield _leak(
+                "mask",
+                f"the mask of {name} over different images",
+                name,
+                rows,
+                _nearest_across_splits(rows),
+            )
 
 
 def _groups_over_splits(used: pd.DataFrame, by: pd.Series) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -174,7 +221,10 @@ def _groups_over_splits(used: pd.DataFrame, by: pd.Series) -> Iterator[tuple[str
 
 
 def _nearest_across_splits(rows: pd.DataFrame) -> Pairs:
-    """Each id of a later split with the one of the first split that is nearest in order; the nearest pairs first."""
+    """Pair each id of a later split with the one of the first split that is nearest in order.
+
+    The nearest pairs come first.
+    """
     present = [split for split in SPLITS if (rows["split"] == split).any()]
     base = rows[rows["split"] == present[0]].sort_values(["order", "id"])
     rest = rows[rows["split"] != present[0]]
@@ -194,10 +244,15 @@ def _leak(kind: str, what: str, name: str, rows: pd.DataFrame, pairs: Pairs) -> 
     held = ", ".join(f"{counts[split]} in {split}" for split in splits)
     shown = ", ".join(f"{a} and {b}" for a, b in pairs[:_SHOWN])
     more = f" and {len(pairs) - _SHOWN} more pairs" if len(pairs) > _SHOWN else ""
-    return Leak(kind, name, splits, rows["id"].tolist(), pairs, False, f"{what}: {held}: {shown}{more}")
+    return Leak(
+        kind, name, splits, rows["id"].tolist(), pairs, False, f"{what}: {held}: {shown}{more}"
+    )
 
 
 def _names_that_allow(leak: Leak, group_of: dict[str, str], named: set[str]) -> list[set[str]]:
-    """Names that allow the leak: its own, or for each of its pairs those of the two ids and their groups."""
+    """Return the names that allow the leak.
+
+    They are its own, or for each of its pairs those of the two ids and their groups.
+    """
     of_pairs = [{a, b, group_of[a], group_of[b], leak.name} & named for a, b in leak.pairs]
     return [{leak.name} & named] if leak.kind == "group" or not of_pairs else of_pairs

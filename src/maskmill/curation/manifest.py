@@ -27,9 +27,10 @@ from maskmill.system.stamps import Stamp, is_settled, stamp
 
 _INDEX = ("id", "image", "mask", "group", "sequence", "order", "given_split")
 _COLUMNS = (
-    *_INDEX, "format", "height", "width", "channels", "dtype", "image_orientation", "mask_orientation", "bytes",
-    "sha256_file", "sha256_mask_file", "sha256_pixels", "sha256_mask", "phash", "mean", "std", "mask_height",
-    "mask_width", "ignored_px", "unknown_px", "unknown_ids",
+    *_INDEX, "format", "height", "width", "channels", "dtype",
+    "image_orientation", "mask_orientation", "bytes",
+    "sha256_file", "sha256_mask_file", "sha256_pixels", "sha256_mask", "phash", "mean", "std",
+    "mask_height", "mask_width", "ignored_px", "unknown_px", "unknown_ids",
 )  # fmt: skip
 SPLIT_COLUMNS = ("fold", "split", "clean")
 _SIDES = ("image", "mask")
@@ -44,23 +45,33 @@ def columns(classes: Sequence[str]) -> list[str]:
 def build(
     index: pd.DataFrame, data: Data, cache: Path | None, workers: int | None = None
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Describe every pair of the index (columns id, image, mask, group, sequence, order, split), sorted by id.
+    """Describe every pair of the index, sorted by id.
 
-    A file whose description is in the folder `cache`, and which has not changed since, is not read. Columns: id,
-    image, mask (paths, None where absent), group, sequence, order, given_split, format, height, width, channels (as
-    decoded), dtype (in the file), image_orientation, mask_orientation (EXIF, 1..8), bytes, sha256_file,
-    sha256_mask_file, sha256_pixels, sha256_mask, phash (16 hexadecimal digits), mean, std (of the image, 0..255),
-    mask_height, mask_width, ignored_px, unknown_px, unknown_ids, px_<class>, error (None where all could be read).
-    Returns: the table; the images' thumbnails (N, 64, 64) uint8 in its order, zeros where there is none.
+    The index has the columns id, image, mask, group, sequence, order and split. A file whose
+    description is in the folder `cache`, and which has not changed since, is not read.
+
+    Columns: id, image, mask (paths, None where absent), group, sequence, order, given_split,
+        format, height, width, channels (as decoded), dtype (in the file), image_orientation,
+        mask_orientation (EXIF, 1..8), bytes, sha256_file, sha256_mask_file, sha256_pixels,
+        sha256_mask, phash (16 hexadecimal digits), mean, std (of the image, 0..255), mask_height,
+        mask_width, ignored_px, unknown_px, unknown_ids, px_<class>, error (None where all could be
+        read).
+    Returns: the table; the images' thumbnails (N, 64, 64) uint8 in its order, zeros where there is
+        none.
     """
     table = _Table(index, data)
     with open_cache(cache) as kept:
         sides = list(table.files(data))
         changed = [file for file in sides if not _recall(table, file, kept)]
         if len(changed) < len(sides):
-            print(f"manifest: {len(sides) - len(changed)} of {len(sides)} files have not changed and are not read")
+            print(
+                f"manifest: {len(sides) - len(changed)} of {len(sides)} files have not changed and"
+                " are not read"
+            )
         batches = [changed[start : start + _BATCH] for start in range(0, len(changed), _BATCH)]
-        results = in_order(lambda batch: [_describe(file, data) for file in batch], batches, workers=workers)
+        results = in_order(
+            lambda batch: [_describe(file, data) for file in batch], batches, workers=workers
+        )
         bar = tqdm(total=len(changed), desc="manifest", unit="file", disable=None)
         for batch, found in zip(batches, results, strict=True):
             for file, described in zip(batch, found, strict=True):
@@ -80,11 +91,15 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def class_pixels(path: Path, split: str, classes: Sequence[str]) -> np.ndarray:
-    """(N, K) int64: pixels of each class in each sample of a split, in order of id; little else is held of the file."""
+    """Count the pixels of each class in each sample of a split, in order of id.
+
+    Shape: (N, K) int64. Little else of the file is held in memory.
+    """
     counts = [f"px_{name}" for name in classes]
     with pq.ParquetFile(path) as file:
         parts = [
-            part.filter(pc.field("split") == split) for part in file.iter_batches(columns=["id", "split", *counts])
+            part.filter(pc.field("split") == split)
+            for part in file.iter_batches(columns=["id", "split", *counts])
         ]
     rows = pa.Table.from_batches(parts).sort_by("id")
     return np.stack([rows[name].to_numpy().astype(np.int64) for name in counts], axis=1)
@@ -97,7 +112,10 @@ def write(path: Path, table: pd.DataFrame) -> None:
 
 
 def split_digest(table: pd.DataFrame, split: str) -> str:
-    """SHA-256 over the pixels of one split's images and masks: two models compare only where it is equal."""
+    """Return the SHA-256 over the pixels of one split's images and masks.
+
+    Two models compare only where it is equal.
+    """
     rows = table[table["split"] == split].sort_values("id")
     lines: Sequence[str] = (rows["id"] + rows["sha256_pixels"] + rows["sha256_mask"]).tolist()
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -108,10 +126,13 @@ def read_image(row: Mapping[str, Any], data: Data) -> np.ndarray:
     return decode.image(Path(row["image"]), data.in_channels, data.decoding)
 
 
-def pair_reader(table: pd.DataFrame, data: Data) -> Callable[[str], tuple[np.ndarray | None, np.ndarray | None]]:
-    """A function that gives a pair by its id: image (H, W, C) and mask (H, W) ids, None for what cannot be read.
+def pair_reader(
+    table: pd.DataFrame, data: Data
+) -> Callable[[str], tuple[np.ndarray | None, np.ndarray | None]]:
+    """Return a function that reads a pair by its id.
 
-    A mask is read also where some of its values have no meaning.
+    It gives image (H, W, C) and mask (H, W) ids, None for what cannot be read. A mask is read also
+    where some of its values have no meaning.
     """
     sides = table.drop_duplicates("id").set_index("id")[list(_SIDES)].fillna("").to_dict("index")
 
@@ -148,7 +169,9 @@ class _Table:
         self._place = {name: i for i, name in enumerate(self._columns)}
         pairs = index.rename(columns={"split": "given_split"}).sort_values("id", kind="stable")
         empty = [None] * (len(self._columns) - len(_INDEX))
-        self._rows = [[*known, *empty] for known in pairs[list(_INDEX)].itertuples(index=False, name=None)]
+        self._rows = [
+            [*known, *empty] for known in pairs[list(_INDEX)].itertuples(index=False, name=None)
+        ]
         for row in self._rows:
             row[1:3] = (path if isinstance(path, str) and path else None for path in row[1:3])
         self._errors: dict[int, dict[str, str]] = defaultdict(dict)
@@ -191,11 +214,17 @@ def _stamp(path: str) -> Stamp | None:
 
 def _recall(table: _Table, file: _File, cache: Cache | None) -> bool:
     """Whether the cache knew the file."""
-    known = cache.get(file.path, file.side, file.version, file.stamp) if cache and file.stamp else None
+    known = (
+        cache.get(file.path, file.side, file.version, file.stamp) if cache and file.stamp else None
+    )
     if known:
         table.fill(file, known)
     return known is not None
 
 
 def _describe(file: _File, data: Data) -> Described:
-    return describe.describe_image(file.path, data) if file.side == "image" else describe.describe_mask(file.path, data)
+    return (
+        describe.describe_image(file.path, data)
+        if file.side == "image"
+        else describe.describe_mask(file.path, data)
+    )

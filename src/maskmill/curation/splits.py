@@ -1,4 +1,7 @@
-"""Which pair is in which split: whole groups, copies of one image together, frozen by data/splits.csv."""
+"""Assign each pair to a split: whole groups, and copies of one image together.
+
+data/splits.csv freezes the division.
+"""
 
 import io
 import re
@@ -30,13 +33,14 @@ def assign_splits(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give each pair its `split` and `fold` (-1 where there are no folds).
 
-    The split that the source gives, where `splits.given` says so (with `splits.folds`, only its test split); else the
-    one that data/splits.csv names for its group, else a new one: copies of one image (`pairs`: columns a, b) stay
-    together, images and classes are divided by the wanted shares. Of neighbours in two of these splits, within
-    `splits.guard` places of a sequence, one is left out (split ""), of train rather than of val, of val rather than of
-    test.
-    Returns: the manifest with these columns, and for every group what data/splits.csv would call its split; nothing
-    where the source gives it.
+    The split that the source gives, where `splits.given` says so (with `splits.folds`, only its
+    test split); else the one that data/splits.csv names for its group, else a new one: copies of
+    one image (`pairs`: columns a, b) stay together, images and classes are divided by the wanted
+    shares. Of neighbours in two of these splits, within `splits.guard` places of a sequence, one is
+    left out (split ""), of train rather than of val, of val rather than of test.
+
+    Returns: the manifest with these columns, and for every group what data/splits.csv would call
+        its split; nothing where the source gives it.
     Raises: MaskmillError for a malformed file, an empty split, or too few groups.
     """
     unit = _tied_groups(manifest, pairs)
@@ -48,7 +52,9 @@ def assign_splits(
     if splits.folds is not None:
         table["fold"] = _folds(table, unit, frozen, splits)
         table["split"] = np.where(
-            table["fold"] < 0, table["split"], np.where(table["fold"] == splits.fold, "val", "train")
+            table["fold"] < 0,
+            table["split"],
+            np.where(table["fold"] == splits.fold, "val", "train"),
         )
     called = np.where(table["fold"] < 0, table["split"], "fold" + table["fold"].astype(str))
     names = {} if splits.given else dict(zip(table["group"], called, strict=True))
@@ -61,11 +67,15 @@ def assign_splits(
 def read_frozen_splits(path: Path) -> Frozen:
     """What data/splits.csv at `path` freezes.
 
-    Raises: MaskmillError for another encoding than UTF-8, other columns, an unknown split, or a group that stands there
-        twice.
+    Raises: MaskmillError for another encoding than UTF-8, other columns, an unknown split, or a
+        group that stands there twice.
     """
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+        lines = [
+            line
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if not line.startswith("#")
+        ]
         table = pd.read_csv(io.StringIO("\n".join(lines)), dtype=str, keep_default_na=False)
     except (FileNotFoundError, pd.errors.EmptyDataError):
         return Frozen(path, {})
@@ -77,14 +87,19 @@ def read_frozen_splits(path: Path) -> Frozen:
         raise MaskmillError(f"{path}: columns {list(table.columns)}; needed are group,split")
     known = table["split"].isin(SPLITS) | table["split"].str.fullmatch(_FOLD.pattern)
     if wrong := table[~known]["group"].tolist():
-        raise MaskmillError(f"{path}: groups {wrong} have no split of {', '.join(SPLITS)}, or fold0, fold1, ..")
+        raise MaskmillError(
+            f"{path}: groups {wrong} have no split of {', '.join(SPLITS)}, or fold0, fold1, .."
+        )
     if twice := table[table["group"].duplicated()]["group"].tolist():
         raise MaskmillError(f"{path}: groups {twice} stand there twice; a group has one split")
     return Frozen(path, dict(zip(table["group"], table["split"], strict=True)))
 
 
 def to_freeze(names: Mapping[str, str], frozen: Frozen) -> pd.DataFrame:
-    """group, split: what data/splits.csv would hold to keep this division; also groups that are away at the moment."""
+    """Return what data/splits.csv would hold to keep this division.
+
+    Its columns are group and split. Groups that are away at the moment are kept, too.
+    """
     return pd.DataFrame(sorted({**frozen.split_of, **names}.items()), columns=["group", "split"])
 
 
@@ -92,9 +107,9 @@ def _given_splits(manifest: pd.DataFrame) -> pd.DataFrame:
     lacking = manifest[~manifest["given_split"].isin(SPLITS)]["id"].tolist()
     if lacking:
         raise MaskmillError(
-            f"params.yaml: splits.given is true, and the source gives {len(lacking)} of {len(manifest)} images no "
-            f"split of {', '.join(SPLITS)}: {few_of(lacking, _SHOWN)}; put them into one, or set "
-            "splits.given: false"
+            f"params.yaml: splits.given is true, and the source gives {len(lacking)} of"
+            f" {len(manifest)} images no split of {', '.join(SPLITS)}: {few_of(lacking, _SHOWN)};"
+            " put them into one, or set splits.given: false"
         )
     return manifest.assign(split=manifest["given_split"], fold=-1)
 
@@ -108,7 +123,9 @@ def _tied_groups(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, str]:
     return dict(zip(groups, duplicates.connected_components(groups, between), strict=True))
 
 
-def _split_of_groups(table: pd.DataFrame, unit: Mapping[str, str], frozen: Frozen, splits: Splits) -> dict[str, str]:
+def _split_of_groups(
+    table: pd.DataFrame, unit: Mapping[str, str], frozen: Frozen, splits: Splits
+) -> dict[str, str]:
     """The split of every group; with folds, only test is final."""
     decided: dict[str, str] = {}
     for group, split in frozen.split_of.items():
@@ -116,8 +133,9 @@ def _split_of_groups(table: pd.DataFrame, unit: Mapping[str, str], frozen: Froze
             continue
         if _FOLD.fullmatch(split) and splits.folds is None:
             raise MaskmillError(
-                f"{frozen.path}: group {group} is frozen in {split}, and splits.folds in params.yaml is null; set the "
-                "number of folds there, or give the group one of train, val, test"
+                f"{frozen.path}: group {group} is frozen in {split}, and splits.folds in"
+                " params.yaml is null; set the number of folds there, or give the group one of"
+                " train, val, test"
             )
         decided[group] = split if split in SPLITS else "train"
     of_unit = {unit[group]: split for group, split in decided.items()}
@@ -127,7 +145,9 @@ def _split_of_groups(table: pd.DataFrame, unit: Mapping[str, str], frozen: Froze
     for name, split in of_unit.items():
         held[SPLITS.index(split)] += amounts.loc[name]
     shares = (1 - splits.val - splits.test, splits.val, splits.test)
-    placed = stratify.stratify_groups(amounts.loc[free].to_numpy(), shares, np.random.default_rng(splits.seed), held)
+    placed = stratify.stratify_groups(
+        amounts.loc[free].to_numpy(), shares, np.random.default_rng(splits.seed), held
+    )
     of_unit |= {name: SPLITS[part] for name, part in zip(free, placed, strict=True)}
     return {group: decided.get(group, of_unit[name]) for group, name in unit.items()}
 
@@ -138,28 +158,33 @@ def _amounts(table: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
     return table.assign(images=1)[["images", *classes]].groupby(by.to_numpy()).sum().astype(float)
 
 
-def _folds(table: pd.DataFrame, unit: Mapping[str, str], frozen: Frozen, splits: Splits) -> pd.Series:
+def _folds(
+    table: pd.DataFrame, unit: Mapping[str, str], frozen: Frozen, splits: Splits
+) -> pd.Series:
     """The fold of each image that is not of test; frozen ones stay."""
     assert splits.folds is not None
     held = {group: int(found[1]) for group, split in frozen.split_of.items() if group in unit
             if (found := _FOLD.fullmatch(split))}  # fmt: skip
     if too_high := sorted(group for group, fold in held.items() if fold >= splits.folds):
         raise MaskmillError(
-            f"{frozen.path}: groups {too_high} are frozen in a fold above fold{splits.folds - 1}; set splits.folds "
-            "in params.yaml higher, or take these lines out"
+            f"{frozen.path}: groups {too_high} are frozen in a fold above fold{splits.folds - 1};"
+            " set splits.folds in params.yaml higher, or take these lines out"
         )
     rest = table[table["split"] != "test"]
     units = rest["group"].map(unit)
     if units.nunique() < splits.folds:
         raise MaskmillError(
-            f"params.yaml: splits.folds: {splits.folds} folds of {units.nunique()} groups; at most as many folds as "
-            "groups that do not test"
+            f"params.yaml: splits.folds: {splits.folds} folds of {units.nunique()} groups; at most"
+            " as many folds as groups that do not test"
         )
-    fold_of = {unit[group]: fold for group, fold in held.items()} or _stratified(rest, units, splits)
+    fold_of = {unit[group]: fold for group, fold in held.items()} or _stratified(
+        rest, units, splits
+    )
     for name in sorted(set(units) - fold_of.keys()):  # new beside frozen ones: to the smallest fold
         sizes = units.map(fold_of).value_counts().reindex(range(splits.folds), fill_value=0)
         fold_of[name] = int(sizes.idxmin())
-    folds = rest["group"].map(held).fillna(units.map(fold_of))  # what is frozen stays, also where copies tie it
+    # what is frozen stays, also where copies tie it
+    folds = rest["group"].map(held).fillna(units.map(fold_of))
     return folds.reindex(table.index).fillna(-1).astype(int)
 
 
@@ -186,7 +211,9 @@ def _guarded(table: pd.DataFrame, guard: int) -> pd.DataFrame:
     left_out = set()
     for _, rows in table[table["sequence"] != ""].groupby("sequence"):
         if rows["split"].nunique() > 1:
-            left_out |= {earlier for earlier, _ in leakage.neighbour_pairs(rows, guard, within_groups=True)}
+            left_out |= {
+                earlier for earlier, _ in leakage.neighbour_pairs(rows, guard, within_groups=True)
+            }
     gone = table.index.isin(left_out)
     return table.assign(split=table["split"].mask(gone, ""), fold=table["fold"].mask(gone, -1))
 
@@ -198,12 +225,17 @@ def _check_filled(table: pd.DataFrame, frozen: Frozen, splits: Splits) -> None:
             continue
         said = f"split {split!r} is empty ({len(table)} images in {groups} groups); "
         if splits.given:
-            said += "the source gives it no image: add some, or set splits.given: false in params.yaml"
+            said += (
+                "the source gives it no image: add some, or set splits.given: false in params.yaml"
+            )
         elif groups < len(SPLITS):
             said += (
-                f"at least {len(SPLITS)} groups are needed: say what a group is in data/source.yaml (`groups`; "
-                "`blocks: 5` cuts a stack), or add images"
+                f"at least {len(SPLITS)} groups are needed: say what a group is in data/source.yaml"
+                " (`groups`; `blocks: 5` cuts a stack), or add images"
             )
         else:
-            said += f"assign a group to it in {frozen.path}, or change splits.val and splits.test in params.yaml"
+            said += (
+                f"assign a group to it in {frozen.path}, or change splits.val and splits.test in"
+                " params.yaml"
+            )
         raise MaskmillError(said)

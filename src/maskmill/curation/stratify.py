@@ -1,22 +1,29 @@
-"""Whole groups into parts of wanted shares, so that every part holds its share of the images and of each class."""
+"""Divide whole groups into parts of wanted shares, balanced in images and in each class."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-_EMPTY, _ABSENT = 10.0, 0.5  # what a part without images costs, and one without a class that there is
+# what a part without images costs, and one without a class that there is
+_EMPTY, _ABSENT = 10.0, 0.5
 _ROUNDS = 8  # of moves and swaps, at most
 _MOVED, _SWAPPED = 2000, 64  # groups up to which these are tried; many small groups need neither
 
 
 def stratify_groups(
-    amounts: np.ndarray, shares: Sequence[float], rng: np.random.Generator, held: np.ndarray | None = None
+    amounts: np.ndarray,
+    shares: Sequence[float],
+    rng: np.random.Generator,
+    held: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A part for each group: first greedily in a random order, then by moves and swaps as long as they help.
+    """Return a part for each group: first chosen greedily, then improved by moves and swaps.
 
-    `amounts` (G, A) are each group's images and pixels of each class; `held` (P, A) is what the parts hold already.
-    The cost of a division is chi-square against the shares, the mean over classes and that of the images, and more for
-    a part that lacks images or a class. Returns: (G,) part numbers.
+    The greedy order is random; moves and swaps go on as long as they help. `amounts` (G, A) are
+    each group's images and pixels of each class; `held` (P, A) is what the parts hold already. The
+    cost of a division is chi-square against the shares, the mean over classes and that of the
+    images, and more for a part that lacks images or a class.
+
+    Returns: (G,) part numbers.
     """
     parts = _Parts(amounts, np.asarray(shares, dtype=float), held)
     order = rng.permutation(len(amounts))
@@ -25,7 +32,9 @@ def stratify_groups(
     for _ in range(_ROUNDS if len(amounts) <= _MOVED else 0):
         moved = sum(parts.move(int(i)) for i in order)
         if len(amounts) <= _SWAPPED:
-            moved += sum(parts.swap(int(i), int(j)) for k, i in enumerate(order) for j in order[k + 1 :])
+            moved += sum(
+                parts.swap(int(i), int(j)) for k, i in enumerate(order) for j in order[k + 1 :]
+            )
         if not moved:
             break
     return parts.of
@@ -38,7 +47,8 @@ class _Parts:
         before = np.zeros((len(shares), amounts.shape[1])) if held is None else held
         total = amounts.sum(axis=0) + before.sum(axis=0)
         present = total > 0
-        self._amounts = amounts[:, present] / total[present]  # of each group, as shares of all there is
+        # of each group, as shares of all there is
+        self._amounts = amounts[:, present] / total[present]
         self._sums = before[:, present] / total[present]
         self._shares = np.maximum(shares, 1e-6)[:, None]
         self._weights = np.full(int(present.sum()), 1 / max(1, int(present.sum()) - 1))
@@ -54,7 +64,9 @@ class _Parts:
 
     def best(self, group: int) -> int:
         """The part in which a group that is in none costs least."""
-        return int(np.argmin(self._costs(self._sums + self._amounts[group]) - self._costs(self._sums)))
+        return int(
+            np.argmin(self._costs(self._sums + self._amounts[group]) - self._costs(self._sums))
+        )
 
     def move(self, group: int) -> bool:
         """Put a group where it costs less; whether there was such a part."""

@@ -49,36 +49,54 @@ class VariantChoice:
     caveat: str = ""  # what the comparison cannot be relied on for
 
     def as_json(self, metric: str, selection: Selection) -> dict[str, Any]:
-        """metrics/selection.json. A cost that no limit asks for stays out: timings differ from run to run."""
-        asked = {field for setting, field, _ in _LIMITS if getattr(selection, setting) is not None} | {"parameters"}
+        """Return the content of metrics/selection.json.
+
+        A cost that no limit asks for stays out: timings differ from run to run.
+        """
+        asked = {
+            field for setting, field, _ in _LIMITS if getattr(selection, setting) is not None
+        } | {"parameters"}
         rows = [
-            {"variant": c.variant, "score": _number_or_none(c.score.value), "low": _number_or_none(c.score.low),
-             "high": _number_or_none(c.score.high), "n": c.score.n,
+            {"variant": c.variant, "score": _number_or_none(c.score.value),
+             "low": _number_or_none(c.score.low), "high": _number_or_none(c.score.high),
+             "n": c.score.n,
              **{field: value for field, value in asdict(c.cost).items() if field in asked},
              "over": self.over.get(c.variant)}
             for c in self.candidates
         ]  # fmt: skip
         differences = [
-            {"a": d.a, "b": d.b, **{name: _number_or_none(value) for name, value in asdict(d.score).items()}}
+            {
+                "a": d.a,
+                "b": d.b,
+                **{name: _number_or_none(value) for name, value in asdict(d.score).items()},
+            }
             for d in self.differences
         ]
         return {
-            "challenger": self.challenger, "reason": self.reason, "caveat": self.caveat, "metric": metric,
-            "split": "val", "variants": rows, "differences": differences,
+            "challenger": self.challenger, "reason": self.reason, "caveat": self.caveat,
+            "metric": metric, "split": "val", "variants": rows, "differences": differences,
         }  # fmt: skip
 
 
 def choose_variant(
-    candidates: Sequence[Candidate], compare: Callable[[str, str], Score], selection: Selection, metric: str,
+    candidates: Sequence[Candidate],
+    compare: Callable[[str, str], Score],
+    selection: Selection,
+    metric: str,
     caveat: str = "",
-) -> VariantChoice:  # fmt: skip
-    """The best variant within the limits; of those that tie with it, the cheapest: the one with the fewest parameters.
+) -> VariantChoice:
+    """Choose the best variant within the limits; of those that tie with it, the cheapest.
 
-    `compare` gives the score of one variant less that of another with the paired interval. Two variants tie where they
-    are within `selection.tie`, one seed being worth a point or more, and where the interval holds 0. With too few
-    units for a claim the interval decides nothing, and `tie` alone does. Ties do not chain: all are with the best.
+    The cheapest has the fewest parameters.
+
+    `compare` gives the score of one variant less that of another with the paired interval. Two
+    variants tie where they are within `selection.tie`, one seed being worth a point or more, and
+    where the interval holds 0. With too few units for a claim the interval decides nothing, and
+    `tie` alone does. Ties do not chain: all are with the best.
     """
-    ranked = sorted(candidates, key=lambda c: (-c.score.value if _has_score(c) else math.inf, c.variant))
+    ranked = sorted(
+        candidates, key=lambda c: (-c.score.value if _has_score(c) else math.inf, c.variant)
+    )
     differences = [
         Difference(a.variant, b.variant, compare(a.variant, b.variant))
         for i, a in enumerate(ranked)
@@ -93,9 +111,12 @@ def choose_variant(
 
 
 def _decide(
-    ranked: Sequence[Candidate], differences: Sequence[Difference], over: Mapping[str, str], selection: Selection,
+    ranked: Sequence[Candidate],
+    differences: Sequence[Difference],
+    over: Mapping[str, str],
+    selection: Selection,
     metric: str,
-) -> tuple[str | None, str]:  # fmt: skip
+) -> tuple[str | None, str]:
     out = "; ".join(f"{variant} is out: {words}" for variant, words in over.items())
     within = [c for c in ranked if c.variant not in over]
     if not within:
@@ -103,14 +124,15 @@ def _decide(
     best, ending = within[0], f"; {out}" if out else ""
     if not best.score.value >= selection.minimum:
         return None, (
-            f"none is good enough: {best.variant} leads with {metric} {best.score.value:.4f}, at least "
-            f"{selection.minimum} is asked for (selection.minimum){ending}"
+            f"none is good enough: {best.variant} leads with {metric} {best.score.value:.4f},"
+            f" at least {selection.minimum} is asked for (selection.minimum){ending}"
         )
     of_best = {d.b: d.score for d in differences if d.a == best.variant}
     tied = {
         c.variant: words
         for c in within[1:]
-        if c.score.value >= selection.minimum and (words := _tie_reason(of_best[c.variant], selection))
+        if c.score.value >= selection.minimum
+        and (words := _tie_reason(of_best[c.variant], selection))
     }
     group = [c for c in within if c is best or c.variant in tied]
     chosen = min(group, key=lambda c: (c.cost.parameters, c.variant))
@@ -121,7 +143,9 @@ def _decide(
         told = ", ".join(f"{c.variant} {c.score.value:.4f} ({tied[c.variant]})" for c in others)
     else:
         also = ", ".join(f"{c.variant} {c.score.value:.4f}" for c in others if c is not best)
-        told = f"{best.variant} {best.score.value:.4f} ({tied[chosen.variant]})" + (f", {also}" if also else "")
+        told = f"{best.variant} {best.score.value:.4f} ({tied[chosen.variant]})" + (
+            f", {also}" if also else ""
+        )
     reason = f"{metric} {chosen.score.value:.4f} on val ties with {told} at the fewest parameters"
     return chosen.variant, reason + ending
 

@@ -1,1 +1,1 @@
-"""What a model is worth: its scores, its weaknesses, what it costs, and what a simple rule would score."""
+"""Evaluate a model: its scores, weaknesses and cost, and what a simple rule would score."""

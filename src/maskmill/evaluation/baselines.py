@@ -1,4 +1,4 @@
-"""What three rules without a network reach: the scores that a network must beat to mean anything."""
+"""Score three rules without a network, which a network must beat to mean anything."""
 
 from collections.abc import Callable, Iterable
 
@@ -28,7 +28,10 @@ def baseline_scores(train: Shard, test: Shard, data: Data, primary: str) -> dict
 
 
 def best_table(pixels: np.ndarray) -> Rule:
-    """The commonest class of each grey value 0..255, from (256, K) counts; no other table is right more often."""
+    """Return the rule that gives each grey value 0..255 its commonest class.
+
+    `pixels` are (256, K) counts. No other table is right more often.
+    """
     winner = pixels.argmax(axis=1).astype(np.uint8)
     return lambda image: winner[_grey(image)]
 
@@ -40,24 +43,31 @@ def majority_class(pixels: np.ndarray) -> Rule:
 
 
 def nearest_image(train: Shard, ignore_index: int, otherwise: Rule) -> Rule:
-    """The mask of the training image with the least mean squared difference at 48 x 48 px, resized to the image.
+    """Return the rule that gives the mask of the nearest training image, resized to the image.
 
-    Where that mask ignores a pixel, it is what `otherwise` says.
+    The nearest has the least mean squared difference at 48 x 48 px. Where its mask ignores a pixel,
+    it is what `otherwise` says.
     """
     thumbnails = np.stack([_thumbnail(image) for image, _ in train])  # (N, 48 * 48) float32
 
     def rule(image: np.ndarray) -> np.ndarray:
         nearest = int(((thumbnails - _thumbnail(image)) ** 2).mean(axis=1).argmin())
         mask = np.ascontiguousarray(train[nearest][1])
-        resized: np.ndarray = cv2.resize(mask, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
+        resized: np.ndarray = cv2.resize(
+            mask, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST
+        )
         return np.where(resized == ignore_index, otherwise(image), resized)
 
     return rule
 
 
-def _score(rule: Rule, test: Iterable[tuple[np.ndarray, np.ndarray]], data: Data, primary: str) -> float:
+def _score(
+    rule: Rule, test: Iterable[tuple[np.ndarray, np.ndarray]], data: Data, primary: str
+) -> float:
     confusion = Confusion(Labels.of(data))
-    return confusion.over((torch.from_numpy(rule(image)), torch.tensor(mask)) for image, mask in test)[primary]
+    return confusion.over(
+        (torch.from_numpy(rule(image)), torch.tensor(mask)) for image, mask in test
+    )[primary]
 
 
 def _pixels_per_intensity(train: Shard, data: Data) -> np.ndarray:
@@ -72,7 +82,11 @@ def _pixels_per_intensity(train: Shard, data: Data) -> np.ndarray:
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
-    return image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    return (
+        image[..., 0]
+        if image.shape[2] == 1
+        else cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    )
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

@@ -12,7 +12,8 @@ class Cost:
 
     parameters: int
     ms_per_image: float  # median over the test images, one at a time
-    memory_mb: float  # 10^6 bytes: weights, and the most that is held at once beside them, see `memory.memory_mb`
+    # 10^6 bytes: weights, and the most that is held at once beside them, see `memory.memory_mb`
+    memory_mb: float
 
 
 def write_cost(path: Path, cost: Cost) -> None:

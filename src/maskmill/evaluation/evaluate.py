@@ -1,4 +1,7 @@
-"""One model on one split: a statistic and facts of each image, one confusion matrix, and what to show."""
+"""Evaluate one model on one split.
+
+It gives a statistic and facts of each image, one confusion matrix, and what to show.
+"""
 
 import shutil
 import statistics
@@ -29,14 +32,18 @@ class EvaluationResult:
 
     metrics: Metrics
     statistics: np.ndarray  # (N, S) float64, rows in the order of `images`
-    images: pd.DataFrame  # id, clean, score (the primary metric of the image alone), and `image_facts.FACTS`
+    # id, clean, score (the primary metric of the image alone), and `image_facts.FACTS`
+    images: pd.DataFrame
     confusion: np.ndarray  # (K, K) int64, rows truth
     diagnostics: dict[str, Any]  # see `diagnostics.Diagnostics.result`
     masks: dict[str, np.ndarray]  # id -> (H, W) uint8: the best, worst and least certain only
     ms_per_image: float  # median time of a prediction, without scoring
 
     def points(self, *, clean: bool = False) -> dict[str, float]:
-        """Scores by name, over the split or over the images of it that nothing ties to the training images."""
+        """Return scores by name, over the split or over its clean images.
+
+        Nothing ties clean images to the training images.
+        """
         rows = self.statistics[self.images["clean"].to_numpy()] if clean else self.statistics
         totals = torch.from_numpy(rows.sum(axis=0))
         return {name: float(value) for name, value in self.metrics.scores(totals).items()}
@@ -54,7 +61,8 @@ def evaluate_split(
 ) -> EvaluationResult:
     """Predict every image of the split, one at a time as serving does, and measure.
 
-    Keeps the masks of the `gallery` best and worst by the image's own primary metric, and of the least certain.
+    Keeps the masks of the `gallery` best and worst by the image's own primary metric, and of the
+    least certain.
     """
     k = len(labels.classes)
     counts, diagnostics = torch.zeros(k, k, dtype=torch.int64), Diagnostics(labels)
@@ -66,7 +74,9 @@ def evaluate_split(
         logits = predictor.logits(image)
         predicted = logits.max(0).indices.to(torch.uint8).cpu()
         seconds.append(time.perf_counter() - start)
-        sample = Sample(predicted=predicted, truth=torch.tensor(mask), probabilities=logits.softmax(0).cpu())
+        sample = Sample(
+            predicted=predicted, truth=torch.tensor(mask), probabilities=logits.softmax(0).cpu()
+        )
         rows.append(metrics.statistic(sample))
         counts += confusion_matrix(sample.predicted, sample.truth, labels)
         diagnostics.update(sample)
@@ -82,16 +92,26 @@ def evaluate_split(
 
 
 def gallery_ids(images: pd.DataFrame, count: int) -> dict[str, list[str]]:
-    """Ids of the `count` worst, best and least certain images, each in that order; none twice, NaN nowhere."""
+    """Return the ids of the `count` worst, best and least certain images, each in that order.
+
+    No id stands there twice, and no worst or best image has a score of NaN.
+    """
     ranked = images.dropna(subset="score").sort_values(["score", "id"])["id"].tolist()
     worst = ranked[:count]
     best = [name for name in ranked[::-1][:count] if name not in worst]
     doubtful = images.sort_values(["uncertainty", "id"], ascending=[False, True])["id"].tolist()
-    return {"worst": worst, "best": best, "uncertain": [n for n in doubtful if n not in (*worst, *best)][:count]}
+    return {
+        "worst": worst,
+        "best": best,
+        "uncertain": [n for n in doubtful if n not in (*worst, *best)][:count],
+    }
 
 
 def write_evaluation(folder: Path, evaluation: EvaluationResult, classes: tuple[str, ...]) -> None:
-    """Write confusion.csv (truth, predicted, pixels), images.csv, diagnostics.json and the kept masks."""
+    """Write confusion.csv, images.csv, diagnostics.json and the kept masks.
+
+    The columns of confusion.csv are truth, predicted and pixels.
+    """
     cells = [
         {"truth": truth, "predicted": predicted, "pixels": int(evaluation.confusion[i, j])}
         for i, truth in enumerate(classes)
@@ -126,13 +146,18 @@ def read_images(folder: Path) -> pd.DataFrame:
     """images.csv that `write` wrote; an image without a score has NaN."""
     numbers = ["score", *image_facts.FACTS]
     return pd.read_csv(
-        folder / "images.csv", dtype={"id": str}, keep_default_na=False, na_values={name: [""] for name in numbers}
+        folder / "images.csv",
+        dtype={"id": str},
+        keep_default_na=False,
+        na_values={name: [""] for name in numbers},
     )
 
 
 def read_confusion(folder: Path, classes: tuple[str, ...]) -> np.ndarray:
     """(K, K) int64, rows truth: what `write` wrote."""
-    cells = pd.read_csv(folder / "confusion.csv", dtype={"truth": str, "predicted": str}, keep_default_na=False)
+    cells = pd.read_csv(
+        folder / "confusion.csv", dtype={"truth": str, "predicted": str}, keep_default_na=False
+    )
     table = cells.pivot(index="truth", columns="predicted", values="pixels")
     counts: np.ndarray = table.loc[list(classes), list(classes)].to_numpy(np.int64)
     return counts

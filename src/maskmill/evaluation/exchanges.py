@@ -23,8 +23,14 @@ class Exchanges:
         self._sure = np.zeros((k, k), dtype=np.int64)
         self._confidence = np.zeros((k, k))
 
-    def update(self, truth: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, near: np.ndarray) -> None:
-        """Take in an image's wrong pixels, each (E,): ids, probability of the predicted class, and at the border."""
+    def update(
+        self, truth: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, near: np.ndarray
+    ) -> None:
+        """Take in the wrong pixels of an image, each array (E,).
+
+        Of each pixel: true and predicted id, probability of the predicted class, and whether it is
+        at the border.
+        """
         cell = truth.astype(np.int32) * self._k + predicted
         pixels = self._count(cell)
         self._pixels += pixels
@@ -34,8 +40,13 @@ class Exchanges:
         self._sure += self._count(cell[confidence > SURE])
         self._confidence += np.bincount(cell, confidence, self._k**2).reshape(self._k, self._k)
 
-    def result(self, classes: Sequence[str], pixels: np.ndarray, near: np.ndarray) -> tuple[list[dict[str, Any]], int]:
-        """The pairs, worst first, and how many are left out; from (K,) true pixels and those of them at a border."""
+    def result(
+        self, classes: Sequence[str], pixels: np.ndarray, near: np.ndarray
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Return the pairs, worst first, and how many are left out.
+
+        `pixels` and `near`, (K,), are the true pixels, and those of them at a border.
+        """
         with np.errstate(invalid="ignore"):
             rate, even = np.nan_to_num(self._pixels / pixels[:, None]), np.nan_to_num(near / pixels)
         pairs = np.argwhere(np.triu(self._pixels + self._pixels.T, 1)).tolist()
@@ -72,7 +83,10 @@ class Exchanges:
 
 
 def describe_place(at_border: float, if_even: float) -> str:
-    """In a word, from the share of exchanged pixels at a border and the one that evenly spread errors would have."""
+    """Say in a word where exchanged pixels lie.
+
+    It follows from the share of them at a border and the one that evenly spread errors would have.
+    """
     if if_even >= _THIN:
         return "thin"
     if at_border >= _AT_BORDER:

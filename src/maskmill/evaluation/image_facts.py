@@ -1,4 +1,4 @@
-"""What an image is like, by which its scores are sliced: how sharp it is, how large its objects, how sure the model."""
+"""Measure facts of an image by which scores are sliced: sharpness, object size, certainty."""
 
 import math
 
@@ -12,12 +12,14 @@ FACTS = ("uncertainty", "brightness", "contrast", "sharpness", "object_px", "for
 
 
 def facts_of_image(image: np.ndarray, sample: Sample, labels: Labels) -> dict[str, float]:
-    """The facts of one image: (H, W, C) uint8, and what was predicted and is true.
+    """Return the facts of one image, (H, W, C) uint8, and of what was predicted and is true.
 
-    uncertainty: mean entropy of the predicted class probabilities over the pixels that are not ignored, over log K,
-    so 0 is sure and 1 is a guess. brightness, contrast: mean and standard deviation of the grey values, 0..255.
-    sharpness: standard deviation of their Laplacian. object_px: median area of the objects, as `objects.object_areas`
-    has them, NaN without any. foreground: its share of the pixels that are not ignored, NaN where all are.
+    uncertainty: mean entropy of the predicted class probabilities over the pixels that are not
+        ignored, over log K, so 0 is sure and 1 is a guess.
+    brightness, contrast: mean and standard deviation of the grey values, 0..255.
+    sharpness: standard deviation of their Laplacian.
+    object_px: median area of the objects, as `objects.object_areas` has them, NaN without any.
+    foreground: its share of the pixels that are not ignored, NaN where all are.
     """
     grey = _grey(image)
     truth = sample.truth.numpy()
@@ -38,7 +40,8 @@ def facts_of_image(image: np.ndarray, sample: Sample, labels: Labels) -> dict[st
 def _uncertainty(sample: Sample, valid: np.ndarray) -> float:
     p = sample.probabilities.numpy()
     parts = np.maximum(p, 1e-12)
-    np.log(parts, out=parts)  # in place: as large as all probabilities; numpy's takes a tenth of torch's time
+    # in place: as large as all probabilities; numpy's takes a tenth of torch's time
+    np.log(parts, out=parts)
     parts *= p
     entropy = -parts.sum(axis=0)[valid]
     return float(entropy.mean() / np.log(len(p))) if entropy.size else math.nan
@@ -46,5 +49,7 @@ def _uncertainty(sample: Sample, valid: np.ndarray) -> float:
 
 def _grey(image: np.ndarray) -> np.ndarray:
     """(H, W) float32: the mean over the channels."""
-    grey: np.ndarray = cv2.transform(image.astype(np.float32), np.full((1, image.shape[2]), 1 / image.shape[2]))
+    grey: np.ndarray = cv2.transform(
+        image.astype(np.float32), np.full((1, image.shape[2]), 1 / image.shape[2])
+    )
     return grey

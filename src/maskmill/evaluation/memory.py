@@ -14,10 +14,11 @@ from maskmill.inference.predict import Predictor
 
 
 def memory_mb(predictor: Predictor, image: np.ndarray) -> float:
-    """Weights, and the most that one prediction of this image holds in tensors at once beside them, in 10^6 bytes.
+    """Return the memory of the weights and of one prediction's tensors at its peak, in 10^6 bytes.
 
-    That is what the network itself asks for. Python, the libraries and the workspace inside a kernel come on top of it
-    on the CPU; on a GPU the workspace that PyTorch allocates is counted, and its context comes on top.
+    That is what the network itself asks for. Python, the libraries and the workspace inside a
+    kernel come on top of it on the CPU; on a GPU the workspace that PyTorch allocates is counted,
+    and its context comes on top.
     """
     if predictor.device == "cuda":
         torch.cuda.synchronize()
@@ -47,10 +48,15 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._bytes: dict[int, int] = {}  # of each storage that is alive
 
     def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         for tensor in _tensors((args, kwargs)):
-            self._keep(tensor, counted=False)  # weights and inputs were there before, and a view of them is no more
+            # weights and inputs were there before, and a view of them is no more
+            self._keep(tensor, counted=False)
         out = func(*args, **(kwargs or {}))
         for tensor in _tensors(out):
             self._keep(tensor, counted=True)

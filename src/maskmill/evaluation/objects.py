@@ -1,4 +1,4 @@
-"""Intra-class inconsistency: how evenly the objects of a class are found, and what falls apart inside them."""
+"""Measure intra-class inconsistency: how evenly objects are found, and what falls apart."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -46,7 +46,16 @@ class ObjectErrors:
         self._sizes = np.zeros((k, len(_SIZES_PX)), dtype=np.int64)
         self._size_recall = np.zeros((k, len(_SIZES_PX)))
         self._squares = np.zeros(k)  # of recall
-        names = ("count", "area", "below_half", "above_90", "all_parts", "holes", "hole_px", "holed")
+        names = (
+            "count",
+            "area",
+            "below_half",
+            "above_90",
+            "all_parts",
+            "holes",
+            "hole_px",
+            "holed",
+        )
         self._sums = {name: np.zeros(k, dtype=np.int64) for name in names}
 
     def update(self, truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> None:
@@ -54,15 +63,20 @@ class ObjectErrors:
         present = np.bincount(truth[valid], minlength=self._k)
         found = _find_objects(truth, predicted, valid, [i for i in self._foreground if present[i]])
         recall = found.hit / found.area
-        self._add(self._histogram, found.kind, np.minimum((recall * _RECALL_BINS).astype(int), _RECALL_BINS - 1))
+        self._add(
+            self._histogram,
+            found.kind,
+            np.minimum((recall * _RECALL_BINS).astype(int), _RECALL_BINS - 1),
+        )
         self._add(self._parts, found.kind, np.minimum(found.parts, _MOST_PARTS))
         size = np.searchsorted(_SIZES_PX, found.area, side="right") - 1
         self._add(self._sizes, found.kind, size)
         self._add(self._size_recall, found.kind, size, recall)
         self._squares += np.bincount(found.kind, recall**2, self._k)
         added = {
-            "count": np.ones(len(recall)), "area": found.area, "below_half": recall < 0.5, "above_90": recall >= 0.9,
-            "all_parts": found.parts, "holes": found.holes, "hole_px": found.hole_px, "holed": found.holes > 0,
+            "count": np.ones(len(recall)), "area": found.area,
+            "below_half": recall < 0.5, "above_90": recall >= 0.9, "all_parts": found.parts,
+            "holes": found.holes, "hole_px": found.hole_px, "holed": found.holes > 0,
         }  # fmt: skip
         for name, values in added.items():
             self._sums[name] += np.bincount(found.kind, values, self._k).astype(np.int64)
@@ -85,13 +99,16 @@ class ObjectErrors:
             "missed": rounded_share(parts[0], n),
             "histogram": self._histogram[i].tolist(),
             "by_size": [
-                {"from_px": low, "to_px": high, "count": int(count), "recall": rounded_share(total, count)}
+                {"from_px": low, "to_px": high, "count": int(count),
+                 "recall": rounded_share(total, count)}
                 for low, high, count, total in zip(
-                    _SIZES_PX, (*_SIZES_PX[1:], None), self._sizes[i], self._size_recall[i], strict=True
+                    _SIZES_PX, (*_SIZES_PX[1:], None), self._sizes[i], self._size_recall[i],
+                    strict=True,
                 )
             ],
             "holes": {
-                "count": of["holes"], "pixels": of["hole_px"], "share": rounded_share(of["hole_px"], of["area"]),
+                "count": of["holes"], "pixels": of["hole_px"],
+                "share": rounded_share(of["hole_px"], of["area"]),
                 "objects": rounded_share(of["holed"], n),
             },
             "fragments": {
@@ -100,13 +117,24 @@ class ObjectErrors:
             },
         }  # fmt: skip
 
-    def _add(self, table: np.ndarray, kind: np.ndarray, column: np.ndarray, values: np.ndarray | None = None) -> None:
+    def _add(
+        self,
+        table: np.ndarray,
+        kind: np.ndarray,
+        column: np.ndarray,
+        values: np.ndarray | None = None,
+    ) -> None:
         index = kind * table.shape[1] + column
         table += np.bincount(index, values, table.size).reshape(table.shape).astype(table.dtype)
 
 
-def _find_objects(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray, present: Sequence[int]) -> _Found:
-    """The objects of at least 16 px: parts of one true class of `present` that touch by sides or corners."""
+def _find_objects(
+    truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray, present: Sequence[int]
+) -> _Found:
+    """Find the objects of at least 16 px.
+
+    An object is a part of one true class of `present` that touches by sides or corners.
+    """
     objects = [_connected_parts(valid & (truth == i)) for i in present]
     found = [_connected_parts(valid & (predicted == i)) for i in present]
     ids, counts = _number_through(objects, truth.shape)
@@ -129,7 +157,8 @@ def _find_objects(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray, p
 def _holes(ids: np.ndarray, truth: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each wrong spot that an object encloses: the object and its pixels, both (holes,).
 
-    Spots that touch, by side or corner, another true class, an ignored pixel or the image's edge are no holes.
+    Spots that touch, by side or corner, another true class, an ignored pixel or the image's edge
+    are no holes.
     """
     count, spots = cv2.connectedComponents(wrong.astype(np.uint8), connectivity=8)
     around = np.ones((3, 3), dtype=np.uint8)

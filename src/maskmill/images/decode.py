@@ -1,7 +1,8 @@
 """Image files to arrays: the one decoder of training, evaluation, batch inference and serving.
 
-The format is taken from the file's first bytes, never from its name. Limits and the policy (`data.decoding`) are held
-against the header before any pixel is read, and a file that is not whole is refused; see `formats`.
+The format is taken from the file's first bytes, never from its name. Limits and the policy
+(`data.decoding`) are held against the header before any pixel is read, and a file that is not whole
+is refused; see `formats`.
 """
 
 import io
@@ -20,7 +21,8 @@ from maskmill.system import files
 from maskmill.system.errors import MaskmillError
 
 __all__ = [
-    "FORMATS", "SUFFIXES", "DecodeError", "Header", "header", "image", "mask", "png_bytes", "read_bytes", "write_png",
+    "FORMATS", "SUFFIXES", "DecodeError", "Header",
+    "header", "image", "mask", "png_bytes", "read_bytes", "write_png",
 ]  # fmt: skip
 FORMATS = formats.NAMES
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
@@ -41,7 +43,11 @@ def header(source: Path | bytes, decoding: Decoding, name: str = "") -> Header:
 
 
 def image(
-    source: Path | bytes, channels: int, decoding: Decoding = STRICT, name: str = "", max_pixels: int | None = None
+    source: Path | bytes,
+    channels: int,
+    decoding: Decoding = STRICT,
+    name: str = "",
+    max_pixels: int | None = None,
 ) -> np.ndarray:
     """An image as the policy wants it; `max_pixels` is a server's own limit, which may be lower.
 
@@ -60,18 +66,26 @@ def image(
 
 
 def mask(
-    source: Path | bytes, decoding: Decoding = STRICT, name: str = "", *, palette_colours: bool = False
+    source: Path | bytes,
+    decoding: Decoding = STRICT,
+    name: str = "",
+    *,
+    palette_colours: bool = False,
 ) -> np.ndarray:
-    """A mask's stored values, palette indices included; with `palette_colours` a palette's colours instead.
+    """Return a mask's stored values, or with `palette_colours` a palette's colours.
+
+    Without it, the values of a palette file are its indices.
 
     Returns: (H, W) uint8 or uint16; (H, W, 3) uint8 of a colour mask.
-    Raises: DecodeError as `header` does, and for a lossy file, a GIF read by its values, CMYK, bands, transparency, or
-        values that are no whole numbers from 0 to 65535.
+    Raises: DecodeError as `header` does, and for a lossy file, a GIF read by its values, CMYK,
+        bands, transparency, or values that are no whole numbers from 0 to 65535.
     """
     name = _source_name(source, name)
     data = read_bytes(source, decoding, name)
     found, module = _header(data, decoding, name, None, formats.OF_MASKS)
-    if reason := policy.mask_refused(found, by_colour=palette_colours) or policy.exif_refused(found, decoding):
+    if reason := policy.mask_refused(found, by_colour=palette_colours) or policy.exif_refused(
+        found, decoding
+    ):
         raise DecodeError(f"{name}: {reason}")
     stored, colours = _samples(data, found, module, name)
     if palette_colours and colours is not None:
@@ -95,11 +109,13 @@ def read_bytes(source: Path | bytes, decoding: Decoding = STRICT, name: str = ""
     try:
         status = source.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise DecodeError(f"{name}: no regular file but a {_kind(status.st_mode)}; put an image file there")
+            raise DecodeError(
+                f"{name}: no regular file but a {_kind(status.st_mode)}; put an image file there"
+            )
         if status.st_size > decoding.max_file_mb * 1_000_000:
             raise DecodeError(
-                f"{name}: {status.st_size / 1e6:,.0f} MB; at most {decoding.max_file_mb:,} MB are read "
-                f"({policy.WHERE}.max_file_mb)"
+                f"{name}: {status.st_size / 1e6:,.0f} MB; at most {decoding.max_file_mb:,} MB are"
+                f" read ({policy.WHERE}.max_file_mb)"
             )
         with source.open("rb") as file:
             return file.read(status.st_size)
@@ -120,15 +136,22 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 def png_bytes(pixels: np.ndarray) -> bytes:
     """(H, W), (H, W, 1) or (H, W, 3) uint8 as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+    Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(
+        buffer, "PNG"
+    )
     return buffer.getvalue()
 
 
 def escape_name(name: str) -> str:
-    """A file's name in one line: control characters, and bytes that are no text, are written as escapes."""
+    """Return a file's name in one line.
+
+    Control characters, and bytes that are no text, are written as escapes.
+    """
     if name.isprintable():
         return name
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name
+    )
 
 
 def _source_name(source: Path | bytes, name: str) -> str:
@@ -151,26 +174,38 @@ def _header(
         found: Header = module.header(data, limits)
     except DecodeError:
         raise
-    except (ValueError, struct.error, IndexError, OverflowError) as error:  # numbers that are not there
+    except (ValueError, struct.error, IndexError, OverflowError) as error:
+        # numbers that are not there
         reason = str(error) if isinstance(error, DamageError) else "cut off in its header"
-        raise DecodeError(f"{name}: broken or unreadable: {reason}; put the whole file there") from None
+        raise DecodeError(
+            f"{name}: broken or unreadable: {reason}; put the whole file there"
+        ) from None
     if found.pages > 1 and kind != "GIF":
-        raise DecodeError(f"{name}: {found.pages} pages; one image per file is read; split it into files")
+        raise DecodeError(
+            f"{name}: {found.pages} pages; one image per file is read; split it into files"
+        )
     return found, module
 
 
-def _samples(data: bytes, found: Header, module: ModuleType, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _samples(
+    data: bytes, found: Header, module: ModuleType, name: str
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The stored values, of the shape that the header promises."""
     try:
         stored, colours = module.samples(data, found)
     except MemoryError:
         raise
-    except Exception as error:  # a damaged file makes decoders raise TypeError, KeyError, RuntimeError and others
+    except Exception as error:
+        # a damaged file makes decoders raise TypeError, KeyError, RuntimeError and others
         reason = escape_name(" ".join(str(error).split()))
-        raise DecodeError(f"{name}: broken or unreadable: {reason}; put the whole file there") from None
+        raise DecodeError(
+            f"{name}: broken or unreadable: {reason}; put the whole file there"
+        ) from None
     shape = (found.height, found.width, *((found.bands,) if found.bands > 1 else ()))
     if stored.shape != shape:
-        raise DecodeError(f"{name}: broken or unreadable: pixels of shape {stored.shape}, its header says {shape}")
+        raise DecodeError(
+            f"{name}: broken or unreadable: pixels of shape {stored.shape}, its header says {shape}"
+        )
     return stored, colours
 
 
@@ -179,7 +214,8 @@ def _drop_full_alpha(stored: np.ndarray, name: str) -> np.ndarray:
     clear = np.count_nonzero(stored[..., -1] != np.iinfo(stored.dtype).max)
     if clear:
         raise DecodeError(
-            f"{name}: {clear:,} transparent pixels in a mask; allowed is no alpha, or a full one; export it without"
+            f"{name}: {clear:,} transparent pixels in a mask;"
+            " allowed is no alpha, or a full one; export it without"
         )
     return stored[..., 0] if stored.shape[2] == 2 else np.ascontiguousarray(stored[..., :-1])
 
@@ -192,7 +228,10 @@ def _check_whole_numbers(stored: np.ndarray, name: str) -> np.ndarray:
         return stored.astype(np.uint8)
     if (least := int(stored.min())) < 0 or (most := int(stored.max())) > 65535:
         got = f"the value {least}" if least < 0 else f"the value {most}"
-        raise DecodeError(f"{name}: {got} in a mask; allowed are whole numbers from 0 to 65535; export the mask so")
+        raise DecodeError(
+            f"{name}: {got} in a mask;"
+            " allowed are whole numbers from 0 to 65535; export the mask so"
+        )
     return stored.astype(np.uint16)
 
 

@@ -35,9 +35,14 @@ def read_ids(path: Path, data: Data) -> np.ndarray:
 
 
 def stored_values(source: Path | bytes, data: Data, name: str = "") -> np.ndarray:
-    """A mask's values as `class_ids` takes them: colours, of a palette or grey file too, where the table is of them."""
+    """Return a mask's values as `class_ids` takes them.
+
+    They are colours where the table is of them, of a palette or grey file, too.
+    """
     values = decode.mask(source, data.decoding, name, palette_colours=of_colours(data))
-    return np.repeat(values[..., None], 3, axis=2) if of_colours(data) and values.ndim == 2 else values
+    return (
+        np.repeat(values[..., None], 3, axis=2) if of_colours(data) and values.ndim == 2 else values
+    )
 
 
 def of_colours(data: Data) -> bool:
@@ -48,7 +53,8 @@ def of_colours(data: Data) -> bool:
 def class_ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
     """The ids of a mask's stored values.
 
-    With a table, and above 255, what has no meaning is `ignore_index` in the ids; without one it stays as it is.
+    With a table, and above 255, what has no meaning is `ignore_index` in the ids; without one it
+    stays as it is.
 
     Raises: DecodeError for colours where the table names numbers, or the other way.
     """
@@ -57,8 +63,8 @@ def class_ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
     if stored.ndim == 3:
         if (stored[..., :1] != stored).any():
             raise DecodeError(
-                f"{name}: a mask of colours; allowed is one value per pixel, or colours in data.values of params.yaml, "
-                'e.g. {"#000000": background, "#ff0000": tumour}'
+                f"{name}: a mask of colours; allowed is one value per pixel, or colours in"
+                ' data.values of params.yaml, e.g. {"#000000": background, "#ff0000": tumour}'
             )
         stored = np.ascontiguousarray(stored[..., 0])
     if stored.dtype == np.uint8:
@@ -83,12 +89,15 @@ def explain_values(unknown: Mapping[str, int], data: Data) -> str:
     if len(most) > _SHOWN:
         listed += f", and {len(most) - _SHOWN} more"
     if data.values is None:
-        allowed = f"0 to {len(data.classes) - 1} (data.classes) and {data.ignore_index} (data.ignore_index)"
+        allowed = (
+            f"0 to {len(data.classes) - 1} (data.classes) and {data.ignore_index}"
+            " (data.ignore_index)"
+        )
     else:
         allowed = ", ".join(map(str, data.values))
     return (
-        f"values without a meaning: {listed}; allowed are {allowed}; add them to data.values in params.yaml "
-        f"(value: class, or value: {IGNORE}), or mend the mask"
+        f"values without a meaning: {listed}; allowed are {allowed}; add them to data.values in"
+        f" params.yaml (value: class, or value: {IGNORE}), or mend the mask"
     )
 
 
@@ -113,22 +122,28 @@ def _of_bytes(stored: np.ndarray, data: Data) -> Ids:
 
     table, known = _tables(data, 256)
     counts = histogram(stored, np.flatnonzero(known).tolist())
-    unknown = {str(value): int(counts[value]) for value in np.flatnonzero(np.where(known, 0, counts))}
+    unknown = {
+        str(value): int(counts[value]) for value in np.flatnonzero(np.where(known, 0, counts))
+    }
     if data.values is None:
         return Ids(stored, counts, unknown)
-    return Ids(cv2.LUT(stored, table), np.bincount(table, counts, minlength=256).astype(np.int64), unknown)
+    return Ids(
+        cv2.LUT(stored, table), np.bincount(table, counts, minlength=256).astype(np.int64), unknown
+    )
 
 
 def _of_colours(stored: np.ndarray, data: Data, name: str) -> Ids:
     if stored.ndim == 2 or stored.dtype != np.uint8:
         raise DecodeError(
-            f"{name}: {stored.dtype} values of shape {stored.shape}; data.values in params.yaml names colours, for "
-            "which (H, W, 3) uint8 is allowed; give numbers there"
+            f"{name}: {stored.dtype} values of shape {stored.shape};"
+            " data.values in params.yaml names colours, for which (H, W, 3) uint8 is allowed;"
+            " give numbers there"
         )
     packed = stored[..., 0].astype(np.uint32) << 16
     packed |= stored[..., 1].astype(np.uint32) << 8
     packed |= stored[..., 2]
-    table = np.zeros(1 << 24, np.uint16)  # touched only where colours occur; 0: without a meaning, else 1 + id
+    # touched only where colours occur; 0: without a meaning, else 1 + id
+    table = np.zeros(1 << 24, np.uint16)
     for colour, label in (data.values or {}).items():
         table[int(str(colour)[1:], 16)] = 1 + _id(label, data)
     found = table[packed]
@@ -138,7 +153,9 @@ def _of_colours(stored: np.ndarray, data: Data, name: str) -> Ids:
 
 def _count_values(values: np.ndarray, name: Callable[[int], str]) -> dict[str, int]:
     found, counts = np.unique(values, return_counts=True)
-    return {name(value): count for value, count in zip(found.tolist(), counts.tolist(), strict=True)}
+    return {
+        name(value): count for value, count in zip(found.tolist(), counts.tolist(), strict=True)
+    }
 
 
 def _id(label: str, data: Data) -> int:

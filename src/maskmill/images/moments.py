@@ -12,7 +12,7 @@ _FEW = 8
 
 
 class Moments(NamedTuple):
-    """How many pixels were measured, and per channel their sum and the sum of their squares: (C,) int64."""
+    """The number of pixels, and per channel their sum and the sum of their squares, (C,) int64."""
 
     pixels: int
     sums: np.ndarray
@@ -22,7 +22,8 @@ class Moments(NamedTuple):
 def moments(pixels: np.ndarray) -> Moments:
     """Of one image. Shape: (H, W, C) uint8.
 
-    OpenCV measures in one pass; its doubles are near enough to the integers that they stand for to be rounded to them.
+    OpenCV measures in one pass; its doubles are near enough to the integers that they stand for to
+    be rounded to them.
     """
     import cv2
 
@@ -35,7 +36,8 @@ def moments(pixels: np.ndarray) -> Moments:
 def histogram(ids: np.ndarray, expected: Sequence[int] = ()) -> np.ndarray:
     """How often each value stands in (H, W) uint8: (256,) int64.
 
-    A few `expected` values are counted one by one, each far faster than all at once, and are all where they fill it.
+    A few `expected` values are counted one by one, each far faster than all at once, and are all
+    where they fill it.
     """
     import cv2
 
@@ -49,5 +51,9 @@ def histogram(ids: np.ndarray, expected: Sequence[int] = ()) -> np.ndarray:
     # in strips, as OpenCV counts in float32
     rows = max(1, 2**24 // max(1, ids.shape[1]))
     for start in range(0, len(ids), rows):
-        total += cv2.calcHist([ids[start : start + rows]], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+        total += (
+            cv2.calcHist([ids[start : start + rows]], [0], None, [256], [0, 256])
+            .ravel()
+            .astype(np.int64)
+        )
     return total

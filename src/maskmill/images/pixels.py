@@ -1,4 +1,7 @@
-"""Stored values to the 8-bit grey or colour image that a network is fed with, as `data.decoding` says."""
+"""Convert stored values to the 8-bit image that a network is fed with.
+
+It is grey or colour, as `data.decoding` says.
+"""
 
 from collections.abc import Iterator
 
@@ -10,11 +13,23 @@ from maskmill.images.formats.header import DamageError, Header
 from maskmill.settings.config import Decoding
 
 _BLOCK_PX = 1_000_000  # worked on at once, so that wide numbers in between take no second image
-_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+_TURNS = {
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
 
 
 def to_8_bit(
-    stored: np.ndarray, colours: np.ndarray | None, header: Header, channels: int, decoding: Decoding
+    stored: np.ndarray,
+    colours: np.ndarray | None,
+    header: Header,
+    channels: int,
+    decoding: Decoding,
 ) -> np.ndarray:
     """(H, W, channels) uint8, C-contiguous. Raises: DamageError for what only the pixels show."""
     if policy.names_bands(header, decoding):
@@ -28,7 +43,9 @@ def to_8_bit(
         pixels, alpha = pixels[..., :-1], pixels[..., -1]
     pixels = _eight_bits(pixels, 8 if header.palette else header.bits, decoding)
     if alpha is not None and decoding.alpha != "drop":
-        pixels = _lay_over(pixels, alpha, 255 if decoding.alpha == "white" else 0, header.premultiplied)
+        pixels = _lay_over(
+            pixels, alpha, 255 if decoding.alpha == "white" else 0, header.premultiplied
+        )
     if header.colour == "cmyk":
         pixels = _convert_mode(pixels, "CMYK", "RGB")
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
@@ -37,7 +54,9 @@ def to_8_bit(
             raise DamageError(policy.colour_refused(header))
         pixels = _convert_mode(pixels, "RGB", "L")  # ITU-R 601
     if pixels.ndim == 2:
-        pixels = pixels[..., None] if channels == 1 else np.repeat(pixels[..., None], channels, axis=2)
+        pixels = (
+            pixels[..., None] if channels == 1 else np.repeat(pixels[..., None], channels, axis=2)
+        )
     return turn_upright(pixels, header, decoding)
 
 
@@ -61,7 +80,8 @@ def looked_up(indices: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """(H, W) indices -> (H, W, columns of the palette)."""
     if indices.max(initial=0) >= len(colours):
         raise DamageError(
-            f"index {indices.max()} is not in its palette of {len(colours)} colours; export the file anew"
+            f"index {indices.max()} is not in its palette of {len(colours)} colours;"
+            " export the file anew"
         )
     found: np.ndarray = colours[indices]
     return found
@@ -80,8 +100,8 @@ def _eight_bits(values: np.ndarray, bits: int, decoding: Decoding) -> np.ndarray
             block = values[rows].astype(np.float64)
         if not np.isfinite(block).all():
             raise DamageError(
-                f"{np.count_nonzero(~np.isfinite(values)):,} values are NaN or infinite; allowed are numbers; fill "
-                "them in the file"
+                f"{np.count_nonzero(~np.isfinite(values)):,} values are NaN or infinite; allowed"
+                " are numbers; fill them in the file"
             )
         out[rows] = _scale_linearly(block, low, high)
     return out
@@ -102,16 +122,23 @@ def _convert_mode(pixels: np.ndarray, mode: str, wanted: str) -> np.ndarray:
     return out
 
 
-def _lay_over(pixels: np.ndarray, alpha: np.ndarray, ground: int, premultiplied: bool) -> np.ndarray:
+def _lay_over(
+    pixels: np.ndarray, alpha: np.ndarray, ground: int, premultiplied: bool
+) -> np.ndarray:
     """The image laid over black (0) or white (255), rounded."""
     full = 255 if alpha.dtype == np.uint8 else 65535
     if alpha.dtype not in (np.uint8, np.uint16):
-        raise DamageError(f"alpha of {alpha.dtype}; allowed is alpha of 8 or 16 bits, or {policy.WHERE}.alpha: drop")
+        raise DamageError(
+            f"alpha of {alpha.dtype};"
+            f" allowed is alpha of 8 or 16 bits, or {policy.WHERE}.alpha: drop"
+        )
     out = np.empty(pixels.shape, np.uint8)
     for rows in _blocks(pixels):
         a, p = alpha[rows].astype(np.uint32), pixels[rows].astype(np.uint32)
         a = a if pixels.ndim == 2 else a[..., None]
-        out[rows] = np.minimum(((p * full if premultiplied else p * a) + ground * (full - a) + full // 2) // full, 255)
+        out[rows] = np.minimum(
+            ((p * full if premultiplied else p * a) + ground * (full - a) + full // 2) // full, 255
+        )
     return out
 
 

@@ -8,7 +8,12 @@ _RATIO_FROM_BYTES = 64_000_000
 
 
 def too_much(
-    width: int, height: int, pixel_bytes: int, file_bytes: int, decoding: Decoding, max_pixels: int | None
+    width: int,
+    height: int,
+    pixel_bytes: int,
+    file_bytes: int,
+    decoding: Decoding,
+    max_pixels: int | None,
 ) -> str:
     """Which limit the size of an image breaks; "" for none."""
     most, where = decoding.max_pixels, f"{WHERE}.max_pixels"
@@ -18,13 +23,16 @@ def too_much(
     if width < 1 or height < 1:
         return f"{width} x {height} px; at least one pixel is needed; save the file anew"
     if max(width, height) > decoding.max_side_px:
-        return f"{width} x {height} px; at most {decoding.max_side_px:,} px a side are read ({WHERE}.max_side_px)"
+        return (
+            f"{width} x {height} px; at most {decoding.max_side_px:,} px a side are read"
+            f" ({WHERE}.max_side_px)"
+        )
     if width * height > most:
         return f"{width} x {height} px; at most {most:,} px are read ({where}); scale it down"
     if unpacked > max(_RATIO_FROM_BYTES, decoding.max_ratio * file_bytes):
         return (
-            f"{file_bytes:,} bytes that unpack to {unpacked:,}; at most {decoding.max_ratio:,} times as many are read "
-            f"({WHERE}.max_ratio)"
+            f"{file_bytes:,} bytes that unpack to {unpacked:,}; at most {decoding.max_ratio:,}"
+            f" times as many are read ({WHERE}.max_ratio)"
         )
     return ""
 
@@ -32,12 +40,21 @@ def too_much(
 def image_refused(header: Header, channels: int, decoding: Decoding) -> str:
     """Why an image is not taken; "" where it is."""
     reason = _bands_refused if names_bands(header, decoding) else _colours_refused
-    return reason(header, channels, decoding) or _values_refused(header, decoding) or exif_refused(header, decoding)
+    return (
+        reason(header, channels, decoding)
+        or _values_refused(header, decoding)
+        or exif_refused(header, decoding)
+    )
 
 
 def names_bands(header: Header, decoding: Decoding) -> bool:
     """Whether `decoding.bands` chooses among the bands of this file."""
-    return decoding.bands is not None and header.format == "TIFF" and header.colour != "cmyk" and not header.palette
+    return (
+        decoding.bands is not None
+        and header.format == "TIFF"
+        and header.colour != "cmyk"
+        and not header.palette
+    )
 
 
 def colour_refused(header: Header) -> str:
@@ -51,25 +68,35 @@ def exif_refused(header: Header, decoding: Decoding) -> str:
     if decoding.exif != "refuse" or header.orientation == 1:
         return ""
     return (
-        f"its EXIF orientation is {header.orientation}; allowed is 1; turn the file, or choose upright or as_stored: "
-        f"{WHERE}.exif"
+        f"its EXIF orientation is {header.orientation}; allowed is 1; turn the file, or choose"
+        f" upright or as_stored: {WHERE}.exif"
     )
 
 
 def mask_refused(header: Header, *, by_colour: bool) -> str:
-    """Why no mask can be of this kind, read by its colours or its stored values; "" where one can."""
+    """Return why no mask can be of this kind; "" where one can.
+
+    A mask is read by its colours or by its stored values.
+    """
     if header.lossy:
-        return f"a mask as lossy {header.format}, which changes ids; allowed are lossless files; export it as PNG"
+        return (
+            f"a mask as lossy {header.format}, which changes ids; allowed are lossless files;"
+            " export it as PNG"
+        )
     if header.format == "GIF" and not by_colour:
         return (
-            "a mask as GIF, whose writers number the colours anew; allowed are the other formats, or colours in "
-            "data.values of params.yaml; export it as PNG"
+            "a mask as GIF, whose writers number the colours anew; allowed are the other formats,"
+            " or colours in data.values of params.yaml; export it as PNG"
         )
     colours = header.colour == "rgb" and not header.palette
-    if header.colour in ("cmyk", "bands") or header.dtype.startswith("float") or (colours and header.dtype != "uint8"):
+    if (
+        header.colour in ("cmyk", "bands")
+        or header.dtype.startswith("float")
+        or (colours and header.dtype != "uint8")
+    ):
         return (
-            f"{_kind(header).replace('image', 'mask')}; allowed are one whole number per pixel, or 8-bit RGB with "
-            "colours in data.values of params.yaml; export it so"
+            f"{_kind(header).replace('image', 'mask')}; allowed are one whole number per pixel, or"
+            " 8-bit RGB with colours in data.values of params.yaml; export it so"
         )
     return ""
 
@@ -79,7 +106,10 @@ def _bands_refused(header: Header, channels: int, decoding: Decoding) -> str:
     if max(bands) > header.bands:
         return f"a TIFF of {header.bands} bands; band {max(bands)} is asked for by {WHERE}.bands"
     if len(bands) != channels:
-        return f"{channels} channels are wanted, and {len(bands)} bands named; make them equal: {WHERE}.bands"
+        return (
+            f"{channels} channels are wanted, and {len(bands)} bands named; make them equal:"
+            f" {WHERE}.bands"
+        )
     return ""
 
 
@@ -87,8 +117,8 @@ def _colours_refused(header: Header, channels: int, decoding: Decoding) -> str:
     kind, luma = _kind(header), channels == 3 or decoding.colour == "luma"
     refused = {
         f"{kind}; name the bands to read, e.g. [1, 2, 3]: {WHERE}.bands": header.colour == "bands",
-        f"{kind}; data.in_channels is {channels}, for which TIFFs of several bands are read; change it in params.yaml "
-        "to 1 or 3": channels not in (1, 3),
+        f"{kind}; data.in_channels is {channels}, for which TIFFs of several bands are read; "
+        "change it in params.yaml to 1 or 3": channels not in (1, 3),
         f"{kind}; alpha is refused; allowed are drop, white and black: {WHERE}.alpha":
             header.alpha and decoding.alpha == "refuse",
         f"{kind}, which its colours are weighted by; allowed are white and black: {WHERE}.alpha":
@@ -103,10 +133,15 @@ def _colours_refused(header: Header, channels: int, decoding: Decoding) -> str:
 def _values_refused(header: Header, decoding: Decoding) -> str:
     if header.dtype in ("bool", "uint8") or decoding.value_range is not None:
         return ""
-    return f"{_kind(header)}; allowed are 8 bits, or the [low, high] that become 0 and 255: {WHERE}.value_range"
+    return (
+        f"{_kind(header)}; allowed are 8 bits, or the [low, high] that become 0 and 255:"
+        f" {WHERE}.value_range"
+    )
 
 
 def _kind(header: Header) -> str:
-    colour = {"rgb": "an RGB", "cmyk": "a CMYK", "bands": f"a {header.bands}-band"}.get(header.colour, "a grey")
+    colour = {"rgb": "an RGB", "cmyk": "a CMYK", "bands": f"a {header.bands}-band"}.get(
+        header.colour, "a grey"
+    )
     alpha = " with alpha" if header.alpha else ""
     return f"{'a palette' if header.palette else colour} image of {header.dtype}{alpha}"

@@ -1,1 +1,4 @@
-"""A folder of somebody's images and masks becomes this repository's data: recognised, guessed, said, versioned."""
+"""Make a folder of somebody's images and masks the data of this repository.
+
+It is recognised, its meaning is guessed and said, and it is versioned.
+"""

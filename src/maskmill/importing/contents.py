@@ -27,14 +27,18 @@ class FolderContents:
 
     values: Counter[Value] = field(default_factory=Counter)  # stored value or #rrggbb -> pixels
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # height, width -> images
-    images: list[tuple[str, Header]] = field(default_factory=list)  # name, and what the file says of its pixels
+    # name, and what the file says of its pixels
+    images: list[tuple[str, Header]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     coloured: list[str] = field(default_factory=list)  # masks of colours
     plain: list[str] = field(default_factory=list)  # masks of one value per pixel
 
     @property
     def bands(self) -> list[int] | None:
-        """All bands, from 1, where files have bands without a colour of their own; of the commonest number of them."""
+        """Return all bands, from 1, where files have bands without a colour of their own.
+
+        Where files differ in their number, it is the commonest one.
+        """
         counts = Counter(header.bands for _, header in self.images if header.colour == "bands")
         return list(range(1, counts.most_common(1)[0][0] + 1)) if counts else None
 
@@ -66,12 +70,18 @@ def read(pairs: Sequence[Pair], decoding: Decoding) -> FolderContents:
     with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
         read = pool.map(lambda pair: _read(pair, decoding), pairs)
         for pair, (header, stored, errors) in tqdm(
-            zip(pairs, read, strict=True), "reading masks", total=len(pairs), unit="pair", disable=None
+            zip(pairs, read, strict=True),
+            "reading masks",
+            total=len(pairs),
+            unit="pair",
+            disable=None,
         ):
             found.broken += errors
             if header is not None:
                 turned = header.orientation >= 5 and decoding.exif == "upright"
-                found.sizes[(header.width, header.height) if turned else (header.height, header.width)] += 1
+                found.sizes[
+                    (header.width, header.height) if turned else (header.height, header.width)
+                ] += 1
                 found.images.append((str(pair.image), header))
             if stored is not None:
                 found.values.update(stored)
@@ -83,8 +93,8 @@ def read(pairs: Sequence[Pair], decoding: Decoding) -> FolderContents:
         raise MaskmillError(f"no mask could be read:\n{listed}")
     if found.coloured and found.plain and any(isinstance(pair.mask, Path) for pair in pairs):
         raise MaskmillError(
-            f"{len(found.coloured)} masks hold colours ({found.coloured[0]}), {len(found.plain)} hold one value "
-            f"per pixel ({found.plain[0]}); bring all to one form"
+            f"{len(found.coloured)} masks hold colours ({found.coloured[0]}), {len(found.plain)}"
+            f" hold one value per pixel ({found.plain[0]}); bring all to one form"
         )
     return found
 
@@ -94,7 +104,9 @@ def thumbnail(image: Path, channels: int, decoding: Decoding) -> np.ndarray:
     import cv2
 
     pixels = decode.image(image, channels, decoding).mean(axis=2)
-    small: np.ndarray = cv2.resize(pixels, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    small: np.ndarray = cv2.resize(
+        pixels, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA
+    )
     return small
 
 
@@ -105,8 +117,8 @@ def _read(pair: Pair, decoding: Decoding) -> tuple[Header | None, Counter[Value]
             header = decode.header(pair.image, decoding)
             if header.format not in decode.FORMATS:  # of masks alone
                 errors.append(
-                    f"{pair.image}: an image as {header.format}; read are {', '.join(decode.FORMATS)}; save it as one "
-                    "of them"
+                    f"{pair.image}: an image as {header.format}; read are"
+                    f" {', '.join(decode.FORMATS)}; save it as one of them"
                 )
                 header = None
     except decode.DecodeError as error:
@@ -135,7 +147,8 @@ def _count(stored: np.ndarray, said: str) -> Counter[Value]:
 def _check_few(count: int, said: str) -> None:
     if count > MAX_VALUES:
         raise MaskmillError(
-            f"{said} {count:,} different values; at most {MAX_VALUES:,} are taken for classes. Photographs, smoothed "
-            "edges and a number per object make so many: move photographs to the images, and save masks with one value "
-            "or colour per class, as PNG, without smoothing"
+            f"{said} {count:,} different values; at most {MAX_VALUES:,} are taken for classes."
+            " Photographs, smoothed edges and a number per object make so many: move photographs"
+            " to the images, and save masks with one value or colour per class, as PNG, without"
+            " smoothing"
         )

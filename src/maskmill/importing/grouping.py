@@ -9,7 +9,8 @@ import numpy as np
 PATTERNS = (
     r"(?P<group>.+)/\D*(?P<order>\d+)",  # a folder each: patient1/slice_003
     r"(?P<group>.+)/",
-    r"(?P<group>.+)[_.-][A-Za-z]*(?P<order>\d+)",  # a prefix and a frame number: 0016E5_00390, Seq05VD_f01110
+    # a prefix and a frame number: 0016E5_00390, Seq05VD_f01110
+    r"(?P<group>.+)[_.-][A-Za-z]*(?P<order>\d+)",
 )
 BLOCKS = 5
 _LEAST_STACK = 10
@@ -18,13 +19,19 @@ _NUMBERED = re.compile(r"(\D*)\d+")
 
 
 def guess_pattern(names: Sequence[str]) -> str | None:
-    """The first pattern that all names match, that makes two groups or more, and most of them of several images."""
+    """Return the first pattern that all names match and that makes useful groups.
+
+    These are two groups or more, most of them of several images.
+    """
     for pattern in PATTERNS:
         matches = [re.match(pattern, name) for name in names]
         if pattern.endswith("/"):
             full = all(matches)
         else:
-            full = all(match and match.end() == len(name) for match, name in zip(matches, names, strict=True))
+            full = all(
+                match and match.end() == len(name)
+                for match, name in zip(matches, names, strict=True)
+            )
         if not full:
             continue
         sizes = Counter(match["group"] for match in matches if match)
@@ -34,17 +41,25 @@ def guess_pattern(names: Sequence[str]) -> str | None:
 
 
 def is_stack(names: Sequence[str], thumbnail: Callable[[int], np.ndarray]) -> bool:
-    """Whether the sorted names are numbered slices of one stack, whose neighbours are more alike than others.
+    """Tell whether the sorted names are numbered slices of one stack.
 
-    More alike: nine of ten neighbours are nearer than nine of ten random pairs. `thumbnail` gives the image at a place
-    as (16, 16) grey levels.
+    Neighbours in a stack are more alike than others: nine of ten neighbours are nearer than nine of
+    ten random pairs. `thumbnail` gives the image at a place as (16, 16) grey levels.
     """
     numbered = [_NUMBERED.fullmatch(name) for name in names]
-    if len(names) < _LEAST_STACK or len({match and match[1] for match in numbered}) != 1 or not all(numbered):
+    if (
+        len(names) < _LEAST_STACK
+        or len({match and match[1] for match in numbered}) != 1
+        or not all(numbered)
+    ):
         return False
     rng = np.random.default_rng(0)
     starts = rng.permutation(len(names) - 1)[:_COMPARED]
-    far = [(a, b) for a, b in rng.integers(0, len(names), (4 * _COMPARED, 2)) if abs(a - b) > max(3, len(names) // 10)]
+    far = [
+        (a, b)
+        for a, b in rng.integers(0, len(names), (4 * _COMPARED, 2))
+        if abs(a - b) > max(3, len(names) // 10)
+    ]
     made: dict[int, np.ndarray] = {}
 
     def apart(a: int, b: int) -> float:
@@ -55,4 +70,7 @@ def is_stack(names: Sequence[str], thumbnail: Callable[[int], np.ndarray]) -> bo
         return float(np.abs(made[a] - made[b]).mean())
 
     near = [apart(int(a), int(a) + 1) for a in starts]
-    return bool(np.quantile(near, 0.9) < np.quantile([apart(int(a), int(b)) for a, b in far[:_COMPARED]], 0.1))
+    return bool(
+        np.quantile(near, 0.9)
+        < np.quantile([apart(int(a), int(b)) for a, b in far[:_COMPARED]], 0.1)
+    )

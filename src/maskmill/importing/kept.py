@@ -1,4 +1,7 @@
-"""What stays in params.yaml when the same data are imported again: the user may have changed it since."""
+"""Decide what stays in params.yaml when the same data are imported again.
+
+The user may have changed it since.
+"""
 
 import filecmp
 from collections.abc import Iterable, Mapping
@@ -12,12 +15,16 @@ from maskmill.settings import config
 from maskmill.settings.config import IGNORE, Data, Decoding, Params
 from maskmill.system.errors import MaskmillError
 
-_GROUPING = ("groups", "blocks")  # in data/source.yaml: frozen, since data/splits.csv names the groups they make
+# in data/source.yaml: frozen, since data/splits.csv names the groups they make
+_GROUPING = ("groups", "blocks")
 _TOLD_APART = (*_GROUPING, "notice")  # of no effect on whether the data are those of before
 
 
 def is_source(layout: Mapping[str, Any], folder: Path, params: Params) -> bool:
-    """Whether data/source.yaml says `layout` already, and data/source holds files of `folder`, if any."""
+    """Tell whether data/source.yaml says `layout` already.
+
+    data/source must hold files of `folder`, if it holds any.
+    """
     where, target = Path(params.paths.source_config), Path(params.paths.source)
     try:
         before = config.read_yaml(where)
@@ -31,7 +38,9 @@ def is_source(layout: Mapping[str, Any], folder: Path, params: Params) -> bool:
 
 def kept_grouping(source_config: Path) -> dict[str, Any]:
     """How data/source.yaml groups the images: guessed by the import before, or changed since."""
-    return {key: value for key, value in config.read_yaml(source_config).items() if key in _GROUPING}
+    return {
+        key: value for key, value in config.read_yaml(source_config).items() if key in _GROUPING
+    }
 
 
 def meaning_of(data: Data, found: Iterable[Value], background: str | None) -> MaskMeaning | None:
@@ -52,14 +61,23 @@ def renamed_meaning(data: Data, guessed: MaskMeaning, background: str | None) ->
 
 
 def names_are_asked(data: Data, names: Path | None, folder: Path, target: Path) -> bool:
-    """Whether a file of class names is new since the import before, or nobody has named the classes yet."""
+    """Tell whether class names are to be read from a file.
+
+    They are where the file is new since the import before, or nobody has named the classes yet.
+    """
     if names is None:
         return False
-    return not _is_same(names, target / names.relative_to(folder)) or meaning.are_numbered(data.classes)
+    return not _is_same(names, target / names.relative_to(folder)) or meaning.are_numbered(
+        data.classes
+    )
 
 
 def kept_settings(
-    params: Params, found: FolderContents, meant: MaskMeaning, guessed: Mapping[str, Any], asked: Iterable[str]
+    params: Params,
+    found: FolderContents,
+    meant: MaskMeaning,
+    guessed: Mapping[str, Any],
+    asked: Iterable[str],
 ) -> dict[str, Any]:
     """The settings of before, in place of those guesses that no option asked for."""
     data, before = params.data, {
@@ -76,7 +94,10 @@ def kept_settings(
         list(data.classes), data.background
     ):
         before["data.colours"] = data.colours
-    if all("/" not in metric or metric.partition("/")[2] in meant.classes for metric in params.gate.minimum):
+    if all(
+        "/" not in metric or metric.partition("/")[2] in meant.classes
+        for metric in params.gate.minimum
+    ):
         before["gate.minimum"] = params.gate.minimum
     if found.images and not found.refused(data.in_channels, data.decoding):
         before["data.in_channels"] = data.in_channels
@@ -99,7 +120,10 @@ def _with_background(data: Data, wanted: str | None) -> MaskMeaning:
 def _table(data: Data) -> dict[Value, str]:
     if data.values is None:
         return {**dict(enumerate(data.classes)), data.ignore_index: IGNORE}
-    return {value.lower() if isinstance(value, str) else value: name for value, name in data.values.items()}
+    return {
+        value.lower() if isinstance(value, str) else value: name
+        for value, name in data.values.items()
+    }
 
 
 def _source_in_words(source: Mapping[str, Any]) -> dict[str, Any]:

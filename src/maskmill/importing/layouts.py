@@ -1,4 +1,4 @@
-"""How a folder is laid out: which of the sources of `maskmill.sources` reads it, with which options."""
+"""Find out which source of `maskmill.sources` reads a folder, and with which options."""
 
 import csv
 import json
@@ -14,16 +14,22 @@ from maskmill.sources import _files, _names, table
 from maskmill.system.errors import MaskmillError
 
 _IMAGES = {
-    "image", "images", "img", "imgs", "jpegimages", "photos", "frames", "scans", "input", "inputs", "originals", "x",
+    "image", "images", "img", "imgs", "jpegimages", "photos", "frames", "scans",
+    "input", "inputs", "originals", "x",
 }  # fmt: skip
 _MASKS = {
-    "mask", "masks", "label", "labels", "gt", "gts", "groundtruth", "truth", "annot", "annotation", "annotations",
+    "mask", "masks", "label", "labels", "gt", "gts", "groundtruth", "truth",
+    "annot", "annotation", "annotations",
     "seg", "segmentation", "segmentations", "segmentationclass", "target", "targets", "y",
 }  # fmt: skip
-_SUFFIX = re.compile(r"[_\-. ](mask|masks|label|labels|lbl|seg|segmentation|gt|annot|annotation|l)$", re.IGNORECASE)
+_SUFFIX = re.compile(
+    r"[_\-. ](mask|masks|label|labels|lbl|seg|segmentation|gt|annot|annotation|l)$", re.IGNORECASE
+)
 _ENDING = re.compile(r"[_\-. ][A-Za-z]\w*$")
 _WORDS = "training|train|validation|valid|val|testing|test"
-_SPLIT = re.compile(rf"^(?:{_WORDS})(?=[_-]|annot|mask|label|image|$)|(?<=[_-])(?:{_WORDS})$", re.IGNORECASE)
+_SPLIT = re.compile(
+    rf"^(?:{_WORDS})(?=[_-]|annot|mask|label|image|$)|(?<=[_-])(?:{_WORDS})$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class FolderLayout:
 
     config: dict[str, Any]
     told: str
-    files: list[Path] = field(default_factory=list)  # besides images and masks: the list, the annotations
+    # besides images and masks: the list, the annotations
+    files: list[Path] = field(default_factory=list)
     columns: tuple[str, ...] = ()  # of the list
 
 
@@ -42,14 +49,19 @@ def recognise(folder: Path) -> FolderLayout:
     if made := _recognise_coco(folder, found) or _table(folder, found) or _folders(folder, found):
         return made
     raise MaskmillError(
-        f"{folder}: no layout that is known. Known are: a folder `images` and a folder `masks` with equal names but "
-        "for the ending, or masks named like their image and `_mask`; either once, or once for train, val and test; a "
-        "CSV with the columns image,mask; COCO's JSON. docs/own-data.md shows each"
+        f"{folder}: no layout that is known. Known are: a folder `images` and a folder `masks` with"
+        " equal names but for the ending, or masks named like their image and `_mask`; either"
+        " once, or once for train, val and test; a CSV with the columns image,mask; COCO's JSON."
+        " docs/own-data.md shows each"
     )
 
 
 def _recognise_coco(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
-    annotations = {path: content for path in found if path.suffix == ".json" and (content := _annotations(path))}
+    annotations = {
+        path: content
+        for path in found
+        if path.suffix == ".json" and (content := _annotations(path))
+    }
     if not annotations:
         return None
     config = {
@@ -59,10 +71,12 @@ def _recognise_coco(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
     if twice := [name for name, count in Counter(config.values()).items() if count > 1]:
         several = [file for file, images in config.items() if images == twice[0]]
         raise MaskmillError(
-            f"{folder}: {', '.join(several)} annotate the images of one folder, {twice[0]}; keep one, and move the "
-            "others out of the folder"
+            f"{folder}: {', '.join(several)} annotate the images of one folder, {twice[0]}; keep"
+            " one, and move the others out of the folder"
         )
-    told = "COCO: " + ", ".join(f"{file} with the images in {images}" for file, images in config.items())
+    told = "COCO: " + ", ".join(
+        f"{file} with the images in {images}" for file, images in config.items()
+    )
     return FolderLayout({"kind": "coco", "annotations": config}, told, list(annotations))
 
 
@@ -70,23 +84,39 @@ def _annotations(path: Path) -> list[str]:
     """File names of the images, where the file holds COCO's segmentations."""
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
-        shapes = any("segmentation" in entry for entry in found["annotations"]) and found["categories"]
+        shapes = (
+            any("segmentation" in entry for entry in found["annotations"]) and found["categories"]
+        )
         return [str(entry["file_name"]) for entry in found["images"]] if shapes else []
     except (ValueError, RecursionError, KeyError, TypeError):  # some other JSON
         return []
 
 
 def _images_of(path: Path, names: Sequence[str], found: Iterable[Path], folder: Path) -> str:
-    """The folder below which the image files lie: the annotations' own, one of the same split, or any."""
+    """Return the folder below which the image files lie.
+
+    It is the annotations' own, one of the same split, or any.
+    """
     split = _names.split_of(path.stem)
     parents = {parent for file in found for parent in file.parents if parent.is_relative_to(folder)}
     ordered = sorted(
-        parents, key=lambda p: (p != path.parent, not split or _names.split_of(p.name) != split, len(p.parts), str(p))
+        parents,
+        key=lambda p: (
+            p != path.parent,
+            not split or _names.split_of(p.name) != split,
+            len(p.parts),
+            str(p),
+        ),
     )
-    there = [p for p in ordered if names and all((p / name).is_file() for name in names[:20] if _is_plain(name))]
+    there = [
+        p
+        for p in ordered
+        if names and all((p / name).is_file() for name in names[:20] if _is_plain(name))
+    ]
     if not there:
         raise MaskmillError(
-            f"{path}: its images ({', '.join(names[:3])}, ..) are nowhere below {folder}; put them there"
+            f"{path}: its images ({', '.join(names[:3])}, ..) are nowhere below {folder};"
+            " put them there"
         )
     return there[0].relative_to(folder).as_posix()
 
@@ -134,15 +164,16 @@ def _folders(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
     for kind, patterns in (("images", candidates), ("masks", roles["mask"])):
         if len(patterns) > 1:
             raise MaskmillError(
-                f"{folder}: {kind} could be in {', '.join(sorted(patterns))}; keep one and move the others out, "
-                "or name it in data/source.yaml (docs/own-data.md)"
+                f"{folder}: {kind} could be in {', '.join(sorted(patterns))}; keep one and move the"
+                " others out, or name it in data/source.yaml (docs/own-data.md)"
             )
     if not candidates:
         return None
     (images,), (masks,) = candidates, roles["mask"]
     if ("{split}" in images) != ("{split}" in masks):
         raise MaskmillError(
-            f"{folder}: images are in {images}, masks in {masks}: only one of them is split; split both"
+            f"{folder}: images are in {images}, masks in {masks}: only one of them is split;"
+            " split both"
         )
     config: dict[str, Any] = {"kind": "folder", "images": images, "masks": masks}
     config |= _suffixes(_stems(folder, images, pictures), _stems(folder, masks, pictures))
@@ -150,7 +181,10 @@ def _folders(folder: Path, found: Sequence[Path]) -> FolderLayout | None:
 
 
 def _pattern(parts: tuple[str, ...]) -> tuple[str, str]:
-    """A folder's path up to what tells its role, with `{split}` for train, val or test; and the role."""
+    """Return a folder's path up to what tells its role, and the role.
+
+    In the path, `{split}` stands for train, val or test.
+    """
     made: list[str] = []
     role, end, split = "", 0, False
     for place, part in enumerate(parts, start=1):
@@ -168,7 +202,9 @@ def _pattern(parts: tuple[str, ...]) -> tuple[str, str]:
     return "/".join(made[:end]) or ".", role
 
 
-def _one_folder(folder: Path, patterns: Sequence[str], pictures: Sequence[Path]) -> FolderLayout | None:
+def _one_folder(
+    folder: Path, patterns: Sequence[str], pictures: Sequence[Path]
+) -> FolderLayout | None:
     """Images and masks in one folder, told apart by what ends a mask's name."""
     counts = Counter(match[0] for path in pictures if (match := _SUFFIX.search(path.stem)))
     if not counts or len(patterns) != 1:
@@ -183,7 +219,9 @@ def _one_folder(folder: Path, patterns: Sequence[str], pictures: Sequence[Path])
 
 
 def _stems(folder: Path, pattern: str, pictures: Sequence[Path]) -> set[str]:
-    inside = re.compile(re.escape(pattern).replace(r"\{split\}", r"[A-Za-z]+") + "/" if pattern != "." else "")
+    inside = re.compile(
+        re.escape(pattern).replace(r"\{split\}", r"[A-Za-z]+") + "/" if pattern != "." else ""
+    )
     return {path.stem for path in pictures if inside.match(path.relative_to(folder).as_posix())}
 
 
@@ -191,10 +229,14 @@ def _suffixes(images: set[str], masks: set[str]) -> dict[str, str]:
     """What has to be cut off the names so that images and masks have the same."""
     if len(images & masks) * 2 >= min(len(images), len(masks)):
         return {}
-    endings = Counter(mask[len(name) :] for mask in masks for name in _name_prefixes(mask) if name in images)
+    endings = Counter(
+        mask[len(name) :] for mask in masks for name in _name_prefixes(mask) if name in images
+    )
     if endings and (best := endings.most_common(1)[0])[1] * 2 >= len(masks):
         return {"mask_suffix": best[0]}
-    ends = [{match[0] for stem in stems if (match := _ENDING.search(stem))} for stems in (images, masks)]
+    ends = [
+        {match[0] for stem in stems if (match := _ENDING.search(stem))} for stems in (images, masks)
+    ]
     if all(len(end) == 1 for end in ends):
         of_image, of_mask = (end.pop() for end in ends)
         if {s.removesuffix(of_image) for s in images} & {s.removesuffix(of_mask) for s in masks}:

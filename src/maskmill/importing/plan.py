@@ -57,12 +57,20 @@ class Plan:
     @property
     def files(self) -> list[Path]:
         """All files of the source that are used."""
-        sides = [side for pair in self.pairs for side in (pair.image, pair.mask) if isinstance(side, Path)]
+        sides = [
+            side
+            for pair in self.pairs
+            for side in (pair.image, pair.mask)
+            if isinstance(side, Path)
+        ]
         return sorted({*sides, *self.layout.files})
 
 
 def make_plan(folder: Path, wishes: Wishes, params: Params) -> Plan:
-    """The plan for the files of `folder`. Raises: MaskmillError for what cannot be used or guessed."""
+    """Make the plan for the files of `folder`.
+
+    Raises: MaskmillError for what cannot be used or guessed.
+    """
     layout = layouts.recognise(folder)
     before = kept.is_source(layout.config, folder, params)
     data, named = _named(folder, layout, wishes, params.data, before)
@@ -74,12 +82,19 @@ def make_plan(folder: Path, wishes: Wishes, params: Params) -> Plan:
     pairs = sources.create(layout.config, folder, data, where)
     found = contents.read(pairs, data.decoding)
     if layout.config["kind"] == "coco":
-        meant, again = MaskMeaning(list(data.classes), data.background, None), before and data == params.data
+        meant, again = (
+            MaskMeaning(list(data.classes), data.background, None),
+            before and data == params.data,
+        )
     else:
         meant, again = _mask_meaning(folder, found, named, wishes, params, before)
     settings = _planned_settings(folder, pairs, found, meant, wishes, params)
     if again:
-        asked = [key for key, wish in (("data.title", wishes.title), ("tracking.model", wishes.name)) if wish]
+        asked = [
+            key
+            for key, wish in (("data.title", wishes.title), ("tracking.model", wishes.name))
+            if wish
+        ]
         guessed = MaskMeaning(list(params.data.classes), params.data.background, params.data.values)
         if params.gate.minimum == _gate_minimum(found, guessed, params.evaluation.primary):
             asked.append("gate.minimum")  # nobody has set it by hand
@@ -88,14 +103,26 @@ def make_plan(folder: Path, wishes: Wishes, params: Params) -> Plan:
     if before and wishes.groups is None:
         grouped = layout.config | kept.kept_grouping(where)
     else:
-        grouped = _grouping_settings(layout, pairs, settings["data.in_channels"], folder, data, decoding, where)
+        grouped = _grouping_settings(
+            layout, pairs, settings["data.in_channels"], folder, data, decoding, where
+        )
     if grouped != layout.config:
         layout = replace(layout, config=grouped)
         pairs = sources.create(grouped, folder, data, where)
     known = {pair.id for pair in pairs} | {pair.group for pair in pairs}
     settings["splits.allow_leaks"] = [name for name in params.splits.allow_leaks if name in known]
     text, _ = configure.text_with_changes(settings)
-    return Plan(layout, pairs, found, meant, settings, decoding, text, configure.describe_changes(settings), again)
+    return Plan(
+        layout,
+        pairs,
+        found,
+        meant,
+        settings,
+        decoding,
+        text,
+        configure.describe_changes(settings),
+        again,
+    )
 
 
 def groups_in_several_splits(pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
@@ -110,7 +137,10 @@ def groups_in_several_splits(pairs: Sequence[Pair]) -> dict[str, Counter[str]]:
 def _named(
     folder: Path, layout: FolderLayout, wishes: Wishes, data: Data, before: bool
 ) -> tuple[Data, Mapping[Value, str] | Sequence[str]]:
-    """Settings to read the source with, and names of classes: the user's, those of a file, COCO's own."""
+    """Return settings to read the source with, and names of classes.
+
+    The names are the user's, those of a file, or COCO's own.
+    """
     if layout.config["kind"] != "coco":
         if wishes.classes:
             return data, wishes.classes
@@ -118,16 +148,25 @@ def _named(
         return data, meaning.read_names(file) if file else ()
     if wishes.classes or wishes.ignore is not None:
         raise MaskmillError(
-            "--classes, --ignore: COCO's categories name the classes, and crowds are ignored; leave them out"
+            "--classes, --ignore: COCO's categories name the classes, and crowds are ignored;"
+            " leave them out"
         )
     categories: dict[int | str, str] = {}
     for path in layout.files:
-        categories |= {entry["id"]: coco.class_name(str(entry["name"])) for entry in coco.read(path)["categories"]}
-    drawn_already = {*categories.values(), data.background} == set(data.classes) and data.values is None
+        categories |= {
+            entry["id"]: coco.class_name(str(entry["name"]))
+            for entry in coco.read(path)["categories"]
+        }
+    drawn_already = {*categories.values(), data.background} == set(
+        data.classes
+    ) and data.values is None
     if before and drawn_already and wishes.background in (None, "none", data.background):
         return data, ()
     background = "background" if wishes.background in (None, "none") else wishes.background
-    names = [background, *(name for _, name in sorted(categories.items(), key=lambda c: str(c[0]).zfill(9)))]
+    names = [
+        background,
+        *(name for _, name in sorted(categories.items(), key=lambda c: str(c[0]).zfill(9))),
+    ]
     classes = list(dict.fromkeys(names))
     drawn: dict[str, Any] = {
         "classes": classes,
@@ -147,14 +186,21 @@ def _mask_meaning(
     params: Params,
     before: bool,
 ) -> tuple[MaskMeaning, bool]:
-    """What the stored values mean, and whether they are those of the import before, whose names then stay."""
+    """Return what the stored values mean, and whether they are those of the import before.
+
+    If they are, the names of that import stay.
+    """
     names_file = meaning.names_file(folder)
     asked = (
         bool(wishes.classes)
         or wishes.ignore is not None
         or kept.names_are_asked(params.data, names_file, folder, Path(params.paths.source))
     )
-    if before and not asked and (stays := kept.meaning_of(params.data, found.values, wishes.background)):
+    if (
+        before
+        and not asked
+        and (stays := kept.meaning_of(params.data, found.values, wishes.background))
+    ):
         return stays, True
     guessed = meaning.guess_meaning(found.values, named, wishes.ignore, wishes.background)
     if not before or not (stays := kept.renamed_meaning(params.data, guessed, None)):
@@ -167,7 +213,12 @@ def _mask_meaning(
 
 
 def _planned_settings(
-    folder: Path, pairs: Sequence[Pair], found: FolderContents, meant: MaskMeaning, wishes: Wishes, params: Params
+    folder: Path,
+    pairs: Sequence[Pair],
+    found: FolderContents,
+    meant: MaskMeaning,
+    wishes: Wishes,
+    params: Params,
 ) -> dict[str, Any]:
     title = wishes.title or folder.resolve().name
     primary = params.evaluation.primary
@@ -194,13 +245,19 @@ def _planned_settings(
 
 
 def _registry_name(title: str) -> str:
-    """A title as a name in the registry: small ASCII letters, accents dropped; "" where none is left."""
+    """Turn a title into a name in the registry: small ASCII letters, accents dropped.
+
+    The name is "" where none is left.
+    """
     letters = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9_.-]+", "-", letters).strip("-.")
 
 
 def _gate_minimum(found: FolderContents, meant: MaskMeaning, primary: str) -> dict[str, float]:
-    """What the gate asks for at first: above what one class for every pixel would score, here and on a test split."""
+    """Return what the gate asks for at first.
+
+    It is above what one class for every pixel would score, here and on a test split.
+    """
     if primary != "dice_foreground":
         return {primary: _GATE}
     _, score = meaning.best_constant_class(found.values, meant)
@@ -228,18 +285,25 @@ def _grouping_settings(
     decoding: Decoding,
     where: Path,
 ) -> dict[str, Any]:
-    """The source's settings with `groups` or `blocks`, where the names or the images show that they belong together."""
+    """Return the source's settings with `groups` or `blocks`, where images belong together.
+
+    The names or the images show whether they do.
+    """
     given = layout.config
     if {"groups", "group", "sequence"} & {*given, *layout.columns}:
         return given
-    names = [pair.group for pair in sources.create(given | {"groups": _WHOLE_NAME}, folder, data, where)]
+    names = [
+        pair.group for pair in sources.create(given | {"groups": _WHOLE_NAME}, folder, data, where)
+    ]
     if pattern := grouping.guess_pattern(names):
         return given | {"groups": pattern}
     whole = [pair.image for pair in pairs if isinstance(pair.image, Path)]
     if any(pair.split for pair in pairs) or len(whole) < len(pairs):
         return given
     try:
-        stack = grouping.is_stack(names, lambda place: contents.thumbnail(whole[place], channels, decoding))
+        stack = grouping.is_stack(
+            names, lambda place: contents.thumbnail(whole[place], channels, decoding)
+        )
     except decode.DecodeError:  # validate names it
         return given
     return given | {"blocks": grouping.BLOCKS} if stack else given

@@ -1,8 +1,9 @@
 """A trained network as a file for other programs: ONNX, or a program of torch.export.
 
-The file takes pixels as they are stored, (N, C, H, W) uint8, 0..255: the standardisation of the training is inside, so
-that nobody can forget it. It gives (N, K, H, W) float32 logits, computed in fp32 whatever the training's precision, for
-any N, and any H and W from 33 px. What classes and channels mean stands in its metadata.
+The file takes pixels as they are stored, (N, C, H, W) uint8, 0..255: the standardisation of the
+training is inside, so that nobody can forget it. It gives (N, K, H, W) float32 logits, computed in
+fp32 whatever the training's precision, for any N, and any H and W from 33 px. What classes and
+channels mean stands in its metadata.
 """
 
 import copy
@@ -51,15 +52,21 @@ class FromPixels(nn.Module):
 
 
 def export_network(predictor: Predictor, path: Path, form: str) -> float:
-    """Write `path` in format `form`, once it agrees with the network at two other sizes; the worst difference there.
+    """Write `path` in format `form`, once it agrees with the network at two other sizes.
 
-    A torch program is compared before it is written, and is never loaded: such a file can hold pickles.
-    Raises: MaskmillError for an unknown format or another ending, where a package is missing, or they do not agree.
+    A torch program is compared before it is written, and is never loaded: such a file can hold
+    pickles.
+
+    Returns: the worst difference at these sizes.
+    Raises: MaskmillError for an unknown format or another ending, where a package is missing, or
+        they do not agree.
     """
     if form not in FORMATS:
         raise MaskmillError(f"export: got format {form!r}; allowed are {', '.join(FORMATS)}")
     if path.suffix != FORMATS[form]:
-        raise MaskmillError(f"export: got the file {path}; a file of format {form} ends in {FORMATS[form]}")
+        raise MaskmillError(
+            f"export: got the file {path}; a file of format {form} ends in {FORMATS[form]}"
+        )
     if form == "onnx" and (missing := [name for name in _PACKAGES if find_spec(name) is None]):
         raise MaskmillError(
             f"export: format onnx needs {', '.join(missing)}; install: "
@@ -81,8 +88,14 @@ def export_metadata(card: Card) -> dict[str, Any]:
         "classes": card.classes,
         "background": card.background,
         "colours": card.colours,
-        "input": f"(N, {card.in_channels}, H, W) uint8, 0..255, {'RGB' if card.in_channels == 3 else 'as trained'}",
-        "output": f"(N, {len(card.classes)}, H, W) float32 logits; a pixel's class is the index of the largest",
+        "input": (
+            f"(N, {card.in_channels}, H, W) uint8, 0..255,"
+            f" {'RGB' if card.in_channels == 3 else 'as trained'}"
+        ),
+        "output": (
+            f"(N, {len(card.classes)}, H, W) float32 logits; a pixel's class is the index of the"
+            " largest"
+        ),
         "preprocessing": "inside: (x / 255 - mean) / std",
         "variant": card.variant,
         "weights_sha256": card.sha256,
@@ -106,12 +119,19 @@ def as_onnx(program: ExportedProgram, notes: dict[str, Any]) -> Made:
     import onnx
     import onnxruntime
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, which nothing here uses
+    # it misses torchvision, which nothing here uses
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     axes = {INPUT: {0: "batch", 2: "height", 3: "width"}}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         made = torch.onnx.export(
-            program, (), dynamo=True, dynamic_shapes=axes, verbose=False, input_names=[INPUT], output_names=[OUTPUT]
+            program,
+            (),
+            dynamo=True,
+            dynamic_shapes=axes,
+            verbose=False,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
         )
     assert made is not None
     proto = made.model_proto
@@ -147,8 +167,9 @@ def worst_difference(model: nn.Module, run: Callable[[Tensor], Tensor], in_chann
         allowed = TOLERANCE * max(1.0, float(wanted.abs().max()))
         if not difference <= allowed:
             raise MaskmillError(
-                f"export: at {shape[1]} x {shape[2]} px the exported logits differ from the network's by "
-                f"{difference:.2g}, allowed are {allowed:.2g}; nothing was written: please report the network's options"
+                f"export: at {shape[1]} x {shape[2]} px the exported logits differ from the"
+                f" network's by {difference:.2g}, allowed are {allowed:.2g}; nothing was written:"
+                " please report the network's options"
             )
         worst = max(worst, difference)
     return worst
@@ -157,4 +178,6 @@ def worst_difference(model: nn.Module, run: Callable[[Tensor], Tensor], in_chann
 def _pixels(shape: tuple[int, int, int], in_channels: int) -> Tensor:
     count, height, width = shape
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, in_channels, height, width), dtype=torch.uint8, generator=generator)
+    return torch.randint(
+        0, 256, (count, in_channels, height, width), dtype=torch.uint8, generator=generator
+    )

@@ -1,4 +1,7 @@
-"""A trained model on disk, and the predictor that it makes: the same in evaluation, on the command line and served."""
+"""Store a trained model on disk, and load it as a predictor.
+
+The predictor is the same in evaluation, on the command line and served.
+"""
 
 import hashlib
 from pathlib import Path
@@ -33,7 +36,8 @@ class Card(BaseModel):
     ignore_index: int
     colours: dict[str, str]
     in_channels: int
-    decoding: Decoding = STRICT  # how files became pixels in training; cards of before the setting hold none
+    # how files became pixels in training; cards of before the setting hold none
+    decoding: Decoding = STRICT
     preprocessing: Preprocessing
     precision: str  # fp32 or bf16: what it was trained, evaluated and is served in
     parameters: int
@@ -42,7 +46,10 @@ class Card(BaseModel):
 
 
 def save(folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> Card:
-    """Write weights and card; the card comes last, so that it never speaks of weights that are not there."""
+    """Write weights and card.
+
+    The card comes last, so that it never speaks of weights that are not there.
+    """
     content = safetensors.torch.save({name: value.contiguous() for name, value in weights.items()})
     files.write_bytes(folder / WEIGHTS, content)
     card = Card(**facts, sha256=hashlib.sha256(content).hexdigest())
@@ -56,7 +63,9 @@ def read_card(folder: Path) -> Card:
     try:
         return Card.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise MaskmillError(f"{path}: no such file; train the variant first: `make pipeline`") from None
+        raise MaskmillError(
+            f"{path}: no such file; train the variant first: `make pipeline`"
+        ) from None
     except ValidationError as error:
         raise MaskmillError(f"{path}: not a model card: {error}") from None
 
@@ -70,12 +79,16 @@ class Predictor:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         self.card = read_card(folder)
         if not (folder / WEIGHTS).exists():
-            raise MaskmillError(f"{folder / WEIGHTS}: no such file beside its {CARD}; get it back with `dvc checkout`")
+            raise MaskmillError(
+                f"{folder / WEIGHTS}: no such file beside its {CARD};"
+                " get it back with `dvc checkout`"
+            )
         digest = files.sha256(folder / WEIGHTS)
         if digest != self.card.sha256:
             raise MaskmillError(
-                f"{folder / WEIGHTS}: its sha256 is {digest[:16]}.., {CARD} says {self.card.sha256[:16]}..; the file "
-                "is damaged or exchanged; get it again with `dvc checkout` or from the registry"
+                f"{folder / WEIGHTS}: its sha256 is {digest[:16]}.., {CARD} says"
+                f" {self.card.sha256[:16]}..; the file is damaged or exchanged; get it again with"
+                " `dvc checkout` or from the registry"
             )
         card = self.card
         model = models.create_from(
@@ -88,14 +101,18 @@ class Predictor:
 
     @property
     def network(self) -> nn.Module:
-        """The network in evaluation mode: standardised (N, C, H, W) float32 -> (N, K, H, W) logits."""
+        """Return the network in evaluation mode.
+
+        Shape: standardised (N, C, H, W) float32 -> (N, K, H, W) logits.
+        """
         return self._model
 
     def predict(self, image: np.ndarray | Path | str) -> np.ndarray:
         """The mask of one image, at its size.
 
         Shape: (H, W) or (H, W, C) uint8, or an image file -> (H, W) uint8 class ids.
-        Raises: MaskmillError for another shape, dtype or number of channels, or a file that is no image.
+        Raises: MaskmillError for another shape, dtype or number of channels, or a file that is no
+            image.
         """
         mask: np.ndarray = self.logits(image).max(0).indices.to(torch.uint8).cpu().numpy()
         return mask
@@ -115,9 +132,14 @@ class Predictor:
         if isinstance(image, Path | str):
             return decode.image(Path(image), channels, self.card.decoding)
         pixels = image[..., None] if image.ndim == 2 else image
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != channels or 0 in pixels.shape:
+        if (
+            pixels.dtype != np.uint8
+            or pixels.ndim != 3
+            or pixels.shape[2] != channels
+            or 0 in pixels.shape
+        ):
             raise MaskmillError(
-                f"predict: got an array of shape {image.shape} and dtype {image.dtype}; this model takes "
-                f"(H, W, {channels}) uint8, 0..255{', or (H, W)' if channels == 1 else ''}"
+                f"predict: got an array of shape {image.shape} and dtype {image.dtype}; this model"
+                f" takes (H, W, {channels}) uint8, 0..255{', or (H, W)' if channels == 1 else ''}"
             )
         return pixels

@@ -17,11 +17,17 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Te
 
     Not summed by PyTorch, whose sum has no deterministic order on a GPU.
     """
-    return F.cross_entropy(at_least_float32(logits), target, ignore_index=ignore_index, reduction="none")
+    return F.cross_entropy(
+        at_least_float32(logits), target, ignore_index=ignore_index, reduction="none"
+    )
 
 
-def pixel_mean(values: Tensor, target: Tensor, ignore_index: int, class_weights: Sequence[float] | None) -> Tensor:
-    """Sum of w[target] v over sum of w[target], of the pixels that are not ignored; 0 where all are.
+def pixel_mean(
+    values: Tensor, target: Tensor, ignore_index: int, class_weights: Sequence[float] | None
+) -> Tensor:
+    """Sum of w[target] v over sum of w[target], of the pixels that are not ignored.
+
+    It is 0 where all are ignored.
 
     values: v, (N, H, W), 0 at ignored pixels.
     """

@@ -9,15 +9,23 @@ from maskmill.losses._pixels import at_least_float32
 
 
 class Overlap(NamedTuple):
-    """Sums over the pixels of a batch that are not ignored, each (K,): p probabilities, y 1 in the class and else 0."""
+    """Sums over the pixels of a batch that are not ignored, each (K,).
+
+    p are probabilities; y is 1 in the class and else 0.
+    """
 
     both: Tensor  # sum p y
     predicted: Tensor  # sum p
     support: Tensor  # sum y
 
 
-def masked_probabilities(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Softmax probabilities (N, K, H, W) and the target as one bool map per class; both 0 at ignored pixels."""
+def masked_probabilities(
+    logits: Tensor, target: Tensor, ignore_index: int
+) -> tuple[Tensor, Tensor]:
+    """Return softmax probabilities, and the target as one bool map per class.
+
+    Both are (N, K, H, W), and 0 at ignored pixels.
+    """
     valid = (target != ignore_index).unsqueeze(1)  # (N, 1, H, W)
     ids = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
     return at_least_float32(logits).softmax(1) * valid, (target.unsqueeze(1) == ids) & valid
@@ -37,4 +45,8 @@ def mean_over_present(losses: Tensor, support: Tensor) -> Tensor:
 
 def present_classes(target: Tensor, ignore_index: int) -> list[int]:
     """Ids of the classes that the batch holds, ascending; the device is waited for here."""
-    return [k for k, count in enumerate(torch.bincount(target.flatten()).tolist()) if count and k != ignore_index]
+    return [
+        k
+        for k, count in enumerate(torch.bincount(target.flatten()).tolist())
+        if count and k != ignore_index
+    ]

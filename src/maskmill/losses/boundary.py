@@ -12,12 +12,13 @@ from maskmill.losses._pixels import at_least_float32
 
 
 def boundary(*, ignore_index: int, foreground: Mapping[str, int] | None = None) -> Loss:
-    """Sum over the foreground classes of |phi| |p - y|, mean over the pixels that are not ignored; in px.
+    """Mean over the pixels that are not ignored of the foreground's sum of |phi| |p - y|, in px.
 
-    Kervadec et al., "Boundary loss for highly unbalanced segmentation", eq. (4) and (5), arXiv:1812.07032: their loss
-    plus the constant that makes a perfect prediction 0, with the same gradient. |phi| is the distance, per image, to
-    the class's contour, which runs between the pixels: to the nearest labelled pixel on its other side, less 0.5 px. A
-    class that is absent from an image or fills it has no contour there and adds 0. Distances are computed in each call,
+    Kervadec et al., "Boundary loss for highly unbalanced segmentation", eq. (4) and (5),
+    arXiv:1812.07032: their loss plus the constant that makes a perfect prediction 0, with the same
+    gradient. |phi| is the distance, per image, to the class's contour, which runs between the
+    pixels: to the nearest labelled pixel on its other side, less 0.5 px. A class that is absent
+    from an image or fills it has no contour there and adds 0. Distances are computed in each call,
     on the CPU.
     """
 
@@ -35,15 +36,22 @@ def boundary(*, ignore_index: int, foreground: Mapping[str, int] | None = None) 
     return loss
 
 
-def _distances(ids: np.ndarray, classes: Sequence[int], ignore_index: int) -> tuple[list[int], np.ndarray]:
-    """The classes that have a contour in the image, and their |phi| (C, H, W) float32, 0 at ignored pixels."""
+def _distances(
+    ids: np.ndarray, classes: Sequence[int], ignore_index: int
+) -> tuple[list[int], np.ndarray]:
+    """Return the classes that have a contour in the image, and their |phi|.
+
+    Shape of |phi|: (C, H, W) float32, 0 at ignored pixels.
+    """
     valid = ids != ignore_index
     found, maps = [], [np.zeros((0, *ids.shape), np.float32)]
     for k in classes:
         inside = (ids == k) & valid
         outside = valid & ~inside
         if inside.any() and outside.any():
-            to_other = np.where(inside, distance_transform_edt(~outside), distance_transform_edt(~inside))
+            to_other = np.where(
+                inside, distance_transform_edt(~outside), distance_transform_edt(~inside)
+            )
             found.append(k)
             maps.append(np.where(valid, to_other - 0.5, 0).astype(np.float32)[None])
     return found, np.concatenate(maps)

@@ -9,10 +9,12 @@ from maskmill.losses._pixels import pixel_cross_entropy, pixel_mean
 
 
 def cross_entropy(*, ignore_index: int, class_weights: Sequence[float] | None = None) -> Loss:
-    """Mean of -log p over all pixels of the batch that are not ignored, p the softmax probability of the target class.
+    """Mean of -log p over all pixels of the batch that are not ignored.
 
-    With class weights w, sum w[target] (-log p) / sum w[target]. A class absent from the batch's targets takes part
-    through the probability that it takes from the others.
+    p is the softmax probability of the target class.
+
+    With class weights w, sum w[target] (-log p) / sum w[target]. A class absent from the batch's
+    targets takes part through the probability that it takes from the others.
     """
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """What a prediction is worth: one family of scores per file.
 
-A family turns each image into a statistic, a few numbers that add up, and makes its scores from sums of them. So the
-statistics of images, batches and processes are summed in any order, and those of resampled units give the intervals.
-Every score says in `definitions` what it is. A class that is neither in the truth nor in the prediction has NaN and is
-left out of means; pixels whose truth is `ignore_index` take part in nothing.
+A family turns each image into a statistic, a few numbers that add up, and makes its scores from
+sums of them. So the statistics of images, batches and processes are summed in any order, and those
+of resampled units give the intervals. Every score says in `definitions` what it is. A class that is
+neither in the truth nor in the prediction has NaN and is left out of means; pixels whose truth is
+`ignore_index` take part in nothing.
 """
 
 from abc import ABC, abstractmethod
@@ -58,7 +59,8 @@ class Metric(ABC):
 
     fields: tuple[str, ...]  # what the S numbers of a statistic are
     definitions: Mapping[str, str]  # score, or `<score>/` for one of each class -> its definition
-    lower: frozenset[str] = frozenset()  # keys of `definitions` that are better the lower they are; others the higher
+    # keys of `definitions` that are better the lower they are; others the higher
+    lower: frozenset[str] = frozenset()
 
     @abstractmethod
     def statistic(self, sample: Sample) -> Tensor:
@@ -74,8 +76,12 @@ class Metrics(Metric):
 
     def __init__(self, families: Mapping[str, Metric]) -> None:
         self._families = dict(families)
-        self.fields = tuple(f"{name}:{field}" for name, family in families.items() for field in family.fields)
-        self.definitions = {key: text for family in families.values() for key, text in family.definitions.items()}
+        self.fields = tuple(
+            f"{name}:{field}" for name, family in families.items() for field in family.fields
+        )
+        self.definitions = {
+            key: text for family in families.values() for key, text in family.definitions.items()
+        }
         self.lower = frozenset().union(*(family.lower for family in families.values()))
         self.names = tuple(self.scores(torch.zeros(len(self.fields), dtype=torch.float64)))
 
@@ -108,18 +114,29 @@ def create(families: Mapping[str, Mapping[str, Any]], labels: Labels) -> Metrics
     """
     wanted = {ALWAYS: {}, **families}
     return Metrics({
-        name: components.create(__name__, name, f"params.yaml: metrics.{name}", {"labels": labels}, options)
+        name: components.create(
+            __name__, name, f"params.yaml: metrics.{name}", {"labels": labels}, options
+        )
         for name, options in wanted.items()
     })  # fmt: skip
 
 
 def definition_key(score: str) -> str:
-    """Where a score stands in `definitions` and `lower`: `dice/bar` under `dice/`, any other under its own name."""
+    """Return the key of a score in `definitions` and `lower`.
+
+    The scores of single classes share one key: `dice/bar` stands under `dice/`, any other score
+    under its own name.
+    """
     return score.partition("/")[0] + "/" if "/" in score else score
 
 
-def by_class(name: str, labels: Labels, values: Tensor, ids: Sequence[int] | None = None) -> dict[str, Tensor]:
-    """`name/<class>` -> its score, from values (..., K), or (..., len(ids)) for the classes `ids` alone."""
+def by_class(
+    name: str, labels: Labels, values: Tensor, ids: Sequence[int] | None = None
+) -> dict[str, Tensor]:
+    """`name/<class>` -> its score, from values of shape (..., K).
+
+    With `ids` the values are (..., len(ids)), of these classes alone.
+    """
     chosen = range(len(labels.classes)) if ids is None else ids
     return {f"{name}/{labels.classes[i]}": values[..., place] for place, i in enumerate(chosen)}
 

@@ -1,4 +1,4 @@
-"""What families share that give each image and class a score of its own, and then the mean over images."""
+"""What families share that score each image and class, and then take the mean over images."""
 
 from abc import abstractmethod
 
@@ -9,7 +9,7 @@ from maskmill.metrics import Labels, Metric, Sample, by_class, divide_or_nan
 
 
 class ImageMeans(Metric):
-    """Means over the images in which a class is there, each image counted once whatever its size."""
+    """Means over the images that hold a class; each image counts once, whatever its size."""
 
     names: tuple[str, ...]  # of the P scores that an image has for each class
 
@@ -20,7 +20,7 @@ class ImageMeans(Metric):
 
     @abstractmethod
     def of_image(self, sample: Sample) -> Tensor:
-        """(P, len(ids)) float64: the image's own scores of each class, all NaN for a class that is not there."""
+        """(P, len(ids)) float64: the image's scores of each class, all NaN for an absent class."""
 
     def statistic(self, sample: Sample) -> Tensor:
         values = self.of_image(sample)
@@ -29,7 +29,10 @@ class ImageMeans(Metric):
     def means(self, totals: Tensor) -> dict[str, Tensor]:
         """The mean over images by name, each (..., len(ids))."""
         images, *sums = totals.chunk(1 + len(self.names), dim=-1)
-        return {name: divide_or_nan(values, images) for name, values in zip(self.names, sums, strict=True)}
+        return {
+            name: divide_or_nan(values, images)
+            for name, values in zip(self.names, sums, strict=True)
+        }
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         """`<name>_foreground`, the mean of the classes' means, and `<name>/<class>`."""

@@ -1,7 +1,8 @@
-"""What families share that look at a class's outline: cropped pairs of masks, boundary pixels, distances.
+"""What families share that score outlines: cropped masks, boundary pixels, distances.
 
-Ignored pixels belong to no mask, and no boundary runs along them: a pixel of a mask is on its boundary when one of its
-four neighbours is a valid pixel outside the mask, or lies beyond the image. Distances are in pixels, between centres.
+Ignored pixels belong to no mask, and no boundary runs along them: a pixel of a mask is on its
+boundary when one of its four neighbours is a valid pixel outside the mask, or lies beyond the
+image. Distances are in pixels, between centres.
 """
 
 from collections.abc import Iterator
@@ -22,12 +23,18 @@ class ClassMasks:
     valid: np.ndarray  # (h, w) bool: not ignored
 
 
-def cropped_masks(sample: Sample, labels: Labels, ids: tuple[int, ...], margin_px: int = 1) -> Iterator[ClassMasks]:
-    """The classes `ids` that are in the truth or the prediction, with `margin_px` around them inside the image."""
+def cropped_masks(
+    sample: Sample, labels: Labels, ids: tuple[int, ...], margin_px: int = 1
+) -> Iterator[ClassMasks]:
+    """The classes of `ids` in the truth or the prediction, each cropped to its bounding box.
+
+    The crop has `margin_px` around the box of both masks, inside the image.
+    """
     from scipy import ndimage
 
     valid = sample.truth.numpy() != labels.ignore_index
-    truth = np.where(valid, sample.truth.numpy().astype(np.int32) + 1, 0)  # 0: ignored; find_objects counts from 1
+    # 0: ignored; find_objects counts from 1
+    truth = np.where(valid, sample.truth.numpy().astype(np.int32) + 1, 0)
     predicted = np.where(valid, sample.predicted.numpy().astype(np.int32) + 1, 0)
     k = len(labels.classes)
     boxes = [ndimage.find_objects(ids_, k) for ids_ in (truth, predicted)]
@@ -51,7 +58,7 @@ def boundary_pixels(mask: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def boundary_band(mask: np.ndarray, valid: np.ndarray, width_px: int) -> np.ndarray:
-    """(h, w) bool: the pixels of the mask within `width_px` of its outside, by the larger of the two coordinates."""
+    """(h, w) bool: the pixels of the mask within `width_px` of its outside (Chebyshev distance)."""
     from scipy import ndimage
 
     filled = (mask | ~valid).astype(np.uint8)
@@ -61,8 +68,12 @@ def boundary_band(mask: np.ndarray, valid: np.ndarray, width_px: int) -> np.ndar
 
 
 def surface_distances(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """From each pixel of `a` the exact distance to the nearest of `b`, and from each of `b` to `a`; both non-empty."""
-    from scipy.spatial import KDTree  # of the few boundary pixels: half the time of two distance transforms
+    """Exact distance from each pixel of `a` to the nearest of `b`, and from each of `b` to `a`.
+
+    Neither may be empty.
+    """
+    # of the few boundary pixels: half the time of two distance transforms
+    from scipy.spatial import KDTree
 
     of_a, of_b = np.argwhere(a), np.argwhere(b)
     return KDTree(of_b).query(of_a)[0], KDTree(of_a).query(of_b)[0]

@@ -1,7 +1,8 @@
-"""How well probabilities order pixels, at any threshold: area under the ROC curve and average precision.
+"""How well probabilities rank pixels, at any threshold: ROC AUC and average precision.
 
-Each foreground class against all others; a set of two classes has one. Probabilities are rounded to levels, of which
-the split has histograms that add up over images; of the levels the scores are exact. Ignored pixels are in none.
+Each foreground class against all others; a set of two classes has one. Probabilities are rounded to
+levels, of which the split has histograms that add up over images; of the levels the scores are
+exact. Ignored pixels are in none.
 """
 
 import math
@@ -16,10 +17,11 @@ from maskmill.metrics import Labels, Metric, Sample, by_class, divide_or_nan
 
 _LEAST = 1e-12  # probabilities below are one level, as are those above 1 - _LEAST
 _DEFINITIONS = MappingProxyType({
-    "auroc/": "area under the ROC curve of the class's probability over the split: the chance that a pixel of the "
-              "class has a higher one, rounded, than a pixel of another, ties half; NaN without pixels of both kinds",
-    "average_precision/": "sum over falling thresholds of (gain in recall) * precision, of the class's probability "
-                          "over the split; NaN without true pixels",
+    "auroc/": "area under the ROC curve of the class's probability over the split: the chance that "
+              "a pixel of the class has a higher one, rounded, than a pixel of another, ties half; "
+              "NaN without pixels of both kinds",
+    "average_precision/": "sum over falling thresholds of (gain in recall) * precision, of the "
+                          "class's probability over the split; NaN without true pixels",
     "auroc_foreground": "mean of the foreground classes' auroc",
     "average_precision_foreground": "mean of the foreground classes' average_precision",
 })  # fmt: skip
@@ -34,7 +36,10 @@ class Auc(Metric):
         self._labels, self._steps = labels, steps
         names = [labels.classes[i] for i in labels.foreground]
         self.fields = tuple(
-            f"{side}/{name}/{level}" for name in names for side in ("others", "own") for level in range(steps + 1)
+            f"{side}/{name}/{level}"
+            for name in names
+            for side in ("others", "own")
+            for level in range(steps + 1)
         )
 
     def statistic(self, sample: Sample) -> Tensor:
@@ -50,7 +55,8 @@ class Auc(Metric):
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         ids = self._labels.foreground
         counts = totals.reshape(*totals.shape[:-1], len(ids), 2, self._steps + 1)
-        others, own = counts.flip(-1).unbind(-2)  # each (..., classes, levels), from the highest probability down
+        # each (..., classes, levels), from the highest probability down
+        others, own = counts.flip(-1).unbind(-2)
         found, alarms = own.cumsum(-1), others.cumsum(-1)
         all_own, all_others = found[..., -1], alarms[..., -1]
         area = (others * (found - own / 2)).sum(-1)  # pairs in the right order
@@ -67,14 +73,19 @@ class Auc(Metric):
 
 
 def probability_level(p: Tensor, steps: int) -> Tensor:
-    """int32 from 0 to `steps`, rising with probability: half of the scale by it, half by its log-odds.
+    """int32 from 0 to `steps`, rising with probability: half by it, half by its log-odds.
 
     So levels are fine in the middle, and also near 0 and 1, where trained networks put most pixels.
     """
-    odds = (p.clamp_min(_LEAST).log() - (1 - p).clamp_min(_LEAST).log()) / (2 * math.log(1 / _LEAST)) + 0.5
+    odds = (p.clamp_min(_LEAST).log() - (1 - p).clamp_min(_LEAST).log()) / (
+        2 * math.log(1 / _LEAST)
+    ) + 0.5
     return ((p + odds) * (steps / 2)).round().to(torch.int32).clamp_(0, steps)
 
 
 def auc(*, labels: Labels, steps: Annotated[int, Field(ge=10, le=10_000)] = 1000) -> Auc:
-    """Histograms of each foreground class's probability, on `steps` + 1 levels, over its own and over other pixels."""
+    """Histograms of each foreground class's probability, on `steps` + 1 levels.
+
+    A class has one over its own pixels and one over all others.
+    """
     return Auc(labels, steps)

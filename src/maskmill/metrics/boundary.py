@@ -1,8 +1,10 @@
 """Whether outlines are in the right place: boundary F1 and boundary IoU, means over images.
 
-Boundary F1: Csurka et al., "What is a good evaluation measure for semantic segmentation?", sec. 3, BMVC 2013.
-Boundary IoU: Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", sec. 4,
-arXiv:2103.16562. Both compare one pair of masks, so each image and class has a score and the mean is over images.
+Boundary F1: Csurka et al., "What is a good evaluation measure for semantic segmentation?", sec. 3,
+BMVC 2013.
+Boundary IoU: Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation",
+sec. 4, arXiv:2103.16562. Both compare one pair of masks, so each image and class has a score and
+the mean is over images.
 What a boundary pixel is, at ignored pixels and at the frame, says `_outlines`.
 """
 
@@ -17,15 +19,22 @@ from torch import Tensor
 
 from maskmill.metrics import Labels, Sample
 from maskmill.metrics._image_means import ImageMeans
-from maskmill.metrics._outlines import ClassMasks, boundary_band, boundary_pixels, cropped_masks, surface_distances
+from maskmill.metrics._outlines import (
+    ClassMasks,
+    boundary_band,
+    boundary_pixels,
+    cropped_masks,
+    surface_distances,
+)
 from maskmill.system.errors import MaskmillError
 
 _DEFINITIONS = MappingProxyType({
-    "boundary_f1/": "harmonic mean of the shares of predicted and true boundary pixels of the class that lie within "
-                    "{tolerance} of the other boundary, mean over the images in which the class is; 0 where only one "
-                    "of them is there",
-    "boundary_iou/": "IoU of the pixels of truth and prediction that lie within {band} of their own boundary, "
-                     "mean over the images in which the class is; 0 where only one of them is there",
+    "boundary_f1/": "harmonic mean of the shares of predicted and true boundary pixels of the "
+                    "class that lie within {tolerance} of the other boundary, mean over the "
+                    "images in which the class is; 0 where only one of them is there",
+    "boundary_iou/": "IoU of the pixels of truth and prediction that lie within {band} of their "
+                     "own boundary, mean over the images in which the class is; "
+                     "0 where only one of them is there",
     "boundary_f1_foreground": "mean of the foreground classes' boundary_f1",
     "boundary_iou_foreground": "mean of the foreground classes' boundary_iou",
 })  # fmt: skip
@@ -36,12 +45,24 @@ class Boundary(ImageMeans):
 
     names = ("boundary_f1", "boundary_iou")
 
-    def __init__(self, labels: Labels, tolerance_px: float | None, tolerance_share: float, band_share: float) -> None:
+    def __init__(
+        self, labels: Labels, tolerance_px: float | None, tolerance_share: float, band_share: float
+    ) -> None:
         super().__init__(labels, labels.foreground)
-        self._tolerance_px, self._tolerance_share, self._band_share = tolerance_px, tolerance_share, band_share
-        tolerance = f"{100 * tolerance_share:g} % of the diagonal" if tolerance_px is None else f"{tolerance_px:g} px"
+        self._tolerance_px, self._tolerance_share, self._band_share = (
+            tolerance_px,
+            tolerance_share,
+            band_share,
+        )
+        tolerance = (
+            f"{100 * tolerance_share:g} % of the diagonal"
+            if tolerance_px is None
+            else f"{tolerance_px:g} px"
+        )
         band = f"{100 * band_share:g} % of the diagonal"
-        self.definitions = {name: text.format(tolerance=tolerance, band=band) for name, text in _DEFINITIONS.items()}
+        self.definitions = {
+            name: text.format(tolerance=tolerance, band=band) for name, text in _DEFINITIONS.items()
+        }
 
     def of_image(self, sample: Sample) -> Tensor:
         diagonal_px = math.hypot(*sample.truth.shape)
@@ -61,13 +82,17 @@ def _f1(pair: ClassMasks, tolerance_px: float) -> float:
     predicted, truth = (boundary_pixels(mask, pair.valid) for mask in (pair.predicted, pair.truth))
     if not (predicted.any() and truth.any()):
         return 0.0 if predicted.any() or truth.any() else math.nan
-    precision, recall = (float((d <= tolerance_px).mean()) for d in surface_distances(predicted, truth))
+    precision, recall = (
+        float((d <= tolerance_px).mean()) for d in surface_distances(predicted, truth)
+    )
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def _iou(pair: ClassMasks, width_px: int) -> float:
     """NaN where neither has a boundary."""
-    predicted, truth = (boundary_band(mask, pair.valid, width_px) for mask in (pair.predicted, pair.truth))
+    predicted, truth = (
+        boundary_band(mask, pair.valid, width_px) for mask in (pair.predicted, pair.truth)
+    )
     union = np.count_nonzero(predicted | truth)
     return np.count_nonzero(predicted & truth) / union if union else math.nan
 
@@ -79,10 +104,11 @@ def boundary(
     tolerance_share: Annotated[float, Field(gt=0, le=0.1)] | None = None,
     band_share: Annotated[float, Field(gt=0, le=0.5)] = 0.02,
 ) -> Boundary:
-    """Sums over images of each class's boundary F1 and boundary IoU, and the images that they are of.
+    """Sums over images of each class's boundary F1 and boundary IoU, and the number of images.
 
-    The tolerance of boundary F1 is `tolerance_px`, or `tolerance_share` of the image's diagonal: 0.0075 if neither is
-    given. The band of boundary IoU is `band_share` of the diagonal wide, 1 px at least.
+    The tolerance of boundary F1 is `tolerance_px`, or `tolerance_share` of the image's diagonal:
+    0.0075 if neither is given. The band of boundary IoU is `band_share` of the diagonal wide, 1 px
+    at least.
 
     Raises: MaskmillError when both tolerances are given.
     """
@@ -91,4 +117,6 @@ def boundary(
             f"params.yaml: metrics.boundary: got tolerance_px {tolerance_px:g} and tolerance_share "
             f"{tolerance_share:g}; only one of them is allowed; delete one"
         )
-    return Boundary(labels, tolerance_px, 0.0075 if tolerance_share is None else tolerance_share, band_share)
+    return Boundary(
+        labels, tolerance_px, 0.0075 if tolerance_share is None else tolerance_share, band_share
+    )

@@ -1,8 +1,10 @@
-"""Whether probabilities mean what they say: expected calibration error and Brier score over the split.
+"""Whether probabilities mean what they say: expected calibration error and Brier score.
 
-Guo et al., "On Calibration of Modern Neural Networks", sec. 2, arXiv:1706.04599; Brier, "Verification of forecasts
-expressed in terms of probability", Monthly Weather Review 78, 1950. Confidence is the probability of the predicted
-class. Ignored pixels count nowhere.
+Both are over the split.
+
+Guo et al., "On Calibration of Modern Neural Networks", sec. 2, arXiv:1706.04599; Brier,
+"Verification of forecasts expressed in terms of probability", Monthly Weather Review 78, 1950.
+Confidence is the probability of the predicted class. Ignored pixels count nowhere.
 """
 
 from types import MappingProxyType
@@ -15,10 +17,10 @@ from torch import Tensor
 from maskmill.metrics import Labels, Metric, Sample, divide_or_nan
 
 _DEFINITIONS = MappingProxyType({
-    "ece": "mean over pixels of |accuracy - mean confidence| of the pixel's bin, in {bins} equal bins of confidence "
-           "over the split",
-    "brier": "mean over pixels of the sum over classes of (probability - 1 if true, else 0)^2: 0 to 2; for two classes "
-             "twice the score of the one",
+    "ece": "mean over pixels of |accuracy - mean confidence| of the pixel's bin, in {bins} equal "
+           "bins of confidence over the split",
+    "brier": "mean over pixels of the sum over classes of (probability - 1 if true, else 0)^2: 0 "
+             "to 2; for two classes twice the score of the one",
 })  # fmt: skip
 
 
@@ -48,7 +50,9 @@ class Calibration(Metric):
         return torch.cat([*counts, squares.where(valid, 0).sum()[None]])
 
     def reliability(self, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean confidence, accuracy and pixels of each bin, each (..., bins); NaN and 0 where a bin is empty.
+        """Mean confidence, accuracy and pixel count of each bin, each (..., bins).
+
+        An empty bin has NaN, NaN and 0.
 
         Bin i holds confidences from i / bins to below (i + 1) / bins, the last one also 1.
         """
@@ -65,5 +69,5 @@ class Calibration(Metric):
 
 
 def calibration(*, labels: Labels, bins: Annotated[int, Field(ge=2, le=100)] = 15) -> Calibration:
-    """Pixels, confidences and hits in `bins` equal bins of confidence, and the Brier score's squares."""
+    """Pixels, confidences and hits in `bins` equal bins of confidence, and Brier's squares."""
     return Calibration(labels, bins)

@@ -1,7 +1,8 @@
 """Whether thin, tree-like things hang together: centreline Dice, mean over images.
 
-Shit et al., "clDice - a Novel Topology-Preserving Loss Function for Tubular Structure Segmentation", sec. 2, CVPR 2021,
-arXiv:2003.07311. Skeletons are scikit-image's thinning (Zhang and Suen). Ignored pixels belong to neither mask.
+Shit et al., "clDice - a Novel Topology-Preserving Loss Function for Tubular Structure
+Segmentation", sec. 2, CVPR 2021, arXiv:2003.07311. Skeletons are scikit-image's thinning (Zhang and
+Suen). Ignored pixels belong to neither mask.
 """
 
 from types import MappingProxyType
@@ -15,8 +16,9 @@ from maskmill.metrics._image_means import ImageMeans
 from maskmill.metrics._outlines import ClassMasks, cropped_masks
 
 _DEFINITIONS = MappingProxyType({
-    "cldice/": "harmonic mean of the share of the predicted skeleton inside the true mask and of the true skeleton "
-               "inside the predicted mask, mean over the images in which the class is; 0 where only one of them is",
+    "cldice/": "harmonic mean of the share of the predicted skeleton inside the true mask and of "
+               "the true skeleton inside the predicted mask, mean over the images in which the "
+               "class is; 0 where only one of them is",
     "cldice_foreground": "mean of the foreground classes' cldice",
 })  # fmt: skip
 
@@ -44,7 +46,9 @@ def _of_pair(pair: ClassMasks) -> float:
         return 0.0
     precision = float(pair.truth[skeletonize(pair.predicted)].mean())
     sensitivity = float(pair.predicted[skeletonize(pair.truth)].mean())
-    return 2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0
+    return (
+        2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0
+    )
 
 
 def cldice(*, labels: Labels) -> ClDice:

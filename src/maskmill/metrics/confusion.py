@@ -1,7 +1,7 @@
 """Scores from one confusion matrix, summed over a whole split.
 
-With n[i, j] the pixels of true class i that were predicted as j, hits h_i = n[i, i], truth t_i = sum_j n[i, j] and
-predicted p_i = sum_j n[j, i] are all that these scores need.
+With n[i, j] the pixels of true class i that were predicted as j, hits h_i = n[i, i], truth t_i =
+sum_j n[i, j] and predicted p_i = sum_j n[j, i] are all that these scores need.
 """
 
 from collections.abc import Iterable
@@ -31,16 +31,22 @@ _DEFINITIONS = MappingProxyType({
 
 
 def confusion_matrix(predicted: Tensor, truth: Tensor, labels: Labels) -> Tensor:
-    """(K, K) int64 pixel counts on the CPU, rows truth; both (..., H, W) of class ids, the truth also ignore_index.
+    """(K, K) int64 pixel counts on the CPU; rows are the truth.
+
+    Both inputs are (..., H, W) class ids; the truth may also hold ignore_index.
 
     Any id outside 0..K-1 and ignore_index is our mistake: validation refused such masks.
     """
     k = len(labels.classes)
-    cells = (k + 1) * k  # one more row collects ignored pixels; dropping it is far cheaper than masking them first
+    # one more row collects ignored pixels; dropping it is far cheaper than masking them first
+    cells = (k + 1) * k
     kind = next(t for t in (torch.uint8, torch.int16, torch.int32) if torch.iinfo(t).max >= cells)
     rows = truth.masked_fill(truth == labels.ignore_index, k).to(kind)
-    assert not rows.numel() or (int(rows.max()) <= k and int(predicted.max()) < k), "an id outside the classes"
-    index = rows.mul_(k).add_(predicted.to(kind))  # the smallest type that holds it: bincount is bound by memory
+    assert not rows.numel() or (int(rows.max()) <= k and int(predicted.max()) < k), (
+        "an id outside the classes"
+    )
+    # the smallest type that holds it: bincount is bound by memory
+    index = rows.mul_(k).add_(predicted.to(kind))
     return torch.bincount(index.flatten(), minlength=cells).view(-1, k)[:k].cpu()
 
 
@@ -56,7 +62,9 @@ class Confusion(Metric):
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        self.fields = tuple(f"{part}/{name}" for part in ("hits", "truth", "predicted") for name in labels.classes)
+        self.fields = tuple(
+            f"{part}/{name}" for part in ("hits", "truth", "predicted") for name in labels.classes
+        )
 
     def statistic(self, sample: Sample) -> Tensor:
         return self.of(sample.predicted, sample.truth)
@@ -84,7 +92,9 @@ class Confusion(Metric):
             "miou_foreground": iou[..., ids].nanmean(-1),
             "precision_foreground": precision[..., ids].nanmean(-1),
             "recall_foreground": recall[..., ids].nanmean(-1),
-            "dice_micro": divide_or_nan(2 * hits[..., ids].sum(-1), (truth + predicted)[..., ids].sum(-1)),
+            "dice_micro": divide_or_nan(
+                2 * hits[..., ids].sum(-1), (truth + predicted)[..., ids].sum(-1)
+            ),
             "iou_micro": divide_or_nan(hits[..., ids].sum(-1), union[..., ids].sum(-1)),
             "miou": iou.nanmean(-1),
             "mean_accuracy": recall.nanmean(-1),
@@ -104,6 +114,9 @@ def confusion(*, labels: Labels) -> Confusion:
 
 
 def names(classes: tuple[str, ...]) -> list[str]:
-    """The names of these scores, which alone may be the headline: training measures them at each validation."""
+    """The names of these scores, which alone may be the headline.
+
+    Training measures them at each validation.
+    """
     made = Confusion(Labels(classes, (0,), 255))
     return list(made.scores(torch.zeros(len(made.fields), dtype=torch.float64)))

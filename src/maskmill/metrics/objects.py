@@ -1,9 +1,10 @@
 """Whether objects were found: connected components of truth and prediction, matched one to one.
 
-Two objects of a class that touch are one: components join over edges (connectivity 4), or over edges and corners (8).
-Ignored pixels belong to no object, and objects that the frame cuts count like others. A predicted and a true object can
-be matched when their IoU is at least the threshold; above 0.5 each has one partner at most (Kirillov et al., "Panoptic
-Segmentation", sec. 4.1, arXiv:1801.00868), below it the most matches are made, of these the best.
+Two objects of a class that touch are one: components join over edges (connectivity 4), or over
+edges and corners (8). Ignored pixels belong to no object, and objects that the frame cuts count
+like others. A predicted and a true object can be matched when their IoU is at least the threshold;
+above 0.5 each has one partner at most (Kirillov et al., "Panoptic Segmentation", sec. 4.1,
+arXiv:1801.00868), below it the most matches are made, of these the best.
 """
 
 from types import MappingProxyType
@@ -18,8 +19,9 @@ from maskmill.metrics import Labels, Metric, Sample, by_class, divide_or_nan
 from maskmill.metrics._outlines import cropped_masks
 
 _DEFINITIONS = MappingProxyType({
-    "object_f1/": "2 TP / (2 TP + FP + FN) of the class's objects over the split: TP are matched at an IoU of {iou:g} "
-                  "or more, FP predicted without a match, FN true without one",
+    "object_f1/": "2 TP / (2 TP + FP + FN) of the class's objects over the split: TP are matched "
+                  "at an IoU of {iou:g} or more, FP predicted without a match, FN true without "
+                  "one",
     "object_precision/": "TP / (TP + FP) of the class's objects over the split",
     "object_recall/": "TP / (TP + FN) of the class's objects over the split",
     "object_iou/": "mean IoU of the class's matched objects over the split (segmentation quality)",
@@ -37,12 +39,16 @@ class ObjectMetric(Metric):
         self._labels, self._iou, self._connectivity = labels, iou, connectivity
         self.definitions = {name: text.format(iou=iou) for name, text in _DEFINITIONS.items()}
         parts = ("matched", "predicted", "truth", "iou")
-        self.fields = tuple(f"{part}/{labels.classes[i]}" for part in parts for i in labels.foreground)
+        self.fields = tuple(
+            f"{part}/{labels.classes[i]}" for part in parts for i in labels.foreground
+        )
 
     def statistic(self, sample: Sample) -> Tensor:
         values = np.zeros((4, len(self._labels.foreground)))
         for pair in cropped_masks(sample, self._labels, self._labels.foreground):
-            truth, predicted = (label_components(mask, self._connectivity) for mask in (pair.truth, pair.predicted))
+            truth, predicted = (
+                label_components(mask, self._connectivity) for mask in (pair.truth, pair.predicted)
+            )
             ious = matched_ious(truth, predicted, self._iou)
             values[:, pair.place] = len(ious), predicted.max(), truth.max(), ious.sum()
         return torch.from_numpy(values).flatten()
@@ -58,7 +64,9 @@ class ObjectMetric(Metric):
         return {f"{name}_foreground": values.nanmean(-1) for name, values in named.items()} | {
             score: value
             for name, values in named.items()
-            for score, value in by_class(name, self._labels, values, self._labels.foreground).items()
+            for score, value in by_class(
+                name, self._labels, values, self._labels.foreground
+            ).items()
         }
 
 
@@ -89,9 +97,13 @@ def matched_ious(truth: np.ndarray, predicted: np.ndarray, least_iou: float) -> 
 
 
 def joint_counts(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs of numbers that stand together in (N,) `a` and `b`, and how often: three (M,) int64."""
+    """The pairs of numbers at the same place in (N,) `a` and `b`, and how often each stands there.
+
+    Returns: three (M,) int64.
+    """
     width = int(b.max(initial=0)) + 1
-    cells, counts = np.unique(a.astype(np.int64) * width + b, return_counts=True)  # far faster than along an axis
+    # far faster than along an axis
+    cells, counts = np.unique(a.astype(np.int64) * width + b, return_counts=True)
     return *np.divmod(cells, width), counts
 
 
@@ -101,5 +113,5 @@ def objects(
     iou: Annotated[float, Field(gt=0, le=1)] = 0.5,
     connectivity: Literal[4, 8] = 8,
 ) -> ObjectMetric:
-    """Counts of matched, predicted and true objects of each class, matched at an IoU of `iou` or more."""
+    """Counts of matched, predicted and true objects of each class, matched from IoU `iou` up."""
     return ObjectMetric(labels, iou, connectivity)

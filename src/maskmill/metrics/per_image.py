@@ -1,6 +1,7 @@
 """Dice and IoU of each image, and their means over images: small and large images count the same.
 
-These are not the scores over the split: an image with ten pixels of a class weighs as much as one that is full of it.
+These are not the scores over the split: an image with ten pixels of a class weighs as much as one
+that is full of it.
 """
 
 from types import MappingProxyType
@@ -31,8 +32,15 @@ class PerImage(ImageMeans):
         super().__init__(labels, tuple(range(len(labels.classes))))
 
     def of_image(self, sample: Sample) -> Tensor:
-        hits, truth, predicted = matrix_margins(confusion_matrix(sample.predicted, sample.truth, self._labels)).chunk(3)
-        return torch.stack([divide_or_nan(2 * hits, truth + predicted), divide_or_nan(hits, truth + predicted - hits)])
+        hits, truth, predicted = matrix_margins(
+            confusion_matrix(sample.predicted, sample.truth, self._labels)
+        ).chunk(3)
+        return torch.stack(
+            [
+                divide_or_nan(2 * hits, truth + predicted),
+                divide_or_nan(hits, truth + predicted - hits),
+            ]
+        )
 
     def scores(self, totals: Tensor) -> dict[str, Tensor]:
         every, ids = super().scores(totals), list(self._labels.foreground)

@@ -1,7 +1,8 @@
 """Segmentation networks by name: `create("unet", in_channels=1, num_classes=4, feature_scale=4)`.
 
-Every network maps (N, C, H, W) float to logits (N, num_classes, H, W) for any H and W. One file of `networks` is one
-network; `maskmill.settings.network_names` lists names that are short for one with options. Needs torch alone.
+Every network maps (N, C, H, W) float to logits (N, num_classes, H, W) for any H and W. One file of
+`networks` is one network; `maskmill.settings.network_names` lists names that are short for one with
+options. Needs torch alone.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,10 @@ _NETWORKS = "maskmill.models.networks"
 
 
 def network_options(name: str) -> list[str]:
-    """What params.yaml may set of network `name`. Raises: MaskmillError when there is no such network."""
+    """The options of network `name` that params.yaml may set.
+
+    Raises: MaskmillError when there is no such network.
+    """
     network, fixed = spelt_out(name)
     known = components.keywords(components.factory(_NETWORKS, network, "network"))
     return [option for option in known if option not in ("in_channels", "num_classes", *fixed)]
@@ -31,10 +35,18 @@ def create(name: str, /, *, in_channels: int, num_classes: int, **options: Any) 
 
     Raises: MaskmillError for an unknown network or option, or a value the network refuses.
     """
-    return create_from(name, options, f"params.yaml: models.{name}", in_channels=in_channels, num_classes=num_classes)
+    return create_from(
+        name,
+        options,
+        f"params.yaml: models.{name}",
+        in_channels=in_channels,
+        num_classes=num_classes,
+    )
 
 
-def create_from(name: str, options: Mapping[str, Any], where: str, *, in_channels: int, num_classes: int) -> nn.Module:
+def create_from(
+    name: str, options: Mapping[str, Any], where: str, *, in_channels: int, num_classes: int
+) -> nn.Module:
     """As `create`, from options that a user wrote at `where`, which errors name."""
     network, fixed = spelt_out(name)
     known = network_names.names()
@@ -44,8 +56,8 @@ def create_from(name: str, options: Mapping[str, Any], where: str, *, in_channel
     for option in options.keys() & fixed:
         said = ", ".join(f"{key}: {value}" for key, value in fixed.items())
         raise MaskmillError(
-            f"{where}.{option}: got {options[option]!r}, and {name} is short for network: {network}, {said}; delete "
-            f"it, or set network: {network} and the options"
+            f"{where}.{option}: got {options[option]!r}, and {name} is short for network: "
+            f"{network}, {said}; delete it, or set network: {network} and the options"
         )
     given = {"in_channels": in_channels, "num_classes": num_classes}
     model: nn.Module = components.create(_NETWORKS, network, where, given, fixed | dict(options))

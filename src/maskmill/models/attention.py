@@ -1,7 +1,8 @@
-"""Attention: the similarity of queries and keys, a softmax over the keys, a weighted sum of the values.
+"""Attention: similarity of queries and keys, softmax over keys, weighted sum of values.
 
-Every similarity is a module (query, key, value) -> sums, of shapes (N, heads, Q, D), (N, heads, K, D), (N, heads, K, E)
--> (N, heads, Q, E). Vaswani et al., "Attention Is All You Need", sec. 3.2, arXiv:1706.03762.
+Every similarity is a module (query, key, value) -> sums, of shapes (N, heads, Q, D), (N, heads, K,
+D), (N, heads, K, E) -> (N, heads, Q, E). Vaswani et al., "Attention Is All You Need", sec. 3.2,
+arXiv:1706.03762.
 """
 
 from collections.abc import Callable
@@ -22,8 +23,9 @@ _CHUNK = 2**22  # values of the additive similarity at once: 16 MiB of fp32
 class DotProduct(nn.Module):
     """softmax(scale q . k) v, in torch's fused kernel.
 
-    `scale` None is 1 / sqrt(D), Vaswani et al., eq. 1; 1 is the plain dot product (Luong et al., eq. 7,
-    arXiv:1508.04025). Memory: where the kernel is fused it grows with Q + K, else with heads Q K.
+    `scale` None is 1 / sqrt(D), Vaswani et al., eq. 1; 1 is the plain dot product (Luong et al.,
+    eq. 7, arXiv:1508.04025). Memory: where the kernel is fused it grows with Q + K, else with heads
+    Q K.
     """
 
     def __init__(self, heads: int, features: int, *, scale: float | None = None) -> None:
@@ -47,15 +49,18 @@ class Cosine(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         scale = self.log_scale.exp().clamp(max=_MOST)[:, None, None]
         query = F.normalize(query, dim=-1) * scale
-        return F.scaled_dot_product_attention(query.to(value), F.normalize(key, dim=-1).to(value), value, scale=1.0)
+        return F.scaled_dot_product_attention(
+            query.to(value), F.normalize(key, dim=-1).to(value), value, scale=1.0
+        )
 
 
 class Additive(nn.Module):
     """softmax(w . tanh(q + k)) v, with a learned w for each head.
 
-    Bahdanau et al., sec. A.1.2, arXiv:1409.0473; the two projections are those of query and key. The tanh of all pairs
-    would hold N heads Q K D values: queries go through in chunks of 16 MiB, and training computes them again on the
-    way back, so that N heads (Q + K) D stay. An exported network has no chunks.
+    Bahdanau et al., sec. A.1.2, arXiv:1409.0473; the two projections are those of query and key.
+    The tanh of all pairs would hold N heads Q K D values: queries go through in chunks of 16 MiB,
+    and training computes them again on the way back, so that N heads (Q + K) D stay. An exported
+    network has no chunks.
     """
 
     def __init__(self, heads: int, features: int) -> None:
@@ -66,8 +71,14 @@ class Additive(nn.Module):
         if torch.compiler.is_exporting():
             return self._attend(query, key, value)
         rows = max(_CHUNK // (key.numel() or 1), 1)
-        attend = partial(checkpoint, self._attend, use_reentrant=False) if torch.is_grad_enabled() else self._attend
-        return torch.cat([attend(part, key, value) for part in torch.split(query, rows, dim=2)], dim=2)
+        attend = (
+            partial(checkpoint, self._attend, use_reentrant=False)
+            if torch.is_grad_enabled()
+            else self._attend
+        )
+        return torch.cat(
+            [attend(part, key, value) for part in torch.split(query, rows, dim=2)], dim=2
+        )
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         pairs = torch.tanh(query.unsqueeze(3) + key.unsqueeze(2))  # (N, heads, Q, K, D)
@@ -75,7 +86,8 @@ class Additive(nn.Module):
         return scores.softmax(-1).to(value) @ value
 
 
-SIMILARITIES: dict[SimilarityName, Callable[[int, int], nn.Module]] = {  # heads, features of a query -> module
+# heads, features of a query -> module
+SIMILARITIES: dict[SimilarityName, Callable[[int, int], nn.Module]] = {
     "dot": partial(DotProduct, scale=1.0),
     "scaled_dot": DotProduct,
     "cosine": Cosine,
@@ -86,15 +98,21 @@ SIMILARITIES: dict[SimilarityName, Callable[[int, int], nn.Module]] = {  # heads
 class PositionAttention(nn.Module):
     """Each position becomes a sum over all positions, weighted by similarity.
 
-    Wang et al., "Non-local Neural Networks", sec. 3.3, arXiv:1711.07971: query, key and value are 1x1 convolutions to
-    half the channels; keys and values are max-pooled by `pool` (their subsampling trick). Neither query nor key has a
-    bias, since the softmax takes no notice of what all keys share. P = H W positions meet P / pool^2 keys: the scores
-    grow with P^2 / pool^2, where the kernel is not fused.
+    Wang et al., "Non-local Neural Networks", sec. 3.3, arXiv:1711.07971: query, key and value are
+    1x1 convolutions to half the channels; keys and values are max-pooled by `pool` (their
+    subsampling trick). Neither query nor key has a bias, since the softmax takes no notice of what
+    all keys share. P = H W positions meet P / pool^2 keys: the scores grow with P^2 / pool^2, where
+    the kernel is not fused.
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
     def __init__(
-        self, channels: int, *, similarity: SimilarityName = "scaled_dot", heads: int = 1, pool: int = 2
+        self,
+        channels: int,
+        *,
+        similarity: SimilarityName = "scaled_dot",
+        heads: int = 1,
+        pool: int = 2,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -118,15 +136,20 @@ class PositionAttention(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Each channel becomes a sum over all channels, weighted by similarity; a channel's features are its positions.
+    """Each channel becomes a sum over all channels, weighted by their similarity.
 
-    Fu et al., "Dual Attention Network", sec. 3.3, arXiv:1809.02983, which has the dot product and one head; with more,
-    channels meet those of their head. The scores grow with C^2 / heads, whatever the size of the map. Additive
-    similarity would need as many weights as there are positions, and has none here.
+    The features of a channel are its positions.
+
+    Fu et al., "Dual Attention Network", sec. 3.3, arXiv:1809.02983, which has the dot product and
+    one head; with more, channels meet those of their head. The scores grow with C^2 / heads,
+    whatever the size of the map. Additive similarity would need as many weights as there are
+    positions, and has none here.
     Shape: (N, C, H, W) -> (N, C, H, W), C divisible by `heads`.
     """
 
-    def __init__(self, channels: int, *, similarity: SimilarityName = "cosine", heads: int = 1) -> None:
+    def __init__(
+        self, channels: int, *, similarity: SimilarityName = "cosine", heads: int = 1
+    ) -> None:
         super().__init__()
         assert similarity != "additive" and channels % heads == 0
         self.heads = heads
@@ -146,7 +169,8 @@ def _by_head(x: Tensor, heads: int) -> Tensor:
 class LearnedSum(nn.Module):
     """x + the sum of branches of x, each times a learned number that starts at 0.
 
-    Fu et al., eq. 2 and 4, arXiv:1809.02983: a fresh block is the identity, and learns how much it adds.
+    Fu et al., eq. 2 and 4, arXiv:1809.02983: a fresh block is the identity, and learns how much it
+    adds.
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
@@ -156,5 +180,8 @@ class LearnedSum(nn.Module):
         self.scales = nn.Parameter(torch.zeros(len(branches)))
 
     def forward(self, x: Tensor) -> Tensor:
-        added = [scale * branch(x) for scale, branch in zip(self.scales.unbind(), self.branches, strict=True)]
+        added = [
+            scale * branch(x)
+            for scale, branch in zip(self.scales.unbind(), self.branches, strict=True)
+        ]
         return sum(added, start=x)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from torch import nn
 
-GateFactory = Callable[[int], nn.Module]  # channels -> a module that keeps the shape, (N, channels, H, W)
+# channels -> a module that keeps the shape, (N, channels, H, W)
+GateFactory = Callable[[int], nn.Module]
 
 
 def conv_norm_relu(in_channels: int, out_channels: int, *, norm: bool = True) -> nn.Sequential:
@@ -13,7 +14,9 @@ def conv_norm_relu(in_channels: int, out_channels: int, *, norm: bool = True) ->
     Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
     """
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not norm)
-    return nn.Sequential(conv, *([nn.BatchNorm2d(out_channels)] if norm else []), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        conv, *([nn.BatchNorm2d(out_channels)] if norm else []), nn.ReLU(inplace=True)
+    )
 
 
 class DoubleConv(nn.Sequential):
@@ -24,7 +27,12 @@ class DoubleConv(nn.Sequential):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, norm: bool = True, gate: GateFactory | None = None
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        norm: bool = True,
+        gate: GateFactory | None = None,
     ) -> None:
         first = conv_norm_relu(in_channels, out_channels, norm=norm)
         second = conv_norm_relu(out_channels, out_channels, norm=norm)
@@ -32,7 +40,9 @@ class DoubleConv(nn.Sequential):
 
 
 def init_he(module: nn.Module) -> None:
-    """Initialise one layer: He-normal convolutions, batch norm weight N(1, 0.02); biases 0. For `Module.apply`.
+    """Initialise one layer, for `Module.apply`.
+
+    Convolutions are He-normal, the weights of batch norm N(1, 0.02), biases 0.
 
     He et al., "Delving Deep into Rectifiers", sec. 2.2, arXiv:1502.01852.
     """
@@ -47,7 +57,10 @@ def init_he(module: nn.Module) -> None:
 
 
 class Head(nn.Conv2d):
-    """1x1 convolution to one logit per class. Shape: (N, channels, H, W) -> (N, num_classes, H, W)."""
+    """1x1 convolution to one logit per class.
+
+    Shape: (N, channels, H, W) -> (N, num_classes, H, W).
+    """
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__(channels, num_classes, 1)

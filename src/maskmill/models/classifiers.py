@@ -1,4 +1,4 @@
-"""The residual encoders as classifiers of whole images, with all of torchvision's state-dict keys."""
+"""The residual encoders as image classifiers, with all of torchvision's state-dict keys."""
 
 from typing import Unpack
 
@@ -15,7 +15,12 @@ class ResNetClassifier(ResNetEncoder):
     """
 
     def __init__(
-        self, layout: ResNetLayout, *, in_channels: int, num_classes: int, **options: Unpack[ResNetOptions]
+        self,
+        layout: ResNetLayout,
+        *,
+        in_channels: int,
+        num_classes: int,
+        **options: Unpack[ResNetOptions],
     ) -> None:
         super().__init__(layout, in_channels=in_channels, **options)
         self.fc = nn.Linear(self.channels[-1], num_classes)
@@ -31,5 +36,10 @@ class ResNetClassifier(ResNetEncoder):
 def classifier(
     name: str, *, in_channels: int = 3, num_classes: int = 1000, **options: Unpack[ResNetOptions]
 ) -> ResNetClassifier:
-    """The classifier `name`, an encoder's name, as it is trained on ImageNet. Raises: KeyError for another name."""
-    return ResNetClassifier(LAYOUTS[name], in_channels=in_channels, num_classes=num_classes, **options)
+    """The classifier of encoder `name`, as it is trained on ImageNet.
+
+    Raises: KeyError for another name.
+    """
+    return ResNetClassifier(
+        LAYOUTS[name], in_channels=in_channels, num_classes=num_classes, **options
+    )

@@ -1,7 +1,8 @@
 """What a network is made of: parameters, multiply-adds, and the shape of each of its levels.
 
-Networks are described on torch's device `meta`: shapes are worked out as in a real forward pass, without memory for
-weights or maps. Each size is also computed from its layer's own numbers, and the two must agree.
+Networks are described on torch's device `meta`: shapes are worked out as in a real forward pass,
+without memory for weights or maps. Each size is also computed from its layer's own numbers, and the
+two must agree.
 """
 
 import contextlib
@@ -47,16 +48,30 @@ class Description:
 
 
 def describe_by_name(
-    name: str, options: Mapping[str, Any], where: str, *, in_channels: int, num_classes: int, sides: Sides
+    name: str,
+    options: Mapping[str, Any],
+    where: str,
+    *,
+    in_channels: int,
+    num_classes: int,
+    sides: Sides,
 ) -> Description:
-    """Network `name` for images of `sides`. Raises: MaskmillError as `maskmill.models.create_from` does."""
+    """Describe network `name` for images of `sides`.
+
+    Raises: MaskmillError as `maskmill.models.create_from` does.
+    """
     with torch.device("meta"):
-        model = models.create_from(name, options, where, in_channels=in_channels, num_classes=num_classes)
+        model = models.create_from(
+            name, options, where, in_channels=in_channels, num_classes=num_classes
+        )
         return describe_network(model, torch.empty(1, in_channels, *sides))
 
 
 def paper_of(name: str) -> str:
-    """Where network `name` was proposed, as arXiv:NUMBER: the first source in its file; "" where that names none."""
+    """Where network `name` was proposed, as arXiv:NUMBER: the first source in its file.
+
+    The result is "" where the file names none.
+    """
     if name in SHORTHANDS:
         return SHORTHANDS[name].paper
     module = importlib.import_module(f"{models.__name__}.networks.{name}")
@@ -66,7 +81,10 @@ def paper_of(name: str) -> str:
 
 
 def multiply_adds(model: nn.Module, x: Tensor) -> int:
-    """Those of convolutions, linear layers, matrix products and fused attention in one forward pass over `x`."""
+    """Count the multiply-adds of one forward pass over `x`.
+
+    Counted are those of convolutions, linear layers, matrix products and fused attention.
+    """
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(x)
     return int(counter.get_total_flops()) // 2
@@ -74,11 +92,17 @@ def multiply_adds(model: nn.Module, x: Tensor) -> int:
 
 def describe_network(model: nn.Module, x: Tensor) -> Description:
     """A network in evaluation mode, and its forward pass over one image `x`."""
-    with _recorded_calls(model.eval()) as root, FlopCounterMode(display=False) as counter, torch.no_grad():
+    with (
+        _recorded_calls(model.eval()) as root,
+        FlopCounterMode(display=False) as counter,
+        torch.no_grad(),
+    ):
         model(x)
     flops = {path: sum(counts.values()) for path, counts in counter.get_flop_counts().items()}
     seen: set[str] = set()
-    levels = tuple(_level(call, flops, type(model).__name__, seen) for call in _level_calls(root.calls[0]))
+    levels = tuple(
+        _level(call, flops, type(model).__name__, seen) for call in _level_calls(root.calls[0])
+    )
     return Description(models.count_parameters(model), flops.get("Global", 0) // 2, levels)
 
 
@@ -114,7 +138,9 @@ class _Poolings(TorchFunctionMode):
     def __init__(self, stack: list[_Call]) -> None:
         self._stack = stack
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         caller = self._stack[-1]
         if func in _FUNCTIONS and not isinstance(caller.module, LAYERS):
@@ -142,7 +168,11 @@ def _recorded_calls(model: nn.Module) -> Iterator[_Call]:
         if isinstance(module, LAYERS):
             _check(call)
 
-    handles = [h for m in names for h in (m.register_forward_pre_hook(before), m.register_forward_hook(after))]
+    handles = [
+        h
+        for m in names
+        for h in (m.register_forward_pre_hook(before), m.register_forward_hook(after))
+    ]
     try:
         with _Poolings(stack):
             yield stack[0]
@@ -158,9 +188,12 @@ def _check(call: _Call) -> None:
 
 
 def _level_calls(call: _Call, *, outermost: bool = True) -> Iterator[_Call]:
-    """The calls that make a level each: those that map maps to a map, and change its size once at most."""
-    changing = [layer for layer in call.layers if _sides(layer.given[0]) != (1, 1)]  # but for a gate's, on one pixel
-    sizes = {sides for layer in changing for sides in (_sides(layer.given[0]), _sides(layer.result))}
+    """The calls that make a level each: they map maps to a map, and resize it at most once."""
+    # but for a gate's, on one pixel
+    changing = [layer for layer in call.layers if _sides(layer.given[0]) != (1, 1)]
+    sizes = {
+        sides for layer in changing for sides in (_sides(layer.given[0]), _sides(layer.result))
+    }
     leaf = isinstance(call.module, LAYERS)
     if leaf or (call.plain and len(sizes) <= 2 and not outermost):
         yield from [call] if call.layers else []
@@ -175,7 +208,9 @@ def _level(call: _Call, flops: dict[str, int], root: str, seen: set[str]) -> Lev
     seen.add(call.name)
     cost = flops.get(f"{root}.{call.name}", 0) // 2 if first else 0
     parameters = models.count_parameters(call.module) if first else 0
-    return Level(call.name, call.result.shape[1], _sides(call.result), parameters, cost, _origin(call))
+    return Level(
+        call.name, call.result.shape[1], _sides(call.result), parameters, cost, _origin(call)
+    )
 
 
 def _origin(call: _Call) -> str:
@@ -183,7 +218,11 @@ def _origin(call: _Call) -> str:
     ends = [layer for layer in call.layers if _sides(layer.result) == out]
     changing = [layer for layer in ends if _sides(layer.given[0]) != out]
     if not changing and _sides(call.given[0]) != out:
-        return "the skip's size" if any(_sides(value) == out for value in call.given[1:]) else "resized"
+        return (
+            "the skip's size"
+            if any(_sides(value) == out for value in call.given[1:])
+            else "resized"
+        )
     if not ends:
         return "kept"
     layer = (changing or ends)[0]

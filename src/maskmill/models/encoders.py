@@ -1,8 +1,8 @@
 """Residual encoders, named as in torchvision and with its state-dict keys.
 
-An encoder gives five maps at strides 2, 4, 8, 16, 32 and says their `.channels` and `.strides`. Sources and options:
-maskmill.models.resnet. Weights are torch's own at first: whoever makes a network of it initialises all once
-(`blocks.init_he`), as the variants and `classifiers` do.
+An encoder gives five maps at strides 2, 4, 8, 16, 32 and says their `.channels` and `.strides`.
+Sources and options: maskmill.models.resnet. Weights are torch's own at first: whoever makes a
+network of it initialises all once (`blocks.init_he`), as the variants and `classifiers` do.
 """
 
 from typing import Unpack
@@ -36,12 +36,12 @@ def resnet152(*, in_channels: int, **options: Unpack[ResNetOptions]) -> ResNetEn
 
 
 def resnext50_32x4d(*, in_channels: int, **options: Unpack[ResNetOptions]) -> ResNetEncoder:
-    """ResNeXt-50: as ResNet-50, with 32 groups of 4 channels in the 3x3 convolutions of the first stage."""
+    """ResNeXt-50: ResNet-50 with 32 groups of 4 channels in stage 1's 3x3 convolutions."""
     return ResNetEncoder(LAYOUTS["resnext50_32x4d"], in_channels=in_channels, **options)
 
 
 def resnext101_32x8d(*, in_channels: int, **options: Unpack[ResNetOptions]) -> ResNetEncoder:
-    """ResNeXt-101: as ResNet-101, with 32 groups of 8 channels in the 3x3 convolutions of the first stage."""
+    """ResNeXt-101: ResNet-101 with 32 groups of 8 channels in stage 1's 3x3 convolutions."""
     return ResNetEncoder(LAYOUTS["resnext101_32x8d"], in_channels=in_channels, **options)
 
 

@@ -16,7 +16,8 @@ from maskmill.models.skips import AttentionGate, OwnGate, SkipGate
 from maskmill.models.squeeze_excite import ConcurrentExcite, SqueezeExcite
 from maskmill.system.errors import OptionError
 
-Bottleneck = Callable[[int], nn.Module]  # channels of the deepest map -> a module that keeps its shape
+# channels of the deepest map -> a module that keeps its shape
+Bottleneck = Callable[[int], nn.Module]
 
 EncoderName = Literal[
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
@@ -39,7 +40,11 @@ ENCODERS: dict[EncoderName, Callable[..., ResNetEncoder]] = {
     "wide_resnet101_2": encoders.wide_resnet101_2,
 }
 UPSAMPLING: dict[UpsamplingName, Upsampling] = {"bilinear": BILINEAR, "transposed": TRANSPOSED}
-GATES: dict[GateName | None, GateFactory | None] = {None: None, "se": SqueezeExcite, "scse": ConcurrentExcite}
+GATES: dict[GateName | None, GateFactory | None] = {
+    None: None,
+    "se": SqueezeExcite,
+    "scse": ConcurrentExcite,
+}
 SKIP_GATES: dict[SkipGateName | None, SkipGate | None] = {
     None: None,
     "attention": AttentionGate,
@@ -50,7 +55,9 @@ BOTTLENECKS: dict[BottleneckName | None, Bottleneck | None] = {
     None: None,
     "position_attention": lambda channels: LearnedSum(PositionAttention(channels)),
     "channel_attention": lambda channels: LearnedSum(ChannelAttention(channels)),
-    "dual_attention": lambda channels: LearnedSum(PositionAttention(channels), ChannelAttention(channels)),
+    "dual_attention": lambda channels: LearnedSum(
+        PositionAttention(channels), ChannelAttention(channels)
+    ),
 }
 
 
@@ -64,7 +71,9 @@ def gate_named(name: GateName | None, reduction: int | None) -> GateFactory | No
     if reduction is None:
         return gate
     if gate is None:
-        raise OptionError(f"reduction: got {reduction}, which has no gate to act on; set gate: se, or delete it")
+        raise OptionError(
+            f"reduction: got {reduction}, which has no gate to act on; set gate: se, or delete it"
+        )
     return partial(gate, reduction=reduction)  # type: ignore[call-arg]  # both of the table have it
 
 

@@ -8,9 +8,9 @@ from maskmill.models.blocks import GateFactory
 class Residual(nn.Module):
     """relu(gate(branch(x)) + shortcut(x)): what the two blocks share.
 
-    He et al., "Deep Residual Learning for Image Recognition", eq. 1 and 2, arXiv:1512.03385. The shortcut is a 1x1
-    convolution and a norm where the shape changes (option B of sec. 3.3). The gate stands after the last norm and
-    before the addition (Hu et al., arXiv:1709.01507, fig. 3).
+    He et al., "Deep Residual Learning for Image Recognition", eq. 1 and 2, arXiv:1512.03385. The
+    shortcut is a 1x1 convolution and a norm where the shape changes (option B of sec. 3.3). The
+    gate stands after the last norm and before the addition (Hu et al., arXiv:1709.01507, fig. 3).
     """
 
     expansion: int  # channels of the block over its `channels`
@@ -47,7 +47,9 @@ class BasicBlock(Residual):
     ) -> None:
         super().__init__()
         first, second = dilation
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=first, dilation=first, bias=False)
+        self.conv1 = nn.Conv2d(
+            in_channels, channels, 3, stride, padding=first, dilation=first, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=second, dilation=second, bias=False)
@@ -64,10 +66,10 @@ class BasicBlock(Residual):
 class BottleneckBlock(Residual):
     """1x1, 3x3 and 1x1 convolutions (fig. 5, right): ResNet-50 and deeper, ResNeXt and Wide ResNet.
 
-    The 3x3 convolution has `groups` groups of channels * group_width / 64 channels each, at least 1: 1 x 64 in the
-    paper, 32 x 4 in ResNeXt-50 (arXiv:1611.05431, table 1), 1 x 128 in Wide ResNet-50-2 (arXiv:1605.07146). It also
-    carries the stride (not the first 1x1 as in the paper: so do torchvision and the public weights) and, of
-    `dilation`, the first.
+    The 3x3 convolution has `groups` groups of channels * group_width / 64 channels each, at least
+    1: 1 x 64 in the paper, 32 x 4 in ResNeXt-50 (arXiv:1611.05431, table 1), 1 x 128 in Wide
+    ResNet-50-2 (arXiv:1605.07146). It also carries the stride (not the first 1x1 as in the paper:
+    so do torchvision and the public weights) and, of `dilation`, the first.
     Shape: (N, in_channels, H, W) -> (N, 4 channels, ceil(H / stride), ceil(W / stride)).
     """
 
@@ -90,7 +92,9 @@ class BottleneckBlock(Residual):
         self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(inner)
         rate = dilation[0]
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride, padding=rate, dilation=rate, groups=groups, bias=False)
+        self.conv2 = nn.Conv2d(
+            inner, inner, 3, stride, padding=rate, dilation=rate, groups=groups, bias=False
+        )
         self.bn2 = nn.BatchNorm2d(inner)
         self.conv3 = nn.Conv2d(inner, out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out)

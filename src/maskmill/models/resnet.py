@@ -1,7 +1,8 @@
-"""Residual networks with torchvision's state-dict keys: the encoder, its stems, and the table of layouts.
+"""Residual networks with torchvision's state-dict keys: encoder, stems, table of layouts.
 
-He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385, table 1; Xie et al., "Aggregated Residual
-Transformations", arXiv:1611.05431; Zagoruyko and Komodakis, "Wide Residual Networks", arXiv:1605.07146.
+He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385, table 1; Xie et al.,
+"Aggregated Residual Transformations", arXiv:1611.05431; Zagoruyko and Komodakis, "Wide Residual
+Networks", arXiv:1605.07146.
 """
 
 from collections.abc import Callable
@@ -30,15 +31,17 @@ class ResNetOptions(TypedDict, total=False):
 
     width: int  # channels of the stem, 64 in the papers; all others follow
     stem_width: int | None  # of the deep stem's first two convolutions; None: one 7x7 convolution
-    output_stride: OutputStride  # of the last map; below 32, dilation takes the place of the last strides
+    # of the last map; below 32, dilation takes the place of the last strides
+    output_stride: OutputStride
     gate: GateFactory | None  # in every block
 
 
 class ResNetEncoder(nn.Module):
     """A stem, max-pooling, and four stages of blocks.
 
-    With `output_stride` 16 or 8 the last one or two stages keep their size, and their 3x3 convolutions are dilated so
-    that each weight meets the values that it would have met (Chen et al., arXiv:1706.05587, sec. 3.1).
+    With `output_stride` 16 or 8 the last one or two stages keep their size, and their 3x3
+    convolutions are dilated so that each weight meets the values that it would have met (Chen et
+    al., arXiv:1706.05587, sec. 3.1).
     Shape: (N, C, H, W) -> five maps of `channels` at `strides`, sizes rounded up.
     """
 
@@ -56,7 +59,11 @@ class ResNetEncoder(nn.Module):
         planes = (width, 2 * width, 4 * width, 8 * width)
         self.channels = (width, *(p * layout.expansion for p in planes))
         self.strides = tuple(min(stride, output_stride) for stride in STRIDES)
-        self.conv1 = deep_stem(in_channels, stem_width, width) if stem_width else seven_stem(in_channels, width)
+        self.conv1 = (
+            deep_stem(in_channels, stem_width, width)
+            if stem_width
+            else seven_stem(in_channels, width)
+        )
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -67,25 +74,33 @@ class ResNetEncoder(nn.Module):
             dilation = STRIDES[stage] // self.strides[stage]
             make = partial(layout.block, channels=channels, gate=gate)
             first = make(self.channels[stage - 1], stride=stride, dilation=(before, dilation))
-            rest = [make(self.channels[stage], dilation=(dilation, dilation)) for _ in range(count - 1)]
+            rest = [
+                make(self.channels[stage], dilation=(dilation, dilation)) for _ in range(count - 1)
+            ]
             self.add_module(f"layer{stage}", nn.Sequential(first, *rest))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = [self.relu(self.bn1(self.conv1(x)))]  # 1/2
         x = self.maxpool(maps[0])
         for stage in range(1, 5):
-            x = self.get_submodule(f"layer{stage}")(x)  # 1/4, 1/8, 1/16, 1/32, or no smaller than 1/output_stride
+            # 1/4, 1/8, 1/16, 1/32, or no smaller than 1/output_stride
+            x = self.get_submodule(f"layer{stage}")(x)
             maps.append(x)
         return maps
 
 
 def seven_stem(in_channels: int, width: int) -> nn.Conv2d:
-    """One 7x7 convolution. Shape: (N, in_channels, H, W) -> (N, width, ceil(H / 2), ceil(W / 2))."""
+    """One 7x7 convolution.
+
+    Shape: (N, in_channels, H, W) -> (N, width, ceil(H / 2), ceil(W / 2)).
+    """
     return nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
 
 
 def deep_stem(in_channels: int, stem_width: int, width: int) -> nn.Sequential:
-    """Three 3x3 convolutions in place of the 7x7 one; the norm and ReLU of the last are the encoder's.
+    """Three 3x3 convolutions in place of the 7x7 one.
+
+    The norm and ReLU of the last are the encoder's.
 
     He et al., "Bag of Tricks for Image Classification", ResNet-C, fig. 2b, arXiv:1812.01187.
     Shape: (N, in_channels, H, W) -> (N, width, ceil(H / 2), ceil(W / 2)).

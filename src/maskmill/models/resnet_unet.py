@@ -28,9 +28,12 @@ class ResNetUNetOptions(TypedDict, total=False):
 
     width: int  # channels of the stem, 64 as in the paper if nothing is said
     skip_channels: int  # of the skip at full resolution, 8 if nothing is said; 0: there is none
-    decoder_width: int | None  # of the last up-step, twice as much at each before it; null: those of basic blocks
-    stem_width: int | None  # of the deep stem's first two convolutions; null, as in the paper: one 7x7 convolution
-    output_stride: OutputStride  # of the deepest map, 32 if nothing is said; less dilates the last stages
+    # of the last up-step, twice as much at each before it; null: those of basic blocks
+    decoder_width: int | None
+    # of the deep stem's first two convolutions; null, as in the paper: one 7x7 convolution
+    stem_width: int | None
+    # of the deepest map, 32 if nothing is said; less dilates the last stages
+    output_stride: OutputStride
     upsampling: UpsamplingName  # bilinear if nothing is said
     skip_gate: SkipGateName | None
     bottleneck: BottleneckName | None
@@ -39,10 +42,11 @@ class ResNetUNetOptions(TypedDict, total=False):
 class ResNetUNet(nn.Module):
     """Encoder, U-Net decoder to stride 1, head.
 
-    The encoder's stem halves the size before anything is seen at full resolution; convolutions to `skip_channels` on
-    the image itself bring the fine structure back at the last up-step; with 0 it has nothing to join. If
-    `decoder_width` does not say otherwise, the decoder has the widths of basic blocks (width / 2, 1, 1, 2, 4 times
-    width) under every encoder: with those of bottlenecks it would cost thrice as much.
+    The encoder's stem halves the size before anything is seen at full resolution; convolutions to
+    `skip_channels` on the image itself bring the fine structure back at the last up-step; with 0 it
+    has nothing to join. If `decoder_width` does not say otherwise, the decoder has the widths of
+    basic blocks (width / 2, 1, 1, 2, 4 times width) under every encoder: with those of bottlenecks
+    it would cost thrice as much.
     Shape: (N, C, H, W) -> logits (N, num_classes, H, W).
     """
 
@@ -63,16 +67,23 @@ class ResNetUNet(nn.Module):
         bottleneck: BottleneckName | None = None,
     ) -> None:
         super().__init__()
-        check_least(_MIN_WIDTH, " channels", width=width, decoder_width=decoder_width, stem_width=stem_width)
+        check_least(
+            _MIN_WIDTH, " channels", width=width, decoder_width=decoder_width, stem_width=stem_width
+        )
         if skip_channels:
             check_least(_MIN_WIDTH, " channels, or 0 for no such skip", skip_channels=skip_channels)
         if output_stride < 32 and upsampling == "transposed":
             raise OptionError(
-                "upsampling: got transposed, which doubles the size at every step; with "
-                f"output_stride: {output_stride} some steps keep it; set upsampling: bilinear, or output_stride: 32"
+                "upsampling: got transposed, which doubles the size at every step; "
+                f"with output_stride: {output_stride} some steps keep it; "
+                "set upsampling: bilinear, or output_stride: 32"
             )
         self.encoder = encoder(
-            in_channels=in_channels, width=width, stem_width=stem_width, output_stride=output_stride, gate=gate
+            in_channels=in_channels,
+            width=width,
+            stem_width=stem_width,
+            output_stride=output_stride,
+            gate=gate,
         )
         channels = self.encoder.channels
         self.full_resolution = DoubleConv(in_channels, skip_channels) if skip_channels else None
@@ -91,12 +102,13 @@ class ResNetUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         maps = self.encoder(x)  # strides 2, 4, 8, 16, 32
         maps[-1] = self.bottleneck(maps[-1])
-        maps.insert(0, self.full_resolution(x) if self.full_resolution else x[:, :0])  # no channel: a size alone
+        # no channel: a size alone
+        maps.insert(0, self.full_resolution(x) if self.full_resolution else x[:, :0])
         return self.head(self.decoder(maps))  # type: ignore[no-any-return]
 
 
 def _widths(width: int, finest: int | None) -> list[int]:
-    """Channels of the decoder, finest first; those of an encoder of basic blocks where nothing is said."""
+    """Channels of the decoder, finest first; by default those for an encoder of basic blocks."""
     if finest is not None:
         return [2**i * finest for i in range(5)]
     return [max(width // 2, _MIN_WIDTH), width, width, 2 * width, 4 * width]

@@ -1,4 +1,7 @@
-"""The size of a map after a layer, computed as people do: from kernel, stride, padding and dilation alone."""
+"""The size of a map after a layer, computed from its numbers alone.
+
+These are kernel, stride, padding and dilation, as in a calculation by hand.
+"""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +33,8 @@ def _numbers(layer: nn.Module, axis: int) -> _Numbers:
     def of_axis(value: Any) -> int:
         return int(value[axis] if isinstance(value, tuple) else value)
 
-    stride, padding = getattr(layer, "stride"), getattr(layer, "padding")  # noqa: B009 - of any of the four kinds
+    # a layer of any of the four kinds
+    stride, padding = getattr(layer, "stride"), getattr(layer, "padding")  # noqa: B009
     return _Numbers(
         of_axis(layer.kernel_size),
         of_axis(stride),
@@ -42,7 +46,10 @@ def _numbers(layer: nn.Module, axis: int) -> _Numbers:
 
 
 def _side_after(n: _Numbers, side: int) -> int:
-    """floor((in + 2 padding - dilation (kernel - 1) - 1) / stride) + 1; torch's documentation of the four layers."""
+    """floor((in + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
+
+    From torch's documentation of the four layers.
+    """
     reach = n.dilation * (n.kernel - 1)
     if n.extra is not None:
         return (side - 1) * n.stride - 2 * n.padding + reach + n.extra + 1
@@ -50,7 +57,8 @@ def _side_after(n: _Numbers, side: int) -> int:
     if not n.ceil:
         return math.floor(steps) + 1
     last = math.ceil(steps)
-    return last + 1 - (last * n.stride >= side + n.padding)  # a last window that would begin outside is left out
+    # a last window that would begin outside is left out
+    return last + 1 - (last * n.stride >= side + n.padding)
 
 
 def size_formula(layer: nn.Module, sides: Sides) -> str:

@@ -3,13 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-_MIN_HIDDEN = 4  # with reduction 16, fewer than 16 channels would leave no hidden unit and a constant gate
+# with reduction 16, fewer than 16 channels would leave no hidden unit and a constant gate
+_MIN_HIDDEN = 4
 
 
 class SqueezeExcite(nn.Module):
     """Rescale each channel by a gate computed from its global average.
 
-    Hu et al., "Squeeze-and-Excitation Networks", sec. 3, arXiv:1709.01507; hidden = max(channels // reduction, 4).
+    Hu et al., "Squeeze-and-Excitation Networks", sec. 3, arXiv:1709.01507; hidden = max(channels //
+    reduction, 4).
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
@@ -29,7 +31,8 @@ class SqueezeExcite(nn.Module):
 class SpatialExcite(nn.Module):
     """Rescale each position by a gate computed from its channels.
 
-    Roy et al., "Concurrent Spatial and Channel Squeeze & Excitation", sec. 2.2 (sSE), arXiv:1803.02579.
+    Roy et al., "Concurrent Spatial and Channel Squeeze & Excitation", sec. 2.2 (sSE),
+    arXiv:1803.02579.
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
@@ -59,10 +62,13 @@ class ConcurrentExcite(nn.Module):
 
 
 def wake_gates(module: nn.Module) -> None:
-    """Let the gates behind a ReLU see what they are given at first. For `Module.apply`, after initialisation.
+    """Make the gates behind a ReLU see their input at first.
 
-    Behind a ReLU all averages are positive, and a hidden unit whose weights add up to less than 0 is silent for every
-    image: with four units, one gate in 16 would start constant and stay so. The weights of such units change sign.
+    For `Module.apply`, after initialisation.
+
+    Behind a ReLU all averages are positive, and a hidden unit whose weights add up to less than 0
+    is silent for every image: with four units, one gate in 16 would start constant and stay so. The
+    weights of such units change sign.
     """
     if isinstance(module, SqueezeExcite):
         with torch.no_grad():

@@ -33,10 +33,17 @@ class Levels(nn.ModuleList):
     """
 
     def __init__(
-        self, filters: Sequence[int], *, in_channels: int, norm: bool, gate: GateFactory | None = None
+        self,
+        filters: Sequence[int],
+        *,
+        in_channels: int,
+        norm: bool,
+        gate: GateFactory | None = None,
     ) -> None:
         before = [in_channels, *filters[:-1]]
-        super().__init__(DoubleConv(i, o, norm=norm, gate=gate) for i, o in zip(before, filters, strict=True))
+        super().__init__(
+            DoubleConv(i, o, norm=norm, gate=gate) for i, o in zip(before, filters, strict=True)
+        )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps: list[Tensor] = []
@@ -49,7 +56,8 @@ class Levels(nn.ModuleList):
 class UNet(nn.Module):
     """Five levels of double convolutions, four poolings, four up-steps with skips.
 
-    `gate` stands at the end of every double convolution, `skip_gate` on every skip, `bottleneck` after the deepest map.
+    `gate` stands at the end of every double convolution, `skip_gate` on every skip, `bottleneck`
+    after the deepest map.
     Shape: (N, C, H, W) -> logits (N, num_classes, H, W).
     """
 
@@ -70,7 +78,11 @@ class UNet(nn.Module):
         self.levels = Levels(widths, in_channels=in_channels, norm=batch_norm, gate=gate)
         self.bottleneck = bottleneck(widths[-1]) if bottleneck else nn.Identity()
         self.decoder = UNetDecoder(
-            widths, norm=batch_norm, upsampling=UPSAMPLING[upsampling], gate=gate, skip_gate=skip_gate
+            widths,
+            norm=batch_norm,
+            upsampling=UPSAMPLING[upsampling],
+            gate=gate,
+            skip_gate=skip_gate,
         )
         self.head = Head(self.decoder.out_channels, num_classes)
         self.apply(init_he).apply(wake_gates)

@@ -1,6 +1,7 @@
-"""The outs of the stages as dvc.yaml has them, and a check that a run would delete no file of the user's in them.
+"""The outs of the stages in dvc.yaml, and a check that a run deletes no file of the user's.
 
-DVC removes an out before its stage runs, without looking into it. So whatever runs the line looks first.
+DVC removes an out before its stage runs, without looking into it. So whatever runs the line looks
+first.
 """
 
 import contextlib
@@ -32,7 +33,10 @@ _LATE_S = 5.0  # .. or that much later, where its work leaves no turn to the thr
 
 @dataclass(frozen=True)
 class StageRun:
-    """What a stage has left of its last run: when it began, and when it ended, by the clock of the file system."""
+    """What a stage has left of its last run: when it began and when it ended.
+
+    The times are by the clock of the file system.
+    """
 
     stage: str  # as its command names it: train unet
     paths: tuple[str, ...]  # of its outs: with others it is another run
@@ -62,7 +66,11 @@ class StageRun:
             return False
         if self.ended.exists():
             return changed_ns <= self.ended.stat().st_mtime_ns
-        return changed_ns <= self.alive.stat().st_mtime_ns + _LATE_S * 1e9 if self.alive.exists() else True
+        return (
+            changed_ns <= self.alive.stat().st_mtime_ns + _LATE_S * 1e9
+            if self.alive.exists()
+            else True
+        )
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
@@ -71,7 +79,10 @@ class StageRun:
         What lay in the outs between the two has been checked when this is entered.
         """
         cut_off = self.began.exists() and not self.ended.exists()
-        since, token = self.began.stat().st_mtime_ns if cut_off else None, f"{os.getpid()} {time.time_ns()}"
+        since, token = (
+            (self.began.stat().st_mtime_ns if cut_off else None),
+            f"{os.getpid()} {time.time_ns()}",
+        )
         files.write_text(self.began, token)
         if since is not None:
             os.utime(self.began, ns=(since, since))
@@ -83,12 +94,14 @@ class StageRun:
             yield
         finally:
             over.set()
-            if self.began.exists() and self.began.read_text() == token:  # else the next one has begun, and waits
+            # else the next one has begun, and waits
+            if self.began.exists() and self.began.read_text() == token:
                 self.ended.touch()
 
     def _show_life(self, over: threading.Event) -> None:
         while not over.wait(_BEAT_S):
-            with contextlib.suppress(OSError):  # a full disk: the file is there already, and what counts is its time
+            # a full disk: the file is there already, and what counts is its time
+            with contextlib.suppress(OSError):
                 self.alive.touch()
 
 
@@ -103,7 +116,7 @@ class Out:
 
 
 def run_of(stage: str, params: Params) -> StageRun | None:
-    """What is known of the last run of a stage, by its command's words; None for one that dvc.yaml does not have."""
+    """The last run of a stage, by the words of its command; None if dvc.yaml has no such stage."""
     return next((out.run for out in outs_of_stages(params) if out.run.stage == stage), None)
 
 
@@ -114,7 +127,8 @@ def outs_of_stages(params: Params) -> list[Out]:
         content = config.read_yaml(definition) if definition.exists() else {}
         stages = content.get("stages") if isinstance(content, Mapping) else None
         for name, stage in (stages or {}).items():
-            if _COMMAND.search(str(stage.get("cmd", ""))):  # a stage of the user's own writes what he has it write
+            # a stage of the user's own writes what he has it write
+            if _COMMAND.search(str(stage.get("cmd", ""))):
                 found += _outs_of(name, stage, params)
     return found
 
@@ -122,7 +136,9 @@ def outs_of_stages(params: Params) -> list[Out]:
 def _outs_of(name: str, stage: Mapping[str, Any], params: Params) -> Iterator[Out]:
     """Those of one entry of dvc.yaml, for each cell of its matrix."""
     values = params.model_dump(mode="json")
-    templates = [*itertools.chain.from_iterable(stage.get(kind, ()) for kind in ("outs", "metrics", "plots"))]
+    templates = [
+        *itertools.chain.from_iterable(stage.get(kind, ()) for kind in ("outs", "metrics", "plots"))
+    ]
     paths = [next(iter(each)) if isinstance(each, Mapping) else each for each in templates]
     matrix = {key: _filled(cells, values) if isinstance(cells, str) else cells
               for key, cells in stage.get("matrix", {}).items()}  # fmt: skip
@@ -138,7 +154,10 @@ def _outs_of(name: str, stage: Mapping[str, Any], params: Params) -> Iterator[Ou
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> Any:
-    """The text with values in place of `${section.key}`; a value of its own kind where there is nothing else."""
+    """The text with values in place of `${section.key}`.
+
+    A text that is nothing but one such key becomes the value itself, of its own kind.
+    """
     if whole := _VALUE.fullmatch(template):
         return _value(whole[1], values)
     return _VALUE.sub(lambda match: str(_value(match[1], values)), template)
@@ -148,21 +167,26 @@ def _value(key: str, values: Mapping[str, Any]) -> Any:
     found: Any = values
     for part in key.split("."):
         if not isinstance(found, Mapping) or part not in found:
-            raise MaskmillError(f"dvc.yaml: ${{{key}}} stands in a stage of maskmill, and {PARAMS} has no {key}")
+            raise MaskmillError(
+                f"dvc.yaml: ${{{key}}} stands in a stage of maskmill, and {PARAMS} has no {key}"
+            )
         found = found[part]
     return found
 
 
 def check_outs(params: Params) -> None:
-    """Raises: MaskmillError for files of the user's in a place that a run would empty, with their names."""
+    """Check that a run would empty no place that holds files of the user's.
+
+    Raises: MaskmillError with the names of such files.
+    """
     check_page(Path(params.paths.reports) / "problems.html")
     disk = Disk(Path("dvc.lock"), Path(params.paths.folds) / "dvc.lock")
     for out in outs_of_stages(params):
         tracked = out.path.with_name(f"{out.path.name}.dvc")
         if tracked.exists():
             raise MaskmillError(
-                f"{_out_path(out)}: {out.path} is data of your own, versioned by {tracked}, and the stage {out.name} "
-                f"would write there; name another folder{_files_under(out)}"
+                f"{_out_path(out)}: {out.path} is data of your own, versioned by {tracked}, and "
+                f"the stage {out.name} would write there; name another folder{_files_under(out)}"
             )
         known = disk.is_locked(out.path) or out.run.began.exists()
         if lost := disk.unsaved(out.path, out.run.covers, known=known):
@@ -170,11 +194,14 @@ def check_outs(params: Params) -> None:
 
 
 def check_page(path: Path) -> None:
-    """Raises: MaskmillError where a page of another make lies in the place of one of maskmill's that is no out."""
+    """Check that no foreign page lies in the place of a page of maskmill's that is no out.
+
+    Raises: MaskmillError where one does.
+    """
     if path.exists() and _TITLE not in path.read_bytes()[:_HEAD_BYTES]:
         raise MaskmillError(
-            f"{PARAMS}: paths.reports: {path} was not written by maskmill, which writes a page of that name; move it "
-            "elsewhere, or name another folder under paths.reports"
+            f"{PARAMS}: paths.reports: {path} was not written by maskmill, which writes a page of "
+            "that name; move it elsewhere, or name another folder under paths.reports"
         )
 
 
@@ -183,17 +210,18 @@ def _refusal(out: Out, lost: Sequence[Path], known: bool) -> str:
     if known:
         place = "it" if list(lost) == [out.path] else str(out.path)
         return (
-            f"{named}: not as the stage {out.name} wrote {place}, and a run would delete it; move what is yours "
-            f"elsewhere, or have DVC keep it: dvc commit --force {out.name}"
+            f"{named}: not as the stage {out.name} wrote {place}, and a run would delete it; "
+            f"move what is yours elsewhere, or have DVC keep it: dvc commit --force {out.name}"
         )
     if list(lost) == [out.path]:
         return (
-            f"{_out_path(out)}: {out.path} was written by no stage, and a run would delete it; name another place"
-            f"{_files_under(out)}, or move it elsewhere"
+            f"{_out_path(out)}: {out.path} was written by no stage, and a run would delete it; "
+            f"name another place{_files_under(out)}, or move it elsewhere"
         )
     return (
-        f"{_out_path(out)}: {out.path} holds files that no stage has written ({named}), and a run would delete them; "
-        f"name a folder that is empty or not there{_files_under(out)}, or move them elsewhere"
+        f"{_out_path(out)}: {out.path} holds files that no stage has written ({named}), and a run "
+        f"would delete them; name a folder that is empty or not there{_files_under(out)}, or move "
+        "them elsewhere"
     )
 
 

@@ -16,25 +16,32 @@ from maskmill.settings import config
 from maskmill.system import repository
 from maskmill.system.errors import MaskmillError
 
-_NOBODYS = re.compile(  # what a killed writer leaves, ours and DVC's; what a file manager and NFS put anywhere
+# what a killed writer leaves, ours and DVC's; what a file manager and NFS put anywhere
+_NOBODYS = re.compile(
     r"\..+\.part|.*\.[\w-]{22}\.tmp|\.DS_Store|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+"
 )
-_SHARD = re.compile(r"[0-9a-f]{64}\.bin")  # says by its name what it holds; too large to be read each time
+# says by its name what it holds; too large to be read each time
+_SHARD = re.compile(r"[0-9a-f]{64}\.bin")
 _MOST = 50  # are looked for: enough to name, soon found in a large folder
 
 
 class Disk:
-    """What lies on the disk, held against lock files and DVC's cache, each of which is read once it is needed."""
+    """What lies on the disk, compared with lock files and DVC's cache.
+
+    Each of them is read once it is needed.
+    """
 
     def __init__(self, *locks: Path) -> None:
         self._locks = locks
 
-    def unsaved(self, out: Path, is_written: Callable[[int], bool], *, known: bool = True) -> list[Path]:
+    def unsaved(
+        self, out: Path, is_written: Callable[[int], bool], *, known: bool = True
+    ) -> list[Path]:
         """The files in `out`, or itself, that would be lost with it, smallest first.
 
-        `is_written`: whether a file that was last changed at that time (ns) is the stage's own. In an out that is not
-        `known` to any stage all others are the user's; else those that DVC's cache does not hold, of which the first 50
-        are looked for.
+        `is_written`: whether a file that was last changed at that time (ns) is the stage's own. In
+        an out that is not `known` to any stage all others are the user's; else those that DVC's
+        cache does not hold, of which the first 50 are looked for.
         """
         found = dict(_files(out))
         strange = [path for path, status in found.items() if not is_written(status.st_ctime_ns)]
@@ -56,18 +63,23 @@ class Disk:
         return {out["path"]: out for stage in stages for out in stage.get("outs", ())}
 
     def _is_as_locked(self, out: Path, found: Mapping[Path, os.stat_result]) -> bool:
-        """Whether the out is what its lock file says; sizes are held first, since they cost nothing."""
+        """Whether the out is what its lock file says; sizes come first, since they cost nothing."""
         entry = self._entries.get(out.as_posix(), {})
         if entry.get("size") != sum(status.st_size for status in found.values()):
             return False
         with contextlib.suppress(PermissionError):
             if out.is_file():
                 return bool(entry.get("md5") == _md5(out))
-            return entry.get("nfiles") == len(found) and entry.get("md5") == _md5_of_folder(out, found)
+            return entry.get("nfiles") == len(found) and entry.get("md5") == _md5_of_folder(
+                out, found
+            )
         return False
 
     def is_cached(self, path: Path) -> bool:
-        """Whether DVC's cache holds the file, to which it may be a link; also of one that is gone meanwhile."""
+        """Whether DVC's cache holds the file, which may be a link to it.
+
+        A file that is gone meanwhile counts as held.
+        """
         try:
             if path.is_symlink():
                 return self._cache.resolve() in path.resolve().parents
@@ -90,11 +102,18 @@ def _stages(lock: Path) -> list[dict[str, Any]]:
     except (MaskmillError, UnicodeDecodeError):
         return []
     stages = content.get("stages") if isinstance(content, dict) else None
-    return [stage for stage in stages.values() if isinstance(stage, dict)] if isinstance(stages, dict) else []
+    return (
+        [stage for stage in stages.values() if isinstance(stage, dict)]
+        if isinstance(stages, dict)
+        else []
+    )
 
 
 def _files(out: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """All that is no folder in the out, or itself; a run that works there meanwhile may take files away."""
+    """All that is no folder in the out, or the out itself.
+
+    A run that works there meanwhile may take files away.
+    """
     candidates = [out] if not out.is_dir() else []
     for folder, folders, names in os.walk(out):
         candidates += [Path(folder) / name for name in (*folders, *names)]
@@ -108,7 +127,9 @@ def _files(out: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def _md5_of_folder(folder: Path, paths: Mapping[Path, object]) -> str:
     """DVC's digest of a folder: that of the list of its files and their digests."""
     names = sorted(path.relative_to(folder).as_posix() for path in paths)
-    listed = json.dumps([{"md5": _md5(folder / name), "relpath": name} for name in names], sort_keys=True)
+    listed = json.dumps(
+        [{"md5": _md5(folder / name), "relpath": name} for name in names], sort_keys=True
+    )
     return f"{hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest()}.dir"
 
 

@@ -1,7 +1,8 @@
 """Charts of the pages: places on an axis for marks that HTML draws, and curves as SVG text.
 
-Colours are CSS variables of the page, so that a chart follows its light or dark look and prints; every series also has
-a mark and a dash of its own, since colour alone tells a colour-blind reader nothing. What is written is escaped.
+Colours are CSS variables of the page, so that a chart follows its light or dark look and prints;
+every series also has a mark and a dash of its own, since colour alone tells a colour-blind reader
+nothing. What is written is escaped.
 """
 
 import math
@@ -12,6 +13,7 @@ from markupsafe import Markup, escape
 
 STYLES = 12  # series that are told apart: 6 colours, full and dashed; then they begin again
 _DASHES = ("", "5 3")
+# disc, square, triangle, diamond, triangle upside down, cross
 _MARKS = (
     "",
     "-2.8,-2.8 2.8,-2.8 2.8,2.8 -2.8,2.8",
@@ -19,7 +21,7 @@ _MARKS = (
     "0,-4 4,0 0,4 -4,0",
     "0,3.6 3.6,-2.8 -3.6,-2.8",
     "-1.2,-4 1.2,-4 1.2,-1.2 4,-1.2 4,1.2 1.2,1.2 1.2,4 -1.2,4 -1.2,1.2 -4,1.2 -4,-1.2 -1.2,-1.2",
-)  # disc, square, triangle, diamond, triangle upside down, cross
+)
 _WIDTH, _HEIGHT = 410, 250  # px of a curve's drawing; the page scales it
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42  # margins that hold the numbers
 
@@ -57,8 +59,13 @@ class Series:
     style: int
 
 
-def choose_axis(values: Iterable[float], *, most: int = 5, include: Iterable[float] = ()) -> ChartAxis:
-    """The axis of all finite values and `include`, with at most about `most` steps; 0 to 1 where there are none."""
+def choose_axis(
+    values: Iterable[float], *, most: int = 5, include: Iterable[float] = ()
+) -> ChartAxis:
+    """The axis of all finite values and `include`, with about `most` steps at most.
+
+    It goes from 0 to 1 where there are no values.
+    """
     known = [float(v) for v in (*values, *include) if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(known), max(known)
     if high - low < 1e-9:
@@ -71,16 +78,23 @@ def choose_axis(values: Iterable[float], *, most: int = 5, include: Iterable[flo
 
 
 def line_chart(series: Sequence[Series], *, x: str, y: str, zero: bool = False) -> Markup:
-    """Lines over a number, as SVG; `x` and `y` say what the axes are, `zero` begins the upright one at 0."""
+    """Lines over a number, as SVG.
+
+    `x` and `y` say what the axes are; `zero` lets the vertical axis begin at 0.
+    """
     across = choose_axis((v for s in series for v in s.x), include=(0,))
     up = choose_axis((v for s in series for v in s.y), include=(0,) if zero else ())
     parts = [_axes_frame(across, up, x, y)]
     for one in series:
-        points = [_place(across, up, a, b) for a, b in zip(one.x, one.y, strict=True) if math.isfinite(b)]
+        points = [
+            _place(across, up, a, b) for a, b in zip(one.x, one.y, strict=True) if math.isfinite(b)
+        ]
         dash = _DASHES[one.style // 6 % 2]
         path = " ".join(f"{a},{b}" for a, b in points)
         parts.append(f'<g class="series s{one.style % 6}"><title>{escape(one.name)}</title>')
-        parts.append(f'<polyline points="{path}" fill="none" stroke-width="1.8" stroke-dasharray="{dash}"/>')
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke-width="1.8" stroke-dasharray="{dash}"/>'
+        )
         parts += [_mark(a, b, one.style) for a, b in points]
         parts.append("</g>")
     names = ", ".join(one.name for one in series)
@@ -88,7 +102,10 @@ def line_chart(series: Sequence[Series], *, x: str, y: str, zero: bool = False) 
 
 
 def column_chart(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -> Markup:
-    """A column per label from 0 up, with its height in percent over it, as SVG; values are percent."""
+    """A column per label from 0 up, with its height in percent over it, as SVG.
+
+    The values are in percent.
+    """
     known = [v for v in values if math.isfinite(v)]
     up, wide = choose_axis(known, include=(0,)), (_WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
     parts = [_axes_frame(None, up, x, y)]
@@ -103,26 +120,43 @@ def column_chart(labels: Sequence[str], values: Sequence[float], *, x: str, y: s
                 f'height="{round(bottom - top, 1)}"/>'
             )
             parts.append(_text(middle, top - 4, _percent(value), "middle"))
-    said = ", ".join(f"{label} {_percent(value)}" for label, value in zip(labels, values, strict=True))
+    said = ", ".join(
+        f"{label} {_percent(value)}" for label, value in zip(labels, values, strict=True)
+    )
     return _svg(parts, f"{y} by {x}: {said}")
 
 
-def reliability_diagram(confidence: Sequence[float], right: Sequence[float], share: Sequence[float]) -> Markup:
-    """How often it is right by how sure it is, with the diagonal of an honest model; a dot's area is its `share`."""
+def reliability_diagram(
+    confidence: Sequence[float], right: Sequence[float], share: Sequence[float]
+) -> Markup:
+    """Accuracy over confidence, with the diagonal of a calibrated model.
+
+    The area of a dot is its `share`.
+    """
     whole = ChartAxis(0.0, 1.0, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), 1)
     parts = [
-        _axes_frame(whole, whole, "confidence: the largest class probability", "share of these pixels that is right")
+        _axes_frame(
+            whole,
+            whole,
+            "confidence: the largest class probability",
+            "share of these pixels that is right",
+        )
     ]
     (a, b), (c, d) = _place(whole, whole, 0, 0), _place(whole, whole, 1, 1)
     parts.append(f'<line class="honest" x1="{a}" y1="{b}" x2="{c}" y2="{d}"/>')
-    known = [t for t in zip(confidence, right, share, strict=True) if all(map(math.isfinite, t)) and t[2] > 0]
+    known = [
+        t
+        for t in zip(confidence, right, share, strict=True)
+        if all(map(math.isfinite, t)) and t[2] > 0
+    ]
     points = [_place(whole, whole, sure, hit) for sure, hit, _ in known]
     line = " ".join(f"{x},{y}" for x, y in points)
     parts.append(f'<g class="series s0"><polyline points="{line}" fill="none" stroke-width="1.8"/>')
     for (x, y), (sure, hit, part) in zip(points, known, strict=True):
         said = f"confidence {sure:.3f}, right {hit:.3f}, {100 * part:.1f} % of the pixels"
         parts.append(
-            f'<circle cx="{x}" cy="{y}" r="{round(2.5 + 9 * math.sqrt(part), 1)}"><title>{said}</title></circle>'
+            f'<circle cx="{x}" cy="{y}"'
+            f' r="{round(2.5 + 9 * math.sqrt(part), 1)}"><title>{said}</title></circle>'
         )
     return _svg([*parts, "</g>"], "Reliability: share of right pixels by confidence")
 
@@ -131,7 +165,10 @@ def legend_mark(style: int) -> Markup:
     """The line and mark of a style, for a key."""
     dash = _DASHES[style // 6 % 2]
     line = f'<line x1="0" y1="6" x2="30" y2="6" stroke-width="1.8" stroke-dasharray="{dash}"/>'
-    drawn = f'<svg class="swatch" viewBox="0 0 30 12" aria-hidden="true"><g class="series s{style % 6}">{line}'
+    drawn = (
+        '<svg class="swatch" viewBox="0 0 30 12" aria-hidden="true"><g class="series'
+        f' s{style % 6}">{line}'
+    )
     return Markup(drawn + _mark(15, 6, style) + "</g></svg>")  # noqa: S704 -- numbers alone
 
 
@@ -158,17 +195,22 @@ def _axes_frame(across: ChartAxis | None, up: ChartAxis, x: str, y: str) -> str:
     parts = []
     for tick in up.ticks:
         height = _upright(up, tick)
-        parts.append(f'<line class="grid" x1="{_LEFT}" y1="{height}" x2="{_WIDTH - _RIGHT}" y2="{height}"/>')
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" y1="{height}" x2="{_WIDTH - _RIGHT}" y2="{height}"/>'
+        )
         parts.append(_text(_LEFT - 6, height + 4, up.text(tick), "end"))
     if across:
         places = [(_place(across, up, tick, up.low)[0], across.text(tick)) for tick in across.ticks]
         parts += [_text(place, _HEIGHT - _BOTTOM + 15, text, "middle") for place, text in places]
     bottom = _HEIGHT - _BOTTOM
-    parts.append(f'<line class="edge" x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{bottom}"/>')
+    parts.append(
+        f'<line class="edge" x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{bottom}"/>'
+    )
     parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, x, "middle", "name"))
     middle = (_TOP + bottom) / 2
     parts.append(
-        f'<text class="name" transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">{escape(y)}</text>'
+        f'<text class="name" transform="translate(12 {middle}) rotate(-90)"'
+        f' text-anchor="middle">{escape(y)}</text>'
     )
     return "".join(parts)
 
@@ -181,9 +223,16 @@ def _mark(x: float, y: float, style: int) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> str:
-    return f'<text class="{kind}" x="{round(x, 1)}" y="{round(y, 1)}" text-anchor="{anchor}">{escape(text)}</text>'
+    return (
+        f'<text class="{kind}" x="{round(x, 1)}" y="{round(y, 1)}"'
+        f' text-anchor="{anchor}">{escape(text)}</text>'
+    )
 
 
 def _svg(parts: Sequence[str], label: str) -> Markup:
-    head = f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">'
-    return Markup(head + "".join(parts) + "</svg>")  # noqa: S704 -- every text in it has been escaped
+    head = (
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
+        f' aria-label="{escape(label)}">'
+    )
+    # every text in it has been escaped
+    return Markup(head + "".join(parts) + "</svg>")  # noqa: S704

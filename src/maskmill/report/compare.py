@@ -1,4 +1,4 @@
-"""Runs side by side: what changed in their settings, their scores, and whether the difference is more than chance."""
+"""Runs side by side: their settings, their scores, and whether a difference exceeds chance."""
 
 import math
 import tempfile
@@ -49,11 +49,14 @@ def write_comparison(revisions: Sequence[str], params: Params) -> Path:
     """
     if len(revisions) < 2 or len(set(revisions)) < len(revisions):
         raise MaskmillError(
-            f"{WHAT}: got {', '.join(revisions) or 'nothing'}; two or more different ones are needed, each a git "
-            f"revision, a DVC experiment or {WORKSPACE}: maskmill report --compare HEAD {WORKSPACE}"
+            f"{WHAT}: got {', '.join(revisions) or 'nothing'}; two or more different ones are "
+            f"needed, each a git revision, a DVC experiment or {WORKSPACE}: maskmill report "
+            f"--compare HEAD {WORKSPACE}"
         )
     with tempfile.TemporaryDirectory() as folder:
-        loaded = [load(revision, Path(folder) / str(place)) for place, revision in enumerate(revisions)]
+        loaded = [
+            load(revision, Path(folder) / str(place)) for place, revision in enumerate(revisions)
+        ]
     path = Path(params.paths.reports) / "compare.html"
     check_page(path)
     files.write_text(path, render(loaded, params.intervals))
@@ -74,14 +77,18 @@ def scores_by_run(runs: Sequence[ReportedRun]) -> list[ComparisonRow]:
     for variant in _variants(runs):
         for run in (run for run in runs if variant in run.variants):
             test, val = (
-                run.variants[variant].scores.get(s, none).get(run.primary, Score(math.nan)) for s in ("test", "val")
+                run.variants[variant].scores.get(s, none).get(run.primary, Score(math.nan))
+                for s in ("test", "val")
             )
             rows.append(ComparisonRow(variant, run.name, test, val))
     return rows
 
 
 def means_over_seeds(runs: Sequence[ReportedRun], confidence: float) -> list[ComparisonRow]:
-    """Of runs that differ in `train.seed` alone: the mean of each variant, with its interval over seeds."""
+    """The mean of each variant over runs that differ in `train.seed` alone.
+
+    It has its interval over seeds.
+    """
     rows = []
     ordered = sorted(runs, key=lambda run: str(run.recipe))
     for _, part in groupby(ordered, key=lambda run: run.recipe):
@@ -92,20 +99,30 @@ def means_over_seeds(runs: Sequence[ReportedRun], confidence: float) -> list[Com
         for variant in _variants(same):
             of = {
                 split: [
-                    run.variants[variant].scores[split][run.primary].value for run in same if variant in run.variants
+                    run.variants[variant].scores[split][run.primary].value
+                    for run in same
+                    if variant in run.variants
                 ]
                 for split in ("test", "val")
             }
             rows.append(
                 ComparisonRow(
-                    variant, names, *(intervals.mean_over_seeds(of[split], confidence) for split in ("test", "val"))
+                    variant,
+                    names,
+                    *(
+                        intervals.mean_over_seeds(of[split], confidence)
+                        for split in ("test", "val")
+                    ),
                 )
             )
     return rows
 
 
 def differences_to_first(runs: Sequence[ReportedRun], settings: Intervals) -> list[Gap]:
-    """Every variant of the later runs less the same of the first, where both were scored on the same pixels."""
+    """Every variant of the later runs less the same variant of the first run.
+
+    They are compared where both were scored on the same pixels.
+    """
     first = runs[0]
     return [
         _gap(first, run, variant, split, settings)
@@ -139,7 +156,9 @@ def render(runs: Sequence[ReportedRun], settings: Intervals) -> str:
     )
 
 
-def _gap(first: ReportedRun, run: ReportedRun, variant: str, split: str, settings: Intervals) -> Gap:
+def _gap(
+    first: ReportedRun, run: ReportedRun, variant: str, split: str, settings: Intervals
+) -> Gap:
     if reason := _incomparable(first, run, variant, split):
         return Gap(variant, run.name, split, None, reason)
     a, b = run.variants[variant].statistics[split], first.variants[variant].statistics[split]
@@ -154,12 +173,22 @@ def _incomparable(first: ReportedRun, run: ReportedRun, variant: str, split: str
         return f"{first.name} has no {variant}"
     if run.primary != first.primary:
         return f"the headline is another: {run.primary}, in {first.name} {first.primary}"
-    meaning = [key for key in ("classes", "background", "ignore_index") if _value_at(run, key) != _value_at(first, key)]
+    meaning = [
+        key
+        for key in ("classes", "background", "ignore_index")
+        if _value_at(run, key) != _value_at(first, key)
+    ]
     if meaning:
-        return f"the ids in the masks mean something else: data.{meaning[0]} is not that of {first.name}"
+        return (
+            f"the ids in the masks mean something else: data.{meaning[0]} is not that of "
+            f"{first.name}"
+        )
     own, others = (set(r.variants[variant].statistics[split]["id"]) for r in (run, first))
     if own != others:
-        return f"not the same {split} images: {len(own & others)} of {len(own)} are also in {first.name}"
+        return (
+            f"not the same {split} images: {len(own & others)} of {len(own)} are also in "
+            f"{first.name}"
+        )
     if run.digest(split) != first.digest(split):
         return f"the same {split} images by name, but other pixels or masks"
     return ""
@@ -167,7 +196,9 @@ def _incomparable(first: ReportedRun, run: ReportedRun, variant: str, split: str
 
 def _caveat(run: ReportedRun, settings: Intervals) -> str:
     ids = next(iter(run.variants.values())).statistics["test"]["id"].tolist()
-    return units.caveat_of_units(units.units_of_images(ids, run.table, settings), ids, run.table, settings)
+    return units.caveat_of_units(
+        units.units_of_images(ids, run.table, settings), ids, run.table, settings
+    )
 
 
 def _labels(run: ReportedRun) -> Labels:

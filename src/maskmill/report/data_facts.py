@@ -53,7 +53,10 @@ def classes(manifest: pd.DataFrame, data: Data) -> list[tuple[str, int, float, i
     pixels = [manifest[f"px_{name}"].fillna(0) for name in data.classes]
     total = max(1, sum(int(column.sum()) for column in pixels))
     counts = [(int(column.sum()), int((column > 0).sum())) for column in pixels]
-    return [(name, px, px / total, images) for name, (px, images) in zip(data.classes, counts, strict=True)]
+    return [
+        (name, px, px / total, images)
+        for name, (px, images) in zip(data.classes, counts, strict=True)
+    ]
 
 
 def ignored(manifest: pd.DataFrame) -> float:
@@ -65,7 +68,12 @@ def ignored(manifest: pd.DataFrame) -> float:
 def sizes(manifest: pd.DataFrame) -> list[tuple[str, int]]:
     """Width x height and how many images have it, the commonest first; the rest as one row."""
     known = manifest.dropna(subset=["height", "width"])
-    counts = known.groupby(["width", "height"]).size().sort_index().sort_values(ascending=False, kind="stable")
+    counts = (
+        known.groupby(["width", "height"])
+        .size()
+        .sort_index()
+        .sort_values(ascending=False, kind="stable")
+    )
     return _shortened([(f"{int(w)} x {int(h)}", int(n)) for (w, h), n in counts.items()])
 
 
@@ -73,13 +81,19 @@ def formats(manifest: pd.DataFrame) -> list[tuple[str, int]]:
     """File format, numbers in the file and channels as read, and how many images are so."""
     known = manifest.dropna(subset=["channels"])
     kinds = known["format"].astype(str) + ", " + known["dtype"].astype(str)
-    counts = (kinds + ", " + known["channels"].astype(int).astype(str) + " channels").value_counts(sort=False)
-    return _shortened(sorted(((str(k), int(n)) for k, n in counts.items()), key=lambda row: (-row[1], row[0])))
+    counts = (kinds + ", " + known["channels"].astype(int).astype(str) + " channels").value_counts(
+        sort=False
+    )
+    return _shortened(
+        sorted(((str(k), int(n)) for k, n in counts.items()), key=lambda row: (-row[1], row[0]))
+    )
 
 
 def histogram(values: "pd.Series[float]", high: float) -> list[float]:
     """Heights, 0 to 1, of 32 bars from 0 to `high`."""
-    counts, _ = np.histogram(values.dropna().to_numpy(dtype=float).clip(0, high), bins=_BINS, range=(0, high))
+    counts, _ = np.histogram(
+        values.dropna().to_numpy(dtype=float).clip(0, high), bins=_BINS, range=(0, high)
+    )
     heights: list[float] = (counts / max(1, counts.max())).tolist()
     return heights
 
@@ -97,7 +111,13 @@ def groups(manifest: pd.DataFrame) -> list[tuple[str, int, str]]:
 
 def _part(name: str, rows: pd.DataFrame, data: Data) -> Part:
     clean = int(rows["clean"].astype(bool).sum()) if "clean" in rows else len(rows)
-    return Part(name, len(rows), rows["group"].nunique(), [share for _, _, share, _ in classes(rows, data)], clean)
+    return Part(
+        name,
+        len(rows),
+        rows["group"].nunique(),
+        [share for _, _, share, _ in classes(rows, data)],
+        clean,
+    )
 
 
 def _shortened(rows: list[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -1,7 +1,7 @@
-"""The page about the data: what they are, what is wrong with them, and where they leak, each with its pictures.
+"""The page about the data: what they are, what is wrong, and where they leak, with pictures.
 
-One offline HTML file, drawn when the expectations stop the line, when a leak does, and when all is well. However large
-the data set, only so many files are read and the page stays below 5 MB.
+One offline HTML file, drawn when the expectations stop the line, when a leak does, and when all is
+well. However large the data set, only so many files are read and the page stays below 5 MB.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +22,14 @@ from maskmill.system.errors import MaskmillError
 if TYPE_CHECKING:
     from maskmill.curation.leakage import Leak
 
-Read = Callable[[str], tuple[np.ndarray | None, np.ndarray | None] | None]  # id -> image (H, W, C), mask (H, W) ids
+# id -> image (H, W, C), mask (H, W) ids
+Read = Callable[[str], tuple[np.ndarray | None, np.ndarray | None] | None]
 
 PAGE, PROBLEMS = "data.html", "problems.html"  # in reports/
 _TILE_PX = 256  # longest side of a picture
 _PICTURES_BYTES = 4_000_000  # of text, on the whole page
-_SINGLES, _PAIRS, _LEAKS, _SAMPLES = 6, 4, 12, 12  # pictures per finding, pairs per finding, leaks with pictures
+# pictures per finding, pairs per finding, leaks with pictures
+_SINGLES, _PAIRS, _LEAKS, _SAMPLES = 6, 4, 12, 12
 _LEAKS_NAMED = 200  # on the page; reports/leakage.json names all
 _FILES = 100  # named per finding; reports/validation.json names all
 _ORDER = {"critical": 0, "warning": 1, "info": 2}
@@ -36,17 +38,30 @@ _ADVICE = {
     "masks_present": "Add the mask, or take the image out.",
     "readable": "Write the file anew from its source; a cut-off download looks like this.",
     "names_usable": "Rename the files.",
-    "sizes_equal": "An image and its mask must lie on each other pixel for pixel: export the mask at the image's size.",
-    "orientation": "Look whether mask and image lie on each other; if not, turn the pixels and delete the flags.",
+    "sizes_equal": (
+        "An image and its mask must lie on each other pixel for pixel: export the mask at the "
+        "image's size."
+    ),
+    "orientation": (
+        "Look whether mask and image lie on each other; if not, turn the pixels and delete the "
+        "flags."
+    ),
     "ids_known": "Give the values a class, or `ignore`, under data.values; or mend the masks.",
     "ids_unique": "Rename one of the two.",
     "images_unique": "Take all but one out: an image that stands there twice counts twice.",
-    "masks_unique": "Look whether the mask belongs to both images; a label that was copied is wrong for one.",
+    "masks_unique": (
+        "Look whether the mask belongs to both images; a label that was copied is wrong for one."
+    ),
     "masks_filled": "Right where there is nothing to label; else the label is missing.",
     "masks_labelled": "Hardly a pixel takes part: label more of it, or take it out.",
     "images_vary": "A black or blank picture teaches nothing: a camera's cap, a failed export.",
-    "classes_present": "It cannot be learned, nor scored: add images that hold it, or take it out of data.classes.",
-    "copies": "Copies count twice, and in two splits they make scores too good: keep one, or give them one group.",
+    "classes_present": (
+        "It cannot be learned, nor scored: add images that hold it, or take it out of data.classes."
+    ),
+    "copies": (
+        "Copies count twice, and in two splits they make scores too good: keep one, or give them "
+        "one group."
+    ),
 }
 
 
@@ -65,7 +80,9 @@ class DataPage:
 
 @contextmanager
 def show_problems(contents: DataPage, reports: Path) -> Iterator[None]:
-    """Have an error that stops the line shown with pictures, in reports/problems.html; without one the page goes.
+    """Show an error that stops the pipeline, with pictures, in reports/problems.html.
+
+    Without an error the page is removed.
 
     It is no out of a stage: `make pipeline` puts those back after an error, and this must stay.
     """
@@ -88,7 +105,10 @@ def render(contents: DataPage) -> str:
         c=contents,
         facts=data_facts,
         told=[(finding, _ADVICE.get(finding.name, ""), drawn.of(finding)) for finding in told],
-        leaks=[(leak, drawn.leak(leak) if place < _LEAKS else []) for place, leak in enumerate(leaks[:_LEAKS_NAMED])],
+        leaks=[
+            (leak, drawn.leak(leak) if place < _LEAKS else [])
+            for place, leak in enumerate(leaks[:_LEAKS_NAMED])
+        ],
         leaks_found=len(leaks),
         open_leaks=sum(not leak.allowed for leak in leaks),
         samples=samples,
@@ -116,20 +136,29 @@ class _Pictures:
         return [self.pair(name) for name in dict.fromkeys(finding.ids[:_SINGLES])]
 
     def leak(self, leak: "Leak") -> list[list[dict[str, str]]]:
-        """The two images of each pair, of other images first; with their masks where it is a mask that leaks."""
+        """The two images of each pair, pairs of different images first.
+
+        Their masks stand beside them where it is a mask that leaks.
+        """
         whole = leak.kind == "mask"
         of_each = {a: (a, b) for a, b in reversed(leak.pairs)}
         pairs = dict.fromkeys([*dict.fromkeys(of_each[a] for a, _ in leak.pairs), *leak.pairs])
-        return [[*self.pair(a)[: 1 + whole], *self.pair(b)[: 1 + whole]] for a, b in list(pairs)[:_PAIRS]]
+        return [
+            [*self.pair(a)[: 1 + whole], *self.pair(b)[: 1 + whole]]
+            for a, b in list(pairs)[:_PAIRS]
+        ]
 
     def pair(self, name: str) -> list[dict[str, str]]:
         """An image, and its mask over it; a word in place of what cannot be shown."""
         image, mask = (self._read(name) if self._room > 0 else None) or (None, None)
         tiles = [self._tile(None if image is None else pictures.to_rgb(image), name)]
         if image is not None and mask is not None and image.shape[:2] == mask.shape:
-            shown: np.ndarray | None = pictures.overlay(image, mask, self._data.palette, self._background)
+            shown: np.ndarray | None = pictures.overlay(
+                image, mask, self._data.palette, self._background
+            )
         else:
-            shown = None if mask is None else pictures.colour_mask(mask, self._data.palette)  # alone: they do not fit
+            # alone: they do not fit
+            shown = None if mask is None else pictures.colour_mask(mask, self._data.palette)
         return [*tiles, self._tile(shown, name, "mask")]
 
     def _tile(self, picture: np.ndarray | None, name: str, side: str = "image") -> dict[str, str]:
@@ -147,7 +176,9 @@ class _Pictures:
 
 def _samples(manifest: pd.DataFrame) -> list[tuple[str, str]]:
     """(split, id) of pairs drawn at random, the same each time, as many from each split."""
-    readable = manifest[manifest["error"].isna() & manifest["image"].notna() & manifest["mask"].notna()]
+    readable = manifest[
+        manifest["error"].isna() & manifest["image"].notna() & manifest["mask"].notna()
+    ]
     parts = [("", readable)]
     if "split" in manifest:
         parts = [(split, readable[readable["split"] == split]) for split in SPLITS]

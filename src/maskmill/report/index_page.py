@@ -1,4 +1,7 @@
-"""The page that people open: which variant, how sure, where it fails, what to try; readable without a network."""
+"""The page that people open: which variant, how sure, where it fails, what to try.
+
+It is readable without a network.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +23,9 @@ from maskmill.statistics.scores import Score
 from maskmill.statistics.slices import Table
 
 SECTIONS = {
-    "answer": "Answer", "gate": "Gate", "comparison": "Variants", "classes": "Classes", "weaknesses": "Weaknesses",
-    "slices": "Slices", "images": "Images", "scores": "All scores", "data": "Data", "provenance": "Provenance",
-    "definitions": "Definitions",
+    "answer": "Answer", "gate": "Gate", "comparison": "Variants", "classes": "Classes",
+    "weaknesses": "Weaknesses", "slices": "Slices", "images": "Images", "scores": "All scores",
+    "data": "Data", "provenance": "Provenance", "definitions": "Definitions",
 }  # fmt: skip
 
 
@@ -36,7 +39,8 @@ class VariantReport:
     history: pd.DataFrame
     val: Mapping[str, Score]
     test: Mapping[str, Score]
-    differences: Mapping[str, Score]  # split -> its primary score minus the leader's; empty for the leader
+    # split -> its primary score minus the leader's; empty for the leader
+    differences: Mapping[str, Score]
     cost: Cost
     confusion: np.ndarray  # (K, K), rows truth
     images: pd.DataFrame  # id, score and facts of each test image
@@ -101,7 +105,10 @@ def render(contents: ReportPage) -> str:
 def _curves(primary: str, variants: Sequence[VariantReport]) -> Sequence[tuple[str, str]]:
     """Training loss and validation score by step: what it is, and the chart."""
     made = []
-    for column, name, zero in (("loss", "training loss", True), (f"val_{primary}", f"{primary} on val", False)):
+    for column, name, zero in (
+        ("loss", "training loss", True),
+        (f"val_{primary}", f"{primary} on val", False),
+    ):
         lines = [
             charts.Series(v.name, v.history["step"].tolist(), v.history[column].tolist(), place)
             for place, v in enumerate(variants)
@@ -122,13 +129,18 @@ def _reliability(metrics: Metrics, variant: VariantReport) -> str:
 
 
 def _splits(contents: ReportPage) -> list[dict[str, Any]]:
-    """A row per split: images, groups, sizes, and the share of each class among its valid pixels."""
+    """A row per split: images, groups, sizes, and each class's share of its valid pixels."""
     rows = []
     for split in SPLITS:
         part = contents.manifest[contents.manifest["split"] == split]
         pixels = np.array([part[f"px_{name}"].sum() for name in contents.data.classes], dtype=float)
-        sizes = [f"{h:.0f} x {w:.0f}" for h, w in sorted(set(zip(part["height"], part["width"], strict=True)))]
-        some = f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else "".join(sizes)
+        sizes = [
+            f"{h:.0f} x {w:.0f}"
+            for h, w in sorted(set(zip(part["height"], part["width"], strict=True)))
+        ]
+        some = (
+            f"{len(sizes)} sizes, {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else "".join(sizes)
+        )
         rows.append({
             "name": split, "images": len(part), "groups": part["group"].nunique(), "sizes": some,
             "shares": pixels / max(1.0, pixels.sum()),

@@ -18,7 +18,8 @@ Palette = Sequence[tuple[int, int, int]]  # RGB of each class id
 _ALPHA = 0.45  # opacity of a mask over its image
 _TILE_PX, _GAP_PX, _LABEL_PX, _HEADING_PX = 192, 4, 210, 26
 _DRAWS = 4  # of the recipe, beside a pair as it is stored
-_IGNORED, _WRONG, _RIGHT = (128, 128, 128), (213, 94, 0), (235, 235, 235)  # orange: safe for colour-blind readers
+# orange: safe for colour-blind readers
+_IGNORED, _WRONG, _RIGHT = (128, 128, 128), (213, 94, 0), (235, 235, 235)
 
 
 def colour_mask(mask: np.ndarray, palette: Palette) -> np.ndarray:
@@ -29,8 +30,13 @@ def colour_mask(mask: np.ndarray, palette: Palette) -> np.ndarray:
     return coloured
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, palette: Palette, background: int | None) -> np.ndarray:
-    """The mask's colours over the image, the background left clear: (H, W, C) and (H, W) uint8 -> (H, W, 3) uint8."""
+def overlay(
+    image: np.ndarray, mask: np.ndarray, palette: Palette, background: int | None
+) -> np.ndarray:
+    """The mask's colours over the image, the background left clear.
+
+    Shape: (H, W, C) and (H, W) uint8 -> (H, W, 3) uint8.
+    """
     base = to_rgb(image)
     mixed = np.rint((1 - _ALPHA) * base + _ALPHA * colour_mask(mask, palette)).astype(np.uint8)
     return mixed if background is None else np.where((mask == background)[..., None], base, mixed)
@@ -45,14 +51,21 @@ def error_map(predicted: np.ndarray, truth: np.ndarray, ignore_index: int) -> np
 
 
 def to_rgb(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) uint8 -> (H, W, 3) uint8: colour as it is, else the first band as grey, or the first three of many."""
-    return np.repeat(image[..., :1], 3, axis=2) if image.shape[2] < 3 else np.asarray(image[..., :3])
+    """(H, W, C) uint8 -> (H, W, 3) uint8, for display.
+
+    Colour stays as it is; else the first band is shown as grey, or the first three of many.
+    """
+    return (
+        np.repeat(image[..., :1], 3, axis=2) if image.shape[2] < 3 else np.asarray(image[..., :3])
+    )
 
 
 def augmentation_sheet(
     shard: "Shard", recipe: "Recipe", parts: Mapping[str, "Recipe"], palette: Palette, pairs: int
 ) -> np.ndarray:
-    """Two rows per pair, image and mask: as stored, then four draws; then a row per transform, each by itself.
+    """The sheet of a recipe: two rows per pair (image and mask), then a row per transform.
+
+    The rows of a pair show it as stored, then four draws; a transform is shown by itself.
 
     `parts`: the transforms of the recipe by the place where they are set, drawn every time.
     """
@@ -66,7 +79,9 @@ def augmentation_sheet(
         rows.append(_heading("by itself:", [""] * (_DRAWS + 1)))
     for where, part in parts.items():
         drawn = _draws(shard, part, places[0])
-        rows.append(_row(where.rpartition(".")[2], [overlay(x, y, palette, None) for x, y in drawn]))
+        rows.append(
+            _row(where.rpartition(".")[2], [overlay(x, y, palette, None) for x, y in drawn])
+        )
     return np.concatenate(rows)
 
 
@@ -81,7 +96,9 @@ def data_uri(pixels: np.ndarray) -> str:
 
 def photo_uri(pixels: np.ndarray) -> str:
     """A picture as text, compressed as a photograph: a tenth of `data_uri`, not exact."""
-    _, coded = cv2.imencode(".webp", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, 85])
+    _, coded = cv2.imencode(
+        ".webp", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, 85]
+    )
     return "data:image/webp;base64," + base64.b64encode(coded.tobytes()).decode()
 
 
@@ -90,15 +107,22 @@ def shrink_to_fit(picture: np.ndarray, longest_px: int, *, ids: bool = False) ->
     longest = max(picture.shape[:2])
     if longest <= longest_px:
         return picture
-    size = (max(1, picture.shape[1] * longest_px // longest), max(1, picture.shape[0] * longest_px // longest))
-    small: np.ndarray = cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST if ids else cv2.INTER_AREA)
+    size = (
+        max(1, picture.shape[1] * longest_px // longest),
+        max(1, picture.shape[0] * longest_px // longest),
+    )
+    small: np.ndarray = cv2.resize(
+        picture, size, interpolation=cv2.INTER_NEAREST if ids else cv2.INTER_AREA
+    )
     return small
 
 
 def _row(name: str, tiles: Sequence[np.ndarray]) -> np.ndarray:
     scaled = [_scale(tile) for tile in tiles]
     height = max(tile.shape[0] for tile in scaled) + _GAP_PX
-    return np.concatenate([_text(name, _LABEL_PX, height), *(_tile(tile, height) for tile in scaled)], axis=1)
+    return np.concatenate(
+        [_text(name, _LABEL_PX, height), *(_tile(tile, height) for tile in scaled)], axis=1
+    )
 
 
 def _heading(name: str, columns: Sequence[str]) -> np.ndarray:
@@ -113,7 +137,16 @@ def _text(text: str, width: int, height: int) -> np.ndarray:
     lines = [text[i : i + characters] for i in range(0, len(text), characters)]
     for number, line in enumerate(lines):
         plain = line.encode("ascii", "replace").decode()
-        cv2.putText(out, plain, (6, 18 + 18 * number), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (27, 31, 36), 1, cv2.LINE_AA)
+        cv2.putText(
+            out,
+            plain,
+            (6, 18 + 18 * number),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.45,
+            (27, 31, 36),
+            1,
+            cv2.LINE_AA,
+        )
     return out
 
 

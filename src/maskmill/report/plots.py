@@ -11,9 +11,12 @@ _ROWS = 100  # of a true class
 
 
 def confusion_table(counts: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """truth, predicted: 100 rows of each true class that has pixels, each a percent of them, from (K, K) counts.
+    """Columns truth, predicted: 100 rows of each true class that has pixels, from (K, K) counts.
 
-    DVC's template `confusion_table` counts rows, so that millions of pixels stand for themselves as a hundred.
+    Each row is one percent of the class's pixels.
+
+    DVC's template `confusion_table` counts rows, so that millions of pixels stand for themselves as
+    a hundred.
     """
     rows = [
         (classes[i], classes[j])
@@ -27,7 +30,9 @@ def confusion_table(counts: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
 def class_table(variants: Mapping[str, Mapping[str, Score]], names: Sequence[str]) -> pd.DataFrame:
     """class, dice: of each class and variant, from the scores of each variant on test."""
     rows = [
-        (f"{name}, {variant}", scores[f"dice/{name}"].value) for name in names for variant, scores in variants.items()
+        (f"{name}, {variant}", scores[f"dice/{name}"].value)
+        for name in names
+        for variant, scores in variants.items()
     ]
     return pd.DataFrame(rows, columns=["class", "dice"])
 

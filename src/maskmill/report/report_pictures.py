@@ -1,4 +1,4 @@
-"""Pictures of the page: galleries, training pairs, the augmentation sheet; as many as there is room for."""
+"""Pictures of the page: galleries, training pairs, augmentation sheet, as room allows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,8 @@ from maskmill.samples.shards import Shard
 from maskmill.settings.config import Data
 
 _ROOM_BYTES = 14_000_000  # of text, for all galleries of the page
-_LARGE_PX, _SMALL_PX = 512, 256  # longest side of a picture: of the leader, and of the variants after it
+# longest side of a picture: of the leader, and of the variants after it
+_LARGE_PX, _SMALL_PX = 512, 256
 _SAMPLES, _SAMPLE_PX = 4, 256  # training pairs in the data card
 _SHEET_PX = 1190, 8000  # width and height of the augmentation sheet, at most
 
@@ -52,9 +53,13 @@ class Pictures:
         """The augmentation sheet."""
         width, height = _SHEET_PX
         scale = min(1.0, width / picture.shape[1], height / picture.shape[0])
-        return pictures.photo_uri(pictures.shrink_to_fit(picture, max(1, round(scale * max(picture.shape[:2])))))
+        return pictures.photo_uri(
+            pictures.shrink_to_fit(picture, max(1, round(scale * max(picture.shape[:2]))))
+        )
 
-    def _row(self, name: str, facts: "pd.Series[float]", predicted: np.ndarray) -> dict[str, Any] | None:
+    def _row(
+        self, name: str, facts: "pd.Series[float]", predicted: np.ndarray
+    ) -> dict[str, Any] | None:
         if self._room <= 0:
             self.left_out += 1
             return None

@@ -1,4 +1,7 @@
-"""The results of a run, as git and DVC have them at a revision: settings, scores, statistics, test images."""
+"""The results of a run at a revision of git and DVC.
+
+They are settings, scores, statistics and test images.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,40 +61,58 @@ class ReportedRun:
     @property
     def recipe(self) -> tuple[Any, ...]:
         """All that the results follow from, but the seed of the training."""
-        return self.code, self.data_hash, sorted((k, str(v)) for k, v in self.params.items() if k != _SEED)
+        return (
+            self.code,
+            self.data_hash,
+            sorted((k, str(v)) for k, v in self.params.items() if k != _SEED),
+        )
 
     def digest(self, split: str) -> str:
-        """Of the pixels of a split and what they mean: two scores compare only where it is equal."""
-        meaning = [str(self.params.get(f"data.{key}")) for key in ("classes", "background", "ignore_index")]
+        """Digest of a split's pixels and their meaning; scores compare only where it is equal."""
+        meaning = [
+            str(self.params.get(f"data.{key}")) for key in ("classes", "background", "ignore_index")
+        ]
         return "\n".join([manifest.split_digest(self.table, split), *meaning])
 
 
 def load(revision: str, folder: Path) -> ReportedRun:
-    """The run of a git revision, a DVC experiment, or `workspace`; its files are brought to `folder`.
+    """The run of a git revision, a DVC experiment, or `workspace`.
 
-    Raises: MaskmillError for an unknown revision, one without results, or results that no cache holds.
+    Its files are brought to `folder`.
+
+    Raises: MaskmillError for an unknown revision, one without results, or results that no cache
+        holds.
     """
     here = revision == WORKSPACE
     commit = "" if here else repository.commit_of(revision, WHAT)
     named = revision if here else f"{revision} ({commit[:10]})"
     root = Path.cwd() if here else folder
     values, lock = (_yaml(root, commit, name) for name in ("params.yaml", "dvc.lock"))
-    outs = {out["path"]: out for stage in lock.get("stages", {}).values() for out in stage.get("outs", ())}
+    outs = {
+        out["path"]: out
+        for stage in lock.get("stages", {}).values()
+        for out in stage.get("outs", ())
+    }
     paths = values.get("paths", {})
     metrics, table = paths.get("metrics", "metrics"), f"{paths.get('prepared')}/manifest.parquet"
-    done = [v for v in values.get("variants", ()) if all(f"{metrics}/{s}/{v}.parquet" in outs for s in _SPLITS)]
+    done = [
+        v
+        for v in values.get("variants", ())
+        if all(f"{metrics}/{s}/{v}.parquet" in outs for s in _SPLITS)
+    ]
     if not done or table not in outs:
         raise MaskmillError(
-            f"{WHAT}: {named} has no results: its dvc.lock names none of {metrics}/test/*.parquet; run `make pipeline` "
-            "there and commit dvc.lock, or name an experiment (`dvc exp list`)"
+            f"{WHAT}: {named} has no results: its dvc.lock names none of {metrics}/test/*.parquet; "
+            "run `make pipeline` there and commit dvc.lock, or name an experiment (`dvc exp list`)"
         )
     for path in () if here else (metrics, table):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         out = ("--rev", commit, "--out", str(root / path), "--quiet")
         repository.run_dvc("get", ".", path, *out, what=f"{WHAT}: {named}")
     return ReportedRun(
-        revision, commit, repository.folder_digest(commit, "src"), _in_effect(values), str(outs[table].get("md5", "")),
-        manifest.read(root / table), {variant: _outcome(root / metrics, variant) for variant in done},
+        revision, commit, repository.folder_digest(commit, "src"), _in_effect(values),
+        str(outs[table].get("md5", "")), manifest.read(root / table),
+        {variant: _outcome(root / metrics, variant) for variant in done},
     )  # fmt: skip
 
 
@@ -121,6 +142,10 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """`section.key` -> value; lists stay whole."""
     made: dict[str, Any] = {}
     for key, value in values.items():
-        inner = _flat(value, f"{before}{key}.") if isinstance(value, Mapping) and value else {f"{before}{key}": value}
+        inner = (
+            _flat(value, f"{before}{key}.")
+            if isinstance(value, Mapping) and value
+            else {f"{before}{key}": value}
+        )
         made |= inner
     return made

@@ -1,4 +1,4 @@
-"""What the pages have in common: how a template becomes HTML, with all of it escaped and nothing fetched."""
+"""What the pages share: a template becomes HTML, with all of it escaped and nothing fetched."""
 
 import math
 from functools import cache
@@ -11,9 +11,14 @@ from maskmill.statistics.scores import interval_in_words, number_in_words, score
 
 @cache
 def load_template(name: str) -> jinja2.Template:
-    """The template `name` beside this file; it may include the others. What a page shows is escaped."""
+    """The template `name` beside this file, which may include the others.
+
+    What a page shows is escaped.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda part: (resources(__package__) / part).read_text(encoding="utf-8")),
+        loader=jinja2.FunctionLoader(
+            lambda part: (resources(__package__) / part).read_text(encoding="utf-8")
+        ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

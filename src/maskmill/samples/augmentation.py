@@ -1,8 +1,9 @@
-"""The recipe that varies training pairs: checked, frozen to JSON, and drawn by (seed, epoch, sample).
+"""The recipe that varies training pairs: checked, frozen to JSON, drawn by (seed, epoch, sample).
 
-albumentations does the work and is imported here alone. Two of its habits are mended here: a misspelt option only
-warns (so options are held against the transform's signature), and its seeds repeat over loader workers and epochs and
-make two flips fire together (so one generator, seeded anew for each sample, is shared by all transforms).
+albumentations does the work and is imported here alone. Two of its habits are mended here: a
+misspelt option only warns (so options are held against the transform's signature), and its seeds
+repeat over loader workers and epochs and make two flips fire together (so one generator, seeded
+anew for each sample, is shared by all transforms).
 """
 
 import inspect
@@ -21,12 +22,14 @@ from maskmill.settings.config import MAX_SIDE_PX, Augmentation
 from maskmill.system import components, files, quick
 from maskmill.system.errors import MaskmillError
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # read at import, which else asks the network for news
+# read at import, which else asks the network for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 with quick.hide_module("albumentations.pytorch"):  # two transforms, for which it imports torch
     import albumentations as A
 
 WHERE = "params.yaml: augmentation.transforms"
-_STILL: dict[str, dict[str, Any]] = {  # options with which a transform of the image alone keeps places
+# options with which a transform of the image alone keeps places
+_STILL: dict[str, dict[str, Any]] = {
     "MotionBlur": {"allow_shifted": False, "direction_range": [0.0, 0.0]}
 }
 _KINDS = (A.DualTransform, A.ImageOnlyTransform)
@@ -40,19 +43,26 @@ class Recipe:
     def __init__(self, chain: A.Compose) -> None:
         self._chain = chain
 
-    def __call__(self, image: np.ndarray, mask: np.ndarray, key: Key) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, image: np.ndarray, mask: np.ndarray, key: Key
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Vary one pair; the same `key` gives the same pair in any process.
 
-        Shape: image (H, W, C) uint8, mask (H, W) uint8 ids -> the same kinds, of the crop's size where one is set.
+        Shape: image (H, W, C) uint8, mask (H, W) uint8 ids -> the same kinds, of the crop's size
+            where one is set.
         """
         _seed(self._chain, key)
         out = self._chain(image=image, mask=mask)
         varied: np.ndarray = out["image"]
-        if getattr(varied, "dtype", None) != np.uint8 or varied.size != out["mask"].size * image.shape[2]:
+        if (
+            getattr(varied, "dtype", None) != np.uint8
+            or varied.size != out["mask"].size * image.shape[2]
+        ):
             raise MaskmillError(
-                f"{WHERE}: the recipe gives {getattr(varied, 'dtype', type(varied))} of shape {tuple(varied.shape)}; "
-                f"uint8 with {image.shape[2]} channels is needed: take out what normalises or changes channels "
-                "(images are normalised after the recipe, by the statistics of the training images)"
+                f"{WHERE}: the recipe gives {getattr(varied, 'dtype', type(varied))} of shape "
+                f"{tuple(varied.shape)}; uint8 with {image.shape[2]} channels is needed: take out "
+                "what normalises or changes channels (images are normalised after the recipe, by "
+                "the statistics of the training images)"
             )
         return varied.reshape(*varied.shape[:2], image.shape[2]), out["mask"]
 
@@ -74,14 +84,19 @@ class Recipe:
 
 
 class Geometry:
-    """What a recipe does to places, without what it does to values: two pictures and two masks moved in one draw."""
+    """What a recipe does to places, without what it does to values.
+
+    Two pictures and two masks are moved in one draw.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         copy = _copy(A.to_dict(recipe._chain))  # targets are added to its transforms
         moving = [step for step in copy.transforms if not isinstance(step, A.ImageOnlyTransform)]
         self._chain = A.Compose(moving, additional_targets={"other": "image", "renamed": "mask"})
 
-    def __call__(self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], key: Key) -> list[np.ndarray]:
+    def __call__(
+        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], key: Key
+    ) -> list[np.ndarray]:
         """Two (H, W, C) and two (H, W) uint8 -> the same four, moved."""
         _seed(self._chain, key)
         out = self._chain(image=images[0], other=images[1], mask=masks[0], renamed=masks[1])
@@ -89,26 +104,38 @@ class Geometry:
 
 
 def build_recipe(augmentation: Augmentation, ignore_index: int, *, always: bool = False) -> Recipe:
-    """Build the chain of params.yaml: the crop first, then the preset, then each transform; `always`: all with p 1.
+    """Build the chain of params.yaml: the crop first, then the preset, then each transform.
 
-    What a transform brings in from outside the image is `ignore_index` in the mask, so that no border invents a class.
+    With `always` all have p 1.
+
+    What a transform brings in from outside the image is `ignore_index` in the mask, so that no
+    border invents a class.
     Raises: MaskmillError for an unknown transform or option, or a value the transform refuses.
     """
     steps = [_transform(*step, ignore_index, always) for step in _steps(augmentation)]
     return Recipe(A.Compose([*_crop(augmentation, ignore_index), *steps]))
 
 
-def single_transforms(augmentation: Augmentation, ignore_index: int, *, always: bool) -> dict[str, Recipe]:
-    """Each transform of the recipe by itself, after the crop, by the place where it is set; `always`: with p 1."""
+def single_transforms(
+    augmentation: Augmentation, ignore_index: int, *, always: bool
+) -> dict[str, Recipe]:
+    """Each transform of the recipe by itself, after the crop, by the place where it is set.
+
+    With `always` it has p 1.
+    """
     made = {}
     for where, name, options in _steps(augmentation):
-        chain = [*_crop(augmentation, ignore_index), _transform(where, name, options, ignore_index, always)]
+        chain = [
+            *_crop(augmentation, ignore_index),
+            _transform(where, name, options, ignore_index, always),
+        ]
         made[where] = Recipe(A.Compose(chain))
     return made
 
 
 def _copy(saved: dict[str, Any]) -> A.Compose:
-    with warnings.catch_warnings():  # of options that albumentations writes itself and then does not know
+    # of options that albumentations writes itself and then does not know
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return A.from_dict(saved)
 
@@ -121,8 +148,15 @@ def _seed(chain: A.Compose, key: Key) -> None:
 def _steps(augmentation: Augmentation) -> list[tuple[str, str, dict[str, Any]]]:
     """Where each transform is set, its name and its options."""
     preset = PRESETS[augmentation.preset]
-    steps = [(f"params.yaml: augmentation.preset.{augmentation.preset}", step.name, step.options) for step in preset]
-    steps += [(WHERE, name, options or {}) for entry in augmentation.transforms for name, options in entry.items()]
+    steps = [
+        (f"params.yaml: augmentation.preset.{augmentation.preset}", step.name, step.options)
+        for step in preset
+    ]
+    steps += [
+        (WHERE, name, options or {})
+        for entry in augmentation.transforms
+        for name, options in entry.items()
+    ]
     return [(f"{where}.{name}", name, options) for where, name, options in steps]
 
 
@@ -136,18 +170,25 @@ def _crop(augmentation: Augmentation, ignore_index: int) -> list[A.BasicTransfor
     ]
 
 
-def _transform(where: str, name: str, options: dict[str, Any], ignore_index: int, always: bool) -> A.BasicTransform:
+def _transform(
+    where: str, name: str, options: dict[str, Any], ignore_index: int, always: bool
+) -> A.BasicTransform:
     kinds = {key: value for key, value in vars(A).items() if isinstance(value, type)}
-    known = [key for key, kind in kinds.items() if issubclass(kind, _KINDS) and key not in _NO_TRANSFORMS]
+    known = [
+        key for key, kind in kinds.items() if issubclass(kind, _KINDS) and key not in _NO_TRANSFORMS
+    ]
     if name not in known:
         near = components.suggest(name, known)
-        raise MaskmillError(f"{WHERE}: {name!r} is no transform of albumentations {A.__version__}{near}")
+        raise MaskmillError(
+            f"{WHERE}: {name!r} is no transform of albumentations {A.__version__}{near}"
+        )
     kind = getattr(A, name)
     components.check_options(kind.__init__, options, where)
     for option, kept in (still := _STILL.get(name, {})).items():
         if options.get(option, kept) != kept:
             raise MaskmillError(
-                f"{where}.{option}: {options[option]} moves the image away from its mask; allowed is {kept}; delete it"
+                f"{where}.{option}: {options[option]} moves the image away from its mask; "
+                f"allowed is {kept}; delete it"
             )
     _check_sizes(options, where)
     options = still | options
@@ -165,16 +206,22 @@ def _transform(where: str, name: str, options: dict[str, Any], ignore_index: int
 
 
 def _check_sizes(options: dict[str, Any], where: str) -> None:
-    """Raises: MaskmillError for a number of pixels, holes or rounds with which an image takes hours, or all memory."""
+    """Check the numbers of pixels, holes and rounds.
+
+    Raises: MaskmillError for one with which an image takes hours, or all memory.
+    """
     for option, value in options.items():
         for number in value if isinstance(value, list | tuple) else (value,):
             if isinstance(number, int) and abs(number) > MAX_SIDE_PX:
-                raise MaskmillError(f"{where}.{option}: got {value}; at most {MAX_SIDE_PX} is allowed")
+                raise MaskmillError(
+                    f"{where}.{option}: got {value}; at most {MAX_SIDE_PX} is allowed"
+                )
 
 
 def _reason(detail: Any) -> str:
     place = ".".join(map(str, detail["loc"]))
-    given = "" if detail["type"] == "missing" or not place else f"={detail['input']!r}"  # else all options at once
+    # else all options at once
+    given = "" if detail["type"] == "missing" or not place else f"={detail['input']!r}"
     return f"{place}{given}: {detail['msg']}".removeprefix(": ")
 
 

@@ -1,4 +1,4 @@
-"""Training batches in an order that is a pure function of the seed, so that a restart goes on where it stopped."""
+"""Training batches in an order that the seed alone decides, so that a restart can resume."""
 
 import signal
 from collections.abc import Iterator
@@ -20,7 +20,9 @@ _PLAIN = Sampler()
 class TrainingPairs(Dataset[tuple[Tensor, Tensor]]):
     """Varied pairs: a draw -> image (C, H, W) uint8, mask (H, W) uint8."""
 
-    def __init__(self, shard: Shard, recipe: Recipe, seed: int, crops: ForegroundCrops | None = None) -> None:
+    def __init__(
+        self, shard: Shard, recipe: Recipe, seed: int, crops: ForegroundCrops | None = None
+    ) -> None:
         self._shard, self._recipe, self._seed, self._crops = shard, recipe, seed, crops
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
@@ -32,16 +34,16 @@ class TrainingPairs(Dataset[tuple[Tensor, Tensor]]):
 
 
 class BatchOrder:
-    """Batches of draws for optimizer steps `first`..`last`-1: shuffled epochs, one behind the other.
+    """Batches of draws for optimizer steps `first`..`last`-1, from shuffled epochs in a row.
 
-    Step k takes places k*batch .. (k+1)*batch-1 of the endless row of epochs. Without `weights` (see
-    `sampling.one_epoch`) each epoch has every sample once. Of `ranks` processes that share each batch, this one takes
-    the part `rank`.
+    Step k takes places k*batch .. (k+1)*batch-1 of the endless row of epochs. Without `weights`
+    (see `sampling.one_epoch`) each epoch has every sample once. Of `ranks` processes that share
+    each batch, this one takes the part `rank`.
     """
 
     def __init__(
-        self, samples: int, batch: int, seed: int, first: int, last: int, weights: np.ndarray | None = None, *,
-        rank: int = 0, ranks: int = 1,
+        self, samples: int, batch: int, seed: int, first: int, last: int,
+        weights: np.ndarray | None = None, *, rank: int = 0, ranks: int = 1,
     ) -> None:  # fmt: skip
         self._samples, self._batch, self._seed = samples, batch, seed
         self._first, self._last, self._weights = first, last, weights
@@ -68,15 +70,19 @@ def training_batches(
     shard: Shard, recipe: Recipe, *, batch: int, seed: int, first: int, last: int, workers: int,
     sampler: Sampler = _PLAIN, rank: int = 0, ranks: int = 1, pin: bool = False,
 ) -> DataLoader[tuple[Tensor, Tensor]]:  # fmt: skip
-    """Loader of (N, C, H, W) and (N, H, W) uint8 batches for steps `first`..`last`-1; same for any `workers`.
+    """Loader of uint8 batches for steps `first`..`last`-1, the same for any `workers`.
 
-    Of `ranks` processes that share each batch, this one takes the part `rank`. `pin`: into page-locked memory.
-    Raises: MaskmillError when there is no image, or the images, after the recipe's crop, would not have one size.
+    A batch is (N, C, H, W) and (N, H, W).
+
+    Of `ranks` processes that share each batch, this one takes the part `rank`. `pin`: into
+    page-locked memory.
+    Raises: MaskmillError when there is no image, or the images, after the recipe's crop, would not
+        have one size.
     """
     if not len(shard):
         raise MaskmillError(
-            "the split `train` is empty: there is nothing to train on; give it images by `splits` in params.yaml or "
-            "data/splits.csv"
+            "the split `train` is empty: there is nothing to train on; "
+            "give it images by `splits` in params.yaml or data/splits.csv"
         )
     pairs = TrainingPairs(shard, recipe, seed, sampler.crops)
     # two sizes are enough to tell whether the recipe makes them one
@@ -87,9 +93,16 @@ def training_batches(
             f"training images differ in size ({listed} px) and cannot form a batch; "
             "set augmentation.crop_px in params.yaml, for example [128, 128]"
         )
-    order = BatchOrder(len(shard), batch, seed, first, last, sampler.weights, rank=rank, ranks=ranks)
+    order = BatchOrder(
+        len(shard), batch, seed, first, last, sampler.weights, rank=rank, ranks=ranks
+    )
     return DataLoader(
-        pairs, batch_sampler=order, num_workers=workers, collate_fn=_stack, pin_memory=pin, worker_init_fn=_serve
+        pairs,
+        batch_sampler=order,
+        num_workers=workers,
+        collate_fn=_stack,
+        pin_memory=pin,
+        worker_init_fn=_serve,
     )
 
 
@@ -103,8 +116,9 @@ def _serve(_worker: int) -> None:
 def _stack(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     if len({mask.shape for _, mask in pairs}) > 1:
         raise MaskmillError(
-            "params.yaml: augmentation.transforms: a transform changes the size of some images, which then form "
-            "no batch; take it out, or set augmentation.crop_px and put only transforms that keep the size"
+            "params.yaml: augmentation.transforms: a transform changes the size of some images, "
+            "which then form no batch; take it out, or set augmentation.crop_px and put only "
+            "transforms that keep the size"
         )
     images, masks = zip(*pairs, strict=True)
     return torch.stack(images), torch.stack(masks)

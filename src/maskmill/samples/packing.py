@@ -1,4 +1,4 @@
-"""Bring decoded samples into shards: keep what is there already, add what is new, drop what nobody uses."""
+"""Pack decoded samples into shards: keep what is there, add what is new, drop what is unused."""
 
 import hashlib
 import itertools
@@ -14,7 +14,15 @@ from maskmill.images import decode, labels
 from maskmill.images.digest import pixel_digest
 from maskmill.images.moments import moments
 from maskmill.samples import shard_files
-from maskmill.samples.shard_files import COLUMNS, INDEX, MOMENTS, PLACE, PLACE_NUMBERS, read_index, write_index
+from maskmill.samples.shard_files import (
+    COLUMNS,
+    INDEX,
+    MOMENTS,
+    PLACE,
+    PLACE_NUMBERS,
+    read_index,
+    write_index,
+)
 from maskmill.settings.config import Data
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
@@ -48,13 +56,16 @@ def pack_samples(
     shard_bytes: int = SHARD_BYTES,
     workers: int | None = None,
 ) -> None:
-    """Bring `folder` to hold the samples of the manifest that have a split, decoding only what is not there yet.
+    """Make `folder` hold the manifest's samples that have a split; decode only what is missing.
 
-    Columns read: id, image, mask, split, clean, sha256_pixels, sha256_mask. A run that is cut off leaves the folder as
-    it was, and what it has written is found by the next one. `cache`: as of `verify`, which need not read what is new.
+    Columns read: id, image, mask, split, clean, sha256_pixels, sha256_mask. A run that is cut off
+    leaves the folder as it was, and what it has written is found by the next one. `cache`: as of
+    `verify`, which need not read what is new.
     Raises: MaskmillError when a file is no longer what the manifest says.
     """
-    living = manifest.loc[manifest["split"] != "", ["id", "split", "clean", "image", "mask", *_KEY]].sort_values("id")
+    living = manifest.loc[
+        manifest["split"] != "", ["id", "split", "clean", "image", "mask", *_KEY]
+    ].sort_values("id")
     before = _read_sound_index(folder, cache)
     stored = before[list(PLACE)].drop_duplicates(_KEY)
     stays = stored[~stored["shard"].isin(_shards_to_give_up(folder, stored, living, shard_bytes))]
@@ -66,7 +77,11 @@ def pack_samples(
         stays = pd.concat([stays, added], ignore_index=True)
         before = pd.concat([before, _unused(added)], ignore_index=True)
         write_index(folder, before)
-    used = living[["id", "split", "clean", *_KEY]].merge(stays, on=_KEY, validate="many_to_one").sort_values("id")
+    used = (
+        living[["id", "split", "clean", *_KEY]]
+        .merge(stays, on=_KEY, validate="many_to_one")
+        .sort_values("id")
+    )
     assert len(used) == len(living)
     idle = stays[~_is_in(stays, living)].sort_values(["shard", "start"])
     write_index(folder, pd.concat([used[list(COLUMNS)], _unused(idle)], ignore_index=True))
@@ -79,7 +94,7 @@ def pack_samples(
 
 
 def _read_sound_index(folder: Path, cache: Path | None) -> pd.DataFrame:
-    """The index, without samples whose shard is not what it should be; empty where there is none."""
+    """The index without samples whose shard is damaged; empty where there is no index."""
     try:
         index = read_index(folder)
     except MaskmillError as error:
@@ -87,14 +102,25 @@ def _read_sound_index(folder: Path, cache: Path | None) -> pd.DataFrame:
             print(f"{error}; all samples are packed anew")
         return shard_files.empty_index()
     if wrong := shard_files.damaged_files(folder, sorted(set(index["shard"])), cache):
-        print(f"{', '.join(wrong)} in {folder}: missing or damaged; what lay there is decoded again")
+        print(
+            f"{', '.join(wrong)} in {folder}: missing or damaged; what lay there is decoded again"
+        )
     return index[~index["shard"].isin(wrong)].reset_index(drop=True)
 
 
-def _shards_to_give_up(folder: Path, stored: pd.DataFrame, living: pd.DataFrame, shard_bytes: int) -> list[str]:
+def _shards_to_give_up(
+    folder: Path, stored: pd.DataFrame, living: pd.DataFrame, shard_bytes: int
+) -> list[str]:
     """Shards to give up: those with little that lives, and the small ones once there are many."""
-    sizes = pd.Series({name: (folder / name).stat().st_size for name in stored["shard"].unique()}, dtype=float)
-    alive = shard_files.sample_bytes(stored).where(_is_in(stored, living), 0).groupby(stored["shard"]).sum()
+    sizes = pd.Series(
+        {name: (folder / name).stat().st_size for name in stored["shard"].unique()}, dtype=float
+    )
+    alive = (
+        shard_files.sample_bytes(stored)
+        .where(_is_in(stored, living), 0)
+        .groupby(stored["shard"])
+        .sum()
+    )
     leaving = set(sizes.index[alive.reindex(sizes.index) < _LEAST_ALIVE * sizes])
     small = set(sizes.index[sizes < shard_bytes / 2]) - leaving
     return sorted(leaving | (small if len(small) > _MANY else set()))
@@ -103,7 +129,11 @@ def _shards_to_give_up(folder: Path, stored: pd.DataFrame, living: pd.DataFrame,
 def _is_in(table: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
     """For each row of `table`, whether `other` has its sample."""
     known = set(zip(*(other[key] for key in _KEY), strict=True))
-    return pd.Series([key in known for key in zip(*(table[key] for key in _KEY), strict=True)], table.index, dtype=bool)
+    return pd.Series(
+        [key in known for key in zip(*(table[key] for key in _KEY), strict=True)],
+        table.index,
+        dtype=bool,
+    )
 
 
 def _unused(places: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +156,9 @@ def _write(
     folder: Path, samples: list[_Sample], data: Data, shard_bytes: int, workers: int | None
 ) -> Iterator[pd.DataFrame]:
     """Write the samples into new shards; for each one that is whole, where its samples lie."""
-    pixels = in_order(lambda sample: _pixels(folder, sample, data), samples, workers=workers, ahead=1)
+    pixels = in_order(
+        lambda sample: _pixels(folder, sample, data), samples, workers=workers, ahead=1
+    )
     ready = zip(samples, tqdm(pixels, "pack", len(samples), unit="pair", disable=None), strict=True)
     for first in ready:
         found, end, rows = hashlib.sha256(), 0, []
@@ -147,7 +179,10 @@ def _write(
 
 
 def _pixels(folder: Path, sample: _Sample, data: Data) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask, from their shard or decoded. Raises: MaskmillError when they are not the manifest's."""
+    """Image and mask, from their shard or decoded.
+
+    Raises: MaskmillError when they are not the manifest's.
+    """
     if sample.shard and sample.place:
         return shard_files.sample_views(shard_files.open_shard(folder / sample.shard), sample.place)
     try:

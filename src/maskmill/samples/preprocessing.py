@@ -1,4 +1,7 @@
-"""From stored pixels to network input: one function for training, evaluation and serving, saved with the model."""
+"""From stored pixels to network input, by one function that is saved with the model.
+
+Training, evaluation and serving share it.
+"""
 
 from collections.abc import Iterable
 from typing import Self
@@ -13,7 +16,7 @@ from maskmill.system.errors import MaskmillError
 
 
 class Preprocessing(BaseModel):
-    """(x / 255 - mean) / std per channel, in fp32; mean and std are those of the training images."""
+    """(x / 255 - mean) / std per channel in fp32, with mean and std of the training images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,7 +25,9 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def fit(cls, measured: Iterable[Moments]) -> Self:
-        """Mean and standard deviation over all pixels of each channel, of the moments of one or more images each.
+        """Mean and standard deviation of each channel over all pixels.
+
+        They come from moments, each of one or more images.
 
         Raises: MaskmillError when there is no pixel.
         """
@@ -31,11 +36,12 @@ class Preprocessing(BaseModel):
             pixels, totals, squares = pixels + count, totals + total, squares + square
         if not pixels:
             raise MaskmillError(
-                "the split `train` is empty: there is no image to measure; give it images by `splits` in params.yaml "
-                "or data/splits.csv"
+                "the split `train` is empty: there is no image to measure; "
+                "give it images by `splits` in params.yaml or data/splits.csv"
             )
         mean = totals / pixels
-        std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))  # a constant channel: no division by 0
+        # a constant channel: no division by 0
+        std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
         return cls(mean=tuple((mean / 255).tolist()), std=tuple((std / 255).tolist()))
 
     def apply(self, images: Tensor) -> Tensor:

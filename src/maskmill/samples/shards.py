@@ -1,4 +1,6 @@
-"""Decoded samples in few memory-mapped files, so that an epoch reads at memory speed and DVC versions few files.
+"""Decoded samples in few memory-mapped files.
+
+So an epoch reads at memory speed, and DVC versions few files.
 
 What lies in them is in shard_files.py, how it comes there in packing.py.
 """
@@ -19,10 +21,13 @@ _OPENED = ("_mapped", "ids")  # what is made anew in another process
 
 
 class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
-    """One split's samples in order of id: image (H, W, C) uint8 and mask (H, W) uint8 ids, views into mapped files.
+    """One split's samples in order of id, as views into memory-mapped files.
 
-    Of a sample some 40 bytes and its id are held, in arrays, which loader processes share: reading copies nothing.
-    Copied to another process, it takes them along and maps the files anew. A split without samples is empty.
+    A sample is image (H, W, C) uint8 and mask (H, W) uint8 ids.
+
+    Of a sample some 40 bytes and its id are held, in arrays, which loader processes share: reading
+    copies nothing. Copied to another process, it takes them along and maps the files anew. A split
+    without samples is empty.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -56,4 +61,7 @@ class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
         self._open()
 
     def _open(self) -> None:
-        self._mapped = [shard_files.open_shard(self._folder / name, least) for name, least in self._files.items()]
+        self._mapped = [
+            shard_files.open_shard(self._folder / name, least)
+            for name, least in self._files.items()
+        ]

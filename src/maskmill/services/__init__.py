@@ -1,1 +1,1 @@
-"""The servers of `maskmill up`: what they are, and how they are started, kept alive, watched and stopped."""
+"""The servers of `maskmill up`: how they are started, kept alive, watched and stopped."""

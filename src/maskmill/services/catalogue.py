@@ -17,7 +17,12 @@ from maskmill.web.guard import read_credentials
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 # left over in a user's shell, they would point a service elsewhere
-_FOREIGN = ("PREFECT_PROFILE", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
+_FOREIGN = (
+    "PREFECT_PROFILE",
+    "PREFECT_API_KEY",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_SERVER_API_AUTH_STRING",
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,16 @@ class Service:
 
 
 def services_of_workspace(params: Params, root: Path) -> list[Service]:
-    """What runs in this workspace, in the order of starting; without MLflow's server where the store is one."""
+    """What runs in this workspace, in the order of starting.
+
+    MLflow's server is left out where the store is a server already.
+    """
     elsewhere = is_server(tracking_uri(params))
-    return [_prefect(params, root), *([] if elsewhere else [_mlflow(params, root)]), _worker(params, root)]
+    return [
+        _prefect(params, root),
+        *([] if elsewhere else [_mlflow(params, root)]),
+        _worker(params, root),
+    ]
 
 
 def _prefect(params: Params, root: Path) -> Service:
@@ -55,7 +67,17 @@ def _prefect(params: Params, root: Path) -> Service:
     at = addresses.url(given.host, given.prefect_port)
     command = _uvicorn("pipelines.server:app", given, given.prefect_port)
     health = f"{at}/api/health"
-    return _service("prefect", params, root, command, own, at, health, given.prefect_port, _guarded(params, root))
+    return _service(
+        "prefect",
+        params,
+        root,
+        command,
+        own,
+        at,
+        health,
+        given.prefect_port,
+        _guarded(params, root),
+    )
 
 
 def _mlflow(params: Params, root: Path) -> Service:
@@ -63,13 +85,25 @@ def _mlflow(params: Params, root: Path) -> Service:
     at = addresses.url(given.host, given.mlflow_port)
     command = _uvicorn("maskmill.tracking.server:app", given, given.mlflow_port)
     decides = [*_guarded(params, root), tracking_uri(params)]
-    return _service("mlflow", params, root, command, no_proxy(given), at, f"{at}/health", given.mlflow_port, decides)
+    return _service(
+        "mlflow",
+        params,
+        root,
+        command,
+        no_proxy(given),
+        at,
+        f"{at}/health",
+        given.mlflow_port,
+        decides,
+    )
 
 
 def _worker(params: Params, root: Path) -> Service:
     own = _plain(prefect_environment(params, root))
     at = addresses.url(params.services.host, params.services.prefect_port)
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+    command = [
+        sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process",
+    ]  # fmt: skip
     command += ["--name", worker_name(), "--install-policy", "never"]
     return _service(WORKER, params, root, command, own, at, None, None, [tracking_uri(params)])
 
@@ -78,21 +112,28 @@ def _service(
     name: str, params: Params, root: Path, command: list[str], own: dict[str, str], at: str,
     health: str | None, port: int | None, decides: list[str],
 ) -> Service:  # fmt: skip
-    """A service with `own` variables, to be started again when they, the command or `decides` change."""
+    """A service with `own` variables.
+
+    It is started again when they, the command or `decides` change.
+    """
     digest = hashlib.sha256(json.dumps([command, own, decides]).encode()).hexdigest()
     state, environment = root / params.paths.state, _environment(own, tracking_uri(params))
     return Service(name, tuple(command), environment, at, health, port, root, state, digest)
 
 
 def _uvicorn(app: str, given: Services, port: int) -> list[str]:
-    return [sys.executable, "-m", "uvicorn", "--factory", app, "--host", given.host, "--port", str(port),
-            "--no-access-log", "--timeout-graceful-shutdown", "5"]  # fmt: skip
+    return [sys.executable, "-m", "uvicorn", "--factory", app, "--host", given.host,
+            "--port", str(port), "--no-access-log", "--timeout-graceful-shutdown", "5"]  # fmt: skip
 
 
 def _guarded(params: Params, root: Path) -> list[str]:
     """What the guard of a server was made with."""
     given = params.services
-    return [given.host, *given.allowed_hosts, read_credentials(given, root / params.paths.state) or ""]
+    return [
+        given.host,
+        *given.allowed_hosts,
+        read_credentials(given, root / params.paths.state) or "",
+    ]
 
 
 def _plain(variables: dict[str, str]) -> dict[str, str]:
@@ -101,16 +142,24 @@ def _plain(variables: dict[str, str]) -> dict[str, str]:
 
 
 def tracking_uri(params: Params) -> str:
-    """The store that counts: MLFLOW_TRACKING_URI, unless it names the very server that `maskmill up` starts."""
+    """The store that counts: the one of MLFLOW_TRACKING_URI, or else of params.yaml.
+
+    The variable is ignored where it names the very server that `maskmill up` starts.
+    """
     given = os.environ.get(TRACKING_URI, "")
-    here = {f"http://{name}:{params.services.mlflow_port}" for name in ("127.0.0.1", "localhost", params.services.host)}
+    here = {
+        f"http://{name}:{params.services.mlflow_port}"
+        for name in ("127.0.0.1", "localhost", params.services.host)
+    }
     return params.tracking.uri if not given or given.rstrip("/") in here else given
 
 
 def mlflow_address(params: Params) -> str:
     """Where MLflow's pages are: on our server, or on the one that the store is."""
     uri = tracking_uri(params)
-    return uri if is_server(uri) else addresses.url(params.services.host, params.services.mlflow_port)
+    return (
+        uri if is_server(uri) else addresses.url(params.services.host, params.services.mlflow_port)
+    )
 
 
 def is_server(uri: str) -> bool:

@@ -36,8 +36,8 @@ def start_keeper(service: Service) -> None:
     with service.log.open("ab") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", KEEPER, json.dumps(spec)],
-            cwd=service.root, env=service.environment | {SETTINGS: service.settings}, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=service.root, env=service.environment | {SETTINGS: service.settings},
+            start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     while keeper.poll() is None:
         record = records.read_record(service.record)
@@ -48,7 +48,7 @@ def start_keeper(service: Service) -> None:
 
 
 def stop_service(path: Path) -> bool:
-    """End the keeper of a record, its service and all that they have started; whether anything of it ran."""
+    """End a record's keeper, its service and all that they started; return whether any ran."""
     record = records.read_record(path)
     if record is None:  # absent, or not readable
         path.unlink(missing_ok=True)
@@ -61,7 +61,10 @@ def stop_service(path: Path) -> bool:
 
 
 def end_process(process: psutil.Process) -> None:
-    """Ask a process to end, and kill what it and those below it have left after the time that a keeper takes."""
+    """Ask a process to end; kill what is left after the time that a keeper takes.
+
+    That is what it and those below it have left.
+    """
     left = _tree(process)
     with suppress(psutil.NoSuchProcess):
         process.terminate()
@@ -73,22 +76,35 @@ def end_process(process: psutil.Process) -> None:
 
 
 def stop_all(paths: list[Path]) -> list[str]:
-    """Stop what the records name: the worker first, so that its runs can say how they ended; what ran."""
+    """Stop what the records name, and return what ran.
+
+    The worker comes first, so that its runs can say how they ended.
+    """
     workers = [path for path in paths if path.stem == WORKER]
     servers = [path for path in paths if path.stem != WORKER]
     stopped = [path.stem for path in workers if stop_service(path)]
     with ThreadPoolExecutor() as pool:
-        return stopped + [path.stem for path, ran in zip(servers, pool.map(stop_service, servers), strict=True) if ran]
+        return stopped + [
+            path.stem
+            for path, ran in zip(servers, pool.map(stop_service, servers), strict=True)
+            if ran
+        ]
 
 
 def describe_failure(service: Service, why: str) -> MaskmillError:
-    """What to tell when a service did not start: that the disk is full, else why, and the end of its log."""
+    """The error for a service that did not start: why, and the end of its log.
+
+    Where no space is left on the disk, it says so instead.
+    """
     if "no space left" in last_lines(service.log).lower():
         return files.DiskFullError(
-            f"{service.name}: {why}, since no space was left on a disk ({files.free_mb(service.state):.0f} MB free in "
-            f"{service.state}); free some space and run `maskmill up` again"
+            f"{service.name}: {why}, since no space was left on a disk "
+            f"({files.free_mb(service.state):.0f} MB free in {service.state}); "
+            "free some space and run `maskmill up` again"
         )
-    return MaskmillError(f"{service.name}: {why}; the end of {service.log}:{last_lines(service.log)}")
+    return MaskmillError(
+        f"{service.name}: {why}; the end of {service.log}:{last_lines(service.log)}"
+    )
 
 
 def last_lines(log: Path) -> str:
@@ -110,7 +126,9 @@ def exclusive_lock(state: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print("another `maskmill up` or `maskmill down` works here; waiting for it to end", flush=True)
+        print(
+            "another `maskmill up` or `maskmill down` works here; waiting for it to end", flush=True
+        )
         lock.acquire()
     try:
         yield

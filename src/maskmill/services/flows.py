@@ -24,9 +24,10 @@ def by_worker(root: Path) -> list[psutil.Process]:
 
 
 def end_flow_run(process: psutil.Process) -> None:
-    """Ask the process of a flow run to end, and kill it where it takes longer than its trainings may.
+    """Ask a flow run's process to end; kill it where it takes longer than its trainings may.
 
-    What it has started ends with it, but for the servers, which may be its children: `make flow` starts them.
+    What it has started ends with it, but for the servers, which may be its children: `make flow`
+    starts them.
     """
     with suppress(psutil.NoSuchProcess):
         process.terminate()

@@ -20,12 +20,18 @@ def is_healthy(service: Service, record: Record) -> bool:
     if not record.alive or not record.pid:
         return False
     if service.health:
-        return _answer_or_none(lambda: bool(_direct.open(service.health or "", timeout=_TIMEOUT_S).status == 200))
+        return _answer_or_none(
+            lambda: bool(_direct.open(service.health or "", timeout=_TIMEOUT_S).status == 200)
+        )
     return _answer_or_none(lambda: _is_worker_online(service, record))
 
 
 def _is_worker_online(service: Service, record: Record) -> bool:
-    """Workers tell Prefect every 30 s that they are there; it calls them offline after 90 s of silence."""
+    """Whether Prefect hears from the worker.
+
+    Workers tell Prefect every 30 s that they are there; it calls them offline after 90 s of
+    silence.
+    """
     auth = service.environment.get("PREFECT_API_AUTH_STRING", "")
     request = urllib.request.Request(  # noqa: S310 - the scheme is ours
         f"{service.address}/api/work_pools/{POOL}/workers/filter",

@@ -1,8 +1,11 @@
-"""python -m maskmill.services.keeper SPEC: run one service, start it again when it dies, leave nothing behind.
+"""python -m maskmill.services.keeper SPEC: keep one service running, and leave nothing behind.
 
-There are two processes, an outer and an inner one; the service is a child of the inner one. Both adopt what lies below
-them when its parent dies, so whichever of the three is killed, the ones that are left end everything else: process
-groups would not do, since Prefect puts each flow run into a session of its own.
+The keeper starts the service again when it dies.
+
+There are two processes, an outer and an inner one; the service is a child of the inner one. Both
+adopt what lies below them when its parent dies, so whichever of the three is killed, the ones that
+are left end everything else: process groups would not do, since Prefect puts each flow run into a
+session of its own.
 """
 
 import ctypes
@@ -23,9 +26,11 @@ import psutil
 from maskmill.services import records
 from maskmill.system import processes
 
-SETTINGS = "MASKMILL_SETTINGS"  # environment: a digest that a password is part of, which a command line would show
+# environment: a digest that a password is part of, which a command line would show
+SETTINGS = "MASKMILL_SETTINGS"
 _SERVER_S = 8.0  # between being asked to end and being killed
-GRACE_S = processes.FLOW_GRACE_S + 2.0  # for a worker, whose flow run may wait for the checkpoint of a training
+# for a worker, whose flow run may wait for the checkpoint of a training
+GRACE_S = processes.FLOW_GRACE_S + 2.0
 RESTARTS, WITHIN_S = 5, 300.0  # then it gives up
 MAX_LOG_BYTES = 10_000_000
 _POLL_S = 0.25
@@ -53,7 +58,9 @@ def _keep_running(spec: dict[str, Any], outer: int) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     path, log = Path(spec.pop("record")), Path(spec.pop("log"))
     settings = os.environ.pop(SETTINGS)
-    record = records.Record(**spec, settings=settings, keeper=outer, pid=0, since=time.time(), restarts=0)
+    record = records.Record(
+        **spec, settings=settings, keeper=outer, pid=0, since=time.time(), restarts=0
+    )
     records.write_record(path, record)
     grace_s = GRACE_S if record.name == records.WORKER else _SERVER_S
     deaths: list[float] = []
@@ -67,7 +74,9 @@ def _keep_running(spec: dict[str, Any], outer: int) -> NoReturn:
             end_all_below(grace_s)
             now = time.time()
             deaths = [*(t for t in deaths if now - t < WITHIN_S), now]
-            record = replace(record, pid=0, restarts=record.restarts + 1, gave_up=len(deaths) > RESTARTS)
+            record = replace(
+                record, pid=0, restarts=record.restarts + 1, gave_up=len(deaths) > RESTARTS
+            )
             records.write_record(path, record)
             _say(f"{record.name} ended with status {process.returncode}")
             if record.gave_up:
@@ -105,8 +114,8 @@ def _sleep_unless_orphaned(outer: int) -> None:
 def end_all_below(grace_s: float, service: int = 0) -> None:
     """Ask every process below this one to end, and kill what is left after `grace_s`.
 
-    Those below `service` are asked first, it itself when they are gone or half the time is: a worker's flow runs tell
-    Prefect then how they ended.
+    Those below `service` are asked first, it itself when they are gone or half the time is: a
+    worker's flow runs tell Prefect then how they ended.
     """
     began = time.monotonic()
     asked: set[psutil.Process] = set()

@@ -29,7 +29,7 @@ class Record:
 
     @property
     def keeper_process(self) -> psutil.Process | None:
-        """That very keeper, where it runs; a process id that another process has by now does not count."""
+        """That very keeper, where it runs; another process with its id by now does not count."""
         found, command = _process(self.keeper)
         return found if _keeps(command) == (self.root, self.name) else None
 
@@ -59,7 +59,10 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def running_keepers(root: Path) -> dict[str, psutil.Process]:
-    """Service -> outer keeper, of all that run for a workspace, also where somebody has deleted their records."""
+    """Service -> outer keeper, of all that run for a workspace.
+
+    Those whose records somebody has deleted are among them.
+    """
     found: dict[str, psutil.Process] = {}
     for pid in psutil.pids():
         process, command = _process(pid)

@@ -1,4 +1,7 @@
-"""maskmill up: what is missing is started, what is broken or has other settings is started again, the rest stays."""
+"""maskmill up: start what is missing, restart what is broken or has changed settings.
+
+The rest stays.
+"""
 
 import subprocess
 import sys
@@ -54,7 +57,9 @@ def ensure_services(params: Params, root: Path) -> None:
 
     Raises: as `start_services`.
     """
-    servers = [service for service in catalogue.services_of_workspace(params, root) if service.health]
+    servers = [
+        service for service in catalogue.services_of_workspace(params, root) if service.health
+    ]
     records_ = [records.read_record(service.record) for service in servers]
     if all(
         record and record.settings == service.settings and is_healthy(service, record)
@@ -122,7 +127,10 @@ def _is_running(service: Service) -> bool:
 
 
 def _start_and_wait(services: list[Service], started: list[Service]) -> None:
-    """Start services at the same time, and wait until all are healthy. `started` grows as they are."""
+    """Start services at the same time, and wait until all are healthy.
+
+    `started` grows as they are started.
+    """
     for service in services:
         started.append(service)
         control.start_keeper(service)
@@ -145,12 +153,19 @@ def _is_well(service: Service) -> bool:
 
 
 def _until(condition: Callable[[], bool], names: list[str], patience_s: float) -> bool:
-    """Wait for a condition, with one line that says so where it takes longer; whether it came true."""
+    """Wait for a condition, and return whether it came true.
+
+    Where it takes longer, one line says so.
+    """
     began, said, live = time.monotonic(), False, sys.stdout.isatty()
     while not (met := condition()) and time.monotonic() - began < patience_s:
         if live or not said:
             line = f"waiting for {', '.join(names)}"
-            print(f"\r{line}: {time.monotonic() - began:.0f} s" if live else line, end="" if live else "\n", flush=True)
+            print(
+                f"\r{line}: {time.monotonic() - began:.0f} s" if live else line,
+                end="" if live else "\n",
+                flush=True,
+            )
             said = True
         time.sleep(_POLL_S)
     if said and live:
@@ -166,11 +181,20 @@ def _prepare_deployments(prefect: Service) -> None:
         with log.open("wb") as file:
             command = [sys.executable, "-m", module]
             process = subprocess.Popen(
-                command, cwd=prefect.root, env=prefect.environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+                command,
+                cwd=prefect.root,
+                env=prefect.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
             )
         running.append((module, log, process))
     for module, log, process in running:
-        if process.wait() and module == _REAPER:  # a store that is away must not keep the flows from running
-            print(f"warning: runs of dead trainings are not closed yet; the end of {log}:{control.last_lines(log)}")
+        # a store that is away must not keep the flows from running
+        if process.wait() and module == _REAPER:
+            print(
+                "warning: runs of dead trainings are not closed yet; "
+                f"the end of {log}:{control.last_lines(log)}"
+            )
         elif process.returncode:
             raise MaskmillError(f"{module} failed; the end of {log}:{control.last_lines(log)}")

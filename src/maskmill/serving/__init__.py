@@ -8,12 +8,25 @@ import numpy as np
 
 from maskmill.images import decode
 
-_NEEDED = ("mlflow", "torch", "numpy", "pandas", "pillow", "imagecodecs", "safetensors", "pydantic", "ruamel.yaml")
+_NEEDED = (
+    "mlflow",
+    "torch",
+    "numpy",
+    "pandas",
+    "pillow",
+    "imagecodecs",
+    "safetensors",
+    "pydantic",
+    "ruamel.yaml",
+)
 _EXAMPLE_PX = 64
 
 
 def requirements() -> list[str]:
-    """What serving needs, in the versions at hand; a local build's `+cpu` names no release and is cut off."""
+    """What serving needs, in the versions at hand.
+
+    A local build's `+cpu` names no release and is cut off.
+    """
     return [f"{name}=={version(name).split('+')[0]}" for name in _NEEDED]
 
 

@@ -1,6 +1,7 @@
-"""The app of the scoring server: MLflow's endpoints and answers, with errors that say what is wrong.
+"""The app of the scoring server: MLflow's endpoints and answers, with errors that explain.
 
-No stack trace is ever in an answer, and each error has an id; that of an unexpected one stands in the log.
+No stack trace is ever in an answer, and each error has an id; that of an unexpected one stands in
+the log.
 """
 
 import asyncio
@@ -49,7 +50,9 @@ def create(scorer: Scorer, started: Callable[[], None] = lambda: None) -> Starle
 
     routes = [Route("/ping", alive), Route("/health", alive), Route("/version", mlflow_version)]
     routes.append(Route("/invocations", invocations, methods=["POST"]))
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _no_endpoint})
+    return Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _no_endpoint}
+    )
 
 
 async def _answered(request: Request, scorer: Scorer) -> Response:
@@ -62,7 +65,9 @@ async def _answered(request: Request, scorer: Scorer) -> Response:
     except Exception:  # the client gets an id, and the stack trace stays here
         request_id = secrets.token_hex(8)
         _LOG.exception("request %s failed", request_id)
-        return _error(500, "an error of the server; its log says more under the request_id", request_id)
+        return _error(
+            500, "an error of the server; its log says more under the request_id", request_id
+        )
 
 
 async def _predictions(request: Request, scorer: Scorer) -> list[AnswerRow]:
@@ -82,7 +87,9 @@ async def _predictions(request: Request, scorer: Scorer) -> list[AnswerRow]:
 async def _no_endpoint(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path[:80]
-    response = _error(error.status_code, f"{request.method} {path}: no such endpoint; there are {_ENDPOINTS}")
+    response = _error(
+        error.status_code, f"{request.method} {path}: no such endpoint; there are {_ENDPOINTS}"
+    )
     response.headers.update(error.headers or {})
     return response
 

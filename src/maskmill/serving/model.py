@@ -20,7 +20,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class SegmentationModel(PythonModel):  # type: ignore[misc]
-    """Column `image`: base64 of an image file -> `mask` (base64 PNG of ids), `weights_sha256`, `error` (null or text).
+    """Column `image`, base64 of an image file -> `mask`, `weights_sha256`, `error`.
+
+    `mask` is base64 of a PNG of class ids, `error` is null or text.
 
     Limits: MASKMILL_THREADS, MASKMILL_MAX_ROWS and MASKMILL_MAX_PIXELS in the environment.
     """
@@ -35,9 +37,15 @@ class SegmentationModel(PythonModel):  # type: ignore[misc]
         self._scorer = Scorer(Predictor(Path(context.artifacts["model"])), limits)
 
     def predict(
-        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, object] | None = None
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,
+        params: dict[str, object] | None = None,
     ) -> pd.DataFrame:
-        """One row per image; what is wrong with a row stands in it, since MLflow answers errors with a stack trace."""
+        """Return one row per image, with what is wrong with it.
+
+        An error stands in its row, since MLflow answers errors with a stack trace.
+        """
         images = model_input["image"].tolist()
         try:
             self._scorer.check_count(len(images))
@@ -48,19 +56,22 @@ class SegmentationModel(PythonModel):  # type: ignore[misc]
         except Exception:
             request = secrets.token_hex(8)
             _LOG.exception("request %s failed", request)
-            raise MlflowException(f"an error of the server, request {request} in its log", INTERNAL_ERROR) from None
+            raise MlflowException(
+                f"an error of the server, request {request} in its log", INTERNAL_ERROR
+            ) from None
 
 
 def _table(rows: list[AnswerRow]) -> pd.DataFrame:
-    return pd.DataFrame(
-        rows, columns=list(AnswerRow.__annotations__), dtype=object
-    )  # a column of strings would hold NaN
+    # a column of strings would hold NaN
+    return pd.DataFrame(rows, columns=list(AnswerRow.__annotations__), dtype=object)
 
 
 def _setting(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise MaskmillError(f"{name} in the environment: got {text!r}; allowed is a whole number from 1")
+        raise MaskmillError(
+            f"{name} in the environment: got {text!r}; allowed is a whole number from 1"
+        )
     return int(text)
 
 

@@ -1,1 +1,1 @@
-"""params.yaml: its typed sections with their defaults, the one writer, and the names that settings may have."""
+"""params.yaml: its typed sections and defaults, its one writer, and the names in it."""

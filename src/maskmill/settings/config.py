@@ -1,8 +1,9 @@
 """params.yaml as frozen, typed sections; the only reader of that file.
 
-Each section is a class below; each field says its default, unit and meaning. A key that params.yaml leaves out has its
-default; one that has none must be there. A key that is not here, or a value out of range, is an error that names the
-key, the value, what is allowed and the file. Long on purpose: every setting at one look.
+Each section is a class below; each field says its default, unit and meaning. A key that params.yaml
+leaves out has its default; one that has none must be there. A key that is not here, or a value out
+of range, is an error that names the key, the value, what is allowed and the file. Long on purpose:
+every setting at one look.
 """
 
 import ipaddress
@@ -15,7 +16,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -27,19 +36,24 @@ PARAMS = Path("params.yaml")
 IGNORE = "ignore"  # in `data.values`: pixels of this value take part in nothing
 SPLITS = ("train", "val", "test")
 RESERVED = (  # what the repository is made of besides data; no setting may lead there
-    *(".ci", ".dvc", ".git", ".venv", ".venv-peers", "benchmarks", "docs", "experiments", "pipelines", "src", "tests"),
-    *(".dvcignore", ".gitignore", ".pre-commit-config.yaml", "CITATION.cff", "LICENSE", "Makefile", "NOTICE"),
-    *("README.md", "constraints.txt", "dvc.lock", "dvc.yaml", "params.yaml", "prefect.yaml", "pyproject.toml"),
+    *(".ci", ".dvc", ".git", ".venv", ".venv-peers", "benchmarks", "docs", "experiments",
+      "pipelines", "src", "tests"),
+    *(".dvcignore", ".gitignore", ".pre-commit-config.yaml", "CITATION.cff", "LICENSE",
+      "Makefile", "NOTICE"),
+    *("README.md", "constraints.txt", "dvc.lock", "dvc.yaml", "params.yaml", "prefect.yaml",
+      "pyproject.toml"),
     "predictions",
-)
+)  # fmt: skip
 MAX_SIDE_PX = 16_384  # of a crop; one of three channels takes 3 GB as float32
 WEIGHTS = (  # what models.NAME.weights may be
-    "a file (safetensors or torch), https://HOST/FILE#sha256=DIGEST, models:/NAME@ALIAS, models:/NAME/NUMBER"
+    "a file (safetensors or torch), https://HOST/FILE#sha256=DIGEST, "
+    "models:/NAME@ALIAS, models:/NAME/NUMBER"
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Natural = Annotated[int, Field(ge=0, le=10**12)]  # beyond, numbers do not fit into what computes with them
+# beyond, numbers do not fit into what computes with them
+Natural = Annotated[int, Field(ge=0, le=10**12)]
 Positive = Annotated[int, Field(ge=1, le=10**12)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Threads = Annotated[int, Field(ge=1, le=256)]  # more than two of the largest processors have cores
@@ -53,7 +67,8 @@ Stored = Annotated[int, Field(ge=0, le=65535)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 Severity = Literal["critical", "warning", "info"]
-ClassName = Annotated[str, Field(pattern=r"^\w[\w .:-]*$")]  # MLflow takes no other characters in a metric's name
+# MLflow takes no other characters in a metric's name
+ClassName = Annotated[str, Field(pattern=r"^\w[\w .:-]*$")]
 _NAME = r"^[a-z][a-z0-9_]*$"
 Name = Annotated[str, Field(pattern=_NAME)]
 
@@ -61,28 +76,40 @@ Name = Annotated[str, Field(pattern=_NAME)]
 class Section(BaseModel):
     """A frozen part of params.yaml that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 def _inside(path: str) -> str:
     if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise ValueError("must be a relative path inside the repository: DVC does not version what is outside")
+        raise ValueError(
+            "must be a relative path inside the repository: DVC does not version what is outside"
+        )
     return path
 
 
 def _no_password(uri: str) -> str:
     if uri.startswith("http") and "@" in uri.partition("//")[2].partition("/")[0]:
-        raise ValueError("holds a user or password; give them by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+        raise ValueError(
+            "holds a user or password; give them by MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD"
+        )
     return uri
 
 
 def tracking_uri(uri: str) -> str:
-    """What MLflow opens: a database, or a server by its address. Raises: ValueError for anything else."""
-    known = re.match(r"sqlite:////?[^/]|(postgresql|mysql|mssql)(\+\w+)?://[^/]|databricks(://|$)", uri)
+    """Check that MLflow opens the address: a database, or a server.
+
+    Raises: ValueError for anything else.
+    """
+    known = re.match(
+        r"sqlite:////?[^/]|(postgresql|mysql|mssql)(\+\w+)?://[^/]|databricks(://|$)", uri
+    )
     if not known and not (uri.startswith(("http://", "https://")) and _address(uri)):
         raise ValueError(
-            "is nothing that MLflow opens; allowed are sqlite:///FILE, http://HOST:PORT or https://HOST of a server, "
-            "and postgresql://, mysql:// and mssql:// of a database"
+            "is nothing that MLflow opens; allowed are sqlite:///FILE, http://HOST:PORT or "
+            "https://HOST of a server, and postgresql://, mysql:// and mssql:// of a database"
         )
     return uri
 
@@ -100,9 +127,13 @@ def _host(host: str) -> str:
         try:
             ipaddress.ip_address(host)
         except ValueError:
-            raise ValueError("is no IP address; allowed are 127.0.0.1, 0.0.0.0 or the name of this machine") from None
+            raise ValueError(
+                "is no IP address; allowed are 127.0.0.1, 0.0.0.0 or the name of this machine"
+            ) from None
     elif not re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", host):
-        raise ValueError("is no name of a machine; allowed are 127.0.0.1, 0.0.0.0 or the name of this machine")
+        raise ValueError(
+            "is no name of a machine; allowed are 127.0.0.1, 0.0.0.0 or the name of this machine"
+        )
     return host
 
 
@@ -118,7 +149,8 @@ def _got_in_words(value: Any) -> str:
 def _loss(value: Any) -> Any:
     if not _above_0(value.get("weight") if isinstance(value, dict) else value):
         raise ValueError(
-            f"{_got_in_words(value)}needed is a weight above 0, or {{weight: 1.0, and options of the loss}}"
+            f"{_got_in_words(value)}needed is a weight above 0, "
+            "or {weight: 1.0, and options of the loss}"
         )
     return value
 
@@ -126,7 +158,9 @@ def _loss(value: Any) -> Any:
 def _class_weights(value: Any) -> Any:
     given = value.values() if isinstance(value, dict) else ()
     if value not in (None, "inverse", "median") and not (given and all(map(_above_0, given))):
-        raise ValueError(f"{_got_in_words(value)}allowed are null, inverse, median, or {{class: weight above 0}}")
+        raise ValueError(
+            f"{_got_in_words(value)}allowed are null, inverse, median, or {{class: weight above 0}}"
+        )
     return value
 
 
@@ -145,12 +179,19 @@ def _axis(value: Any) -> Any:
         return tuple(value)
     given = value if isinstance(value, dict) else {}
     low, high, log = given.get("low"), given.get("high"), given.get("log", False)
-    if given.keys() - {"low", "high", "log"} or not isinstance(log, bool) or not (_is_number(low) and _is_number(high)):
+    if (
+        given.keys() - {"low", "high", "log"}
+        or not isinstance(log, bool)
+        or not (_is_number(low) and _is_number(high))
+    ):
         raise ValueError(
-            f"{_got_in_words(value)}needed is a list of values, or {{low: 1.0e-4, high: 1.0e-2, log: true}}"
+            f"{_got_in_words(value)}needed is a list of values, "
+            "or {low: 1.0e-4, high: 1.0e-2, log: true}"
         )
     if given["low"] >= given["high"] or (log and given["low"] <= 0):
-        raise ValueError(f"{_got_in_words(value)}low must be below high{', and above 0 where log is true' * log}")
+        raise ValueError(
+            f"{_got_in_words(value)}low must be below high{', and above 0 where log is true' * log}"
+        )
     return value
 
 
@@ -181,15 +222,20 @@ class Paths(Section):
         for (key, place), name in itertools.product(places.items(), RESERVED):
             if place.is_relative_to(name) or Path(name).is_relative_to(place):
                 raise ValueError(
-                    f"{key}: got {str(place)!r}, and {name} is a part of the repository; name a folder of its own"
+                    f"{key}: got {str(place)!r}, and {name} is a part of the repository; "
+                    "name a folder of its own"
                 )
         for key, place in places.items():
             for other, its in places.items():
                 if other != key and place.is_relative_to(its):
-                    held = f"is that of {other}, too" if place == its else f"lies in {other}, {str(its)!r}"
+                    held = (
+                        f"is that of {other}, too"
+                        if place == its
+                        else f"lies in {other}, {str(its)!r}"
+                    )
                     raise ValueError(
-                        f"{key}: got {str(place)!r}, which {held}; name a place of its own for each: a run empties the "
-                        "places that it writes to"
+                        f"{key}: got {str(place)!r}, which {held}; name a place of its own for "
+                        "each: a run empties the places that it writes to"
                     )
         return self
 
@@ -200,12 +246,18 @@ class Paths(Section):
 
 
 class Decoding(Section):
-    """How a file becomes pixels, wherever one is read; stored with the model, so that serving reads as training did."""
+    """How a file becomes pixels, wherever one is read.
 
-    exif: Literal["upright", "as_stored", "refuse"] = "upright"  # a camera's orientation flag, of both files of a pair
-    alpha: Literal["refuse", "drop", "white", "black"] = "refuse"  # drop the channel, or lay the image over that colour
+    Stored with the model, so that serving reads as training did.
+    """
+
+    # a camera's orientation flag, of both files of a pair
+    exif: Literal["upright", "as_stored", "refuse"] = "upright"
+    # drop the channel, or lay the image over that colour
+    alpha: Literal["refuse", "drop", "white", "black"] = "refuse"
     cmyk: Literal["refuse", "convert"] = "refuse"
-    colour: Literal["refuse", "luma"] = "refuse"  # colour files where in_channels is 1; luma: ITU-R 601
+    # colour files where in_channels is 1; luma: ITU-R 601
+    colour: Literal["refuse", "luma"] = "refuse"
     # of 16-bit and float files, which become 0 and 255
     value_range: Annotated[tuple[float, float], Field(strict=False)] | None = None
     # read of a multi-band TIFF, from 1
@@ -213,16 +265,21 @@ class Decoding(Section):
     max_pixels: Positive = 100_000_000
     max_side_px: Positive = 65_535
     max_file_mb: Positive = 1000  # 10^6 bytes
-    max_ratio: Positive = 10000  # bytes of pixels per byte of file, where the pixels take more than 64 MB
+    # bytes of pixels per byte of file, where the pixels take more than 64 MB
+    max_ratio: Positive = 10000
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
-            raise ValueError(f"value_range: got {list(self.value_range)}; needed is [low, high] with low below high")
+            raise ValueError(
+                f"value_range: got {list(self.value_range)}; needed is [low, high] with low below "
+                "high"
+            )
         return self
 
 
-# What is read where nothing else is said: 8 bits, upright, no alpha. Also of models that are older than the setting.
+# What is read where nothing else is said: 8 bits, upright, no alpha. Also of models that are older
+# than the setting.
 STRICT = Decoding()
 
 
@@ -230,10 +287,12 @@ class Data(Section):
     """What the images and masks mean."""
 
     title: str
-    classes: Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=250, strict=False)]  # order = id
+    # order = id
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=2, max_length=250, strict=False)]
     background: str | None  # the class that no foreground score counts
     ignore_index: Byte = 255  # mask value that takes part in nothing
-    values: dict[Stored | Colour, str] | None = None  # value or colour in a mask -> class; null: they are the ids
+    # value or colour in a mask -> class; null: they are the ids
+    values: dict[Stored | Colour, str] | None = None
     colours: dict[str, Colour]  # class -> colour of overlays
     in_channels: Annotated[int, Field(ge=1, le=16)]
     decoding: Decoding = Decoding()
@@ -243,24 +302,39 @@ class Data(Section):
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes: {list(self.classes)} names a class twice")
         if IGNORE in self.classes:
-            raise ValueError(f"classes: {IGNORE!r} is what data.values calls pixels of no class; take another name")
+            raise ValueError(
+                f"classes: {IGNORE!r} is what data.values calls pixels of no class; "
+                "take another name"
+            )
         if self.ignore_index < len(self.classes):
-            raise ValueError(f"ignore_index: {self.ignore_index} is also the id of a class; take 255")
-        known = {"background": set() if self.background is None else {self.background}, "colours": set(self.colours)}
+            raise ValueError(
+                f"ignore_index: {self.ignore_index} is also the id of a class; take 255"
+            )
+        known = {
+            "background": set() if self.background is None else {self.background},
+            "colours": set(self.colours),
+        }
         known["values"] = set((self.values or {}).values()) - {IGNORE}
         for key, used in known.items():
             if unknown := used - set(self.classes):
-                raise ValueError(f"{key}: {sorted(map(str, unknown))} not in data.classes {list(self.classes)}")
+                raise ValueError(
+                    f"{key}: {sorted(map(str, unknown))} not in data.classes {list(self.classes)}"
+                )
         if missing := set(self.classes) - set(self.colours):
             raise ValueError(f"colours: no colour for {sorted(missing)}")
         if self.values == {}:
-            raise ValueError("values: {} gives no value a meaning; take null where the stored values are the ids")
+            raise ValueError(
+                "values: {} gives no value a meaning; take null where the stored values are the ids"
+            )
         if len({type(key) for key in self.values or ()}) > 1:
-            raise ValueError("values: numbers and colours stand beside each other; a mask stores one or the other")
+            raise ValueError(
+                "values: numbers and colours stand beside each other; "
+                "a mask stores one or the other"
+            )
         if self.decoding.bands is not None and len(self.decoding.bands) != self.in_channels:
             raise ValueError(
-                f"decoding.bands: {list(self.decoding.bands)} are {len(self.decoding.bands)} bands, in_channels is "
-                f"{self.in_channels}; make them equal"
+                f"decoding.bands: {list(self.decoding.bands)} are {len(self.decoding.bands)} "
+                f"bands, in_channels is {self.in_channels}; make them equal"
             )
         return self
 
@@ -280,17 +354,21 @@ class Validation(Section):
     """How bad a finding is: `critical` stops the line, `warning` and `info` are told."""
 
     duplicate_images: Severity = "critical"
-    near_duplicates: Severity = "warning"  # copies that were saved anew, resized, flipped, turned or cropped
+    # copies that were saved anew, resized, flipped, turned or cropped
+    near_duplicates: Severity = "warning"
     duplicate_masks: Severity = "warning"
     empty_masks: Severity = "info"
-    orientation: Severity = "critical"  # an image that its camera's flag turns, and its mask not, or the other way
+    # an image that its camera's flag turns, and its mask not, or the other way
+    orientation: Severity = "critical"
     flat_images: Severity = "warning"
     min_std: Annotated[float, Field(ge=0, le=255)] = 1.0  # grey levels; an image with less is flat
     ignored_masks: Severity = "warning"
     max_ignored: Share = 0.98  # of a mask's pixels; more is hardly a label
     absent_classes: Severity = "warning"  # a class that no mask holds
-    search_s: Annotated[float, Field(ge=0)] = 60.0  # time for the search for near duplicates; what it left out is said
-    expectations: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = ()  # Great Expectations' own
+    # time for the search for near duplicates; what it left out is said
+    search_s: Annotated[float, Field(ge=0)] = 60.0
+    # Great Expectations' own
+    expectations: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = ()
 
 
 class Splits(Section):
@@ -300,15 +378,19 @@ class Splits(Section):
     val: Share = 0.15  # of the images, for groups that data/splits.csv does not name
     test: Share = 0.15
     seed: Seed = 0
-    folds: Annotated[int, Field(ge=2, le=20)] | None = None  # cross-validation: everything but test in so many folds
+    # cross-validation: everything but test in so many folds
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None
     fold: Natural = 0  # the fold that validates
     guard: GuardPlaces = 2  # places of one sequence this near are neighbours, and stay in one split
-    allow_leaks: Annotated[tuple[str, ...], Field(strict=False)] = ()  # groups or ids that may leak; scores come twice
+    # groups or ids that may leak; scores come twice
+    allow_leaks: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.folds is None and self.fold:
-            raise ValueError(f"fold: {self.fold} has no effect while folds is null; set splits.folds, or fold: 0")
+            raise ValueError(
+                f"fold: {self.fold} has no effect while folds is null; set splits.folds, or fold: 0"
+            )
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold: {self.fold} is not one of the folds 0..{self.folds - 1}")
         return self
@@ -317,28 +399,32 @@ class Splits(Section):
 class Augmentation(Section):
     """The recipe of the training images."""
 
-    crop_px: Annotated[tuple[Side, Side], Field(strict=False)] | None = None  # height, width; null: whole images
+    # height, width; null: whole images
+    crop_px: Annotated[tuple[Side, Side], Field(strict=False)] | None = None
     preset: Literal["none", "light", "medical", "aerial", "street"] = "none"
+    # after the preset: name -> options
     transforms: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = (
         {"HorizontalFlip": {"p": 0.5}},
         {"RandomGamma": {"gamma_limit": [70, 143], "p": 0.8}},
-    )  # after the preset: name -> options
+    )
     preview: Annotated[int, Field(ge=1, le=100)] = 3  # pairs on the preview sheet
 
 
 class Sampling(Section):
     """What training sees more of; the shipped values: each image once per epoch, crops anywhere."""
 
-    rare_below: Share = 0.0  # classes in a smaller share of the images are drawn more often; 0: none is
+    # classes in a smaller share of the images are drawn more often; 0: none is
+    rare_below: Share = 0.0
     foreground_crops: Share = 0.0  # of the crops are cut around a pixel of a foreground class
-    crop_classes: Literal["equal", "rare"] = "equal"  # of those in the image; rare: the likelier the rarer
+    # of those in the image; rare: the likelier the rarer
+    crop_classes: Literal["equal", "rare"] = "equal"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.crop_classes != "equal" and not self.foreground_crops:
             raise ValueError(
-                f"crop_classes: {self.crop_classes} has no effect while foreground_crops is 0; set it above 0, 0.33 "
-                "for example, or crop_classes: equal"
+                f"crop_classes: {self.crop_classes} has no effect while foreground_crops is 0; "
+                "set it above 0, 0.33 for example, or crop_classes: equal"
             )
         return self
 
@@ -363,24 +449,32 @@ class Train(Section):
     seed: Seed = 0
     steps: Count = 200  # optimizer steps, at most
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 4  # images at once on each device
-    accumulate: Annotated[int, Field(ge=1, le=65_536)] = 1  # times so many before each optimizer step
+    # times so many before each optimizer step
+    accumulate: Annotated[int, Field(ge=1, le=65_536)] = 1
     optimizer: Literal["adamw", "sgd"] = "adamw"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd
     nesterov: bool = True  # of sgd
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.004
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
-    schedule: Literal["cosine", "poly", "one_cycle", "constant"] = "poly"  # of the learning rate after the warm-up
+    # of the learning rate after the warm-up
+    schedule: Literal["cosine", "poly", "one_cycle", "constant"] = "poly"
     poly_power: Annotated[float, Field(gt=0, le=10)] = 0.9
     warmup_steps: Natural = 20
-    clip_norm: Annotated[float, Field(gt=0)] | None = None  # longest gradient, over all weights together
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.97  # decay of the averaged weights, which are then the result
+    # longest gradient, over all weights together
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    # decay of the averaged weights, which are then the result
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.97
     freeze_encoder_steps: Natural = 0
     encoder_lr_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     # name -> weight, or it and options
-    losses: dict[str, Annotated[float | dict[str, Any], BeforeValidator(_loss)]] = {"cross_entropy": 1.0, "dice": 1.0}
+    losses: dict[str, Annotated[float | dict[str, Any], BeforeValidator(_loss)]] = {
+        "cross_entropy": 1.0,
+        "dice": 1.0,
+    }
+    # of pixels in the losses that are means over pixels
     class_weights: Annotated[
         Literal["inverse", "median"] | dict[str, float] | None, BeforeValidator(_class_weights)
-    ] = None  # of pixels in the losses that are means over pixels
+    ] = None
     sampling: Sampling = Sampling()
     val_every_steps: Positive = 50
     patience: Positive = 4  # validations without a better score before training stops
@@ -388,33 +482,44 @@ class Train(Section):
     devices: Annotated[int, Field(ge=1, le=64)] = 1  # of this machine; each has a process
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     compile: bool = False  # torch.compile
-    deterministic: bool = False  # kernels of a GPU that give the same bits each time; a CPU's always do
+    # kernels of a GPU that give the same bits each time; a CPU's always do
+    deterministic: bool = False
     threads: Threads = 2  # CPU threads; another number gives other weights
-    workers: Literal["auto"] | Processes = "auto"  # loader processes; the number does not change the result
-    loader_timeout_s: Annotated[float, Field(gt=0, le=1e6)] = 120.0  # without a batch from the loader processes
+    # loader processes; the number does not change the result
+    workers: Literal["auto"] | Processes = "auto"
+    # without a batch from the loader processes
+    loader_timeout_s: Annotated[float, Field(gt=0, le=1e6)] = 120.0
     max_skipped: Natural = 5  # steps whose loss or gradient is not finite before training stops
-    allow_smaller_batches: bool = False  # when a GPU's memory does not suffice: fewer images at once, as many per step
+    # when a GPU's memory does not suffice: fewer images at once, as many per step
+    allow_smaller_batches: bool = False
     checkpoint_every_s: Annotated[float, Field(ge=0)] = 20.0
     checkpoints_kept: Annotated[int, Field(ge=1, le=1000)] = 2
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.losses:
-            raise ValueError("losses: {} trains nothing; name at least one, for example {cross_entropy: 1.0}")
+            raise ValueError(
+                "losses: {} trains nothing; name at least one, for example {cross_entropy: 1.0}"
+            )
         if self.warmup_steps >= self.steps:
-            raise ValueError(f"warmup_steps: {self._with_source('warmup_steps')} must be below steps, {self.steps}")
+            raise ValueError(
+                f"warmup_steps: {self._with_source('warmup_steps')} must be below steps, "
+                f"{self.steps}"
+            )
         if self.val_every_steps > self.steps:
             raise ValueError(
-                f"val_every_steps: {self._with_source('val_every_steps')} is beyond the last of {self.steps} steps; at "
-                "most steps is allowed"
+                f"val_every_steps: {self._with_source('val_every_steps')} is beyond the last of "
+                f"{self.steps} steps; at most steps is allowed"
             )
         if self.schedule == "one_cycle" and self.warmup_steps:
             raise ValueError(
-                f"warmup_steps: got {self._with_source('warmup_steps')}, and one_cycle has a rise of its own, over "
-                "30 % of the steps; set warmup_steps: 0, or another schedule"
+                f"warmup_steps: got {self._with_source('warmup_steps')}, and one_cycle has a rise "
+                "of its own, over 30 % of the steps; set warmup_steps: 0, or another schedule"
             )
         if self.nesterov and not self.momentum and self.optimizer == "sgd":
-            raise ValueError("nesterov: true needs a momentum above 0; set train.momentum, or nesterov: false")
+            raise ValueError(
+                "nesterov: true needs a momentum above 0; set train.momentum, or nesterov: false"
+            )
         return self
 
     def _with_source(self, name: str) -> str:
@@ -433,7 +538,8 @@ class Intervals(Section):
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     resamples: Annotated[int, Field(ge=200, le=100_000)] = 2000
-    unit: Literal["auto", "group", "block", "image"] = "auto"  # auto: groups, or blocks where those are fewer than 20
+    # auto: groups, or blocks where those are fewer than 20
+    unit: Literal["auto", "group", "block", "image"] = "auto"
     block: Positive = 5  # contiguous images of a group that make one block
     seed: Seed = 0
 
@@ -441,37 +547,49 @@ class Intervals(Section):
 class Slices(Section):
     """By what the scores are cut to see where a model is bad."""
 
-    columns: Annotated[tuple[str, ...], Field(strict=False)] = ()  # of the manifest, besides what is always looked at
-    bins: Annotated[int, Field(ge=2, le=20)] = 4  # of a column of numbers, equally many images in each
+    # of the manifest, besides what is always looked at
+    columns: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    # of a column of numbers, equally many images in each
+    bins: Annotated[int, Field(ge=2, le=20)] = 4
     minimum: Positive = 5  # images; a slice of fewer is not shown
 
 
 class Tune(Section):
-    """What `maskmill tune` tries, with the `variants`, for the best `evaluation.primary` on the validation split."""
+    """What `maskmill tune` tries, with the `variants`.
 
-    trials: Trials = 20  # trainings, those that were cut short among them; another takes the place of one that fails
+    It looks for the best `evaluation.primary` on the validation split.
+    """
+
+    # trainings, those that were cut short among them; another takes the place of one that fails
+    trials: Trials = 20
     startup: Trials = 5  # trials that are drawn at random and run to their end
-    pruner: Literal["none", "median"] = "median"  # median: a trial below the median of those before it is cut short
+    # median: a trial below the median of those before it is cut short
+    pruner: Literal["none", "median"] = "median"
     seed: Seed = 0
+    # setting of train or models -> values, or a range
     space: dict[str, Annotated[Any, BeforeValidator(_axis)]] = {
         "train.learning_rate": {"low": 0.001, "high": 0.01, "log": True}
-    }  # setting of train or models -> values, or a range
+    }
 
 
 class Report(Section):
     """What the page shows."""
 
-    gallery: Annotated[int, Field(ge=1, le=1000)] = 3  # worst, least certain and best test images of each variant
+    # worst, least certain and best test images of each variant
+    gallery: Annotated[int, Field(ge=1, le=1000)] = 3
 
 
 class Selection(Section):
     """Which variant is put forward, by the validation split and what it costs."""
 
     minimum: Share = 0.5  # of the primary metric; below it no variant is good enough
-    tie: Share = 0.002  # variants this close to the best count as equal, and the one with the fewest parameters wins
-    max_ms_per_image: Annotated[float, Field(gt=0)] | None = None  # a variant that costs more is out
+    # variants this close to the best count as equal, and the one with the fewest parameters wins
+    tie: Share = 0.002
+    # a variant that costs more is out
+    max_ms_per_image: Annotated[float, Field(gt=0)] | None = None
     max_parameters: Positive | None = None
-    max_memory_mb: Annotated[float, Field(gt=0)] | None = None  # 10^6 bytes, in one prediction of the largest image
+    # 10^6 bytes, in one prediction of the largest image
+    max_memory_mb: Annotated[float, Field(gt=0)] | None = None
 
 
 class Gate(Section):
@@ -484,7 +602,8 @@ class Gate(Section):
 class Tracking(Section):
     """Where runs and versions are recorded."""
 
-    uri: TrackingUri = "sqlite:///.maskmill/mlflow/mlflow.db"  # MLflow's; sqlite paths are relative to the repository
+    # MLflow's; sqlite paths are relative to the repository
+    uri: TrackingUri = "sqlite:///.maskmill/mlflow/mlflow.db"
     experiment: Annotated[str, Field(min_length=1, max_length=250)] = "maskmill"
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]  # the registered model's name
 
@@ -496,23 +615,28 @@ class Services(Section):
     prefect_port: Port = 4200
     mlflow_port: Port = 5000
     model_port: Port = 5001
-    allowed_hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()  # names besides `host` and localhost
+    # names besides `host` and localhost
+    allowed_hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
     auth: bool = False  # one user and password for all of them
-    gpu_slots: Annotated[int, Field(ge=1, le=1000)] = 1  # trainings at once, over all flows of this Prefect server
+    # trainings at once, over all flows of this Prefect server
+    gpu_slots: Annotated[int, Field(ge=1, le=1000)] = 1
     threads: Threads = 2  # CPU threads of the served model
     max_rows: Annotated[int, Field(ge=1, le=10_000)] = 32  # images in one request
     max_pixels: Count = 25_000_000  # of one served image
-    max_body_mb: Annotated[int, Field(ge=1, le=10_000)] = 64  # of one request, which is held in memory
+    # of one request, which is held in memory
+    max_body_mb: Annotated[int, Field(ge=1, le=10_000)] = 64
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         ports = (self.prefect_port, self.mlflow_port, self.model_port)
         if len(set(ports)) < len(ports):
-            raise ValueError(f"prefect_port, mlflow_port, model_port: got {ports}; each needs a port of its own")
+            raise ValueError(
+                f"prefect_port, mlflow_port, model_port: got {ports}; each needs a port of its own"
+            )
         if self.host not in LOOPBACK and not self.auth:
             raise ValueError(
-                f"host: {self.host} lets other machines in, and auth is false; set services.auth: true, or "
-                f"services.host: {LOOPBACK[0]}"
+                f"host: {self.host} lets other machines in, and auth is false; "
+                f"set services.auth: true, or services.host: {LOOPBACK[0]}"
             )
         return self
 
@@ -529,12 +653,13 @@ class Params(Section):
     models: dict[Name, Variant] = {}
     train: Train = Train()
     evaluation: Evaluation
+    # families of scores besides the confusion matrix -> options
     metrics: dict[Name, dict[str, Any]] = {
         "per_image": {},
         "boundary": {},
         "surface": {"tolerance_px": 2.0},
         "calibration": {"bins": 15},
-    }  # families of scores besides the confusion matrix -> options
+    }
     intervals: Intervals = Intervals()
     slices: Slices = Slices()
     selection: Selection = Selection()
@@ -547,13 +672,18 @@ class Params(Section):
     @model_validator(mode="before")
     @classmethod
     def _with_networks(cls, values: Any) -> Any:
-        """Every variant has a section, and one that names no network has the network of its own name."""
+        """Give every variant a section, and a network, by default the one of its own name."""
         variants, models = values.get("variants"), values.get("models", {})
         if not isinstance(models, dict):
             return values
         names = variants if isinstance(variants, list | tuple) else ()
-        sections: dict[Any, Any] = {name: {} for name in names if re.fullmatch(_NAME, str(name))} | models
-        named = {k: {"network": k} | given if isinstance(given, dict) else given for k, given in sections.items()}
+        sections: dict[Any, Any] = {
+            name: {} for name in names if re.fullmatch(_NAME, str(name))
+        } | models
+        named = {
+            k: {"network": k} | given if isinstance(given, dict) else given
+            for k, given in sections.items()
+        }
         return {**values, "models": named}
 
     @model_validator(mode="after")
@@ -565,23 +695,29 @@ class Params(Section):
             if variant.network not in known:
                 where = f"models.{name}" if variant.network == name else f"models.{name}.network"
                 raise ValueError(
-                    f"{where}: {variant.network!r} is no network{suggest(variant.network, known)}; there are "
-                    f"{', '.join(known)}; a variant with a name of its own says which one it is, "
+                    f"{where}: {variant.network!r} is no network{suggest(variant.network, known)}; "
+                    f"there are {', '.join(known)}; "
+                    "a variant with a name of its own says which one it is, "
                     f"{name}: {{network: unet}} for example"
                 )
         weighted = self.train.class_weights if isinstance(self.train.class_weights, dict) else {}
         for name in weighted.keys() - set(self.data.classes):
             raise ValueError(
-                f"train.class_weights: {name!r} is no class{suggest(name, self.data.classes) or ';'} data.classes are "
-                f"{', '.join(self.data.classes)}"
+                f"train.class_weights: {name!r} is no class"
+                f"{suggest(name, self.data.classes) or ';'} "
+                f"data.classes are {', '.join(self.data.classes)}"
             )
         if self.train.sampling.foreground_crops and self.augmentation.crop_px is None:
             raise ValueError(
-                f"train.sampling.foreground_crops: {self.train.sampling.foreground_crops} has no effect on whole "
-                "images; set augmentation.crop_px, [128, 128] for example, or foreground_crops: 0.0"
+                f"train.sampling.foreground_crops: {self.train.sampling.foreground_crops} has no "
+                "effect on whole images; set augmentation.crop_px, [128, 128] for example, or "
+                "foreground_crops: 0.0"
             )
         if self.splits.val + self.splits.test >= 1:
-            raise ValueError(f"splits: val {self.splits.val} + test {self.splits.test} leaves nothing to train on")
+            raise ValueError(
+                f"splits: val {self.splits.val} + test {self.splits.test} leaves nothing to train "
+                "on"
+            )
         return self
 
 
@@ -601,11 +737,16 @@ def parse(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
         params = Params.model_validate(values)
     except ValidationError as error:
         found = error.errors()
-        around = {e["loc"][:depth] for e in found for depth in range(1, len(e["loc"]))}  # what a mistake is in
-        raise MaskmillError("\n".join(_explain(e, path) for e in found if e["loc"] not in around)) from None
+        # what a mistake is in
+        around = {e["loc"][:depth] for e in found for depth in range(1, len(e["loc"]))}
+        raise MaskmillError(
+            "\n".join(_explain(e, path) for e in found if e["loc"] not in around)
+        ) from None
     if wrong := list(_not_finite("", values)):  # in options that only the parts themselves know
         raise MaskmillError(
-            "\n".join(f"{path}: {key}: got {value}; no number may be .inf or .nan" for key, value in wrong)
+            "\n".join(
+                f"{path}: {key}: got {value}; no number may be .inf or .nan" for key, value in wrong
+            )
         )
     return params
 
@@ -625,26 +766,36 @@ def _not_finite(key: str, value: Any) -> Iterator[tuple[str, float]]:
 def left_out(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that the values of params.yaml do not name, `train.ema`, and their defaults."""
     sections = values.get("models") or {}
-    bare: dict[str, Any] = {f"models.{name}": {} for name in values.get("variants", ()) if name not in sections}
+    bare: dict[str, Any] = {
+        f"models.{name}": {} for name in values.get("variants", ()) if name not in sections
+    }
     return dict(_left_out(Params, values, "")) | bare
 
 
-def _left_out(section: type[BaseModel], values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+def _left_out(
+    section: type[BaseModel], values: Mapping[str, Any], path: str
+) -> Iterator[tuple[str, Any]]:
     for name, field in section.model_fields.items():
         kind = field.annotation
         inside = kind if isinstance(kind, type) and issubclass(kind, Section) else None
         if inside and (name in values or not field.is_required()):
             yield from _left_out(inside, values.get(name, {}), f"{path}{name}.")
-        elif name not in values and not field.is_required() and name != "models":  # a variant may have no section
+        elif name not in values and not field.is_required() and name != "models":
+            # a variant may have no section
             yield f"{path}{name}", field.default
 
 
 def read_yaml(path: Path) -> Any:
-    """The value of a YAML file. Raises: MaskmillError when there is none, or it is not YAML."""
+    """The value of a YAML file.
+
+    Raises: MaskmillError when there is none, or it is not YAML.
+    """
     try:
         return YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
-        raise MaskmillError(f"{path}: no such file in {Path.cwd()}; run from the repository's top folder") from None
+        raise MaskmillError(
+            f"{path}: no such file in {Path.cwd()}; run from the repository's top folder"
+        ) from None
     except YAMLError as error:
         raise MaskmillError(f"{path}: not readable as YAML: {error}") from None
 
@@ -671,7 +822,8 @@ def _explain(error: Mapping[str, Any], path: Path) -> str:
     message = own % context if own else error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error" and isinstance(error["input"], BaseModel | dict):
         return f"{path}: {key + ': ' if key else ''}{message}"
-    quotes = error["type"] == "string_type" and isinstance(error["input"], int | float)  # 0016E5 is 1600000 in YAML
+    # 0016E5 is 1600000 in YAML
+    quotes = error["type"] == "string_type" and isinstance(error["input"], int | float)
     hint = "; put a name that looks like a number into quotes" if quotes else ""
     return f"{path}: {key}: got {error['input']!r}: {message[0].lower() + message[1:]}{hint}"
 

@@ -1,4 +1,4 @@
-"""Writing into params.yaml: only the named settings change; comments, order and everything else stay."""
+"""Write into params.yaml: the named settings change; comments, order and all else stay."""
 
 import io
 from collections.abc import Mapping
@@ -18,7 +18,9 @@ _WIDE = 120
 
 
 def text_with_changes(values: Mapping[str, Any], path: Path = PARAMS) -> tuple[str, Params]:
-    """The text of params.yaml with `values` ("data.title" -> "cells") in it, and what it means; writes nothing.
+    """The text of params.yaml with `values` ("data.title" -> "cells") in it, and what it means.
+
+    Nothing is written.
 
     Raises: MaskmillError for a key that is no setting, or settings that are wrong together.
     """
@@ -30,7 +32,9 @@ def text_with_changes(values: Mapping[str, Any], path: Path = PARAMS) -> tuple[s
             section[last] = _node(value)
     buffer = io.StringIO()
     yaml.dump(document, buffer)
-    return buffer.getvalue(), config.parse(YAML(typ="safe", pure=True).load(buffer.getvalue()), path)
+    return buffer.getvalue(), config.parse(
+        YAML(typ="safe", pure=True).load(buffer.getvalue()), path
+    )
 
 
 def change(values: Mapping[str, Any], path: Path = PARAMS) -> Params:
@@ -56,7 +60,9 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 10 * _WIDE
-    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.representer.add_representer(
+        type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     return yaml
 
 
@@ -69,13 +75,20 @@ def _load(yaml: YAML, path: Path) -> Any:
 
 
 def _place(document: Any, key: str, path: Path) -> tuple[CommentedMap, str]:
-    """The table that a setting stands in, which is added where the file leaves it out, and its name there."""
+    """The table that a setting stands in, and its name there.
+
+    A table that the file leaves out is added.
+    """
     *sections, last = key.split(".")
     section = document
     for name in sections:
-        section = section.setdefault(name, CommentedMap()) if isinstance(section, CommentedMap) else None
+        section = (
+            section.setdefault(name, CommentedMap()) if isinstance(section, CommentedMap) else None
+        )
     if not isinstance(section, CommentedMap):
-        raise MaskmillError(f"{path}: {key} has no place there; get the file back with `git checkout {path}`")
+        raise MaskmillError(
+            f"{path}: {key} has no place there; get the file back with `git checkout {path}`"
+        )
     return section, last
 
 

@@ -1,4 +1,6 @@
-"""The names of networks: of the files in models/networks, and those that are short for one with some of its options.
+"""The names of networks: of the files in models/networks, and the shorthands.
+
+A shorthand is short for a network with some of its options.
 
 Settings are held against them without an import of torch.
 """
@@ -47,6 +49,9 @@ def names() -> list[str]:
 
 
 def spelt_out(name: str) -> tuple[str, dict[str, Any]]:
-    """The network that `name` stands for, and the options that the name says; a file of that name comes first."""
+    """The network that `name` stands for, and the options that it implies.
+
+    A file of that name comes first.
+    """
     shorthand = None if (_FILES / f"{name}.py").exists() else SHORTHANDS.get(name)
     return (shorthand.network, dict(shorthand.options)) if shorthand else (name, {})

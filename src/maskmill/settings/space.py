@@ -1,6 +1,9 @@
-"""The space that `maskmill tune` searches: settings of the training, and what `variants` and `tune.space` allow.
+"""The space that `maskmill tune` searches: variants, and settings of the training.
 
-A choice is a variant and a value for each setting; those of other variants than the chosen one are left out.
+`variants` and `tune.space` say what it allows.
+
+A choice is a variant and a value for each setting; those of other variants than the chosen one are
+left out.
 """
 
 import copy
@@ -43,16 +46,24 @@ class SearchChoice:
     settings: Mapping[str, Any]  # path -> value
 
     def __str__(self) -> str:
-        return ", ".join([self.variant, *(f"{path} {_short(value)}" for path, value in self.settings.items())])
+        return ", ".join(
+            [self.variant, *(f"{path} {_short(value)}" for path, value in self.settings.items())]
+        )
 
 
 def search_axes(params: Params) -> list[SearchAxis]:
-    """`tune.space`. Raises: MaskmillError for a path that is no setting, or one that no training would read."""
+    """The axes of `tune.space`.
+
+    Raises: MaskmillError for a path that is no setting, or one that no training would read.
+    """
     return [_axis(path, given, params) for path, given in params.tune.space.items()]
 
 
 def apply_choice(choice: SearchChoice, params: Params) -> Params:
-    """The settings with the choice in them. Raises: MaskmillError where it makes them wrong."""
+    """The settings with the choice in them.
+
+    Raises: MaskmillError where it makes them wrong.
+    """
     values = copy.deepcopy(params.model_dump())
     values["variants"] = [choice.variant]
     for path, value in choice.settings.items():
@@ -68,7 +79,10 @@ def apply_choice(choice: SearchChoice, params: Params) -> Params:
 
 
 def candidate_settings(params: Params) -> Iterator[tuple[SearchChoice, Params]]:
-    """Every value of a list and both ends of a range, one at a time; between valid ends all is valid."""
+    """Every value of a list and both ends of a range, one at a time.
+
+    Between valid ends all is valid.
+    """
     for axis in search_axes(params):
         variant = next(name for name in params.variants if axis.belongs_to(name))
         for value in axis.values or (axis.low, axis.high):
@@ -125,23 +139,27 @@ def _axis(path: str, given: Any, params: Params) -> SearchAxis:
     part, *rest = path.split(".")
     if part not in _PARTS or not rest:
         raise MaskmillError(
-            f"{_WHERE}: {path} is no setting of a training; allowed are train.SETTING and models.NAME.OPTION; delete "
-            "it, or try it with `dvc exp run -S`"
+            f"{_WHERE}: {path} is no setting of a training; allowed are train.SETTING and "
+            "models.NAME.OPTION; delete it, or try it with `dvc exp run -S`"
         )
     if part == "models" and rest[0] not in params.variants:
         raise MaskmillError(
-            f"{_WHERE}: {path} has no effect: {rest[0]!r} is not tried{suggest(rest[0], params.variants) or ';'} "
-            f"variants in params.yaml are {', '.join(params.variants)}; add it there, or delete the line"
+            f"{_WHERE}: {path} has no effect: {rest[0]!r} is not tried"
+            f"{suggest(rest[0], params.variants) or ';'} "
+            f"variants in params.yaml are {', '.join(params.variants)}; "
+            "add it there, or delete the line"
         )
     if part == "train":
         known = list(_paths("train", params.train.model_dump()))
         if path not in known:
             raise MaskmillError(
-                f"{_WHERE}: {path} is not a setting{suggest(path, known) or ';'} allowed are {', '.join(known)}, and "
-                "models.NAME.OPTION"
+                f"{_WHERE}: {path} is not a setting{suggest(path, known) or ';'} allowed are "
+                f"{', '.join(known)}, and models.NAME.OPTION"
             )
     elif len(rest) != 2:
-        raise MaskmillError(f"{_WHERE}: {path} is no option of a network; needed is models.{rest[0]}.OPTION")
+        raise MaskmillError(
+            f"{_WHERE}: {path} is no option of a network; needed is models.{rest[0]}.OPTION"
+        )
     if isinstance(given, tuple):
         return SearchAxis(path, given)
     return SearchAxis(path, (), given["low"], given["high"], given.get("log", False))

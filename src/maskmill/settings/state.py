@@ -1,4 +1,7 @@
-"""A folder of state beside the repository's own, so that many trainings do not push out each other's checkpoints."""
+"""A state folder beside the repository's own.
+
+With it many trainings do not push out each other's checkpoints.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path

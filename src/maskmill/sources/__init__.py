@@ -21,9 +21,9 @@ Side = Path | Callable[[], np.ndarray] | None  # a user's file; what makes the p
 class Pair:
     """An image and its mask, not yet read.
 
-    `id` can be a file's name. `group` names what must not be torn over splits (a patient, a video); `order` is the
-    place within `sequence` (a video, a stack), which is the group where it is empty. `split` is the one that the source
-    gives, or empty.
+    `id` can be a file's name. `group` names what must not be torn over splits (a patient, a video);
+    `order` is the place within `sequence` (a video, a stack), which is the group where it is empty.
+    `split` is the one that the source gives, or empty.
     """
 
     id: str
@@ -36,24 +36,36 @@ class Pair:
 
 
 def create(config: Any, folder: Path, data: Data, where: Path) -> list[Pair]:
-    """The pairs of the source that data/source.yaml describes: `kind`, its options, and a `notice` for the report.
+    """The pairs of the source that data/source.yaml describes.
 
-    Raises: MaskmillError for an unknown kind or option, and for names that not every system can keep.
+    The file has `kind`, its options, and a `notice` for the report.
+
+    Raises: MaskmillError for an unknown kind or option, and for names that not every system can
+        keep.
     """
     if not isinstance(config, dict) or "kind" not in config:
         kinds = ", ".join(components.names(__name__))
         raise MaskmillError(f"{where}: needs a line `kind: NAME`; known are {kinds}")
     options = {key: value for key, value in config.items() if key not in ("kind", "notice")}
     given = {"folder": folder, "data": data}
-    pairs: Iterable[Pair] = components.create(__name__, str(config["kind"]), f"{where}: kind", given, options)
+    pairs: Iterable[Pair] = components.create(
+        __name__, str(config["kind"]), f"{where}: kind", given, options
+    )
     listed = list(pairs)
-    _names.check_names((pair.id, _names.pair_in_words(pair.id, pair.image, pair.mask)) for pair in listed)
+    _names.check_names(
+        (pair.id, _names.pair_in_words(pair.id, pair.image, pair.mask)) for pair in listed
+    )
     if not listed:
-        raise MaskmillError(f"{where}: the source holds no pairs; put files into {folder}, or choose another `kind`")
+        raise MaskmillError(
+            f"{where}: the source holds no pairs; put files into {folder}, or choose another `kind`"
+        )
     return listed
 
 
 def read_index(raw: Path) -> pd.DataFrame:
-    """The pairs as `ingest` listed them: id, image, mask, group, sequence, order, split; a missing file is ""."""
+    """The pairs as `ingest` listed them; a missing file is "".
+
+    Columns: id, image, mask, group, sequence, order, split.
+    """
     texts = dict.fromkeys(("id", "image", "mask", "group", "sequence", "split"), str)
     return pd.read_csv(raw / INDEX, dtype=texts, keep_default_na=False)

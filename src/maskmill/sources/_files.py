@@ -13,9 +13,10 @@ SUFFIXES = (*decode.SUFFIXES, ".npy")
 
 
 def regular_files(folder: Path, without: Path | None = None) -> Iterator[Path]:
-    """Every file below `folder` in order of name, hidden ones left out, and the subfolder `without`.
+    """Every file below `folder` in order of name, but hidden ones and the subfolder `without`.
 
-    Raises: MaskmillError for what is no file: a pipe, a socket, a link to nowhere or in a circle, a link to a folder.
+    Raises: MaskmillError for what is no file: a pipe, a socket, a link to nowhere or in a circle, a
+        link to a folder.
     """
     with os.scandir(folder) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
@@ -29,11 +30,15 @@ def regular_files(folder: Path, without: Path | None = None) -> Iterator[Path]:
             yield path
         else:
             what = "a link that leads to no file" if entry.is_symlink() else "no regular file"
-            raise MaskmillError(f"{str(path)!a}: {what}; replace it by the file or folder itself, or delete it")
+            raise MaskmillError(
+                f"{str(path)!a}: {what}; replace it by the file or folder itself, or delete it"
+            )
 
 
 def by_name(folder: Path, suffix: str = "", without: Path | None = None) -> dict[str, Path]:
-    """Name below `folder` without ending (NFC, `/` between folders) -> image file; `suffix` is cut off the names.
+    """Name below `folder` without ending (NFC, `/` between folders) -> image file.
+
+    `suffix` is cut off the names.
 
     Raises: MaskmillError when two files share a name.
     """
@@ -45,22 +50,31 @@ def by_name(folder: Path, suffix: str = "", without: Path | None = None) -> dict
         name = unicodedata.normalize("NFC", relative.removesuffix(suffix))
         if name in found:
             raise MaskmillError(
-                f"{found[name]} and {path} have one name ({found[name].name!a}, {path.name!a}); a pair is "
-                "found by it: rename one"
+                f"{found[name]} and {path} have one name ({found[name].name!a}, {path.name!a}); "
+                "a pair is found by it: rename one"
             )
         found[name] = path
     return found
 
 
 def file_inside(folder: Path, name: str, where: str) -> Path:
-    """The file `name` below `folder`. Raises: MaskmillError when it leads out of it, or is not there."""
+    """The file `name` below `folder`.
+
+    Raises: MaskmillError when it leads out of it, or is not there.
+    """
     path = folder / name
     if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise MaskmillError(f"{where}: {name!a} is not a path below {folder}; write it relative to that folder")
+        raise MaskmillError(
+            f"{where}: {name!a} is not a path below {folder}; write it relative to that folder"
+        )
     if not path.parent.resolve().is_relative_to(folder.resolve()):
-        raise MaskmillError(f"{where}: {name!a} leads out of {folder} through a link; put the file itself there")
+        raise MaskmillError(
+            f"{where}: {name!a} leads out of {folder} through a link; put the file itself there"
+        )
     if not _is_regular(path):
-        raise MaskmillError(f"{where}: {path} is not there, or no regular file; put it there, or delete its line")
+        raise MaskmillError(
+            f"{where}: {path} is not there, or no regular file; put it there, or delete its line"
+        )
     return path
 
 

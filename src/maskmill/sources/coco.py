@@ -1,6 +1,7 @@
 """COCO: annotations as JSON (polygons, or run lengths), from which the masks are drawn.
 
-Lin et al., "Microsoft COCO: Common Objects in Context", 2014, arXiv:1405.0312; decoded by their own pycocotools.
+Lin et al., "Microsoft COCO: Common Objects in Context", 2014, arXiv:1405.0312; decoded by their own
+pycocotools.
 """
 
 import json
@@ -19,23 +20,38 @@ from maskmill.system.errors import MaskmillError
 
 
 def coco(
-    *, folder: Path, data: Data, annotations: dict[str, str], groups: str | None = None, blocks: int | None = None
+    *,
+    folder: Path,
+    data: Data,
+    annotations: dict[str, str],
+    groups: str | None = None,
+    blocks: int | None = None,
 ) -> Iterator[Pair]:
-    """The images of one or more files of annotations, with masks of class ids; of two that overlap the later wins.
+    """The images of one or more files of annotations, with masks of class ids.
 
-    `annotations` maps each JSON file to the folder of its images; where train, val or test stands in the JSON's path,
-    that is the given split. Pixels of no object are data.background, those of crowds take part in nothing.
+    Of two annotations that overlap the later wins.
+
+    `annotations` maps each JSON file to the folder of its images; where train, val or test stands
+    in the JSON's path, that is the given split. Pixels of no object are data.background, those of
+    crowds take part in nothing.
     Raises: MaskmillError for a bad file, naming the annotation.
     """
     where = "data/source.yaml: kind.annotations"
     if not annotations:
-        raise MaskmillError(f"{where}: got {{}}; needed is one line `FILE.json: FOLDER_OF_ITS_IMAGES` at least")
+        raise MaskmillError(
+            f"{where}: got {{}}; needed is one line `FILE.json: FOLDER_OF_ITS_IMAGES` at least"
+        )
     if data.background is None or data.values is not None:
         raise MaskmillError(
-            f"params.yaml: data.background {data.background!r}, data.values {data.values!r}; COCO leaves pixels "
-            "without an object, and its masks are drawn as ids: name the class of those pixels, and set values: null"
+            f"params.yaml: data.background {data.background!r}, data.values {data.values!r}; "
+            "COCO leaves pixels without an object, and its masks are drawn as ids: name the class "
+            "of those pixels, and set values: null"
         )
-    found = [row for file, images in annotations.items() for row in _images(folder, file, images, data, where)]
+    found = [
+        row
+        for file, images in annotations.items()
+        for row in _images(folder, file, images, data, where)
+    ]
     found.sort(key=lambda row: _names.natural_sort_key(row[1]))
     names = [name for _, name, _, _ in found]
     twice = len(set(names)) < len(names)
@@ -47,7 +63,10 @@ def coco(
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The annotations. Raises: MaskmillError when they have another form."""
+    """The annotations.
+
+    Raises: MaskmillError when they have another form.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -61,7 +80,9 @@ def read(path: Path) -> dict[str, Any]:
         if not isinstance(listed, list):
             raise MaskmillError(f"{path}: not COCO: no list `{key}`")
         for place, entry in enumerate(listed):
-            if not isinstance(entry, dict) or any(not isinstance(entry.get(field), int | str) for field in fields):
+            if not isinstance(entry, dict) or any(
+                not isinstance(entry.get(field), int | str) for field in fields
+            ):
                 raise MaskmillError(f"{path}: {key}[{place}]: needs {' and '.join(fields)}")
     assert isinstance(found, dict)
     return found
@@ -73,26 +94,36 @@ def _images(
     path = _files.file_inside(folder, file, where)
     content = read(path)
     names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
-    ids = {key: data.classes.index(class_name(name)) for key, name in names.items() if class_name(name) in data.classes}
+    ids = {
+        key: data.classes.index(class_name(name))
+        for key, name in names.items()
+        if class_name(name) in data.classes
+    }
     of_image = defaultdict(list)
     for annotation in content["annotations"]:
         if annotation.get("category_id") not in ids:
             category = annotation.get("category_id")
             raise MaskmillError(
-                f"{path}: annotation {annotation.get('id')}: category {category!r} ({names.get(category)}) is none of "
-                f"data.classes in params.yaml, {', '.join(data.classes)}; add it there"
+                f"{path}: annotation {annotation.get('id')}: category {category!r} "
+                f"({names.get(category)}) is none of data.classes in params.yaml, "
+                f"{', '.join(data.classes)}; add it there"
             )
         of_image[annotation["image_id"]].append(annotation)
     known = set()
     for entry in content["images"]:
         known.add(entry["id"])
-        image = _files.file_inside(folder / images, str(entry["file_name"]), f"{path}, image {entry['id']}")
+        image = _files.file_inside(
+            folder / images, str(entry["file_name"]), f"{path}, image {entry['id']}"
+        )
         size = _size(entry, path, data)
         draw = partial(_draw, of_image[entry["id"]], size, ids, data, path)
         name = image.relative_to(folder / images).with_suffix("").as_posix()
         yield _split(file), name, image, draw
     if strangers := sorted(map(str, of_image.keys() - known)):
-        raise MaskmillError(f"{path}: annotations of images {', '.join(strangers[:5])}, which `images` does not hold")
+        raise MaskmillError(
+            f"{path}: annotations of images {', '.join(strangers[:5])}, which `images` does not "
+            "hold"
+        )
 
 
 def class_name(category: str) -> str:
@@ -102,30 +133,44 @@ def class_name(category: str) -> str:
 
 
 def _split(file: str) -> str:
-    said = [split for part in reversed(Path(file).parts) if (split := _names.split_of(Path(part).stem))]
+    said = [
+        split for part in reversed(Path(file).parts) if (split := _names.split_of(Path(part).stem))
+    ]
     return said[0] if said else ""
 
 
 def _size(entry: dict[str, Any], path: Path, data: Data) -> tuple[int, int]:
     height, width = entry.get("height"), entry.get("width")
     limit = data.decoding.max_pixels
-    if not (isinstance(height, int) and isinstance(width, int) and min(height, width) > 0 and height * width <= limit):
+    if not (
+        isinstance(height, int)
+        and isinstance(width, int)
+        and min(height, width) > 0
+        and height * width <= limit
+    ):
         raise MaskmillError(
-            f"{path}: image {entry['id']}: height {height!r}, width {width!r}; needed are whole numbers of at most "
-            f"{limit:,} px together (data.decoding.max_pixels in params.yaml)"
+            f"{path}: image {entry['id']}: height {height!r}, width {width!r}; "
+            f"needed are whole numbers of at most {limit:,} px together (data.decoding.max_pixels "
+            "in params.yaml)"
         )
     return height, width
 
 
 def _draw(
-    annotations: list[dict[str, Any]], size: tuple[int, int], ids: dict[Any, int], data: Data, path: Path
+    annotations: list[dict[str, Any]],
+    size: tuple[int, int],
+    ids: dict[Any, int],
+    data: Data,
+    path: Path,
 ) -> np.ndarray:
     """(height, width) uint8 class ids."""
     assert data.background is not None
     drawn = np.full(size, data.classes.index(data.background), np.uint8)
     for annotation in annotations:
         inside = _inside(annotation, size, f"{path}: annotation {annotation.get('id')}")
-        drawn[inside] = data.ignore_index if annotation.get("iscrowd") else ids[annotation["category_id"]]
+        drawn[inside] = (
+            data.ignore_index if annotation.get("iscrowd") else ids[annotation["category_id"]]
+        )
     return drawn
 
 
@@ -142,16 +187,22 @@ def _inside(annotation: dict[str, Any], size: tuple[int, int], where: str) -> np
     elif isinstance(shape, dict):
         encoded = _runs(shape, size, where)
     else:
-        raise MaskmillError(f"{where}: segmentation is {type(shape).__name__}; needed are polygons or run lengths")
+        raise MaskmillError(
+            f"{where}: segmentation is {type(shape).__name__}; needed are polygons or run lengths"
+        )
     return np.asarray(runs.decode(encoded), bool)
 
 
 def _polygon(polygon: Any, size: tuple[int, int], where: str) -> list[float]:
-    reach = 2 * max(size)  # pycocotools walks along every edge, so a vertex far away would cost memory without end
-    numbers = isinstance(polygon, list) and all(type(v) in (int, float) and isfinite(v) for v in polygon)
+    # pycocotools walks along every edge, so a vertex far away would cost memory without end
+    reach = 2 * max(size)
+    numbers = isinstance(polygon, list) and all(
+        type(v) in (int, float) and isfinite(v) for v in polygon
+    )
     if not numbers or len(polygon) < 6 or len(polygon) % 2 or max(map(abs, polygon)) > reach:
         raise MaskmillError(
-            f"{where}: a polygon needs three or more points x, y, within {reach} px; got {str(polygon)[:80]}"
+            f"{where}: a polygon needs three or more points x, y, within {reach} px; "
+            f"got {str(polygon)[:80]}"
         )
     return list(polygon)
 
@@ -161,17 +212,26 @@ def _runs(shape: dict[str, Any], size: tuple[int, int], where: str) -> Any:
 
     counts = shape.get("counts")
     if shape.get("size") != list(size):
-        raise MaskmillError(f"{where}: run lengths of size {shape.get('size')}; the image is {list(size)}")
+        raise MaskmillError(
+            f"{where}: run lengths of size {shape.get('size')}; the image is {list(size)}"
+        )
     if isinstance(counts, str):
         counts = _unpacked(counts)
-    lengths = counts if isinstance(counts, list) and all(type(n) is int and n >= 0 for n in counts) else []
+    lengths = (
+        counts
+        if isinstance(counts, list) and all(type(n) is int and n >= 0 for n in counts)
+        else []
+    )
     if sum(lengths) != size[0] * size[1]:  # pycocotools would fill the rest with what is in memory
         raise MaskmillError(f"{where}: run lengths that do not fill {size[0]} x {size[1]} px")
     return runs.frPyObjects({"size": list(size), "counts": lengths}, *size)
 
 
 def _unpacked(text: str) -> list[int]:
-    """The run lengths in COCO's compressed text: 5 bits a character from 48, from the fourth on as differences."""
+    """The run lengths in COCO's compressed text.
+
+    A character from 48 up holds 5 bits; from the fourth on the lengths are differences.
+    """
     counts: list[int] = []
     value = shift = 0
     for character in text:

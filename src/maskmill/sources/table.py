@@ -1,4 +1,7 @@
-"""A list of a user's own files: a CSV with the columns image, mask, and perhaps id, group, sequence, order, split."""
+"""A list of a user's own files: a CSV with one pair a row.
+
+The columns are image, mask, and perhaps id, group, sequence, order, split.
+"""
 
 import io
 from collections.abc import Iterator
@@ -17,18 +20,28 @@ _SEPARATORS = (",", ";", "\t")
 
 
 def table(
-    *, folder: Path, data: Data, file: str = "pairs.csv", groups: str | None = None, blocks: int | None = None
+    *,
+    folder: Path,
+    data: Data,
+    file: str = "pairs.csv",
+    groups: str | None = None,
+    blocks: int | None = None,
 ) -> Iterator[Pair]:
     """The pairs of the list, whose paths are relative to data/source.
 
-    The id is the image's path where there is no such column; `groups` and `blocks`, on that path without its ending,
-    stand for a column `group`. Raises: MaskmillError for a bad list, naming the line.
+    The id is the image's path where there is no such column; `groups` and `blocks`, on that path
+    without its ending, stand for a column `group`.
+    Raises: MaskmillError for a bad list, naming the line.
     """
     path = _files.file_inside(folder, file, "data/source.yaml: kind.file")
     rows = read(path)
     if "group" in rows and (groups is not None or blocks is not None):
-        raise MaskmillError(f"{path}: has a column `group`; delete it, or `groups` and `blocks` in data/source.yaml")
-    found = [_row(folder, path, line, row) for line, row in enumerate(rows.to_dict("records"), start=2)]
+        raise MaskmillError(
+            f"{path}: has a column `group`; delete it, or `groups` and `blocks` in data/source.yaml"
+        )
+    found = [
+        _row(folder, path, line, row) for line, row in enumerate(rows.to_dict("records"), start=2)
+    ]
     found.sort(key=lambda row: _names.natural_sort_key(row["name"]))
     names = [row["name"] for row in found]
     places = _names.group_names(names, groups, blocks, "data/source.yaml: kind")
@@ -47,12 +60,19 @@ def table(
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The list as text; columns that are not known are of no effect. Raises: MaskmillError when it is no such list."""
+    """The list as text; unknown columns have no effect.
+
+    Raises: MaskmillError when it is no such list.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
         found = pd.read_csv(
-            io.StringIO(text), sep=max(_SEPARATORS, key=first.count), dtype=str, keep_default_na=False, index_col=False
+            io.StringIO(text),
+            sep=max(_SEPARATORS, key=first.count),
+            dtype=str,
+            keep_default_na=False,
+            index_col=False,
         )
     except UnicodeDecodeError as error:
         raise MaskmillError(f"{path}: not UTF-8: {error}; save it as UTF-8") from None
@@ -61,12 +81,14 @@ def read(path: Path) -> pd.DataFrame:
     found.columns = [str(name).strip().lower() for name in found.columns]
     if missing := {"image", "mask"} - set(found.columns):
         raise MaskmillError(
-            f"{path}: no column {', '.join(sorted(missing))}, got {', '.join(found.columns)}; needed are these, "
-            f"allowed besides {', '.join(COLUMNS[2:])}"
+            f"{path}: no column {', '.join(sorted(missing))}, got {', '.join(found.columns)}; "
+            f"needed are these, allowed besides {', '.join(COLUMNS[2:])}"
         )
     for name in found.columns:
         if name not in COLUMNS and (near := components.suggest(name, COLUMNS)):
-            raise MaskmillError(f"{path}: column {name!r} is not known{near}; known are {', '.join(COLUMNS)}")
+            raise MaskmillError(
+                f"{path}: column {name!r} is not known{near}; known are {', '.join(COLUMNS)}"
+            )
     return found
 
 
@@ -80,16 +102,21 @@ def _row(folder: Path, path: Path, line: int, row: dict[str, Any]) -> dict[str, 
     where = f"{path}, line {line}"
     made: dict[str, Any] = {name: row.get(name, "").strip() for name in COLUMNS}
     image, mask = (
-        _files.file_inside(folder, made[name], f"{where}, {name}") if made[name] else None for name in ("image", "mask")
+        _files.file_inside(folder, made[name], f"{where}, {name}") if made[name] else None
+        for name in ("image", "mask")
     )
     if not made["image"] and not made["mask"]:
         raise MaskmillError(f"{where}: names no image and no mask; delete the line")
     split, order = made["split"], made["order"]
     if split and not _names.is_split(split):
-        raise MaskmillError(f"{where}: split {split!r}; allowed are {', '.join(SPLITS)} and nothing")
+        raise MaskmillError(
+            f"{where}: split {split!r}; allowed are {', '.join(SPLITS)} and nothing"
+        )
     try:
         made["order"] = int(order) if order else None
     except ValueError:
-        raise MaskmillError(f"{where}: order {order!r}; needed is a whole number, the place in the sequence") from None
+        raise MaskmillError(
+            f"{where}: order {order!r}; needed is a whole number, the place in the sequence"
+        ) from None
     name = Path(made["image"] or made["mask"]).with_suffix("").as_posix()
     return made | {"image": image, "mask": mask, "split": _names.split_of(split), "name": name}

@@ -1,4 +1,4 @@
-"""python -m maskmill.stages NAME [VARIANT] [FOLD] [FOLDS]: run one stage of dvc.yaml in the repository's top folder."""
+"""python -m maskmill.stages NAME [VARIANT] [FOLD] [FOLDS]: run one stage in dvc.yaml's folder."""
 
 import contextlib
 import inspect
@@ -46,29 +46,37 @@ def _run(name: str, *arguments: str) -> None:
     if not named and arguments:
         raise MaskmillError(f"stage {name} runs once, without a variant; got {arguments[0]!r}")
     if len(arguments) > len(named):
-        raise MaskmillError(f"stage {name} takes {', '.join(named)}; got {' '.join(arguments)}: {__doc__}")
+        raise MaskmillError(
+            f"stage {name} takes {', '.join(named)}; got {' '.join(arguments)}: {__doc__}"
+        )
     given: dict[str, Any] = dict(itertools.zip_longest(named, arguments))
     if "variant" in given and given["variant"] not in params.variants:
         raise MaskmillError(
-            f"stage {name}: got variant {given['variant']!r}; allowed are {', '.join(params.variants)} (variants in "
-            "params.yaml)"
+            f"stage {name}: got variant {given['variant']!r}; allowed are"
+            f" {', '.join(params.variants)} (variants in params.yaml)"
         )
     for number in ("fold", "folds"):
         if number in given:
             given[number] = _number(name, number, given[number])
     variant = given.get("variant") or ""
-    checked = "DVC_STAGE" in os.environ and is_first_of_training()  # by hand, both may be newer than what was noted
+    # by hand, both may be newer than what was noted
+    checked = "DVC_STAGE" in os.environ and is_first_of_training()
     with _recorded_run(" ".join([name, *arguments]), params):
         if checked:
             check_settings_unchanged(name, variant, params)
-        stage(**{part: given[part] if part in given else getattr(params, part) for part in parameters})
+        stage(
+            **{part: given[part] if part in given else getattr(params, part) for part in parameters}
+        )
         if checked:
             check_code_unchanged(name, variant, params)
 
 
 @contextlib.contextmanager
 def _recorded_run(stage: str, params: config.Params) -> Iterator[None]:
-    """Nothing of the user's lies where stages write, and what is written from now on is the stage's."""
+    """While this is entered, what the stage writes is recorded as its own.
+
+    Before that, nothing of the user's may lie where stages write.
+    """
     run = run_of(stage, params) if is_first_of_training() else None
     if run is None:
         yield

@@ -1,4 +1,7 @@
-"""What the weights of a training follow from: with another such digest, it does not go on from a checkpoint."""
+"""A digest of what the weights of a training follow from.
+
+A training whose digest is another does not go on from a checkpoint.
+"""
 
 import hashlib
 import json
@@ -19,12 +22,19 @@ _NO_EFFECT = (  # on the weights
 )  # fmt: skip
 
 
-def training_fingerprint(prepared: Path, params: dict[str, Any], training: Training, variant: Variant) -> str:
+def training_fingerprint(
+    prepared: Path, params: dict[str, Any], training: Training, variant: Variant
+) -> str:
     """A digest of all that the weights follow from: settings, data, recipe, code, torch, device."""
     params = {key: value for key, value in params.items() if key not in _NO_EFFECT}
     parts = [
-        json.dumps(params, sort_keys=True, default=str), training.device, training.precision, torch.__version__,
-        *shard_files.split_digests(prepared / "shards", ("train", "val")), (prepared / "augmentation.json").read_text(),
-        code_digest.digest(code_digest.TRAINING, {spelt_out(variant.network)[0], *code_digest.strings_in(params)}),
+        json.dumps(params, sort_keys=True, default=str), training.device, training.precision,
+        torch.__version__,
+        *shard_files.split_digests(prepared / "shards", ("train", "val")),
+        (prepared / "augmentation.json").read_text(),
+        code_digest.digest(
+            code_digest.TRAINING,
+            {spelt_out(variant.network)[0], *code_digest.strings_in(params)},
+        ),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -13,7 +13,8 @@ from maskmill.settings.config import Augmentation, Data, Paths
 def augment(paths: Paths, data: Data, augmentation: Augmentation) -> None:
     """Write data/prepared/augmentation.json and reports/augmentation.png.
 
-    Raises: MaskmillError for a bad recipe, or one that does not keep image and mask together on these pairs.
+    Raises: MaskmillError for a bad recipe, or one that does not keep image and mask together on
+        these pairs.
     """
     recipe = build_recipe(augmentation, data.ignore_index)
     parts = single_transforms(augmentation, data.ignore_index, always=True)
@@ -22,4 +23,6 @@ def augment(paths: Paths, data: Data, augmentation: Augmentation) -> None:
     recipe.save(Path(paths.prepared) / "augmentation.json")
     sheet = pictures.augmentation_sheet(shard, recipe, parts, data.palette, augmentation.preview)
     decode.write_png(Path(paths.reports) / "augmentation.png", sheet)
-    print(f"augment: preset {augmentation.preset}, {len(parts)} transforms, proved on {tried} pairs")
+    print(
+        f"augment: preset {augmentation.preset}, {len(parts)} transforms, proved on {tried} pairs"
+    )

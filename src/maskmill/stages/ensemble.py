@@ -1,4 +1,4 @@
-"""ensemble: what cross-validation says of one variant, and what its models score together on the test split."""
+"""ensemble: score cross-validation of one variant, and its models together on the test split."""
 
 import math
 from collections.abc import Sequence
@@ -22,38 +22,58 @@ from maskmill.system import files
 
 
 def ensemble(
-    paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]], intervals: Intervals,
-    variant: str, folds: int,
+    paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
+    intervals: Intervals, variant: str, folds: int,
 ) -> None:  # fmt: skip
-    """Write folds/<variant>.json: scores over all images that were held out, and of the ensemble over the test split.
+    """Write folds/<variant>.json: scores over all held-out images, and of the ensemble on test.
 
-    Held out: each image is predicted by the one model that did not train on it, and the statistics of all are summed;
-    one score, not a mean over folds. `folds` gives each fold's own, `members` each model's on the test split.
+    Held out: each image is predicted by the one model that did not train on it, and the statistics
+    of all are summed; one score, not a mean over folds. `folds` gives each fold's own, `members`
+    each model's on the test split.
     """
     folders = [Path(paths.folds) / str(number) / variant for number in range(folds)]
     labels = Labels.of(data)
-    families, table = create(metrics, labels), manifest.read(Path(paths.prepared) / "manifest.parquet")
+    families, table = (
+        create(metrics, labels),
+        manifest.read(Path(paths.prepared) / "manifest.parquet"),
+    )
     held_out = [read_held_out(folder) for folder in folders]
-    members, shard = [Predictor(folder) for folder in folders], Shard(Path(paths.prepared) / "shards", "test")
+    members, shard = (
+        [Predictor(folder) for folder in folders],
+        Shard(Path(paths.prepared) / "shards", "test"),
+    )
 
     def over_test(predictor: Predictor | Ensemble, title: str) -> pd.DataFrame:
         result = evaluate.evaluate_split(
-            predictor, shard, metrics=families, labels=labels, primary=evaluation.primary, gallery=0, title=title
+            predictor,
+            shard,
+            metrics=families,
+            labels=labels,
+            primary=evaluation.primary,
+            gallery=0,
+            title=title,
         )
         return evaluate.statistics_table(result)
 
     def scored(rows: pd.DataFrame) -> dict[str, Score]:
         numbers = rows[list(families.fields)].to_numpy(float)
         return scores_with_intervals(
-            families, numbers, units.units_of_images(rows["id"].tolist(), table, intervals), intervals
+            families,
+            numbers,
+            units.units_of_images(rows["id"].tolist(), table, intervals),
+            intervals,
         )
 
-    alone = [over_test(member, f"{variant}, fold {number}, on test") for number, member in enumerate(members)]
+    alone = [
+        over_test(member, f"{variant}, fold {number}, on test")
+        for number, member in enumerate(members)
+    ]
     together = over_test(Ensemble(members), f"{variant}, {folds} folds, on test")
     found = {
         "variant": variant, "metric": evaluation.primary,
-        "held_out": _plain_scores(scored(pd.concat(held_out))), "test": _plain_scores(scored(together)),
-        "folds": _values(families, held_out), "members": _values(families, alone),
+        "held_out": _plain_scores(scored(pd.concat(held_out))),
+        "test": _plain_scores(scored(together)), "folds": _values(families, held_out),
+        "members": _values(families, alone),
     }  # fmt: skip
     files.write_json(Path(paths.folds) / f"{variant}.json", found)
     print(_summary_table(found))
@@ -62,7 +82,8 @@ def ensemble(
 def _plain_scores(scores: dict[str, Score]) -> dict[str, dict[str, float | None]]:
     parts = {name: (score.value, score.low, score.high, score.n) for name, score in scores.items()}
     return {
-        name: dict(zip(("value", "low", "high", "n"), map(_finite, part), strict=True)) for name, part in parts.items()
+        name: dict(zip(("value", "low", "high", "n"), map(_finite, part), strict=True))
+        for name, part in parts.items()
     }
 
 
@@ -70,7 +91,10 @@ def _values(families: Metrics, tables: Sequence[pd.DataFrame]) -> dict[str, list
     """Each score, once per table."""
     import torch
 
-    made = [families.scores(torch.from_numpy(table[list(families.fields)].to_numpy(float).sum(0))) for table in tables]
+    made = [
+        families.scores(torch.from_numpy(table[list(families.fields)].to_numpy(float).sum(0)))
+        for table in tables
+    ]
     return {name: [_finite(float(scores[name])) for scores in made] for name in made[0]}
 
 
@@ -93,7 +117,11 @@ def _summary_table(found: dict[str, Any]) -> str:
 
 
 def _with_interval(score: dict[str, float | None]) -> str:
-    bounds = "" if score["low"] is None else f" [{_number_in_words(score['low'])}, {_number_in_words(score['high'])}]"
+    bounds = (
+        ""
+        if score["low"] is None
+        else f" [{_number_in_words(score['low'])}, {_number_in_words(score['high'])}]"
+    )
     return f"{_number_in_words(score['value'])}{bounds}"
 
 

@@ -7,7 +7,12 @@ from typing import Any
 from maskmill.curation import manifest
 from maskmill.evaluation import memory
 from maskmill.evaluation.cost import Cost, write_cost
-from maskmill.evaluation.evaluate import EvaluationResult, evaluate_split, write_evaluation, write_statistics
+from maskmill.evaluation.evaluate import (
+    EvaluationResult,
+    evaluate_split,
+    write_evaluation,
+    write_statistics,
+)
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
 from maskmill.samples.shards import Shard
@@ -18,12 +23,14 @@ from maskmill.statistics.scores import Score, clean_name, write_scores
 
 
 def evaluate(
-    paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]], intervals: Intervals,
-    report: Report, variant: str,
+    paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
+    intervals: Intervals, report: Report, variant: str,
 ) -> None:  # fmt: skip
-    """Write metrics/{val,test}/<variant>.{json,parquet}, metrics/cost/<variant>.json and reports/evaluation/<variant>/.
+    """Write the scores, the cost and the evaluation reports of a variant.
 
-    The .json holds the scores with their intervals, the .parquet the statistic of each image that they are made of.
+    The files are metrics/{val,test}/<variant>.{json,parquet}, metrics/cost/<variant>.json and
+    reports/evaluation/<variant>/. The .json holds the scores with their intervals, the .parquet the
+    statistic of each image that they are made of.
     """
     predictor, prepared = Predictor(Path(paths.models) / variant), Path(paths.prepared)
     labels = Labels.of(data)
@@ -31,8 +38,8 @@ def evaluate(
     for split in ("val", "test"):
         shard = Shard(prepared / "shards", split)
         result = evaluate_split(
-            predictor, shard, metrics=families, labels=labels, primary=evaluation.primary, gallery=report.gallery,
-            title=f"{variant} on {split}",
+            predictor, shard, metrics=families, labels=labels, primary=evaluation.primary,
+            gallery=report.gallery, title=f"{variant} on {split}",
         )  # fmt: skip
         scores = _scores(result, units.units_of_images(shard.ids, table, intervals), intervals)
         out = Path(paths.metrics) / split
@@ -49,16 +56,19 @@ def evaluate(
 
 
 def _scores(result: EvaluationResult, of: Any, settings: Intervals) -> dict[str, Score]:
-    """Over the split; where images of it leak, once more over those that nothing ties to the training images.
+    """Scores over the split, and once more over its clean images where some of them leak.
 
-    Where all of them leak, those scores are NaN.
+    Clean images are those that nothing ties to the training images. Where all images leak, their
+    scores are NaN.
     """
     scores = scores_with_intervals(result.metrics, result.statistics, of, settings)
     clean = result.images["clean"].to_numpy(bool)
     if not clean.all():
         again = dict.fromkeys(scores, Score(math.nan))
         if clean.any():
-            again = scores_with_intervals(result.metrics, result.statistics[clean], of[clean], settings)
+            again = scores_with_intervals(
+                result.metrics, result.statistics[clean], of[clean], settings
+            )
         scores |= {clean_name(name): score for name, score in again.items()}
         scores[clean_name("images")] = Score(float(clean.sum()))
     return scores

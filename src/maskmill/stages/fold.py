@@ -24,13 +24,15 @@ HELD_OUT = "held_out.parquet"  # beside the model: the statistic of each image o
 
 
 def fold(
-    paths: Paths, data: Data, splits: Splits, augmentation: Augmentation, models: dict[str, Variant],
-    train: Train, evaluation: Evaluation, metrics: dict[str, dict[str, Any]], variant: str, fold: int, folds: int,
+    paths: Paths, data: Data, splits: Splits, augmentation: Augmentation,
+    models: dict[str, Variant], train: Train, evaluation: Evaluation,
+    metrics: dict[str, dict[str, Any]], variant: str, fold: int, folds: int,
 ) -> None:  # fmt: skip
-    """Write folds/<fold>/<variant>/: the model and what `train` writes beside it, and held_out.parquet.
+    """Write folds/<fold>/<variant>/: held_out.parquet, the model and what `train` writes beside it.
 
-    The stages split, augment and train do the work, in a folder below paths.state that is gone afterwards but for the
-    checkpoints of a training that was cut off. Where the source gives the splits, its test split is kept.
+    The stages split, augment and train do the work, in a folder below paths.state that is gone
+    afterwards but for the checkpoints of a training that was cut off. Where the source gives the
+    splits, its test split is kept.
     Raises: MaskmillError where these stages do.
     """
     own = _paths_of_fold(paths, fold, folds)
@@ -45,11 +47,15 @@ def fold(
     out = Path(own.models) / variant
     labels = Labels.of(data)
     result = evaluate.evaluate_split(
-        Predictor(out), Shard(Path(own.prepared) / "shards", "val"), metrics=create(metrics, labels), labels=labels,
-        primary=evaluation.primary, gallery=0, title=f"{variant} on fold {fold}",
+        Predictor(out), Shard(Path(own.prepared) / "shards", "val"),
+        metrics=create(metrics, labels), labels=labels, primary=evaluation.primary, gallery=0,
+        title=f"{variant} on fold {fold}",
     )  # fmt: skip
     evaluate.write_statistics(out / HELD_OUT, result)
-    print(f"{variant}: {evaluation.primary} {result.points()[evaluation.primary]:.4f} over fold {fold} of {folds}")
+    print(
+        f"{variant}: {evaluation.primary} {result.points()[evaluation.primary]:.4f} over fold"
+        f" {fold} of {folds}"
+    )
     for folder in (own.prepared, own.reports):
         shutil.rmtree(folder)
 
@@ -57,11 +63,13 @@ def fold(
 def _paths_of_fold(paths: Paths, number: int, folds: int) -> Paths:
     """Where this fold's stages read and write."""
     root = Path(paths.state) / "folds" / f"{number}of{folds}"
-    beside = state.state_folder_beside(root / "state", Path(paths.state), (state.VERIFIED, state.WEIGHTS, state.SPOOL))
+    beside = state.state_folder_beside(
+        root / "state", Path(paths.state), (state.VERIFIED, state.WEIGHTS, state.SPOOL)
+    )
     return paths.model_copy(
         update={
-            "prepared": str(root / "prepared"), "reports": str(root / "reports"), "state": str(beside),
-            "models": str(Path(paths.folds) / str(number)),
+            "prepared": str(root / "prepared"), "reports": str(root / "reports"),
+            "state": str(beside), "models": str(Path(paths.folds) / str(number)),
         }
     )  # fmt: skip
 
@@ -89,8 +97,8 @@ def _check_same_test(paths: Paths, own: Paths) -> None:
     whole, part = (set(table.loc[table["split"] == "test", "id"]) for table in tables)
     if whole != part:
         raise MaskmillError(
-            f"{len(whole ^ part)} images test in the line or in this fold alone; freeze the split first: "
-            f"cp {paths.prepared}/splits.csv {paths.splits}"
+            f"{len(whole ^ part)} images test in the line or in this fold alone; freeze the split"
+            f" first: cp {paths.prepared}/splits.csv {paths.splits}"
         )
 
 

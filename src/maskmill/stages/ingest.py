@@ -18,7 +18,8 @@ from maskmill.system import files
 def ingest(paths: Paths, data: Data) -> None:
     """Write data/raw: index.csv, and images/<id>.png, masks/<id>.png for what the source makes.
 
-    A user's files stay where they are, unread: the index names them, relative to the repository's top folder.
+    A user's files stay where they are, unread: the index names them, relative to the repository's
+    top folder.
     Raises: MaskmillError that names what is wrong with the source.
     """
     raw, source = Path(paths.raw), Path(paths.source_config)
@@ -30,7 +31,10 @@ def ingest(paths: Paths, data: Data) -> None:
     counts = index["split"].value_counts()
     given = [f"{split} {counts[split]}" for split in config.SPLITS if split in counts]
     told = f", split given: {', '.join(given)}" if given else ""
-    print(f"ingest: {len(index)} pairs in {index['group'].nunique()} groups{told} -> {raw / 'index.csv'}")
+    print(
+        f"ingest: {len(index)} pairs in {index['group'].nunique()} groups{told} ->"
+        f" {raw / 'index.csv'}"
+    )
 
 
 def _row(pair: Pair, raw: Path) -> dict[str, object]:
@@ -46,7 +50,10 @@ def _row(pair: Pair, raw: Path) -> dict[str, object]:
 
 
 def _placed_file(side: Path | Callable[[], np.ndarray] | None, made: Path) -> str:
-    """Where the file lies; it is written to `made` where there is none. Empty: reported by validate with the others."""
+    """Where the file lies; it is written to `made` where there is none.
+
+    Empty where the side is missing: validate reports it with the others.
+    """
     if side is None or isinstance(side, Path):
         return "" if side is None else side.as_posix()
     decode.write_png(made, side())
@@ -54,7 +61,7 @@ def _placed_file(side: Path | Callable[[], np.ndarray] | None, made: Path) -> st
 
 
 def _drop_strangers(raw: Path, kept: set[str]) -> None:
-    """Delete what is in no pair any more: a stage that is run by hand finds the folder as it was."""
+    """Delete what is in no pair any more: a stage run by hand finds the folder as it was."""
     for path in (path for folder in ("images", "masks") for path in (raw / folder).glob("*.png")):
         if path.as_posix() not in kept:
             path.unlink()

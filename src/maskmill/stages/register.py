@@ -22,8 +22,8 @@ from maskmill.tracking import promotion, reaper, registry, runs, stores
 
 
 def register(
-    paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
-    gate: Gate, tracking: Tracking,
+    paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation,
+    metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
 ) -> None:  # fmt: skip
     """Write metrics/registration.json; repeated, it makes no second run, version or promotion.
 
@@ -35,29 +35,34 @@ def register(
             _register(store, paths, data, variants, evaluation, metrics, gate, tracking)
     except stores.AwayError as error:
         raise MaskmillError(
-            f"register: {error}\nThe trained models are kept: the same command goes on here, and nothing trains again."
+            f"register: {error}\nThe trained models are kept: the same command goes on here, and"
+            " nothing trains again."
         ) from error
 
 
 def _register(
-    store: stores.Store, paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation,
-    metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
+    store: stores.Store, paths: Paths, data: Data, variants: tuple[str, ...],
+    evaluation: Evaluation, metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
 ) -> None:  # fmt: skip
     for line in reaper.close_abandoned_runs(store):
         print(f"register: {line}")
     recorded = {variant: _record(store, paths, data, variant) for variant in variants}
     selection = files.read_json(Path(paths.metrics) / "selection.json")
     verdict: dict[str, Any] = {
-        "model": tracking.model, "experiment": store.experiment_id, "runs": recorded, "version": None, "checks": [],
+        "model": tracking.model, "experiment": store.experiment_id, "runs": recorded,
+        "version": None, "checks": [],
     }  # fmt: skip
     if selection["challenger"] is None:
         verdict |= {"outcome": "refused", "reason": f"no challenger: {selection['reason']}"}
     else:
-        verdict |= _gate(store, paths, data, evaluation, metrics, gate, selection["challenger"], recorded)
+        verdict |= _gate(
+            store, paths, data, evaluation, metrics, gate, selection["challenger"], recorded
+        )
     verdict["champion"] = _describe(registry.champion(store))
     files.write_json(Path(paths.metrics) / "registration.json", verdict)
     print(
-        f"register: {tracking.model} version {verdict['version'] or 'none'} {verdict['outcome']}: {verdict['reason']}"
+        f"register: {tracking.model} version {verdict['version'] or 'none'} {verdict['outcome']}:"
+        f" {verdict['reason']}"
     )
 
 
@@ -69,8 +74,8 @@ def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
 
 
 def _gate(
-    store: stores.Store, paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
-    gate: Gate, variant: str, recorded: dict[str, str],
+    store: stores.Store, paths: Paths, data: Data, evaluation: Evaluation,
+    metrics: dict[str, dict[str, Any]], gate: Gate, variant: str, recorded: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     prepared = Path(paths.prepared)
     digest = _test_digest(manifest.read(prepared / "manifest.parquet"), data)
@@ -78,36 +83,50 @@ def _gate(
     facts = files.read_json(Path(paths.models) / variant / "run.json")
     lineage = {"git_commit": facts["git_commit"], "data_hash": facts["data_hash"]}
     version = registry.register(
-        store, Path(paths.challenger), recorded[variant], promotion.promotion_tags(digest, scores) | lineage
+        store,
+        Path(paths.challenger),
+        recorded[variant],
+        promotion.promotion_tags(digest, scores) | lineage,
     )
 
     def evaluate_champion(predictor: Predictor) -> dict[str, float]:
         card = predictor.card
         if (card.classes, card.in_channels) != (data.classes, data.in_channels):
             raise MaskmillError(
-                f"it has the classes {list(card.classes)} on {card.in_channels} channels, the data have "
-                f"{list(data.classes)} on {data.in_channels}"
+                f"it has the classes {list(card.classes)} on {card.in_channels} channels, the data"
+                f" have {list(data.classes)} on {data.in_channels}"
             )
         shard = Shard(prepared / "shards", "test")
         labels = Labels.of(data)
         measured = evaluate.evaluate_split(
-            predictor, shard, metrics=create(metrics, labels), labels=labels, primary=evaluation.primary, gallery=0,
-            title="champion on test",
+            predictor, shard, metrics=create(metrics, labels), labels=labels,
+            primary=evaluation.primary, gallery=0, title="champion on test",
         )  # fmt: skip
         return measured.points()
 
     verdict = promotion.run_gate(
-        store, version, gate, evaluation.primary, evaluate_champion, may_promote="DVC_EXP_NAME" not in os.environ
+        store,
+        version,
+        gate,
+        evaluation.primary,
+        evaluate_champion,
+        may_promote="DVC_EXP_NAME" not in os.environ,
     )
     return {
-        "version": int(version.version), "variant": variant, "weights_sha256": version.tags[registry.SHA256],
-        "outcome": verdict.outcome, "reason": verdict.reason, "checks": [check.as_json() for check in verdict.checks],
+        "version": int(version.version), "variant": variant,
+        "weights_sha256": version.tags[registry.SHA256], "outcome": verdict.outcome,
+        "reason": verdict.reason, "checks": [check.as_json() for check in verdict.checks],
     }  # fmt: skip
 
 
 def _test_digest(table: pd.DataFrame, data: Data) -> str:
     """Two scores compare only where this is equal: the test pixels, and what their ids mean."""
-    meaning = [manifest.split_digest(table, "test"), data.classes, data.background, data.ignore_index]
+    meaning = [
+        manifest.split_digest(table, "test"),
+        data.classes,
+        data.background,
+        data.ignore_index,
+    ]
     return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
 
 
@@ -116,5 +135,6 @@ def _describe(version: Any) -> dict[str, Any] | None:
         return None
     tags = version.tags
     return {
-        "version": int(version.version), "variant": tags.get("variant"), "weights_sha256": tags.get(registry.SHA256),
+        "version": int(version.version), "variant": tags.get("variant"),
+        "weights_sha256": tags.get(registry.SHA256),
     }  # fmt: skip

@@ -25,23 +25,30 @@ _MANIFEST = "manifest.parquet"
 
 
 def report(
-    paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
-    intervals: Intervals, slices: Slices, report: Report,
+    paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation,
+    metrics: dict[str, dict[str, Any]], intervals: Intervals, slices: Slices, report: Report,
 ) -> None:  # fmt: skip
     """Write reports/index.html, metrics/baselines.json, and reports/plots/ for `dvc plots`."""
     prepared, out, reports = Path(paths.prepared), Path(paths.metrics), Path(paths.reports)
     train, test = (Shard(prepared / "shards", split) for split in ("train", "test"))
     labels, table = Labels.of(data), manifest.read(prepared / _MANIFEST)
     rules = baselines.baseline_scores(train, test, data, evaluation.primary)
-    scores.write_values(out / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()})
+    scores.write_values(
+        out / "baselines.json", {name.replace(" ", "_"): score for name, score in rules.items()}
+    )
     selection = files.read_json(out / "selection.json")
     lead, families = page.leading_variant(selection), create(metrics, labels)
     measured = comparison.Comparison(
-        {split: {v: read_statistics(out / split / f"{v}.parquet") for v in variants} for split in ("val", "test")},
+        {
+            split: {v: read_statistics(out / split / f"{v}.parquet") for v in variants}
+            for split in ("val", "test")
+        },
         lead, create({}, labels), evaluation.primary, table, intervals,
     )  # fmt: skip
     cards = [files.read_json(Path(paths.models) / name / "model.json") for name in variants]
-    untried = [network for network in models.names() if not any(_has_made(network, card) for card in cards)]
+    untried = [
+        network for network in models.names() if not any(_has_made(network, card) for card in cards)
+    ]
     of = [
         _variant(
             paths, data, labels, name, untried,
@@ -88,7 +95,10 @@ def _write_plots(folder: Path, contents: page.ReportPage, lead: str) -> None:
 def _variant(
     paths: Paths, data: Data, labels: Labels, name: str, untried: list[str], **measured: Any
 ) -> page.VariantReport:
-    """What the files say of a variant, and what was `measured`; remedies name networks of `untried` alone."""
+    """What the files say of a variant, and what was `measured`.
+
+    Remedies name networks of `untried` alone.
+    """
     model, details = Path(paths.models) / name, Path(paths.reports) / "evaluation" / name
     found = files.read_json(details / "diagnostics.json")
     return page.VariantReport(

@@ -1,4 +1,4 @@
-"""settings: note the settings and the code of each stage, so that DVC runs again what a change of them concerns."""
+"""settings: note the settings and code of each stage, so that DVC runs again what they change."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -19,10 +19,11 @@ _SHOWN = 5
 
 
 def settings(paths: Paths) -> None:
-    """Write data/prepared/settings/: a file for each stage, or for each variant of one, `train-unet.json`.
+    """Write data/prepared/settings/: a file for each stage, or for each variant of one.
 
-    It holds the sections of the settings that the stage takes, with the defaults of what params.yaml leaves out, and a
-    digest of the code that it reaches.
+    A variant's file is named `train-unet.json`. It holds the sections of the settings that the
+    stage takes, with the defaults of what params.yaml leaves out, and a digest of the code that it
+    reaches.
     """
     params = config.load()
     values, kind = params.model_dump(mode="json"), _source_kind(params)
@@ -30,13 +31,21 @@ def settings(paths: Paths) -> None:
     changes: list[str] = []
     for name in components.names(stages.__name__):
         if name != _ITSELF:
-            for variant in params.variants if "variant" in code_digest.parameters(_entry_point(name)) else ("",):
-                file, new = settings_file(paths, name, variant), _file_content(name, variant, values, kind)
+            for variant in (
+                params.variants
+                if "variant" in code_digest.parameters(_entry_point(name))
+                else ("",)
+            ):
+                file, new = (
+                    settings_file(paths, name, variant),
+                    _file_content(name, variant, values, kind),
+                )
                 with contextlib.suppress(OSError, ValueError):  # there is none, or it was cut off
                     changes += _changes(file.stem, files.read_json(file), new)
                 files.write_json(file, new)
                 written.add(file)
-    for file in set((Path(paths.prepared) / _FOLDER).glob("*.json")) - written:  # of a variant that is none any more
+    # files of a variant that is none any more
+    for file in set((Path(paths.prepared) / _FOLDER).glob("*.json")) - written:
         file.unlink()
     if changes:
         print(f"settings: changed: {few_of(list(dict.fromkeys(changes)), _SHOWN)}")
@@ -49,15 +58,18 @@ def settings_file(paths: Paths, stage: str, variant: str) -> Path:
 
 
 def check_settings_unchanged(stage: str, variant: str, params: Params) -> None:
-    """Raises: MaskmillError where params.yaml was edited after the settings of the stage were noted."""
+    """Check that params.yaml was not edited after the settings of the stage were noted.
+
+    Raises: MaskmillError where it was.
+    """
     file = settings_file(params.paths, stage, variant)
     if not file.exists():
         return
     noted, now = files.read_json(file), _sections_of(stage, variant, params.model_dump(mode="json"))
     if changes := list(_differences("", noted | {_CODE: ""}, now | {_CODE: ""})):
         raise MaskmillError(
-            f"{stage}: params.yaml was edited while the pipeline ran ({few_of(changes, 3)}); start the same command "
-            "again"
+            f"{stage}: params.yaml was edited while the pipeline ran ({few_of(changes, 3)}); start"
+            " the same command again"
         )
 
 
@@ -69,8 +81,8 @@ def check_code_unchanged(stage: str, variant: str, params: Params) -> None:
     values = params.model_dump(mode="json")
     if files.read_json(file)[_CODE] != _code_of(stage, variant, values, _source_kind(params)):
         raise MaskmillError(
-            f"{stage}: its code was edited while the pipeline ran, so nobody knows which of it made the results; start "
-            "the same command again"
+            f"{stage}: its code was edited while the pipeline ran, so nobody knows which of it made"
+            " the results; start the same command again"
         )
 
 
@@ -84,7 +96,11 @@ def _entry_point(stage: str) -> Symbol:
 
 def _sections_of(stage: str, variant: str, values: dict[str, Any]) -> dict[str, Any]:
     """The sections that a stage takes; places are deps and outs in dvc.yaml."""
-    sections = [name for name in code_digest.parameters(_entry_point(stage)) if name in values and name != "paths"]
+    sections = [
+        name
+        for name in code_digest.parameters(_entry_point(stage))
+        if name in values and name != "paths"
+    ]
     taken = {name: values[name] for name in sections}
     if variant and "models" in taken:
         taken["models"] = {variant: taken["models"][variant]}

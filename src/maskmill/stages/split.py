@@ -12,10 +12,13 @@ from maskmill.system import files
 
 
 def split(paths: Paths, data: Data, splits: Splits) -> None:
-    """Write manifest.parquet, splits.csv and shards/ in data/prepared, reports/leakage.json and reports/data.html.
+    """Write the manifest, the splits, the shards and the reports of leakage and data.
 
-    Raises: MaskmillError when images of one split stand in another in any guise, or a split is empty;
-    reports/problems.html then shows the leaks.
+    They are manifest.parquet, splits.csv and shards/ in data/prepared, reports/leakage.json and
+    reports/data.html.
+
+    Raises: MaskmillError when images of one split stand in another in any guise, or a split is
+        empty; reports/problems.html then shows the leaks.
     """
     prepared, reports = Path(paths.prepared), Path(paths.reports)
     frozen = read_frozen_splits(Path(paths.splits))
@@ -40,9 +43,19 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     files.write_text(reports / data_page.PAGE, data_page.render(contents))
     print("split: " + ", ".join(f"{name} {(table['split'] == name).sum()}" for name in SPLITS))
     if leaks:
-        clean = ", ".join(f"{name} {(table['clean'] & (table['split'] == name)).sum()}" for name in SPLITS)
-        print(f"split: {len(leaks)} leaks, allowed by splits.allow_leaks; clean of them are {clean}; scores come twice")
+        clean = ", ".join(
+            f"{name} {(table['clean'] & (table['split'] == name)).sum()}" for name in SPLITS
+        )
+        print(
+            f"split: {len(leaks)} leaks, allowed by splits.allow_leaks; clean of them are {clean};"
+            " scores come twice"
+        )
     if left_out := int((table["split"] == "").sum()):
-        print(f"split: {left_out} images are left out, as neighbours of another split (splits.guard)")
+        print(
+            f"split: {left_out} images are left out, as neighbours of another split (splits.guard)"
+        )
     if new := names.keys() - frozen.split_of.keys():
-        print(f"split: {len(new)} groups were not in {frozen.path}; freeze: cp {prepared}/splits.csv {frozen.path}")
+        print(
+            f"split: {len(new)} groups were not in {frozen.path}; freeze: cp {prepared}/splits.csv"
+            f" {frozen.path}"
+        )

@@ -44,22 +44,30 @@ _KEPT = 3  # checkpoint folders per variant, newest first
 
 
 def train(
-    paths: Paths, data: Data, models: dict[str, Variant], train: Train, evaluation: Evaluation, variant: str
+    paths: Paths,
+    data: Data,
+    models: dict[str, Variant],
+    train: Train,
+    evaluation: Evaluation,
+    variant: str,
 ) -> None:
     """Write models/<variant>/: model.safetensors, model.json, history.csv, run.json.
 
-    Raises: MaskmillError when given weights do not fit, images cannot form a batch, or the loss is no number.
+    Raises: MaskmillError when given weights do not fit, images cannot form a batch, or the loss is
+        no number.
     """
-    fabric = distributed.launch_fabric(
-        train
-    )  # where `train.devices` are several, each process runs this from the beginning
-    with _exclusive_training(Path(paths.state), variant, fabric), determinism.deterministic_kernels(train):
+    # where `train.devices` are several, each process runs this from the beginning
+    fabric = distributed.launch_fabric(train)
+    with (
+        _exclusive_training(Path(paths.state), variant, fabric),
+        determinism.deterministic_kernels(train),
+    ):
         _train(paths, data, models, train, evaluation, variant, fabric)
 
 
 def _train(
-    paths: Paths, data: Data, models: dict[str, Variant], train: Train, evaluation: Evaluation, variant: str,
-    fabric: Fabric,
+    paths: Paths, data: Data, models: dict[str, Variant], train: Train, evaluation: Evaluation,
+    variant: str, fabric: Fabric,
 ) -> None:  # fmt: skip
     prepared, out = Path(paths.prepared), Path(paths.models) / variant
     with fabric.rank_zero_first():  # the others find what the first has written
@@ -69,44 +77,74 @@ def _train(
     sampler = _sampler(data, train, recipe, prepared)
     chosen, where = models[variant], f"params.yaml: models.{variant}.weights"
     with fabric.rank_zero_first():
-        given = None if chosen.weights is None else _load_given_weights(chosen.weights, Path(paths.state), where)
+        given = (
+            None
+            if chosen.weights is None
+            else _load_given_weights(chosen.weights, Path(paths.state), where)
+        )
     loss = _loss(data, train, prepared)
     preprocessing = Preprocessing.fit([shard_files.moments_of(prepared / "shards", "train")])
-    training = _create_training(data, chosen, train, variant, preprocessing, loss, given, where, fabric)
+    training = _create_training(
+        data, chosen, train, variant, preprocessing, loss, given, where, fabric
+    )
     validation = Validator(shards["val"], Labels.of(data), evaluation.primary)
-    settings = {"data": data.model_dump(), "train": train.model_dump(), "evaluation": evaluation.model_dump()}
+    settings = {
+        "data": data.model_dump(),
+        "train": train.model_dump(),
+        "evaluation": evaluation.model_dump(),
+    }
     params = _logged_params(settings | {f"models.{variant}": chosen.model_dump()}, given, variant)
-    fingerprint = fabric.broadcast(_fingerprint.training_fingerprint(prepared, params, training, chosen))
-    machine = {"device": training.device, "machine": _machine(training.device), "threads": train.threads}
-    origin = {"git_commit": lineage.git_commit(Path.cwd()), "data_hash": lineage.data_hash(Path.cwd(), paths)}
+    fingerprint = fabric.broadcast(
+        _fingerprint.training_fingerprint(prepared, params, training, chosen)
+    )
+    machine = {
+        "device": training.device,
+        "machine": _machine(training.device),
+        "threads": train.threads,
+    }
+    origin = {
+        "git_commit": lineage.git_commit(Path.cwd()),
+        "data_hash": lineage.data_hash(Path.cwd(), paths),
+    }
     loading = Loading(
-        shards["train"], recipe, train, sampler, workers=hardware.loader_workers(train, training.device),
-        rank=training.fabric.global_rank, pin=training.device == "cuda",
+        shards["train"], recipe, train, sampler,
+        workers=hardware.loader_workers(train, training.device), rank=training.fabric.global_rank,
+        pin=training.device == "cuda",
     )  # fmt: skip
     _announce(training, loading, validation, variant)
-    checkpoints = _checkpoints(Path(paths.state) / _CHECKPOINTS / variant, fingerprint, train.checkpoints_kept)
+    checkpoints = _checkpoints(
+        Path(paths.state) / _CHECKPOINTS / variant, fingerprint, train.checkpoints_kept
+    )
     if not training.writes:  # one process writes; the others only compute
         training.fit(loading, validation, checkpoints, lambda rows: None, title=variant)
         return
     known = Facts(fingerprint, variant, params | machine, data_title=data.title, **origin)
     spool = spools.begin_spool(Path(paths.state) / spools.FOLDER, known)
     live.start(spool.path)
-    result = training.fit(loading, validation, checkpoints, _history_writer(out, spool), title=variant)
-    predict.save(out, result.weights, _card_facts(data, chosen, training, variant, result.best_step))
+    result = training.fit(
+        loading, validation, checkpoints, _history_writer(out, spool), title=variant
+    )
+    predict.save(
+        out, result.weights, _card_facts(data, chosen, training, variant, result.best_step)
+    )
     run = {
-        "key": spool.key, **origin, **machine, "started": spool.started_ms / 1000, "ended": round(time.time(), 3),
-        "seconds": round(result.seconds, 3), "params": params,
+        "key": spool.key, **origin, **machine, "started": spool.started_ms / 1000,
+        "ended": round(time.time(), 3), "seconds": round(result.seconds, 3), "params": params,
     }  # fmt: skip
     files.write_json(out / "run.json", run)
     spool.finish()
-    print(f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step {result.best_step} -> {out}")
+    print(
+        f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step"
+        f" {result.best_step} -> {out}"
+    )
 
 
 @contextmanager
 def _exclusive_training(state: Path, variant: str, fabric: Fabric) -> Iterator[None]:
-    """Wait for another training of the variant, which may be one whose run was killed: it writes its last checkpoint.
+    """Wait for another training of the variant to end.
 
-    The processes of one training wait for its first.
+    It may be one whose run was killed: it writes its last checkpoint. The processes of one training
+    wait for its first.
     """
     folder = state / _CHECKPOINTS
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +154,10 @@ def _exclusive_training(state: Path, variant: str, fabric: Fabric) -> Iterator[N
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                print(f"{variant}: another training of it works in {folder}; waiting for it to end", flush=True)
+                print(
+                    f"{variant}: another training of it works in {folder}; waiting for it to end",
+                    flush=True,
+                )
                 lock.acquire()
     try:
         yield
@@ -125,7 +166,10 @@ def _exclusive_training(state: Path, variant: str, fabric: Fabric) -> Iterator[N
 
 
 def _history_writer(out: Path, spool: spools.Spool) -> Log:
-    """What writes rows to history.csv, which is whole after every validation so that it can be watched, and on."""
+    """What writes rows to history.csv and to the spool.
+
+    history.csv is whole after every validation, so that it can be watched.
+    """
     text = ""
 
     def log(rows: Sequence[HistoryRow]) -> None:
@@ -147,12 +191,16 @@ def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
     """The weighted sum of losses; class weights that follow from the training pixels are said."""
     weights: tuple[float, ...] | None = None
     if train.class_weights is not None:
-        pixels = manifest.class_pixels(prepared / "manifest.parquet", "train", data.classes).astype(float)
+        pixels = manifest.class_pixels(prepared / "manifest.parquet", "train", data.classes).astype(
+            float
+        )
         weights = losses.class_weights(train.class_weights, data.classes, pixels)
         said = (f"{name} {weight:.3g}" for name, weight in zip(data.classes, weights, strict=True))
         print(f"class weights: {', '.join(said)}", flush=True)
     foreground = {data.classes[i]: i for i in data.foreground}
-    return losses.create(train.losses, data.ignore_index, foreground=foreground, class_weights=weights)
+    return losses.create(
+        train.losses, data.ignore_index, foreground=foreground, class_weights=weights
+    )
 
 
 def _sampler(data: Data, train: Train, recipe: Recipe, prepared: Path) -> sampling.Sampler:
@@ -178,11 +226,20 @@ def _load_given_weights(setting: str, state: Path, where: str) -> pretrained.Giv
     return pretrained.Given(source, predictor.card.sha256, tensors, predictor.card.classes)
 
 
-def _logged_params(settings: dict[str, dict[str, Any]], given: pretrained.Given | None, variant: str) -> dict[str, Any]:
+def _logged_params(
+    settings: dict[str, dict[str, Any]], given: pretrained.Given | None, variant: str
+) -> dict[str, Any]:
     """The settings as `section.key`, and what the given weights are."""
-    params = {f"{section}.{key}": value for section, values in settings.items() for key, value in values.items()}
+    params = {
+        f"{section}.{key}": value
+        for section, values in settings.items()
+        for key, value in values.items()
+    }
     if given is not None:
-        params |= {f"models.{variant}.weights_from": given.source, f"models.{variant}.weights_sha256": given.sha256}
+        params |= {
+            f"models.{variant}.weights_from": given.source,
+            f"models.{variant}.weights_sha256": given.sha256,
+        }
     return params
 
 
@@ -190,7 +247,10 @@ def _create_training(
     data: Data, chosen: Variant, train: Train, variant: str, preprocessing: Preprocessing,
     loss: losses.Loss, given: pretrained.Given | None, where: str, fabric: Fabric,
 ) -> Training:  # fmt: skip
-    """The network, fresh by `train.seed` where no weights are given, on its device and in its precision."""
+    """The network, on its device and in its precision.
+
+    It is fresh by `train.seed` where no weights are given.
+    """
     torch.manual_seed(train.seed)
     model = networks.create_from(
         chosen.network, chosen.options, f"params.yaml: models.{variant}",
@@ -199,27 +259,41 @@ def _create_training(
     if given is not None:
         heads = given.classes in (None, data.classes)
         matched = match_weights(
-            model, given.tensors, in_channels=data.in_channels, where=where, source=given.source, heads=heads
+            model,
+            given.tensors,
+            in_channels=data.in_channels,
+            where=where,
+            source=given.source,
+            heads=heads,
         )
         load_weights(model, matched)
-        print(f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}", flush=True)
+        print(
+            f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}",
+            flush=True,
+        )
     return Training(model, loss, preprocessing, train, fabric)
 
 
-def _card_facts(data: Data, chosen: Variant, training: Training, variant: str, best_step: int) -> dict[str, Any]:
+def _card_facts(
+    data: Data, chosen: Variant, training: Training, variant: str, best_step: int
+) -> dict[str, Any]:
     """What model.json says beside the weights' digest."""
-    precision = "fp32" if training.precision == "fp16" else training.precision  # what evaluation and serving run in
+    # what evaluation and serving run in
+    precision = "fp32" if training.precision == "fp16" else training.precision
     return {
-        "variant": variant, "network": chosen.network, "options": chosen.options, "classes": data.classes,
-        "background": data.background,
-        "ignore_index": data.ignore_index, "colours": data.colours, "in_channels": data.in_channels,
-        "decoding": data.decoding, "preprocessing": training.preprocessing, "precision": precision,
+        "variant": variant, "network": chosen.network, "options": chosen.options,
+        "classes": data.classes, "background": data.background, "ignore_index": data.ignore_index,
+        "colours": data.colours, "in_channels": data.in_channels, "decoding": data.decoding,
+        "preprocessing": training.preprocessing, "precision": precision,
         "parameters": networks.count_parameters(training.plain), "best_step": best_step,
     }  # fmt: skip
 
 
 def _announce(training: Training, loading: Loading, validation: Validator, variant: str) -> None:
-    """Say what is about to happen and how long it will take here, from a few steps whose results are dropped."""
+    """Say what is about to happen, and how long it will take here.
+
+    The time comes from a few steps whose results are dropped.
+    """
     train = training.train
     seconds = expected_seconds(training, loading, validation)
     if not training.writes:
@@ -228,12 +302,18 @@ def _announce(training: Training, loading: Loading, validation: Validator, varia
     parts = [(train.batch_size, ""), (train.accumulate, "accumulated"), (train.devices, "devices")]
     batch = " x ".join(f"{n} {what}".rstrip() for n, what in parts if n > 1 or not what)
     total = f"{loading.images_per_step} ({batch})" if " x " in batch else batch
-    on = f"{training.device} ({train.threads} threads)" if training.device == "cpu" else training.device
-    until = time.strftime("%H:%M" if seconds < 43_200 else "%d %b %H:%M", time.localtime(time.time() + seconds))
+    on = (
+        f"{training.device} ({train.threads} threads)"
+        if training.device == "cpu"
+        else training.device
+    )
+    until = time.strftime(
+        "%H:%M" if seconds < 43_200 else "%d %b %H:%M", time.localtime(time.time() + seconds)
+    )
     print(
-        f"{variant}: {networks.count_parameters(training.plain):,} parameters, {training.precision} on {on}, "
-        f"{train.optimizer}{', compiled' if train.compile else ''}; "
-        f"{train.steps} steps of {total} at {height} x {width} px: about {duration_in_words(seconds)}, until {until}",
+        f"{variant}: {networks.count_parameters(training.plain):,} parameters, {training.precision}"
+        f" on {on}, {train.optimizer}{', compiled' if train.compile else ''}; {train.steps} steps"
+        f" of {total} at {height} x {width} px: about {duration_in_words(seconds)}, until {until}",
         flush=True,
     )
 
@@ -244,7 +324,8 @@ def _checkpoints(folder: Path, fingerprint: str, kept: int) -> Checkpoints:
     (folder / fingerprint).touch()
     ours = [path for path in folder.iterdir() if re.fullmatch(r"[0-9a-f]{32}", path.name)]
     for old in sorted(ours, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)  # another process of this training may have been faster
+        # another process of this training may have been faster
+        shutil.rmtree(old, ignore_errors=True)
     return Checkpoints(folder / fingerprint, kept)
 
 
@@ -252,5 +333,9 @@ def _machine(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     facts = Path("/proc/cpuinfo")
-    models = re.findall(r"^model name\s*: (.+)$", facts.read_text(), re.MULTILINE) if facts.exists() else []
+    models = (
+        re.findall(r"^model name\s*: (.+)$", facts.read_text(), re.MULTILINE)
+        if facts.exists()
+        else []
+    )
     return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"

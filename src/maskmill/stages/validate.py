@@ -1,4 +1,4 @@
-"""validate: describe every pair in a manifest, look for copies, and hold it all against the expectations."""
+"""validate: describe every pair in a manifest, look for copies, and check all the expectations."""
 
 from pathlib import Path
 
@@ -11,16 +11,21 @@ from maskmill.settings.config import Data, Paths, Validation
 def validate(paths: Paths, data: Data, validation: Validation) -> None:
     """Write data/prepared/pairs.parquet, data/prepared/duplicates.json and reports/validation.json.
 
-    Raises: MaskmillError that names every file with a critical finding; reports/problems.html then shows them.
+    Raises: MaskmillError that names every file with a critical finding; reports/problems.html then
+        shows them.
     """
     own_expectations.create(validation)  # a wrong one is said before all files are read
     prepared, reports = Path(paths.prepared), Path(paths.reports)
-    table, thumbnails = manifest.build(sources.read_index(Path(paths.raw)), data, Path(paths.state) / "manifest")
+    table, thumbnails = manifest.build(
+        sources.read_index(Path(paths.raw)), data, Path(paths.state) / "manifest"
+    )
     search = duplicates.find_duplicates(
         table, thumbnails, lambda i: manifest.read_image(table.iloc[i], data), validation.search_s
     )
     findings = expectations.check_expectations(table, data, validation, search)
-    contents = data_page.DataPage(data, table, findings, manifest.pair_reader(table, data), note=search.note)
+    contents = data_page.DataPage(
+        data, table, findings, manifest.pair_reader(table, data), note=search.note
+    )
     with data_page.show_problems(contents, reports):
         expectations.stop_on_critical(findings)
     manifest.write(prepared / "pairs.parquet", table)

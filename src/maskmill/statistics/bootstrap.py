@@ -1,6 +1,7 @@
-"""A bootstrap over independent units: bias-corrected, accelerated, and as wide as few units ask for.
+"""A bias-corrected, accelerated bootstrap over independent units, as wide as few units ask for.
 
-Shapes: units U, numbers of a statistic S, resamples B; leading dimensions are data sets that are treated alike.
+Shapes: units U, numbers of a statistic S, resamples B; leading dimensions are data sets that are
+treated alike.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,8 @@ from torch import Tensor
 Scores = Callable[[Tensor], Mapping[str, Tensor]]  # (..., S) sums -> each (...)
 
 _CHUNK = 4_000_000  # numbers that are held at once for a part of the resamples: 32 MB
-_LEAST = 5  # units: resamples lie between the units, and of 4 all are on one side of the truth 1 time in 8
+# units: resamples lie between the units, and of 4 all are on one side of the truth 1 time in 8
+_LEAST = 5
 _MOST_WIDENED = 2.0  # the jackknife's error means nothing for a score that jumps, a median say
 
 
@@ -29,7 +31,10 @@ class Spread:
 
     @property
     def n(self) -> np.ndarray:
-        """(...,) how many units the score is made of: it can be told from them, or changes without them."""
+        """(...,) how many units the score is made of.
+
+        It is made of a unit that gives a score alone, or without which it changes.
+        """
         value = self.value[..., None]
         used = np.isfinite(self.alone) | (np.isfinite(value) & ~_equal(self.left_out, value))
         n: np.ndarray = used.sum(axis=-1)
@@ -37,7 +42,10 @@ class Spread:
 
 
 def resample_weights(units: int, resamples: int, seed: int, size: int) -> Iterator[np.ndarray]:
-    """How often each resample holds each unit, in parts (B', U) float64 that are small beside `size` numbers a row."""
+    """How often each resample holds each unit, in parts (B', U) float64.
+
+    A part is small beside `size` numbers a row.
+    """
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // max(units, size))
     for start in range(0, resamples, step):
@@ -46,7 +54,9 @@ def resample_weights(units: int, resamples: int, seed: int, size: int) -> Iterat
         yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(float)
 
 
-def resampled_scores(scores: Scores, sums: np.ndarray, *, resamples: int, seed: int) -> dict[str, Spread]:
+def resampled_scores(
+    scores: Scores, sums: np.ndarray, *, resamples: int, seed: int
+) -> dict[str, Spread]:
     """Each score's values over resamples of the units, from (..., U, S) sums of each unit."""
     units = sums.shape[-2]
     resampled: dict[str, list[np.ndarray]] = {}
@@ -57,14 +67,20 @@ def resampled_scores(scores: Scores, sums: np.ndarray, *, resamples: int, seed: 
     left_out, alone = scores(torch.from_numpy(without_each(sums))), scores(torch.from_numpy(sums))
     return {
         name: Spread(
-            value[name].numpy(), np.concatenate(resampled[name], axis=-1), left_out[name].numpy(), alone[name].numpy()
+            value[name].numpy(),
+            np.concatenate(resampled[name], axis=-1),
+            left_out[name].numpy(),
+            alone[name].numpy(),
         )
         for name in value
     }
 
 
 def without_each(sums: np.ndarray) -> np.ndarray:
-    """(..., U, S) sums over all units but one. Nothing is subtracted: what no other unit holds is exactly 0."""
+    """(..., U, S) sums over all units but one.
+
+    Nothing is subtracted: what no other unit holds is exactly 0.
+    """
     made = np.zeros_like(sums)
     np.cumsum(sums[..., :-1, :], axis=-2, out=made[..., 1:, :])
     made[..., :-1, :] += np.cumsum(sums[..., :0:-1, :], axis=-2)[..., ::-1, :]
@@ -74,28 +90,37 @@ def without_each(sums: np.ndarray) -> np.ndarray:
 def interval_bounds(spread: Spread, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Low and high of each interval, (...,) each; NaN where there is none.
 
-    Bias-corrected and accelerated (Efron 1987; Efron and Tibshirani 1993, ch. 14), with the normal quantile replaced
-    by a wider one (`student_quantile`). The acceleration is itself unsure with few units, so each bound is the outer
-    one of those with it and without it. Resamples without a score are left out. There is no interval where most have
-    none, where the score hangs on a single unit, without which there would be none, or where fewer than 5 tell it.
+    Bias-corrected and accelerated (Efron 1987; Efron and Tibshirani 1993, ch. 14), with the normal
+    quantile replaced by a wider one (`student_quantile`). The acceleration is itself unsure with
+    few units, so each bound is the outer one of those with it and without it. Resamples without a
+    score are left out. There is no interval where most have none, where the score hangs on a single
+    unit, without which there would be none, or where fewer than 5 tell it.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         z = student_quantile(spread, (1 - confidence) / 2)
         accelerated, plain = bca_levels(spread, z), bca_levels(spread, z, accelerate=False)
         levels = np.fmin(accelerated[0], plain[0]), np.fmax(accelerated[1], plain[1])
         known = np.isfinite(spread.resampled).mean(axis=-1) > 0.5
-        given = known & np.isfinite(spread.left_out).all(axis=-1) & np.isfinite(spread.value) & (spread.n >= _LEAST)
-        low, high = (np.where(given, row_quantiles(spread.resampled, level), np.nan) for level in levels)
+        given = (
+            known
+            & np.isfinite(spread.left_out).all(axis=-1)
+            & np.isfinite(spread.value)
+            & (spread.n >= _LEAST)
+        )
+        low, high = (
+            np.where(given, row_quantiles(spread.resampled, level), np.nan) for level in levels
+        )
     return low, high
 
 
 def student_quantile(spread: Spread, tail: float) -> np.ndarray:
     """(...,) the quantile, below 0, that stands for the normal distribution's `tail`.
 
-    Resamples of few units vary too little (Hesterberg 2015, expanded percentiles, arXiv:1411.5279): it is Student's
-    quantile, times the jackknife's standard error over that of the resamples. Where a few units weigh most, even that
-    error is unsure: its degrees of freedom are 2 U / (2 + k) with the excess kurtosis k of the units' influence, those
-    of a variance with such terms (Satterthwaite 1946), at most n - 1.
+    Resamples of few units vary too little (Hesterberg 2015, expanded percentiles, arXiv:1411.5279):
+    it is Student's quantile, times the jackknife's standard error over that of the resamples. Where
+    a few units weigh most, even that error is unsure: its degrees of freedom are 2 U / (2 + k) with
+    the excess kurtosis k of the units' influence, those of a variance with such terms
+    (Satterthwaite 1946), at most n - 1.
     """
     away, units = _unit_influence(spread), spread.left_out.shape[-1]
     squares = (away**2).sum(axis=-1)
@@ -106,8 +131,13 @@ def student_quantile(spread: Spread, tail: float) -> np.ndarray:
     return z
 
 
-def bca_levels(spread: Spread, z: np.ndarray, *, accelerate: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """The levels of the resampled values that are the bounds, from the (negative) normal quantile of the lower tail."""
+def bca_levels(
+    spread: Spread, z: np.ndarray, *, accelerate: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """The levels of the resampled values that are the bounds of the interval.
+
+    `z` is the (negative) normal quantile of the lower tail.
+    """
     count = np.isfinite(spread.resampled).sum(axis=-1)
     value = spread.value[..., None]
     ties = _equal(spread.resampled, value)
@@ -120,25 +150,36 @@ def bca_levels(spread: Spread, z: np.ndarray, *, accelerate: bool = True) -> tup
 
 
 def row_quantiles(values: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """(...,) each row's own quantile of (..., B), between two values in proportion; NaN takes no part."""
+    """(...,) the quantile at each row's own level of (..., B), between two values in proportion.
+
+    NaN takes no part.
+    """
     ordered = np.sort(values, axis=-1)  # NaN comes last
     last = np.isfinite(ordered).sum(axis=-1) - 1
     place = np.nan_to_num(level) * np.maximum(last, 0)
     before = np.floor(place).astype(int)
     after = np.minimum(before + 1, np.maximum(last, 0))
-    low, high = (np.take_along_axis(ordered, at[..., None], axis=-1)[..., 0] for at in (before, after))
+    low, high = (
+        np.take_along_axis(ordered, at[..., None], axis=-1)[..., 0] for at in (before, after)
+    )
     made: np.ndarray = low + (high - low) * (place - before)
     return made
 
 
 def _unit_influence(spread: Spread) -> np.ndarray:
-    """(..., U) the influence of each unit: how much less the score is without it than on average without one."""
+    """(..., U) the influence of each unit on the score.
+
+    It is how much less the score is without the unit than on average without one.
+    """
     made: np.ndarray = spread.left_out.mean(axis=-1, keepdims=True) - spread.left_out
     return made
 
 
 def _excess(away: np.ndarray) -> np.ndarray:
-    """(...,) excess kurtosis of (..., U) of mean 0, without bias for normal ones (Joanes and Gill 1998, G2)."""
+    """(...,) excess kurtosis of (..., U) of mean 0, without bias for normal values.
+
+    Joanes and Gill 1998, G2.
+    """
     u = away.shape[-1]
     plain = u * (away**4).sum(axis=-1) / (away**2).sum(axis=-1) ** 2 - 3
     made: np.ndarray = (u - 1) / np.float64((u - 2) * (u - 3)) * ((u + 1) * plain + 6)
@@ -150,12 +191,17 @@ def _deviation(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     count = known.sum(axis=-1)
     mean = np.where(known, values, 0).sum(axis=-1) / count
-    made: np.ndarray = np.sqrt((np.where(known, values - mean[..., None], 0) ** 2).sum(axis=-1) / count)
+    made: np.ndarray = np.sqrt(
+        (np.where(known, values - mean[..., None], 0) ** 2).sum(axis=-1) / count
+    )
     return made
 
 
 def _accelerated(z0: np.ndarray, a: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """z0 + (z0 + z) / (1 - a (z0 + z)); beyond the pole, where the formula turns round, the outermost."""
+    """z0 + (z0 + z) / (1 - a (z0 + z)), the accelerated quantile.
+
+    Beyond the pole, where the formula turns round, it is the outermost.
+    """
     moved, room = z0 + z, 1 - a * (z0 + z)
     made: np.ndarray = np.where(room > 0, z0 + moved / room, np.copysign(np.inf, moved))
     return made

@@ -13,11 +13,18 @@ from maskmill.statistics.units import caveat_of_units, units_of_images
 
 
 def paired_scores(
-    metrics: Metrics, a: pd.DataFrame, b: pd.DataFrame, units: np.ndarray, settings: Intervals, *, only: str = ""
+    metrics: Metrics,
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    units: np.ndarray,
+    settings: Intervals,
+    *,
+    only: str = "",
 ) -> dict[str, Score]:
-    """Each score, or the one named `only`, of a less that of b, from their tables of statistics of the same images.
+    """Each score, or the one named `only`, of a less that of b, on the same images.
 
-    The tables have id and `metrics.fields`. `units`: (N,) of a's rows; b's may stand in another order.
+    `a` and `b` are tables of statistics, with id and `metrics.fields`. `units`: (N,) of a's rows;
+    b's may stand in another order.
     """
     fields = list(metrics.fields)
     of_b = b.set_index("id").loc[a["id"], fields]
@@ -27,23 +34,36 @@ def paired_scores(
 
 
 class Comparison:
-    """What the statistics of all variants say together, about the headline: against the leader, and in slices."""
+    """The headline scores of all variants together: against the leader, and in slices."""
 
     def __init__(
-        self, tables: Mapping[str, Mapping[str, pd.DataFrame]], lead: str, headline: Metrics, primary: str,
-        table: pd.DataFrame, settings: Intervals,
+        self, tables: Mapping[str, Mapping[str, pd.DataFrame]], lead: str, headline: Metrics,
+        primary: str, table: pd.DataFrame, settings: Intervals,
     ) -> None:  # fmt: skip
-        """`tables`: split -> variant -> statistic of each image; `headline` makes the primary score of them."""
+        """Keep the tables, from which `headline` makes the primary score.
+
+        `tables`: split -> variant -> statistic of each image.
+        """
         self._tables, self._lead, self._headline, self._primary = tables, lead, headline, primary
         self._manifest, self._settings = table, settings
         self._ids = {split: of[lead]["id"].tolist() for split, of in tables.items()}
-        self._units = {split: units_of_images(ids, table, settings) for split, ids in self._ids.items()}
+        self._units = {
+            split: units_of_images(ids, table, settings) for split, ids in self._ids.items()
+        }
 
     def differences(self, variant: str) -> dict[str, Score]:
-        """By split: the primary score of a variant less that of the leader; nothing for the leader itself."""
+        """By split: the primary score of a variant less that of the leader.
+
+        There is nothing for the leader itself.
+        """
         return {
             split: paired_scores(
-                self._headline, of[variant], of[self._lead], self._units[split], self._settings, only=self._primary
+                self._headline,
+                of[variant],
+                of[self._lead],
+                self._units[split],
+                self._settings,
+                only=self._primary,
             )[self._primary]
             for split, of in self._tables.items()
             if variant != self._lead
@@ -51,12 +71,16 @@ class Comparison:
 
     def totals(self, variant: str, metrics: Metrics) -> np.ndarray:
         """(S,) the statistic of the whole test split."""
-        summed: np.ndarray = self._tables["test"][variant][list(metrics.fields)].to_numpy(float).sum(axis=0)
+        summed: np.ndarray = (
+            self._tables["test"][variant][list(metrics.fields)].to_numpy(float).sum(axis=0)
+        )
         return summed
 
     def caveat(self) -> str:
         """What the test intervals cannot be relied on for."""
-        return caveat_of_units(self._units["test"], self._ids["test"], self._manifest, self._settings)
+        return caveat_of_units(
+            self._units["test"], self._ids["test"], self._manifest, self._settings
+        )
 
     def slices(self, images: pd.DataFrame, settings: Slices) -> slices.Table:
         """Of the leader on test."""

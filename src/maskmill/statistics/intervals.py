@@ -1,4 +1,7 @@
-"""How sure a score is: intervals over independent units, of one model, of two on the same units, and over seeds."""
+"""Confidence intervals of scores over independent units: of one model, of two, and over seeds.
+
+Two models are compared on the same units.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,12 +18,18 @@ from maskmill.statistics.units import ENOUGH
 
 
 def scores_with_intervals(
-    metrics: Metrics, statistics: np.ndarray, units: np.ndarray, settings: Intervals, *, only: str = ""
+    metrics: Metrics,
+    statistics: np.ndarray,
+    units: np.ndarray,
+    settings: Intervals,
+    *,
+    only: str = "",
 ) -> dict[str, Score]:
-    """Each score, or the one named `only`, with its interval, from (N, S) statistics of images and their (N,) units.
+    """Each score, or the one named `only`, with its interval over independent units.
 
-    `n` counts the units that the score is made of: those without a class say nothing of it. The order of the rows
-    does not matter.
+    The scores come from (N, S) statistics of images and their (N,) units. `n` counts the units that
+    the score is made of: those without a class say nothing of it. The order of the rows does not
+    matter.
     """
 
     def chosen(sums: Tensor) -> Mapping[str, Tensor]:
@@ -30,12 +39,18 @@ def scores_with_intervals(
 
 
 def paired_differences(
-    metrics: Metrics, a: np.ndarray, b: np.ndarray, units: np.ndarray, settings: Intervals, *, only: str = ""
+    metrics: Metrics,
+    a: np.ndarray,
+    b: np.ndarray,
+    units: np.ndarray,
+    settings: Intervals,
+    *,
+    only: str = "",
 ) -> dict[str, Score]:
-    """Each score, or the one named `only`, of model a less that of model b, with the interval of the difference.
+    """Each score, or the one named `only`, of model a less that of model b, with its interval.
 
-    Both are scored on the same resamples, so that what makes a unit hard for both does not count. Shapes as for
-    `scores_with_intervals`.
+    The interval is that of the difference. Both are scored on the same resamples, so that what
+    makes a unit hard for both does not count. Shapes as for `scores_with_intervals`.
     """
 
     def difference(sums: Tensor) -> Mapping[str, Tensor]:
@@ -46,14 +61,15 @@ def paired_differences(
 
 
 def is_significant(difference: Score) -> bool:
-    """Whether there is a difference: its interval leaves out 0, and enough units stand behind that."""
+    """Whether the interval leaves out 0 and enough units stand behind it."""
     return difference.n >= ENOUGH and (difference.low > 0 or difference.high < 0)
 
 
 def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Score:
-    """The mean of one score over trainings with several seeds, and Student's interval of it; n counts the seeds.
+    """The mean of one score over trainings with several seeds, with Student's interval.
 
-    It says how much of the score is luck in training, and nothing about other images.
+    n counts the seeds. It says how much of the score is luck in training, and nothing about other
+    images.
     """
     known = np.array([value for value in values if math.isfinite(value)])
     n = len(known)
@@ -67,7 +83,9 @@ def _wanted_scores(scores: Mapping[str, Tensor], only: str) -> Mapping[str, Tens
     return {only: scores[only]} if only else scores
 
 
-def _scores_of_sums(scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals) -> dict[str, Score]:
+def _scores_of_sums(
+    scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals
+) -> dict[str, Score]:
     made = {}
     for name, spread in bootstrap.resampled_scores(
         scores, sums, resamples=settings.resamples, seed=settings.seed

@@ -1,4 +1,7 @@
-"""Scores by name with their intervals, as files that later stages read without the libraries that compute them."""
+"""Scores by name with their intervals, as files that later stages read.
+
+Reading them needs none of the libraries that compute them.
+"""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +29,9 @@ def write_scores(path: Path, scores: Mapping[str, Score]) -> None:
 def read_scores(path: Path) -> dict[str, Score]:
     """What `write` wrote."""
     return {
-        name: Score(_number(part["value"]), _number(part["low"]), _number(part["high"]), int(part["n"]))
+        name: Score(
+            _number(part["value"]), _number(part["low"]), _number(part["high"]), int(part["n"])
+        )
         for name, part in files.read_json(path).items()
     }
 
@@ -38,7 +43,10 @@ def write_values(path: Path, values: Mapping[str, float]) -> None:
 
 def read_values(path: Path) -> dict[str, float]:
     """The numbers alone, of what `write` or `write_values` wrote; null becomes NaN."""
-    parts = {name: part["value"] if isinstance(part, dict) else part for name, part in files.read_json(path).items()}
+    parts = {
+        name: part["value"] if isinstance(part, dict) else part
+        for name, part in files.read_json(path).items()
+    }
     return {name: _number(value) for name, value in parts.items()}
 
 
@@ -58,11 +66,12 @@ def score_in_words(score: Score) -> str:
 
 
 def interval_in_words(score: Score) -> str:
-    """`[0.845, 0.881]`, rounded outwards, so that the score stays inside; "" where there is none."""
+    """`[0.845, 0.881]`, rounded outwards so that the score stays inside; "" for no interval."""
     if not math.isfinite(score.low):
         return ""
     low, high = (
-        sign * math.floor(sign * bound * 1000 + 1e-6) / 1000 for sign, bound in ((1, score.low), (-1, score.high))
+        sign * math.floor(sign * bound * 1000 + 1e-6) / 1000
+        for sign, bound in ((1, score.low), (-1, score.high))
     )
     return f"[{number_in_words(low, 3)}, {number_in_words(high, 3)}]"
 

@@ -58,14 +58,16 @@ class Table(Sequence[Slice]):
 
 
 def slice_scores(
-    evaluated: pd.DataFrame, images: pd.DataFrame, manifest: pd.DataFrame, metrics: Metrics, primary: str,
-    units: np.ndarray, settings: Slices, intervals: Intervals,
+    evaluated: pd.DataFrame, images: pd.DataFrame, manifest: pd.DataFrame, metrics: Metrics,
+    primary: str, units: np.ndarray, settings: Slices, intervals: Intervals,
 ) -> Table:  # fmt: skip
-    """The primary metric of each slice, from the statistics of its images, with its interval over units.
+    """The primary metric of each slice, with its interval over units.
 
-    `evaluated` has id and a column per number of a statistic, `units` (N,) its rows' units; `images` has `image_facts`.
-    Sliced by group, look, object size, foreground, presence of each class, and the manifest's `slices.columns`. A
-    column in which all images are alike gives none.
+    It is made of the statistics of the slice's images.
+
+    `evaluated` has id and a column per number of a statistic, `units` (N,) its rows' units;
+    `images` has `image_facts`. Sliced by group, look, object size, foreground, presence of each
+    class, and the manifest's `slices.columns`. A column in which all images are alike gives none.
 
     Raises: MaskmillError where `slices.columns` names no column of the manifest.
     """
@@ -73,7 +75,9 @@ def slice_scores(
     statistics = evaluated[list(metrics.fields)].to_numpy(np.float64)
 
     def score(rows: np.ndarray) -> Score:
-        return scores_with_intervals(metrics, statistics[rows], units[rows], intervals, only=primary)[primary]
+        return scores_with_intervals(
+            metrics, statistics[rows], units[rows], intervals, only=primary
+        )[primary]
 
     whole = score(np.ones(len(evaluated), dtype=bool))
     made, left_out = [], 0
@@ -95,8 +99,9 @@ def check_columns(columns: Sequence[str], manifest: pd.DataFrame) -> None:
         if column not in manifest:
             there = [str(name) for name in manifest.columns]
             raise MaskmillError(
-                f"params.yaml: slices.columns: {column!r} is not a column of the manifest{suggest(column, there)}; "
-                f"there are {', '.join(there)}; change slices.columns"
+                f"params.yaml: slices.columns: {column!r} is not a column of the"
+                f" manifest{suggest(column, there)}; there are {', '.join(there)}; change"
+                " slices.columns"
             )
 
 
@@ -107,15 +112,22 @@ def _columns(
     rows = manifest.drop_duplicates("id").set_index("id").loc[ids]
     facts = images.drop_duplicates("id").set_index("id").loc[ids]
     made = {"group": by_value(rows["group"])}
-    made |= {fact: by_quantile(facts[fact], settings.bins, _MISSING.get(fact, "unknown")) for fact in _FACTS}
+    made |= {
+        fact: by_quantile(facts[fact], settings.bins, _MISSING.get(fact, "unknown"))
+        for fact in _FACTS
+    }
     for name in rows.columns:
         if str(name).startswith(_PRESENCE):
             held = np.where(rows[name].to_numpy() > 0, "present", "absent")
             made[f"class {str(name).removeprefix(_PRESENCE)}"] = held
     for name in settings.columns:
-        numbers = pd.api.types.is_numeric_dtype(rows[name]) and not pd.api.types.is_bool_dtype(rows[name])
+        numbers = pd.api.types.is_numeric_dtype(rows[name]) and not pd.api.types.is_bool_dtype(
+            rows[name]
+        )
         many = numbers and rows[name].nunique() > settings.bins
-        made[name] = by_quantile(rows[name], settings.bins, "unknown") if many else by_value(rows[name])
+        made[name] = (
+            by_quantile(rows[name], settings.bins, "unknown") if many else by_value(rows[name])
+        )
     return made
 
 
@@ -126,9 +138,10 @@ def by_value(column: pd.Series) -> np.ndarray:
 
 
 def by_quantile(column: pd.Series, bins: int, missing: str) -> np.ndarray:
-    """(N,) the least and greatest value of each one's bin, as "12 to 48"; equally many images in each bin.
+    """(N,) the least and greatest value of each one's bin, as "12 to 48".
 
-    Equal values are never parted, so there are fewer bins where many are equal; NaN is `missing`.
+    Each bin has equally many images. Equal values are never parted, so there are fewer bins where
+    many are equal; NaN is `missing`.
     """
     values = column.to_numpy(np.float64, na_value=math.nan)
     made = np.full(len(values), missing, dtype=object)
@@ -138,7 +151,9 @@ def by_quantile(column: pd.Series, bins: int, missing: str) -> np.ndarray:
         place = np.searchsorted(edges, values, side="left")
         parts = [given & (place == i) for i in range(len(edges) + 1)]
         ranges = [(values[part].min(), values[part].max()) for part in parts if part.any()]
-        for part, label in zip([part for part in parts if part.any()], _labels(ranges), strict=True):
+        for part, label in zip(
+            [part for part in parts if part.any()], _labels(ranges), strict=True
+        ):
             made[part] = label
     return made.astype(str)
 
@@ -161,7 +176,11 @@ def _text(value: object, digits: int = 6) -> str:
 
 
 def _verdict(own: Score, whole: Score) -> str:
-    """Worse only with an interval wholly below the score of all images, over units enough to trust it."""
+    """Whether a slice is worse than all images, in words.
+
+    It is worse only with an interval wholly below the score of all images, over units enough to
+    trust it.
+    """
     if not own.value < whole.value:
         return ""
     return WORSE if own.high < whole.value and own.n >= ENOUGH else CHANCE
@@ -172,7 +191,7 @@ def _caution(count: int, confidence: float) -> str:
         return "No slice has images enough."
     expected = count * (1 - confidence) / 2
     return (
-        f"{count} slices were compared. The worst of many looks bad by chance alone: of so many, about {expected:.1f} "
-        "would lie wholly below the score of all images although nothing is wrong. Take a slice as a place to look, "
-        "and test it on other images."
+        f"{count} slices were compared. The worst of many looks bad by chance alone: of so many,"
+        f" about {expected:.1f} would lie wholly below the score of all images although nothing is"
+        " wrong. Take a slice as a place to look, and test it on other images."
     )

@@ -11,21 +11,29 @@ ENOUGH = 20  # units; intervals over fewer promise too little for a claim (docs/
 def units_of_images(ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> np.ndarray:
     """(N,) int64: a number for the unit of each image, equal where the unit is.
 
-    A unit is an image, a group, or a block: at least `intervals.block` images of a group that follow each other in one
-    sequence; what is over is shared out among the blocks. A group whose images have no order stays whole, as does one
-    with fewer images. `auto` takes groups where there are enough of them, else blocks.
+    A unit is an image, a group, or a block: at least `intervals.block` images of a group that
+    follow each other in one sequence; what is over is shared out among the blocks. A group whose
+    images have no order stays whole, as does one with fewer images. `auto` takes groups where there
+    are enough of them, else blocks.
     """
     rows = _rows_of_images(ids, manifest)
     keys = {"image": ["id"], "group": ["group"], "block": ["group", "sequence", "block"]}
     kind = settings.unit
     if kind == "auto":
         kind = "group" if rows["group"].nunique() >= ENOUGH else "block"
-    numbers: np.ndarray = rows.assign(block=_blocks(rows, settings.block)).groupby(keys[kind]).ngroup().to_numpy()
+    numbers: np.ndarray = (
+        rows.assign(block=_blocks(rows, settings.block)).groupby(keys[kind]).ngroup().to_numpy()
+    )
     return numbers.astype(np.int64)
 
 
-def caveat_of_units(units: np.ndarray, ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> str:
-    """What intervals over these units of these images are no ground for, in words; "" where there is nothing."""
+def caveat_of_units(
+    units: np.ndarray, ids: list[str], manifest: pd.DataFrame, settings: Intervals
+) -> str:
+    """What intervals over these units of these images are no ground for, in words.
+
+    "" where there is nothing.
+    """
     rows = _rows_of_images(ids, manifest).assign(unit=units)
     n, sizes = rows["unit"].nunique(), rows["unit"].value_counts()
     groups, sequences = rows["group"].nunique(), rows["sequence"].nunique()
@@ -36,15 +44,20 @@ def caveat_of_units(units: np.ndarray, ids: list[str], manifest: pd.DataFrame, s
         what = _count_in_words(n, "image")
         if n > groups:
             what += f" of {_count_in_words(groups, 'group')}"
-            warnings.append("images of one group are alike, so the intervals are too narrow (intervals.unit)")
+            warnings.append(
+                "images of one group are alike, so the intervals are too narrow (intervals.unit)"
+            )
     elif n == groups:
         what = _count_in_words(n, "group")
     else:
         size = f"{sizes.min()} to {sizes.max()}" if sizes.min() < sizes.max() else f"{sizes.max()}"
-        what = f"{_count_in_words(n, 'block')} of {size} contiguous images in {_count_in_words(groups, 'group')}"
+        what = (
+            f"{_count_in_words(n, 'block')} of {size} contiguous images in"
+            f" {_count_in_words(groups, 'group')}"
+        )
         warnings.append(
-            "blocks of one group say nothing about other groups, and their intervals are too narrow where neighbours "
-            "are alike"
+            "blocks of one group say nothing about other groups, and their intervals are too narrow"
+            " where neighbours are alike"
         )
     if n > 1 and groups > sequences:
         what += f" of {_count_in_words(sequences, 'sequence')}"
@@ -53,13 +66,23 @@ def caveat_of_units(units: np.ndarray, ids: list[str], manifest: pd.DataFrame, s
 
 
 def _rows_of_images(ids: list[str], manifest: pd.DataFrame) -> pd.DataFrame:
-    """id, group, sequence and order of each image; the sequence is the group where none is named."""
-    rows = manifest.drop_duplicates("id").set_index("id").loc[ids, ["group", "sequence", "order"]].reset_index()
-    return rows.assign(sequence=rows["sequence"].where(rows["sequence"].fillna("") != "", rows["group"]))
+    """id, group, sequence and order of each image; an unnamed sequence is the group."""
+    rows = (
+        manifest.drop_duplicates("id")
+        .set_index("id")
+        .loc[ids, ["group", "sequence", "order"]]
+        .reset_index()
+    )
+    return rows.assign(
+        sequence=rows["sequence"].where(rows["sequence"].fillna("") != "", rows["group"])
+    )
 
 
 def _blocks(rows: pd.DataFrame, least: int) -> np.ndarray:
-    """(N,) the place of each image's block in its group and sequence, by rank; 0 where the group stays whole."""
+    """(N,) the place of each image's block in its group and sequence, by rank.
+
+    0 where the group stays whole.
+    """
     within = rows.groupby(["group", "sequence"])["order"]
     size, distinct = within.transform("size"), within.transform("nunique")
     ordered = (size == distinct).groupby(rows["group"]).transform("all")

@@ -1,10 +1,11 @@
 """A digest of the code that a result follows from: what a function reaches, by syntax trees.
 
-A function, class or value at the top level of a module is reached where reached code names it; what a module runs when
-it is imported is reached with it. A part that a setting chooses by its name (components.py) is reached where that name
-is among the words of the settings, or a text in the code that asks for it. Files such as templates count where reached
-code names them; of other packages counts which name is imported, not their version. Comments, docstrings and layout do
-not count, nor does what only annotations name, but for those of the function itself: they are its settings.
+A function, class or value at the top level of a module is reached where reached code names it; what
+a module runs when it is imported is reached with it. A part that a setting chooses by its name
+(components.py) is reached where that name is among the words of the settings, or a text in the code
+that asks for it. Files such as templates count where reached code names them; of other packages
+counts which name is imported, not their version. Comments, docstrings and layout do not count, nor
+does what only annotations name, but for those of the function itself: they are its settings.
 """
 
 import ast
@@ -36,7 +37,10 @@ _FILE = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:j2|css|js|json)")
 
 
 def digest(symbol: Symbol, words: Collection[str]) -> str:
-    """Hexadecimal digest of all code that a symbol reaches, where `strings_in` stand in its settings."""
+    """Hexadecimal digest of all code that a symbol reaches.
+
+    `words` are the `strings_in` its settings.
+    """
     symbols, files = reached_code(symbol, words)
     parts = [f"{module} {name} {symbol_text(module, name)}" for module, name in sorted(symbols)]
     parts += [path.read_text() for path in sorted(files)]
@@ -103,7 +107,10 @@ def _references(module: str, symbol: str) -> _References:
     for statement in owner.symbols.get(symbol, ()):
         found.read(statement)
     return _References(
-        frozenset(found.symbols), frozenset(found.packages), frozenset(_string_literals(found)), frozenset(found.files)
+        frozenset(found.symbols),
+        frozenset(found.packages),
+        frozenset(_string_literals(found)),
+        frozenset(found.files),
     )
 
 
@@ -185,14 +192,21 @@ class _Names:
                 self.symbols |= {(target, name) for name in module.symbols}
 
     def _add_package(self, named: ast.expr, local: Imports) -> None:
-        """The package that components.py is given: `__name__`, `package.__name__`, or a text of the module."""
+        """Add the package that components.py is given.
+
+        It is named by `__name__`, `package.__name__`, or a text of the module.
+        """
         if self.owner.name == _COMPONENTS:  # there it is handed on
             return
         if isinstance(named, ast.Name) and named.id == "__name__":
             self.packages.add(self.owner.name)
-        elif isinstance(named, ast.Attribute) and isinstance(package := self._target(named.value, local), str):
+        elif isinstance(named, ast.Attribute) and isinstance(
+            package := self._target(named.value, local), str
+        ):
             self.packages.add(package)
-        elif isinstance(named, ast.Name) and isinstance(made := self.owner.symbols[named.id][0], ast.Assign):
+        elif isinstance(named, ast.Name) and isinstance(
+            made := self.owner.symbols[named.id][0], ast.Assign
+        ):
             self.packages.add(str(ast.literal_eval(made.value)))
         else:
             raise AssertionError(f"{self.owner.name}: which package is {ast.unparse(named)}?")

@@ -1,7 +1,7 @@
 """Parts by name: one file of a package is one part, and its options are those of its function.
 
-A package of parts (`models.networks`, `losses`, `sources`) holds one module per part; the module's function of
-the same name makes it. Adding a part is adding a file.
+A package of parts (`models.networks`, `losses`, `sources`) holds one module per part; the module's
+function of the same name makes it. Adding a part is adding a file.
 """
 
 import difflib
@@ -33,7 +33,9 @@ def factory(package: str, name: str, where: str) -> Callable[..., Any]:
     """
     known = names(package)
     if name not in known:
-        raise MaskmillError(f"{where}: {name!r} is not known{suggest(name, known)}; known are {', '.join(known)}")
+        raise MaskmillError(
+            f"{where}: {name!r} is not known{suggest(name, known)}; known are {', '.join(known)}"
+        )
     made: Callable[..., Any] = getattr(importlib.import_module(f"{package}.{name}"), name)
     return made
 
@@ -48,7 +50,9 @@ def keywords(function: Callable[..., Any]) -> dict[str, bool]:
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             found[parameter.name] = parameter.default is parameter.empty
         elif typed := _unpacked_typed_dict(parameter):
-            found |= {name: name in typed.__required_keys__ for name in typing.get_type_hints(typed)}
+            found |= {
+                name: name in typed.__required_keys__ for name in typing.get_type_hints(typed)
+            }
     return found
 
 
@@ -58,29 +62,37 @@ def _unpacked_typed_dict(parameter: inspect.Parameter) -> Any:
     return typing.get_args(parameter.annotation)[0] if packed else None
 
 
-def check_options(function: Callable[..., Any], options: Iterable[str], where: str, hidden: Iterable[str] = ()) -> None:
+def check_options(
+    function: Callable[..., Any], options: Iterable[str], where: str, hidden: Iterable[str] = ()
+) -> None:
     """Hold option names against the keyword parameters of `function` but the `hidden` ones.
 
-    Raises: MaskmillError naming the unknown option, the nearest known one, and all that are allowed.
+    Raises: MaskmillError naming the unknown option, the nearest known one, and all that are
+        allowed.
     """
     allowed = [name for name in keywords(function) if name not in ("self", *hidden)]
     for option in options:
         if option not in allowed:
             raise MaskmillError(
-                f"{where}.{option} is not an option{suggest(option, allowed)}; allowed are {', '.join(allowed)}"
+                f"{where}.{option} is not an option{suggest(option, allowed)}; allowed are"
+                f" {', '.join(allowed)}"
             )
 
 
-def create(package: str, name: str, where: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+def create(
+    package: str, name: str, where: str, given: Mapping[str, Any], options: Mapping[str, Any]
+) -> Any:
     """Make part `name` from what the program gives and what the user chose.
 
-    Raises: MaskmillError for an unknown part, an unknown or missing option, one that the program sets itself, or a
-    value of another type than the part asks for.
+    Raises: MaskmillError for an unknown part, an unknown or missing option, one that the program
+        sets itself, or a value of another type than the part asks for.
     """
     make = factory(package, name, where)
     for option in options:
         if option in given:
-            raise MaskmillError(f"{where}.{option} follows from the data and cannot be set; delete it")
+            raise MaskmillError(
+                f"{where}.{option} follows from the data and cannot be set; delete it"
+            )
     check_options(make, options, where, hidden=given)
     _check_values(make, given, options, where)
     try:
@@ -89,15 +101,26 @@ def create(package: str, name: str, where: str, given: Mapping[str, Any], option
         raise MaskmillError(f"{where}.{error}") from None
 
 
-def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: Mapping[str, Any], where: str) -> None:
-    """Hold option values against the annotations of `make`, strictly: YAML reads `no` as text, not as false."""
+def _check_values(
+    make: Callable[..., Any], given: Mapping[str, Any], options: Mapping[str, Any], where: str
+) -> None:
+    """Check option values against the annotations of `make`, strictly.
+
+    YAML reads `no` as text, not as false.
+    """
     types = typing.get_type_hints(make, include_extras=True)  # with their bounds
     for parameter in inspect.signature(make).parameters.values():
-        types |= typing.get_type_hints(typed, include_extras=True) if (typed := _unpacked_typed_dict(parameter)) else {}
+        types |= (
+            typing.get_type_hints(typed, include_extras=True)
+            if (typed := _unpacked_typed_dict(parameter))
+            else {}
+        )
     for name, required in keywords(make).items():
         if name in options:
             try:
-                TypeAdapter(types[name], config=ConfigDict(strict=True)).validate_python(options[name])
+                TypeAdapter(types[name], config=ConfigDict(strict=True)).validate_python(
+                    options[name]
+                )
             except ValidationError as error:
                 message = error.errors()[0]["msg"]
                 raise MaskmillError(f"{where}.{name}: got {options[name]!r}: {message}") from None
@@ -108,7 +131,9 @@ def _check_values(make: Callable[..., Any], given: Mapping[str, Any], options: M
 def suggest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known names that are most like it, or nothing."""
     section, dot, last = name.rpartition(".")  # of train.lr that is train, where its likes are
-    beside = [other.removeprefix(section + dot) for other in known if other.startswith(section + dot)]
+    beside = [
+        other.removeprefix(section + dot) for other in known if other.startswith(section + dot)
+    ]
     near = [repr(f"{section}{dot}{other}") for other in _nearest(last, beside)[:_SUGGESTED]]
     listed = " or ".join([", ".join(near[:-1]), near[-1]] if len(near) > 1 else near)
     return f"; did you mean {listed}?" if near else ""
@@ -135,7 +160,9 @@ def _nearest(name: str, known: list[str]) -> list[str]:
 def _of_parts(parts: list[str], known: list[str]) -> list[str]:
     """The known names that share the most parts: num_workers, workers; dize, dice_foreground."""
     shared = {
-        other: sum(bool(difflib.get_close_matches(part, _parts(other), n=1, cutoff=0.75)) for part in parts)
+        other: sum(
+            bool(difflib.get_close_matches(part, _parts(other), n=1, cutoff=0.75)) for part in parts
+        )
         for other in known
     }
     most = max(shared.values(), default=0)

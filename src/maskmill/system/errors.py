@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 
 class MaskmillError(ValueError):
-    """A user's mistake: says what was wrong, what was got, what is allowed, and where to change it."""
+    """A user's mistake: what was wrong, what was got, what is allowed, where to change it."""
 
 
 class OptionError(ValueError):
-    """An option that a part refuses: "width: got 3; at least 4"; who makes the part by name says where that stands."""
+    """An option that a part refuses: "width: got 3; at least 4".
+
+    Who makes the part by name says where the option stands.
+    """
 
 
 def few_of(names: Sequence[object], most: int, separator: str = ", ") -> str:

@@ -1,4 +1,4 @@
-"""What the exit status of a process says in a user's words: which signal ended it, and whether memory ran out."""
+"""The exit status of a process in a user's words: which signal ended it, and did memory run out."""
 
 import signal
 from pathlib import Path
@@ -18,7 +18,10 @@ _REASONS = {
 
 
 def memory_kills() -> int | None:
-    """How many processes Linux has killed so far because memory ran out; None where the system does not say."""
+    """How many processes Linux has killed so far because memory ran out.
+
+    None where the system does not say.
+    """
     try:
         lines = _COUNTERS.read_text().splitlines()
     except OSError:
@@ -29,7 +32,8 @@ def memory_kills() -> int | None:
 def describe_exit(status: int, kills_before: int | None = None) -> str:
     """How a process ended: `was killed by SIGKILL: ..`, or `ended with status 2`.
 
-    A negative status is a signal, as in subprocess. `kills_before` is what `memory_kills` gave when the process began.
+    A negative status is a signal, as in subprocess. `kills_before` is what `memory_kills` gave when
+    the process began.
     """
     if status >= 0:
         return f"ended with status {status}"
@@ -44,7 +48,15 @@ def _killed(before: int | None) -> str:
     """SIGKILL leaves a process no last word: what the kernel has counted is all there is."""
     now = memory_kills()
     if before is None or now is None:
-        return f"most often the system does so when memory runs out ({_LESS}); else somebody did (`kill -9`)"
+        return (
+            f"most often the system does so when memory runs out ({_LESS}); else somebody did"
+            " (`kill -9`)"
+        )
     if now > before:
-        return f"most likely memory ran out, since the system has killed for that meanwhile; {_LESS}"
-    return "somebody killed it (`kill -9`, a scheduler, a guard such as systemd-oomd); the kernel had memory left"
+        return (
+            f"most likely memory ran out, since the system has killed for that meanwhile; {_LESS}"
+        )
+    return (
+        "somebody killed it (`kill -9`, a scheduler, a guard such as systemd-oomd); the kernel had"
+        " memory left"
+    )

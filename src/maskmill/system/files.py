@@ -15,9 +15,12 @@ from maskmill.system.errors import MaskmillError
 
 # EFBIG is how a file size limit answers, EDQUOT a quota: to a user both are "no space".
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# How libraries say it whose errors carry no number: sqlite, safetensors, and servers that quote them.
+# How libraries whose errors carry no number say it: sqlite, safetensors, servers that quote them.
 _NO_SPACE_WORDS = ("No space left on device", "database or disk is full", "Disk quota exceeded")
-_LIMITS = {errno.EFBIG: "; `ulimit -f` bounds the size of a file", errno.EDQUOT: "; your quota is used up"}
+_LIMITS = {
+    errno.EFBIG: "; `ulimit -f` bounds the size of a file",
+    errno.EDQUOT: "; your quota is used up",
+}
 _ROOM_MB = 1.0
 _LONGEST = 300  # characters of another program's error
 
@@ -35,7 +38,8 @@ def open_atomic(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     Raises: DiskFullError when the space runs out; whatever stood at `path` before is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")  # one name: what a killed writer leaves, the next one overwrites
+    # one name: what a killed writer leaves, the next one overwrites
+    temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as file:
             if private:
@@ -49,8 +53,8 @@ def open_atomic(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         if error.errno not in NO_SPACE:
             raise
         raise DiskFullError(
-            f"no space left to write {path} ({_free(path, error)}); what stood there before is intact; "
-            "free some space and run the same command again"
+            f"no space left to write {path} ({_free(path, error)}); what stood there before is"
+            " intact; free some space and run the same command again"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -58,7 +62,10 @@ def open_atomic(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def full_disk_in_words() -> Iterator[None]:
-    """Turn an error of this block that a full disk has caused, in any library, into a DiskFullError of one line."""
+    """Turn an error of this block that a full disk has caused into a DiskFullError of one line.
+
+    The error may come from any library.
+    """
     try:
         yield
     except Exception as error:
@@ -69,45 +76,54 @@ def full_disk_in_words() -> Iterator[None]:
 
 
 def disk_full(error: BaseException) -> DiskFullError | None:
-    """What to tell a user where the error, or one that it came from, says that a disk is full; None where none does."""
+    """What to tell a user where the error, or one that it came from, says that a disk is full.
+
+    None where none does.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, DiskFullError):
             return cause
-        path = (cause.filename2 or cause.filename) if isinstance(cause, OSError) else None  # of a copy: the second
+        # of a copy: the second file
+        path = (cause.filename2 or cause.filename) if isinstance(cause, OSError) else None
         numbered = isinstance(cause, OSError) and cause.errno in NO_SPACE
         if numbered and isinstance(path, str):
             return DiskFullError(
-                f"no space left to write {path} ({_free(Path(path), cause)}); free some space and run the same command "
-                "again"
+                f"no space left to write {path} ({_free(Path(path), cause)}); free some space and"
+                " run the same command again"
             )
         if numbered or line_without_space(str(cause)):
             return DiskFullError(
-                f"no space left on the disk ({free_mb(Path.cwd()):.0f} MB free in {Path.cwd()}, "
-                f"{free_mb(Path(gettempdir())):.0f} MB in {gettempdir()}); free some space and run the same command "
-                f"again. It said: {line_without_space(str(cause)) or cause}"
+                f"no space left on the disk ({free_mb(Path.cwd()):.0f} MB free in {Path.cwd()},"
+                f" {free_mb(Path(gettempdir())):.0f} MB in {gettempdir()}); free some space and run"
+                f" the same command again. It said: {line_without_space(str(cause)) or cause}"
             )
         cause = cause.__cause__ or cause.__context__
     return None
 
 
 def check_room(folder: Path) -> None:
-    """Raises: DiskFullError where so little is free on the disk of a folder that a server's database could not grow."""
+    """Check that a server's database can grow on the disk of a folder.
+
+    Raises: DiskFullError where too little is free.
+    """
     if free_mb(folder) < _ROOM_MB:
         raise DiskFullError(
-            f"no space left on the disk of {folder.absolute()} ({free_mb(folder):.1f} MB free); free some space and "
-            "run the same command again"
+            f"no space left on the disk of {folder.absolute()} ({free_mb(folder):.1f} MB free);"
+            " free some space and run the same command again"
         )
 
 
 def line_without_space(text: str) -> str:
     """The line of another program's output that says that a disk is full; "" where none does."""
     lines = (line.strip() for line in text.splitlines())
-    return next((line[:_LONGEST] for line in lines if any(words in line for words in _NO_SPACE_WORDS)), "")
+    return next(
+        (line[:_LONGEST] for line in lines if any(words in line for words in _NO_SPACE_WORDS)), ""
+    )
 
 
 def free_mb(path: Path) -> float:
-    """What is free on the disk of a path, or of the nearest folder above it that is there, in MB."""
+    """What is free on the disk of a path, or of its nearest folder that is there, in MB."""
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     return shutil.disk_usage(there).free / 1e6
 

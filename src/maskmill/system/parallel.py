@@ -14,10 +14,11 @@ R = TypeVar("R")
 def in_order(
     function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None, ahead: int = 4
 ) -> Iterator[R]:
-    """`function` of every item, in their order; threads, since decoders and digests let go of the interpreter.
+    """`function` of every item, in their order, computed by threads.
 
-    At most `ahead` results per worker (default: one worker per core) are made or kept at any time; 1 where they are
-    large. The first exception is raised here, and what has not begun by then never begins.
+    Threads suffice, since decoders and digests let go of the interpreter. At most `ahead` results
+    per worker (default: one worker per core) are made or kept at any time; 1 where they are large.
+    The first exception is raised here, and what has not begun by then never begins.
     """
     workers = workers or usable_cores()
     waiting: deque[Future[R]] = deque()

@@ -1,4 +1,4 @@
-"""Children that end with their parent, so that a killed run leaves nothing behind that still writes."""
+"""Children that end with their parent, so that a killed run leaves nothing that still writes."""
 
 import ctypes
 import os
@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-GRACE_S = 25.0  # for a training to end with a checkpoint; Kubernetes and Prefect kill 30 s after SIGTERM
-FLOW_GRACE_S = GRACE_S + 8.0  # for a flow, which waits for its training and then tells Prefect's server
+GRACE_S = (
+    25.0  # for a training to end with a checkpoint; Kubernetes and Prefect kill 30 s after SIGTERM
+)
+# for a flow, which waits for its training and then tells Prefect's server
+FLOW_GRACE_S = GRACE_S + 8.0
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _POLL_S, _SOON_S = 1.0, 0.05
@@ -24,10 +27,13 @@ RUN = "MASKMILL_RUN"  # environment: the process id of the run that a stage belo
 
 
 def die_with_parent() -> None:
-    """Have this process killed as soon as its parent is gone; see `asked_to_end_with_parent` for a gentler end.
+    """Have this process killed as soon as its parent is gone.
 
-    Linux's kernel does it (prctl PR_SET_PDEATHSIG); elsewhere a thread looks once a second whether the parent
-    has changed, which is how Unix shows that it died. A process whose run (see `RUN`) is gone already ends here.
+    `asked_to_end_with_parent` gives a gentler end.
+
+    Linux's kernel does it (prctl PR_SET_PDEATHSIG); elsewhere a thread looks once a second whether
+    the parent has changed, which is how Unix shows that it died. A process whose run (see `RUN`) is
+    gone already ends here.
     """
     parent = os.getppid()
     _end_by(signal.SIGKILL)
@@ -42,9 +48,9 @@ def die_with_parent() -> None:
 
 @contextmanager
 def asked_to_end_with_parent() -> Iterator[None]:
-    """While this is entered, a process that dies with its parent gets SIGTERM for it, and is killed `GRACE_S` later.
+    """While this is entered, a process that loses its parent gets SIGTERM before it is killed.
 
-    Nothing changes where `die_with_parent` was not called.
+    SIGKILL follows `GRACE_S` later. Nothing changes where `die_with_parent` was not called.
     """
     if _end is None:
         yield
@@ -70,18 +76,24 @@ def _end_by(number: signal.Signals) -> None:
 
 
 def report_interrupt() -> int:
-    """Say that Ctrl-C has ended a command that can be started again; its exit status, as a shell gives it."""
+    """Say that Ctrl-C has ended a command that can be started again.
+
+    Returns: its exit status, as a shell gives it.
+    """
     print("stopped; start it again and it goes on from here", file=sys.stderr)
     return 128 + signal.SIGINT
 
 
 def exit_on_sigterm() -> None:
-    """Have SIGTERM leave what this process has entered, as an exception does, and end it with status 143."""
+    """Turn SIGTERM into SystemExit(143), so that context managers exit."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def end_groups(*leaders: int) -> None:
-    """Ask all processes of these groups to end, and kill what is left after `GRACE_S`, or when this is interrupted."""
+    """Ask all processes of these groups to end, and kill those that remain.
+
+    They are killed after `GRACE_S`, or when this is interrupted.
+    """
     deadline = time.monotonic() + GRACE_S
     try:
         _signal_groups(leaders, signal.SIGTERM)
@@ -93,12 +105,13 @@ def end_groups(*leaders: int) -> None:
 
 def _signal_groups(leaders: tuple[int, ...], number: signal.Signals) -> None:
     for leader in leaders:
-        with suppress(ProcessLookupError, PermissionError):  # macOS: the latter where only an exit status is left
+        # macOS: PermissionError where only an exit status is left
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, number)
 
 
 def _any_in(groups: tuple[int, ...]) -> bool:
-    """Whether a process is left in one of them; an exit status that nobody has asked for is none."""
+    """Whether a process is left in one of the groups; a zombie that no one has reaped is none."""
     import psutil  # of all that import this module, few wait for a group
 
     for process in psutil.process_iter():
@@ -109,9 +122,14 @@ def _any_in(groups: tuple[int, ...]) -> bool:
 
 
 def wait_for_end(processes: Sequence["psutil.Process"], seconds: float) -> list["psutil.Process"]:
-    """Those that still run after so long; an exit status that a parent has not asked for yet counts as ended."""
+    """The processes that still run after so many seconds.
+
+    One whose parent has not asked for its exit status yet counts as ended.
+    """
     deadline = time.monotonic() + seconds
-    while (left := [process for process in processes if _is_running(process)]) and time.monotonic() < deadline:
+    while (
+        left := [process for process in processes if _is_running(process)]
+    ) and time.monotonic() < deadline:
         time.sleep(_SOON_S)
     return left
 
@@ -127,8 +145,8 @@ def _is_running(process: "psutil.Process") -> bool:
 def watch_parent(act: Callable[[], None]) -> None:
     """Call `act` in a thread, once, within a second after this process has lost its parent.
 
-    For a process that must do something first, or whose parent started it from a thread: there the kernel's signal
-    comes when that thread ends.
+    For a process that must do something first, or whose parent started it from a thread: there the
+    kernel's signal comes when that thread ends.
     """
     parent = os.getppid()
 
@@ -143,14 +161,17 @@ def watch_parent(act: Callable[[], None]) -> None:
 def is_first_of_training() -> bool:
     """Whether this process is the first of its training, which all are that are the only one.
 
-    It can be asked before Fabric starts the others, which run the program from its beginning: they find what the first
-    did until then, and have nothing to do after the training.
+    It can be asked before Fabric starts the others, which run the program from its beginning: they
+    find what the first did until then, and have nothing to do after the training.
     """
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def search_path() -> str:
-    """PATH on which `python` is the one that this runs in, also where no environment is activated: stages start so."""
+    """PATH on which `python` is the one that runs this process.
+
+    It holds where no environment is activated, too: stages start so.
+    """
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 

@@ -1,6 +1,6 @@
-"""Start and end of a process that does one thing, such as a stage: importing and exiting take longer than its work.
+"""Start and end a process that does one thing, such as a stage, in little time.
 
-docs/benchmarks.md has what both save.
+Importing and exiting take longer than its work. docs/benchmarks.md has what both save.
 """
 
 import atexit
@@ -17,7 +17,10 @@ _status: int | None = None  # with which this process leaves; None: as Python do
 
 @contextmanager
 def imports_without_gc() -> Iterator[None]:
-    """Import without collecting garbage: modules are none, and looking through them takes a quarter of the time."""
+    """Import without collecting garbage.
+
+    Modules are no garbage, and looking through them takes a quarter of the time.
+    """
     gc.disable()
     try:
         yield
@@ -27,7 +30,10 @@ def imports_without_gc() -> Iterator[None]:
 
 
 def exit_at_once(status: int) -> NoReturn:
-    """End the process as `sys.exit` does, but for taking its modules apart, which the system does at once."""
+    """End the process as `sys.exit` does, without taking its modules apart.
+
+    The system does that at once.
+    """
     global _status  # noqa: PLW0603  a process has one
     _status = status
     sys.exit(status)
@@ -35,7 +41,10 @@ def exit_at_once(status: int) -> NoReturn:
 
 @contextmanager
 def hide_module(module: str) -> Iterator[None]:
-    """Have the import of `module` fail, for a library that imports it where it is there without a need for it here."""
+    """Make the import of `module` fail while this is entered.
+
+    It is for a library that imports the module where it is there, without a need for it here.
+    """
     missing = module not in sys.modules
     if missing:
         sys.modules[module] = None  # type: ignore[assignment]

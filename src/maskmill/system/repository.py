@@ -1,4 +1,7 @@
-"""The git and DVC repository that everything runs in: its commands, and that nothing is written outside of it."""
+"""The git and DVC repository that everything runs in: its commands, and its borders.
+
+Nothing is written outside of it.
+"""
 
 import contextlib
 import os
@@ -19,11 +22,15 @@ def run_dvc(*arguments: str, what: str) -> None:
 
 
 def check_git() -> None:
-    """Hold this folder against git, which DVC needs. Raises: MaskmillError where it is in no repository of git."""
+    """Check that this folder is in a git repository, which DVC needs.
+
+    Raises: MaskmillError where it is in none.
+    """
     if _run_git("rev-parse", "--git-dir") is None:
         raise MaskmillError(
-            f"{Path.cwd()} is in no git repository, which DVC needs; a ZIP of this repository holds none. Make one, "
-            "and run the same command again: git init && git add --all && git commit --message start"
+            f"{Path.cwd()} is in no git repository, which DVC needs; a ZIP of this repository holds"
+            " none. Make one, and run the same command again: git init && git add --all && git"
+            " commit --message start"
         )
 
 
@@ -58,12 +65,17 @@ def commit_of(revision: str, what: str) -> str:
         for pattern in (f"{revision}^{{commit}}", _experiment(revision)):
             if pattern and (found := _run_git("rev-parse", "--verify", "--quiet", pattern)):
                 return found.strip()
-    kinds = ("refs/heads", "refs/tags", "refs/exps/[0-9a-f]*/*/*")  # two parts of the base commit, then the name
-    names = [name for kind in kinds for name in (_run_git("for-each-ref", "--format=%(refname)", kind) or "").split()]
+    # refs/exps: two parts of the base commit, then the name
+    kinds = ("refs/heads", "refs/tags", "refs/exps/[0-9a-f]*/*/*")
+    names = [
+        name
+        for kind in kinds
+        for name in (_run_git("for-each-ref", "--format=%(refname)", kind) or "").split()
+    ]
     there = few_of([name.rpartition("/")[2] for name in names], 12)
     raise MaskmillError(
-        f"{what}: got {revision!r}, which is no git revision and no DVC experiment; there are {there or 'none'} "
-        "(`git log --oneline`, `dvc exp list`)"
+        f"{what}: got {revision!r}, which is no git revision and no DVC experiment; there are"
+        f" {there or 'none'} (`git log --oneline`, `dvc exp list`)"
     )
 
 
@@ -73,20 +85,35 @@ def file_in_commit(commit: str, path: str) -> str | None:
 
 
 def folder_digest(commit: str, path: str) -> str:
-    """Git's digest of a folder in `commit`, or of what is on the disk now for ""; "" where it is not there."""
+    """Git's digest of a folder in `commit`, or of what is on the disk now for "".
+
+    "" where the folder is not there.
+    """
     changed = "" if commit else _run_git("status", "--porcelain", "--", path)
-    return changed or (_run_git("rev-parse", "--verify", "--quiet", f"{commit or 'HEAD'}:./{path}") or "").strip()
+    return (
+        changed
+        or (
+            _run_git("rev-parse", "--verify", "--quiet", f"{commit or 'HEAD'}:./{path}") or ""
+        ).strip()
+    )
 
 
 def untrack(path: Path) -> None:
-    """Take a file out of git's index, where git tracks it; it stays on the disk, and DVC can version its folder."""
-    listed = subprocess.run(["git", "ls-files", "--error-unmatch", str(path)], capture_output=True, check=False)
+    """Take a file out of git's index, where git tracks it.
+
+    It stays on the disk, and DVC can version its folder.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "--error-unmatch", str(path)], capture_output=True, check=False
+    )
     if listed.returncode == 0:
         _run(["git", "rm", "--quiet", "--cached", str(path)], f"git rm --cached {path}", "import")
 
 
 def check_inside(paths: Mapping[str, str]) -> None:
-    """Hold the settings `paths` against the disk: `dvc pull` follows a folder that is a link, and writes elsewhere.
+    """Check that the settings `paths` stay in this folder.
+
+    `dvc pull` follows a folder that is a link, and writes elsewhere.
 
     Raises: MaskmillError for one that leads out of this folder.
     """
@@ -100,14 +127,17 @@ def check_inside(paths: Mapping[str, str]) -> None:
             ) from None
         if not real.is_relative_to(root):
             raise MaskmillError(
-                f"params.yaml: paths.{key}: {path} leads to {real}, out of the repository, through a link; DVC would "
-                f"write there: put the folder itself in the link's place, or copy it: maskmill data import {real}"
+                f"params.yaml: paths.{key}: {path} leads to {real}, out of the repository, through"
+                " a link; DVC would write there: put the folder itself in the link's place, or"
+                f" copy it: maskmill data import {real}"
             )
 
 
 def _experiment(name: str) -> str:
     """The reference of a DVC experiment; "" for no such name, or more than one."""
-    found = (_run_git("for-each-ref", "--format=%(refname)", f"refs/exps/[0-9a-f]*/*/{name}") or "").split()
+    found = (
+        _run_git("for-each-ref", "--format=%(refname)", f"refs/exps/[0-9a-f]*/*/{name}") or ""
+    ).split()
     return found[0] if len(found) == 1 else ""
 
 

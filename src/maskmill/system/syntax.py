@@ -1,4 +1,4 @@
-"""The modules of maskmill as syntax trees: their symbols, their imports, and what a name in them stands for."""
+"""The modules of maskmill as syntax trees: symbols, imports, and what a name in them stands for."""
 
 import ast
 import contextlib
@@ -14,9 +14,11 @@ PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parents[1]
 _NEVER_RUN = {"TYPE_CHECKING", "__name__ == '__main__'"}
 
-Symbol = tuple[str, str]  # a module, and a name at its top level; "" for what runs when it is imported
+# a module, and a name at its top level; "" for what runs when it is imported
+Symbol = tuple[str, str]
 Target = Symbol | str | None  # what an expression stands for: a symbol, a module, or something else
-Imports = dict[str, tuple[str, str]]  # name -> the module that it comes from, and its name there; "" for all of it
+# name -> the module that it comes from, and its name there; "" for all of it
+Imports = dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,16 @@ def _defined(statement: ast.stmt) -> list[str]:
         return [statement.name]
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+        return [
+            node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)
+        ]
     if isinstance(statement, ast.Import | ast.ImportFrom) or _is_docstring(statement):
         return []
-    if isinstance(statement, ast.If) and ast.unparse(statement.test) in _NEVER_RUN and not statement.orelse:
+    if (
+        isinstance(statement, ast.If)
+        and ast.unparse(statement.test) in _NEVER_RUN
+        and not statement.orelse
+    ):
         return []
     return [""]
 
@@ -105,10 +113,14 @@ def _import_statements(statement: ast.stmt) -> Iterator[ast.Import | ast.ImportF
     if isinstance(statement, ast.Import | ast.ImportFrom):
         yield statement
     elif isinstance(statement, ast.With | ast.Try | ast.If) and _defined(statement):
-        yield from (node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom))
+        yield from (
+            node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)
+        )
 
 
-def imported_names(nodes: Iterable[ast.AST], owner: Module) -> Iterator[tuple[str, tuple[str, str]]]:
+def imported_names(
+    nodes: Iterable[ast.AST], owner: Module
+) -> Iterator[tuple[str, tuple[str, str]]]:
     """The names that those nodes of `owner` give which are imports of this package.
 
     Raises: MaskmillError for an import of all names.
@@ -118,10 +130,15 @@ def imported_names(nodes: Iterable[ast.AST], owner: Module) -> Iterator[tuple[st
             for alias in node.names:
                 if alias.name.split(".")[0] == PACKAGE:
                     yield alias.asname or PACKAGE, (alias.name if alias.asname else PACKAGE, "")
-        elif isinstance(node, ast.ImportFrom) and (module := _imported_module(node, owner)).split(".")[0] == PACKAGE:
+        elif (
+            isinstance(node, ast.ImportFrom)
+            and (module := _imported_module(node, owner)).split(".")[0] == PACKAGE
+        ):
             for alias in node.names:
                 if alias.name == "*":
-                    raise MaskmillError(f"{owner.path}, line {node.lineno}: name what you import of {module}, not *")
+                    raise MaskmillError(
+                        f"{owner.path}, line {node.lineno}: name what you import of {module}, not *"
+                    )
                 yield alias.asname or alias.name, (module, alias.name)
 
 
@@ -134,8 +151,8 @@ def _imported_module(node: ast.ImportFrom, owner: Module) -> str:
 def code_nodes(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[ast.AST]:
     """The node and all below it that may name code.
 
-    That is all but the annotations of functions, from which no result follows, and the local variables of a function,
-    which hide what has their name outside of it.
+    That is all but the annotations of functions, from which no result follows, and the local
+    variables of a function, which hide what has their name outside of it.
     """
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         local |= frozenset(_variables(node))
@@ -158,14 +175,28 @@ def _first_name(node: ast.AST) -> str:
 def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iterator[str]:
     """The parameters of a function, and the names that it assigns, also in comprehensions."""
     arguments = function.args
-    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+    for argument in (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.vararg,
+        arguments.kwarg,
+    ):
         if argument:
             yield argument.arg
-    to_read: list[ast.AST] = [*function.body] if isinstance(function.body, list) else [function.body]
-    outside = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
+    to_read: list[ast.AST] = (
+        [*function.body] if isinstance(function.body, list) else [function.body]
+    )
+    outside = {
+        name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names
+    }
     while to_read:
         node = to_read.pop()
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in outside:
+        if (
+            isinstance(node, ast.Name)
+            and isinstance(node.ctx, ast.Store)
+            and node.id not in outside
+        ):
             yield node.id
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             to_read += ast.iter_child_nodes(node)
@@ -173,11 +204,19 @@ def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) ->
 
 @cache
 def symbol_text(module: str, name: str) -> str:
-    """The statements of a symbol as text, without what does not count, and what the names in it are imported from."""
+    """The statements of a symbol as text, with the origins of the names in it.
+
+    What does not count is left out. The origin of a name is what it is imported from.
+    """
     owner = find_module(module)
     assert owner
     statements = [_without_docstrings(statement) for statement in owner.symbols.get(name, ())]
-    names = {node.id for statement in statements for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    names = {
+        node.id
+        for statement in statements
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name)
+    }
     origins = [f"{each} is {owner.origins[each]}" for each in sorted(names & owner.origins.keys())]
     return "\n".join([*map(_without_empty_fields, statements), *origins])
 
@@ -191,12 +230,16 @@ def _without_empty_fields(node: object) -> str:
             if value is not None and value != []
         ]
         return f"{type(node).__name__}({', '.join(fields)})"
-    return f"[{', '.join(map(_without_empty_fields, node))}]" if isinstance(node, list) else repr(node)
+    return (
+        f"[{', '.join(map(_without_empty_fields, node))}]" if isinstance(node, list) else repr(node)
+    )
 
 
 def _without_docstrings(statement: ast.stmt) -> ast.stmt:
     for node in ast.walk(statement):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and _is_docstring(node.body[0]):
+        if isinstance(
+            node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        ) and _is_docstring(node.body[0]):
             node.body = node.body[1:] or [ast.Pass()]
     return statement
 

@@ -7,9 +7,10 @@ from maskmill.settings import config
 
 
 def git_commit(root: Path) -> str:
-    """The commit of the working tree, with `-dirty` after it where tracked files differ; "" outside a repository.
+    """The commit of the working tree, with `-dirty` after it where tracked files differ.
 
-    dvc.lock does not count: the stages before this one have just written it.
+    "" outside a repository. dvc.lock does not count: the stages before this one have just written
+    it.
     """
     commit = _git(root, "rev-parse", "HEAD")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":!dvc.lock")
@@ -18,14 +19,19 @@ def git_commit(root: Path) -> str:
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:  # a machine without git
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def data_hash(root: Path, paths: config.Paths) -> str:
-    """DVC's hash of the manifest, as dvc.lock has it: of all pixels, masks and splits; "" where DVC did not make it."""
+    """DVC's hash of the manifest in dvc.lock, which covers all pixels, masks and splits.
+
+    "" where DVC did not make it.
+    """
     lock, manifest = root / "dvc.lock", f"{paths.prepared}/manifest.parquet"
     stages = config.read_yaml(lock).get("stages", {}) if lock.exists() else {}
     for out in (out for stage in stages.values() for out in stage.get("outs", [])):

@@ -1,8 +1,9 @@
 """python -m maskmill.tracking.live SPOOL DELAY_S: keep MLflow up to date while a training runs.
 
-A process of its own, so that nothing MLflow does, or does not do, reaches the training. It has the lowest priority,
-begins only with what lasts longer than DELAY_S, tries again after any error, and lives no longer than a few seconds
-after the training. What it could not send, `register` or the reaper sends.
+A process of its own, so that nothing MLflow does, or does not do, reaches the training. It has the
+lowest priority, begins only with what lasts longer than DELAY_S, tries again after any error, and
+lives no longer than a few seconds after the training. What it could not send, `register` or the
+reaper sends.
 """
 
 import contextlib
@@ -24,7 +25,8 @@ _DELAY_S = 60.0  # importing MLflow takes seconds from a training that is over i
 _POLL_S = 0.5
 _BEAT_S = 60.0  # a run whose owner is on another host is closed after 10 minutes without
 _RETRY_S = 5.0
-_LAST_S = {runs.FINISHED: 30, runs.KILLED: 8}  # for the last sending: a server that restarts may be waited for
+# seconds for the last sending: a server that restarts may be waited for
+_LAST_S = {runs.FINISHED: 30, runs.KILLED: 8}
 _QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
@@ -34,10 +36,15 @@ def start(path: Path, delay_s: float = _DELAY_S) -> None:
         return
     command = [sys.executable, "-m", "maskmill.tracking.live", str(path), str(delay_s)]
     try:
-        with spools.log(path).open("wb") as log:  # nothing inherited: who reads the training's output never waits
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        # nothing inherited: who reads the training's output never waits
+        with spools.log(path).open("wb") as log:
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
     except OSError as error:
-        print(f"tracking: no live curves ({error}); `register` sends them at the end", file=sys.stderr)
+        print(
+            f"tracking: no live curves ({error}); `register` sends them at the end", file=sys.stderr
+        )
 
 
 def main(path: Path, delay_s: float) -> None:
@@ -45,7 +52,11 @@ def main(path: Path, delay_s: float) -> None:
     _step_back()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     training = spools.read(path)
-    if training is None or training.owner is None or _wait_for_end(path, training.owner, within_s=delay_s):
+    if (
+        training is None
+        or training.owner is None
+        or _wait_for_end(path, training.owner, within_s=delay_s)
+    ):
         return
     threading.Thread(target=_end_in_time, args=(path, training.owner), daemon=True).start()
     for name, value in _QUICK.items():
@@ -66,7 +77,10 @@ def _send_spool(path: Path, owner: Owner) -> None:
         except Exception as error:  # whatever it is, it must not be the end of the live curves
             if str(error) != told:
                 told = str(error)
-                print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {type(error).__name__}: {told}", flush=True)
+                print(
+                    f"{time.strftime('%Y-%m-%d %H:%M:%S')} {type(error).__name__}: {told}",
+                    flush=True,
+                )
             time.sleep(_RETRY_S if training.status == runs.RUNNING else _POLL_S)
             continue
         sent, sent_at = news, time.monotonic()
@@ -93,7 +107,10 @@ def _end_in_time(path: Path, owner: Owner) -> None:
 
 
 def _wait_for_end(path: Path, owner: Owner, *, within_s: float) -> bool:
-    """Wait for the training's end, at most so long; a restarted one has an owner and a sender of its own."""
+    """Wait for the training's end, at most `within_s`.
+
+    A restarted training has an owner and a sender of its own.
+    """
     deadline, size = time.monotonic() + within_s, -1
     while True:
         now = path.stat().st_size if path.exists() else 0
@@ -111,7 +128,8 @@ def _wait_for_end(path: Path, owner: Owner, *, within_s: float) -> bool:
 def _step_back() -> None:
     """Take only the time that the training leaves.
 
-    On Linux, where sessions share the processors evenly, a process in a session of its own must say so there, too.
+    On Linux, where sessions share the processors evenly, a process in a session of its own must say
+    so there, too.
     """
     os.nice(19)
     with contextlib.suppress(OSError):

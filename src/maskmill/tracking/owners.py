@@ -1,4 +1,4 @@
-"""The process that a training runs in, named so that no later one with the same number is taken for it."""
+"""The process that a training runs in, told apart from a later one with the same process id."""
 
 import os
 import platform
@@ -35,15 +35,22 @@ def this_process() -> Owner:
 
 
 def _host() -> str:
-    """The machine's name and, on Linux, where its process ids count: two containers may share a name."""
+    """The machine's name and, on Linux, the namespace of its process ids.
+
+    Two containers may share a name.
+    """
     namespace = Path("/proc/self/ns/pid")
-    return f"{platform.node()} {namespace.readlink()}" if sys.platform == "linux" else platform.node()
+    return (
+        f"{platform.node()} {namespace.readlink()}" if sys.platform == "linux" else platform.node()
+    )
 
 
 def _start_time(pid: int) -> str:
     """When the process started; "" where there is none, or only its exit status is left."""
     if sys.platform != "linux":
-        shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        shown = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
         return shown.stdout.strip()
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()

@@ -1,4 +1,7 @@
-"""python -m maskmill.tracking.reaper: send what still waits on this disk, and close runs whose training is gone."""
+"""python -m maskmill.tracking.reaper: send what still waits on this disk, and close abandoned runs.
+
+An abandoned run is one whose training is gone.
+"""
 
 import json
 import sys
@@ -16,11 +19,15 @@ from maskmill.tracking.stores import Store
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-_SILENT_MS = 10 * 60 * 1000  # so long without a sign of life, a training on another host counts as gone
+# after so long without a sign of life, a training on another host counts as gone
+_SILENT_MS = 10 * 60 * 1000
 
 
 def close_abandoned_runs(store: Store) -> list[str]:
-    """Send every spool of a training that is over, then close every abandoned run; one line for each run closed."""
+    """Send every spool of a training that is over, then close every abandoned run.
+
+    Returns: one line for each run closed.
+    """
     abandoned = {run.info.run_id: run for run in _running(store) if _reason(run)}
     _replay(store)
     with store.lock():
@@ -29,7 +36,8 @@ def close_abandoned_runs(store: Store) -> list[str]:
                 abandoned[run.info.run_id] = run
                 runs.close_run(store, run, 0)
     return [
-        f"run {run_id[:12]} of {run.data.tags.get('variant')} closed as {runs.KILLED}: {_reason(run)}"
+        f"run {run_id[:12]} of {run.data.tags.get('variant')} closed as {runs.KILLED}:"
+        f" {_reason(run)}"
         for run_id, run in abandoned.items()
         if store.client.get_run(run_id).info.status == runs.KILLED
     ]
@@ -62,7 +70,10 @@ def _reason(run: "Run") -> str:
     if owner.gone:
         return f"its process {owner.pid} is gone"
     if not owner.here and silent_ms > _SILENT_MS:
-        return f"nothing was heard of it for {silent_ms / 60_000:.0f} minutes; it ran on {owner.host.split()[0]}"
+        return (
+            f"nothing was heard of it for {silent_ms / 60_000:.0f} minutes; it ran on"
+            f" {owner.host.split()[0]}"
+        )
     return ""
 
 

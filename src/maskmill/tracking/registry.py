@@ -12,7 +12,8 @@ from maskmill.system.errors import MaskmillError
 from maskmill.tracking import stores
 from maskmill.tracking.stores import Store
 
-if TYPE_CHECKING:  # torch and mlflow take seconds to import, and a look at the aliases needs no torch
+# torch and mlflow take seconds to import, and a look at the aliases needs no torch
+if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models.model import ModelInfo
 
@@ -21,14 +22,17 @@ if TYPE_CHECKING:  # torch and mlflow take seconds to import, and a look at the 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256 = "weights_sha256"  # tag of a version; every served row carries the same value
 _ARTIFACT = "model"
-_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's answers for no such name, number or alias
+# MLflow's answers for no such name, number or alias
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 def load(uri: str) -> "Predictor":
     """A predictor from a registered version: `models:/NAME@champion` or `models:/NAME/3`.
 
-    The store is that of MLFLOW_TRACKING_URI, else of the params.yaml in this folder or the nearest one above.
-    Raises: MaskmillError when there is no such version, or its weights are not those that were registered.
+    The store is that of MLFLOW_TRACKING_URI, else of the params.yaml in this folder or the nearest
+    one above.
+    Raises: MaskmillError when there is no such version, or its weights are not those that were
+        registered.
     """
     return predictor(resolve(uri))
 
@@ -42,7 +46,9 @@ def resolve(uri: str) -> "ModelVersion":
     return find_version(store, name, alias=alias, number=number)
 
 
-def find_version(store: Store, name: str, *, alias: str | None = None, number: str | None = None) -> "ModelVersion":
+def find_version(
+    store: Store, name: str, *, alias: str | None = None, number: str | None = None
+) -> "ModelVersion":
     """The version with an alias or a number. Raises: MaskmillError when there is none."""
     from mlflow.exceptions import MlflowException
 
@@ -86,12 +92,17 @@ def predictor(version: "ModelVersion") -> "Predictor":
     made = Predictor(folder)
     tag = version.tags.get(SHA256)
     if made.card.sha256 != tag:
-        raise MaskmillError(f"{uri}: its weights have sha256 {made.card.sha256[:16]}.., its tag {SHA256} says {tag}")
+        raise MaskmillError(
+            f"{uri}: its weights have sha256 {made.card.sha256[:16]}.., its tag {SHA256} says {tag}"
+        )
     return made
 
 
 def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
-    """The version of the weights in `folder`: the one registered before, else a new one under run `run_id`."""
+    """The version of the weights in `folder`, registered before or now.
+
+    A new version is registered under run `run_id`.
+    """
     from maskmill.inference.predict import read_card
 
     card = read_card(folder)
@@ -112,7 +123,10 @@ def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -
 
 
 def _log_model(folder: Path, card: "Card", run_id: str) -> "ModelInfo":
-    """Log weights, card, and the code that made them, as a pyfunc model that is code and holds no pickle."""
+    """Log weights, card, and the code that made them as a pyfunc model.
+
+    The model is code and holds no pickle.
+    """
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, Schema
@@ -123,7 +137,10 @@ def _log_model(folder: Path, card: "Card", run_id: str) -> "ModelInfo":
     inputs = Schema([ColSpec("string", "image")])
     mask, error = (ColSpec("string", name, required=False) for name in ("mask", "error"))
     outputs = Schema([mask, ColSpec("string", SHA256), error])
-    with tempfile.TemporaryDirectory() as temporary, mlflow.start_run(run_id=run_id, log_system_metrics=False):
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        mlflow.start_run(run_id=run_id, log_system_metrics=False),
+    ):
         staged = Path(temporary) / _ARTIFACT
         staged.mkdir()
         for name in (WEIGHTS, CARD):
@@ -136,7 +153,9 @@ def _log_model(folder: Path, card: "Card", run_id: str) -> "ModelInfo":
             artifacts={_ARTIFACT: str(staged)},
             code_paths=[str(package)],
             signature=ModelSignature(inputs, outputs),
-            input_example=serving.input_example(card.in_channels) if card.in_channels in (1, 3) else None,
+            input_example=(
+                serving.input_example(card.in_channels) if card.in_channels in (1, 3) else None
+            ),
             pip_requirements=serving.requirements(),
         )
 
@@ -151,16 +170,23 @@ def _parse_uri(uri: str) -> tuple[str, str | None, str | None]:
     name, _, alias = uri.removeprefix("models:/").partition("@")
     name, _, number = name.partition("/")
     if not uri.startswith("models:/") or not name or bool(alias) == bool(number):
-        raise MaskmillError(f"load: got {uri!r}; allowed are 'models:/NAME@ALIAS' and 'models:/NAME/NUMBER'")
+        raise MaskmillError(
+            f"load: got {uri!r}; allowed are 'models:/NAME@ALIAS' and 'models:/NAME/NUMBER'"
+        )
     return name, alias or None, number or None
 
 
 def _describe(store: Store, name: str) -> str:
-    versions = sorted(int(v.version) for v in store.client.search_model_versions(f"name = '{name}'"))
+    versions = sorted(
+        int(v.version) for v in store.client.search_model_versions(f"name = '{name}'")
+    )
     if not versions:
         return "no version is registered yet; `make pipeline` trains and registers one"
     example = f"models:/{name}/{versions[-1]}"
-    return f"its versions are {versions}; `maskmill gate` says why none was promoted, {example} loads one all the same"
+    return (
+        f"its versions are {versions}; `maskmill gate` says why none was promoted, {example} loads"
+        " one all the same"
+    )
 
 
 def _root() -> Path:

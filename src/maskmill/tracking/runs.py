@@ -1,4 +1,7 @@
-"""One MLflow run per training. `record_run` makes MLflow hold what is known of it, however often and from wherever."""
+"""One MLflow run per training.
+
+`record_run` makes MLflow hold what is known of it, however often and from wherever.
+"""
 
 import json
 import time
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
 
 FACTS = "run.json"  # beside a model: what is known of its training
 RUNNING, FINISHED, KILLED = "RUNNING", "FINISHED", "KILLED"
-KEY, OWNER, SEEN = "maskmill.training", "maskmill.owner", "maskmill.seen"  # tags of a run; SEEN: Unix time in ms
+# tags of a run; SEEN: Unix time in ms
+KEY, OWNER, SEEN = "maskmill.training", "maskmill.owner", "maskmill.seen"
 _PARENT = "mlflow.parentRunId"  # the tag by which MLflow shows a run below another
 _MAX_PARAM = 6000  # characters MLflow stores of one parameter
 
@@ -27,7 +31,7 @@ MetricRow = dict[str, float]  # `step`, and one value per metric
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What is known of a training; `key` names it, so that a repeated sending makes no second run."""
+    """What is known of a training; its `key` keeps a repeated sending from making a second run."""
 
     key: str
     variant: str
@@ -38,7 +42,8 @@ class TrainingRun:
     started_ms: int  # Unix time
     ended_ms: int  # of one that is not FINISHED: the last that was heard of it
     history: Sequence[MetricRow]
-    times_ms: Mapping[int, int] = field(default_factory=dict)  # step -> when its row was made; else `ended_ms`
+    # step -> when its row was made; else `ended_ms`
+    times_ms: Mapping[int, int] = field(default_factory=dict)
     summary: Mapping[str, float] = field(default_factory=dict)
     status: str = FINISHED
     owner: Owner | None = None
@@ -46,10 +51,11 @@ class TrainingRun:
 
 
 def record_run(store: Store, training: TrainingRun) -> str:
-    """Write what the run does not hold yet: parameters, metrics, data set, commit, status. Gives its id.
+    """Write what the run does not hold yet, and return its id.
 
-    Each metric is there once, also where an earlier sending arrived and only its answer was lost. A run that somebody
-    deleted stays deleted until its training has finished.
+    Written are parameters, metrics, data set, commit and status. Each metric is there once, also
+    where an earlier sending arrived and only its answer was lost. A run that somebody deleted stays
+    deleted until its training has finished.
     """
     with store.lock():
         run = _find_run(store, training) or _create(store, training)
@@ -58,7 +64,9 @@ def record_run(store: Store, training: TrainingRun) -> str:
     return str(run.info.run_id)
 
 
-def of_model(folder: Path, variant: str, data_title: str, summary: Mapping[str, float] | None = None) -> TrainingRun:
+def of_model(
+    folder: Path, variant: str, data_title: str, summary: Mapping[str, float] | None = None
+) -> TrainingRun:
     """The finished training that wrote the model in `folder`, from its run.json and history.csv."""
     facts = files.read_json(folder / FACTS)
     return TrainingRun(
@@ -89,7 +97,9 @@ def close_run(store: Store, run: "Run", ended_ms: int) -> None:
 def _find_run(store: Store, training: TrainingRun) -> "Run | None":
     from mlflow.entities import ViewType
 
-    runs = store.client.search_runs([store.experiment_id], f"tags.`{KEY}` = '{training.key}'", ViewType.ALL)
+    runs = store.client.search_runs(
+        [store.experiment_id], f"tags.`{KEY}` = '{training.key}'", ViewType.ALL
+    )
     active = sorted(
         (run for run in runs if run.info.lifecycle_stage == "active"),
         key=lambda run: (run.info.status != FINISHED, run.info.run_id),
@@ -102,7 +112,11 @@ def _find_run(store: Store, training: TrainingRun) -> "Run | None":
 
 
 def _create(store: Store, training: TrainingRun) -> "Run":
-    tags = {KEY: training.key, "variant": training.variant, "mlflow.source.git.commit": training.git_commit}
+    tags = {
+        KEY: training.key,
+        "variant": training.variant,
+        "mlflow.source.git.commit": training.git_commit,
+    }
     if training.owner:  # from the first moment on, or nobody could tell that it was abandoned
         tags |= _signs_of_life(training.owner)
     return store.client.create_run(
@@ -115,14 +129,20 @@ def _complete(store: Store, run: "Run", training: TrainingRun) -> None:
 
     client, run_id = store.client, run.info.run_id
     params = [
-        Param(name, str(value)[:_MAX_PARAM]) for name, value in training.params.items() if name not in run.data.params
+        Param(name, str(value)[:_MAX_PARAM])
+        for name, value in training.params.items()
+        if name not in run.data.params
     ]
     signs = _signs_of_life(training.owner) if training.owner and training.status == RUNNING else {}
     tags = [RunTag(name, value) for name, value in signs.items()]
-    client.log_batch(run_id, metrics=_missing_metrics(store, run, training), params=params, tags=tags)
+    client.log_batch(
+        run_id, metrics=_missing_metrics(store, run, training), params=params, tags=tags
+    )
     if not run.inputs.dataset_inputs:
         dataset = _dataset(training.data_title, training.data_hash)
-        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        client.log_inputs(
+            run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        )
     if run.info.status in (FINISHED, training.status):
         return
     if training.status == RUNNING:  # it was killed, and goes on
@@ -145,7 +165,12 @@ def _missing_metrics(store: Store, run: "Run", training: TrainingRun) -> "list[M
         for name in {name for row in rows for name in row} & set(run.data.metrics)
     }
     return [
-        Metric(name, value, training.times_ms.get(int(row["step"]), training.ended_ms), int(row["step"]))
+        Metric(
+            name,
+            value,
+            training.times_ms.get(int(row["step"]), training.ended_ms),
+            int(row["step"]),
+        )
         for row in rows
         for name, value in row.items()
         if name != "step" and int(row["step"]) not in held.get(name, ())

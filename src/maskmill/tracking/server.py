@@ -1,4 +1,4 @@
-"""The MLflow server of `maskmill up`: MLflow's own app over the store of params.yaml, behind the guard.
+"""The MLflow server of `maskmill up`: MLflow's app over the store of params.yaml, behind the guard.
 
 python -m uvicorn --factory maskmill.tracking.server:app
 
@@ -43,9 +43,11 @@ def app() -> AccessGuard:
 
 
 def _environment(services: config.Services, store: stores.Store) -> dict[str, str]:
-    """What MLflow's app reads when it is imported; the names are those that `mlflow server` sets."""
+    """What MLflow's app reads when it is imported, by the names that `mlflow server` sets."""
     origins = [
-        f"{scheme}://{name}" for name in (services.host, *services.allowed_hosts) for scheme in ("http", "https")
+        f"{scheme}://{name}"
+        for name in (services.host, *services.allowed_hosts)
+        for scheme in ("http", "https")
     ]
     return {
         "_MLFLOW_SERVER_FILE_STORE": store.uri,
@@ -54,7 +56,9 @@ def _environment(services: config.Services, store: stores.Store) -> dict[str, st
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": (store.state / "mlflow" / "artifacts").as_uri(),
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "*",  # the guard has looked
-        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(o for origin in origins for o in (origin, f"{origin}:*")),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(
+            o for origin in origins for o in (origin, f"{origin}:*")
+        ),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_ENABLE_ASSISTANT_SANDBOX": "true",  # never a shell on this machine
     }

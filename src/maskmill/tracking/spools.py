@@ -1,9 +1,10 @@
-"""What is known of a training, on the disk before it is anywhere else: one file of JSON lines that only grows.
+"""A file of JSON lines per training, which holds what is known of it before it is anywhere else.
 
-The first line holds the facts; then come, as they happen, a line per process that works on the training, a line per
-row of its history, and one that says it finished. Each is flushed to the disk; a line that a kill cut off does not
-count. Nothing that the disk does can stop the training: what could not be written is tried again with the next line,
-and `register` takes from history.csv what is missing in the end.
+The file lies on the disk and only grows. The first line holds the facts; then come, as they happen,
+a line per process that works on the training, a line per row of its history, and one that says it
+finished. Each is flushed to the disk; a line that a kill cut off does not count. Nothing that the
+disk does can stop the training: what could not be written is tried again with the next line, and
+`register` takes from history.csv what is missing in the end.
 """
 
 import json
@@ -81,12 +82,18 @@ class Spool:
 
     def _tell(self, error: OSError | MaskmillError) -> None:
         if not self._told:
-            print(f"tracking: {self.path} cannot be written ({error}); the training goes on without", file=sys.stderr)
+            print(
+                f"tracking: {self.path} cannot be written ({error}); the training goes on without",
+                file=sys.stderr,
+            )
         self._told = True
 
 
 def begin_spool(folder: Path, facts: Facts) -> Spool:
-    """The file of the unfinished training with this fingerprint that no process works on, else a new one."""
+    """The spool of the unfinished training with this fingerprint, else a new one.
+
+    No process may work on the unfinished training.
+    """
     now = _now_ms()
     try:
         spool = _unfinished(folder, facts) or _new(folder, facts, now)
@@ -136,11 +143,16 @@ def log(path: Path) -> Path:
 def _unfinished(folder: Path, facts: Facts) -> Spool | None:
     for path in all_in(folder):
         known = read(path)
-        if known is None or (known.fingerprint, known.variant) != (facts.fingerprint, facts.variant):
+        if known is None or (known.fingerprint, known.variant) != (
+            facts.fingerprint,
+            facts.variant,
+        ):
             continue
         elsewhere = known.status == RUNNING and known.owner and not known.owner.here
         if known.status == KILLED or elsewhere:
-            return Spool(path, known.started_ms, set(known.times_ms), _whole_lines_bytes(path.read_bytes()))
+            return Spool(
+                path, known.started_ms, set(known.times_ms), _whole_lines_bytes(path.read_bytes())
+            )
     return None
 
 

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 _DEFAULT = "sqlite:///.maskmill/mlflow/mlflow.db"
 _URI = "MLFLOW_TRACKING_URI"
-# Against a server that does not answer, MLflow's own settings give 4 minutes per call. Those of the user come first.
-_TIMEOUT, _RETRIES, _BACKOFF = (f"MLFLOW_HTTP_REQUEST_{name}" for name in ("TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR"))
+# Against a server that does not answer, MLflow's own settings give 4 minutes per call. Those of the
+# user come first.
+_TIMEOUT, _RETRIES, _BACKOFF = (
+    f"MLFLOW_HTTP_REQUEST_{name}" for name in ("TIMEOUT", "MAX_RETRIES", "BACKOFF_FACTOR")
+)
 _FIRST_ANSWER_S, _ANSWER_S = "8", "30"  # of a server that has answered, an upload may take longer
 
 
@@ -39,18 +42,20 @@ class Store:
     state: Path  # the folder for locks
 
     def lock(self) -> FileLock:
-        """One writer at a time, so that what was looked up still holds when the answer is written."""
+        """One writer at a time, so that what was looked up still holds at the time of writing."""
         return FileLock(self.state / "mlflow" / "write.lock")
 
 
-def connect_store(tracking: config.Tracking, paths: config.Paths, root: Path | None = None) -> Store:
+def connect_store(
+    tracking: config.Tracking, paths: config.Paths, root: Path | None = None
+) -> Store:
     """Open the store, and make it where there is none.
 
-    MLFLOW_TRACKING_URI, where set, comes before params.yaml, as everywhere in MLflow. A fresh sqlite file is set up
-    under a lock, and under another name: two processes that both migrate it, or one that is killed meanwhile, would
-    leave it broken for good.
-    Raises: AwayError when a server does not answer, after about 20 s at most; MaskmillError when the store cannot be
-    opened for another reason.
+    MLFLOW_TRACKING_URI, where set, comes before params.yaml, as everywhere in MLflow. A fresh
+    sqlite file is set up under a lock, and under another name: two processes that both migrate it,
+    or one that is killed meanwhile, would leave it broken for good.
+    Raises: AwayError when a server does not answer, after about 20 s at most; MaskmillError when
+        the store cannot be opened for another reason.
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -69,15 +74,15 @@ def connect_store(tracking: config.Tracking, paths: config.Paths, root: Path | N
                 client, experiment_id = _open(uri, tracking.experiment, state)
         except MlflowException as error:
             raise MaskmillError(
-                f"the tracking store {uri} cannot be opened: {error}; set tracking.uri in params.yaml (or {_URI}) to a "
-                f"running MLflow server, or to {_DEFAULT}"
+                f"the tracking store {uri} cannot be opened: {error}; set tracking.uri in"
+                f" params.yaml (or {_URI}) to a running MLflow server, or to {_DEFAULT}"
             ) from error
     return Store(client, uri, experiment_id, tracking.model, state)
 
 
 @contextlib.contextmanager
 def errors_in_words(uri: str) -> Iterator[None]:
-    """Say in a user's words that the server cannot be reached, where a call in this block finds it so."""
+    """Say in a user's words that a call in this block cannot reach the server."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import RetryError, Timeout
@@ -86,11 +91,14 @@ def errors_in_words(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, *away) as error:
-        if not isinstance(error, away) and not isinstance(error.__cause__ or error.__context__, away):
+        if not isinstance(error, away) and not isinstance(
+            error.__cause__ or error.__context__, away
+        ):
             raise
         raise AwayError(
-            f"MLflow at {uri} does not answer; start it (`maskmill up`), or set {_URI}, or tracking.uri in "
-            f"params.yaml, to a server that runs or to {_DEFAULT}. It said: {str(error)[:300]}"
+            f"MLflow at {uri} does not answer; start it (`maskmill up`), or set {_URI}, or"
+            f" tracking.uri in params.yaml, to a server that runs or to {_DEFAULT}. It said:"
+            f" {str(error)[:300]}"
         ) from error
 
 
@@ -128,7 +136,7 @@ def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
 
 
 def _create_database(path: Path) -> None:
-    """A sqlite file with MLflow's tables, which it gets with the first question that it is asked."""
+    """Make a sqlite file with MLflow's tables, which MLflow creates at the first question."""
     import mlflow
 
     if path.exists() and path.stat().st_size:
@@ -143,9 +151,10 @@ def _create_database(path: Path) -> None:
 
 
 def _set_uri(uri: str) -> None:
-    """Point MLflow's fluent calls to `uri`, without the environment variable that MLflow sets for child processes.
+    """Point MLflow's fluent calls to `uri`, without the environment variable that MLflow sets.
 
-    Left there, it would come before the params.yaml of the next repository that this process opens.
+    MLflow sets it for child processes. Left there, it would come before the params.yaml of the next
+    repository that this process opens.
     """
     import mlflow
 

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 
 class Average:
-    """Exponential moving average of a network's weights and batch-norm statistics, after every step.
+    """Exponential moving average of a network's weights and batch-norm statistics.
 
-    a <- d a + (1 - d) w, with d = min(decay, (1 + step) / (10 + step)), so that the first, random weights are soon
-    forgotten. Counters are copied. Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992).
+    It is updated after every step: a <- d a + (1 - d) w, with d = min(decay, (1 + step) / (10 +
+    step)), so that the first, random weights are soon forgotten. Counters are copied. Polyak and
+    Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992).
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

@@ -1,4 +1,7 @@
-"""The state of a training on disk: safetensors named by their own digest, so that half a file is never believed."""
+"""The state of a training on disk: safetensors files named by their own digest.
+
+By the digest, half a file is never believed.
+"""
 
 import hashlib
 import json
@@ -15,7 +18,9 @@ from torch import Tensor
 from maskmill.system import files
 
 _SHARE = 0.02  # of the time, at most, that goes to checkpoints
-_LONGEST_S = 900.0  # without one, however long they take: a disk may have hung once, or the machine slept
+_LONGEST_S = (
+    900.0  # without one, however long they take: a disk may have hung once, or the machine slept
+)
 _BYTES_PER_S = 200e6  # that a slow machine brings to the disk, until it is known what one takes
 
 
@@ -29,9 +34,10 @@ class TrainingState:
 
 
 class Checkpoints:
-    """A folder of checkpoints of one training: the newest `kept`, each with the best weights so far.
+    """A folder of checkpoints of one training: the newest `kept`.
 
-    The one before the newest is there for the day the newest is damaged.
+    Each holds the best weights so far, too. The one before the newest is there for the day the
+    newest is damaged.
     """
 
     def __init__(self, folder: Path, kept: int = 2) -> None:
@@ -40,16 +46,22 @@ class Checkpoints:
         self._written, self._spent_s, self._expected_s = 0, 0.0, 0.0
 
     def expect(self, size: int) -> None:
-        """Say how many bytes one will have, so that the first is not written before it is worth its time."""
+        """Say how many bytes a checkpoint will have.
+
+        So the first is not written before it is worth its time.
+        """
         self._expected_s = size / _BYTES_PER_S
 
     def due(self, every_s: float) -> bool:
         """Whether the last one is `every_s` old, or more where writing takes long; 0: always.
 
-        All together take at most 2 % of the time since the start, but for the one at the end, and for one after 15
-        minutes without.
+        All together take at most 2 % of the time since the start, but for the one at the end, and
+        for one after 15 minutes without.
         """
-        now, next_s = time.monotonic(), self._spent_s / self._written if self._written else self._expected_s
+        now, next_s = (
+            time.monotonic(),
+            (self._spent_s / self._written if self._written else self._expected_s),
+        )
         seldom = self._spent_s + next_s <= _SHARE * (now - self._began)
         age = now - self._saved
         return not every_s or (age >= every_s and (seldom or age >= _LONGEST_S))
@@ -62,7 +74,9 @@ class Checkpoints:
         """
         began = time.monotonic() if began is None else began
         facts = {"step": str(state.step), "facts": json.dumps(state.facts)}
-        content = safetensors.torch.save({k: v.contiguous() for k, v in state.tensors.items()}, metadata=facts)
+        content = safetensors.torch.save(
+            {k: v.contiguous() for k, v in state.tensors.items()}, metadata=facts
+        )
         digest = hashlib.sha256(content).hexdigest()[:16]
         files.write_bytes(self._folder / f"step-{state.step:08d}-{digest}.safetensors", content)
         for path in (*self._newest_first()[self._kept :], *self._folder.glob(".step-*.part")):

@@ -1,4 +1,7 @@
-"""The same bits from the same training on a GPU, too, where params.yaml asks for it; on a CPU that is always so."""
+"""The same bits from the same training on a GPU, where params.yaml asks for it.
+
+On a CPU that is always so.
+"""
 
 import contextlib
 import os
@@ -10,17 +13,20 @@ from maskmill.settings.config import Train
 from maskmill.system.errors import MaskmillError
 from maskmill.training import hardware
 
-_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # environment: which buffers matrix products share, read once by cuBLAS
+_WORKSPACE = (  # environment: which buffers matrix products share, read once by cuBLAS
+    "CUBLAS_WORKSPACE_CONFIG"
+)
 _REFUSED = "does not have a deterministic implementation"  # PyTorch's words
 _UNLIKE = "Deterministic behavior was enabled"  # .. where cuBLAS has other buffers
 
 
 @contextlib.contextmanager
 def deterministic_kernels(train: Train) -> Iterator[None]:
-    """While this is entered, operations on a GPU take the kernels that sum in one order, with `train.deterministic`.
+    """While this is entered, GPU operations sum in one order where `train.deterministic` is set.
 
-    Bilinear upsampling is then computed from its parts, and the loss per pixel, whose sum PyTorch refuses, is summed
-    outside of it (`losses._pixels`): no network or loss of maskmill needs an operation that PyTorch refuses.
+    They take the kernels that do so. Bilinear upsampling is then computed from its parts, and the
+    loss per pixel, whose sum PyTorch refuses, is summed outside of it (`losses._pixels`): no
+    network or loss of maskmill needs an operation that PyTorch refuses.
     Raises: MaskmillError for one that it refuses.
     """
     if not train.deterministic or hardware.choose_device(train) == "cpu":
@@ -36,8 +42,9 @@ def deterministic_kernels(train: Train) -> Iterator[None]:
         if _REFUSED not in str(error) and _UNLIKE not in str(error):
             raise
         raise MaskmillError(
-            f"params.yaml: train.deterministic: got true, and on this GPU {str(error).partition(',')[0]}; set "
-            "train.deterministic: false, or take another network or loss"
+            "params.yaml: train.deterministic: got true, and on this GPU"
+            f" {str(error).partition(',')[0]}; set train.deterministic: false, or take another"
+            " network or loss"
         ) from error
     finally:
         torch.use_deterministic_algorithms(before[0])

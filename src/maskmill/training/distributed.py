@@ -1,7 +1,8 @@
 """Several devices: one process for each, started here, and batch norm over all of them.
 
-The processes end with the first: the stage asks the kernel for that (`processes.die_with_parent`), and where one of
-them fails, Fabric ends the others within seconds. Asked to end, they agree on the step after which they do.
+The processes end with the first: the stage asks the kernel for that (`processes.die_with_parent`),
+and where one of them fails, Fabric ends the others within seconds. Asked to end, they agree on the
+step after which they do.
 """
 
 import logging
@@ -32,31 +33,39 @@ _END_S = 5.0  # in which the end of the first process reaches the others
 
 
 def launch_fabric(train: Train) -> Fabric:
-    """Fabric on `train.devices` devices; where that is more than one, this program runs once more for each of them.
+    """Launch Fabric on `train.devices` devices.
 
-    Under torchrun, which has started them already, the number must be the same. Of several processes one prints.
+    For more than one device, this program runs once more for each of them. Under torchrun, which
+    has started them already, the number must be the same. Of several processes one prints.
     Raises: MaskmillError where it is not, or there are fewer GPUs.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     device = hardware.choose_device(train)
     precision = hardware.choose_precision(train, device)
-    kind: dict[str, Any] = {"accelerator": device, "devices": train.devices, "precision": FABRIC_PRECISION[precision]}
+    kind: dict[str, Any] = {
+        "accelerator": device,
+        "devices": train.devices,
+        "precision": FABRIC_PRECISION[precision],
+    }
     outside = int(os.environ.get("WORLD_SIZE", "1")) if _under_torchrun() else train.devices
     if outside != train.devices:
         raise MaskmillError(
-            f"params.yaml: train.devices: got {train.devices}, and torchrun has started {outside} processes; make them "
-            "equal"
+            f"params.yaml: train.devices: got {train.devices}, and torchrun has started {outside}"
+            " processes; make them equal"
         )
     if train.devices == 1:
         return Fabric(**kind)
     if device == "cuda" and train.devices > torch.cuda.device_count():
         raise MaskmillError(
-            f"params.yaml: train.devices: got {train.devices}, and torch sees {torch.cuda.device_count()} GPUs; "
-            "take at most so many"
+            f"params.yaml: train.devices: got {train.devices}, and torch sees"
+            f" {torch.cuda.device_count()} GPUs; take at most so many"
         )
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the processes are on this machine, and so is what they say
+    # the processes are on this machine, and so is what they say
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     strategy = DDPStrategy(
-        timeout=_TIMEOUT, process_group_backend="nccl" if device == "cuda" else "gloo", forward_sync_buffers=False
+        timeout=_TIMEOUT,
+        process_group_backend="nccl" if device == "cuda" else "gloo",
+        forward_sync_buffers=False,
     )
     fabric = Fabric(**kind, strategy=strategy)
     fabric.launch()
@@ -67,7 +76,10 @@ def launch_fabric(train: Train) -> Fabric:
 
 
 def _report_unless_ended(report: Callable[..., Any], *error: Any) -> None:
-    """Report an error unless it comes of the end of the first process, which kills this one a moment later."""
+    """Report an error unless it comes of the end of the first process.
+
+    That end kills this process a moment later.
+    """
     time.sleep(_END_S)
     report(*error)
 
@@ -77,12 +89,20 @@ def _under_torchrun() -> bool:
 
 
 def ending_with_parent(fabric: Fabric) -> AbstractContextManager[None]:
-    """While this is entered, the loss of what started the training is a SIGTERM to it; those that it started die."""
-    return asked_to_end_with_parent() if fabric.is_global_zero or _under_torchrun() else nullcontext()
+    """While this is entered, the training gets SIGTERM when what started it is gone.
+
+    The processes that the training started die.
+    """
+    return (
+        asked_to_end_with_parent() if fabric.is_global_zero or _under_torchrun() else nullcontext()
+    )
 
 
 def first_of(fabric: Fabric, asked: Signals | None) -> Signals | None:
-    """The signal that any of the processes has got, which all of them learn at the same step; no GPU is waited for."""
+    """The signal that any of the processes has got; no GPU is waited for.
+
+    All processes learn of it at the same step.
+    """
     if fabric.world_size == 1:
         return asked
     number = torch.tensor(int(asked or 0))
@@ -115,13 +135,16 @@ def over_all_devices(network: nn.Module, fabric: Fabric) -> nn.Module:
 class _SyncedBatchNorm(nn.BatchNorm2d):
     """Batch norm over the images of all processes, on a CPU, where PyTorch has none.
 
-    Ioffe and Szegedy, "Batch Normalization", algorithm 1, arXiv:1502.03167. Shape: (N, C, H, W) -> (N, C, H, W).
+    Ioffe and Szegedy, "Batch Normalization", algorithm 1, arXiv:1502.03167. Shape: (N, C, H, W) ->
+    (N, C, H, W).
     """
 
     @classmethod
     def like(cls, norm: nn.BatchNorm2d) -> "_SyncedBatchNorm":
         """With the weights and buffers of `norm`, not copies of them."""
-        made = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        made = cls(
+            norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
+        )
         made._parameters, made._buffers = norm._parameters, norm._buffers
         return made.train(norm.training)
 
@@ -129,7 +152,8 @@ class _SyncedBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         values = x.float()
-        count = _sum(values.new_tensor(values.numel() / values.shape[1]))  # N H W, over all processes
+        # N H W, over all processes
+        count = _sum(values.new_tensor(values.numel() / values.shape[1]))
         mean = _sum(values.sum((0, 2, 3))) / count  # (C,)
         centred = values - mean.view(1, -1, 1, 1)
         variance = _sum(centred.square().sum((0, 2, 3))) / count  # (C,)
@@ -140,7 +164,11 @@ class _SyncedBatchNorm(nn.BatchNorm2d):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+        if (
+            self.running_mean is None
+            or self.running_var is None
+            or self.num_batches_tracked is None
+        ):
             return
         self.num_batches_tracked.add_(1)
         weight = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum

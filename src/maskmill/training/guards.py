@@ -1,4 +1,7 @@
-"""What keeps a training alive and its weights finite: steps that are skipped, and memory that does not suffice."""
+"""What keeps a training alive and its weights finite.
+
+Steps that are not finite are skipped, and a step whose memory does not suffice is taken in pieces.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,23 +14,28 @@ from maskmill.system.errors import MaskmillError, few_of
 from maskmill.training.fabric import Fabric
 
 _NAMED = 16  # images in a message
-_LOOK_EVERY = 20  # steps between two looks at a GPU, each of which waits for it; a CPU is looked at after every step
+# steps between two looks at a GPU, each of which waits for it; a CPU is looked at after every step
+_LOOK_EVERY = 20
 
 
 class StepGuard:
-    """Takes the optimizer's steps whose loss and gradient are finite; of the others nothing stays, not in buffers.
+    """Takes the optimizer's steps whose loss and gradient are finite.
 
-    On a GPU the kernel of the fused optimizer is told by a flag that never leaves the device, so that nothing waits;
-    `look` reads the flags later.
+    Of the others nothing stays, not in buffers. On a GPU the kernel of the fused optimizer is told
+    by a flag that never leaves the device, so that nothing waits; `look` reads the flags later.
     """
 
-    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer, train: Train, fabric: Fabric) -> None:
+    def __init__(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, train: Train, fabric: Fabric
+    ) -> None:
         self._train, self._fabric, self._optimizer = train, fabric, optimizer
         self._parameters, self._buffers = list(network.parameters()), list(network.buffers())
         self._before = [buffer.clone() for buffer in self._buffers]
         self._flags: list[tuple[int, Tensor]] = []  # step, whether it was skipped
         self._device = fabric.device.type
-        self._scaler: torch.amp.GradScaler | None = getattr(fabric.strategy.precision, "scaler", None)
+        self._scaler: torch.amp.GradScaler | None = getattr(
+            fabric.strategy.precision, "scaler", None
+        )
         self.skipped = 0
 
     @torch.no_grad()
@@ -52,14 +60,17 @@ class StepGuard:
         if self._train.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, self._train.clip_norm, norm)
         finite = loss.isfinite()
-        if self._scaler is None:  # in fp16 an overflow of the gradient is usual: the scaler skips it, and scales less
+        # in fp16 an overflow of the gradient is usual: the scaler skips it, and scales less
+        if self._scaler is None:
             finite = finite & norm.isfinite()
         bad = ~finite
         if self._fabric.world_size > 1:
             bad = self._fabric.all_reduce(bad.float(), reduce_op="sum") > 0
         self._flags.append((step, bad))
-        if self._device == "cpu" or len(self._optimizer.state) < len(gradients):  # SGD's first step cannot be skipped
-            if self._scaler is not None or not bad:  # the scaler wants to be asked, and skips by itself
+        # SGD's first step cannot be skipped
+        if self._device == "cpu" or len(self._optimizer.state) < len(gradients):
+            # the scaler wants to be asked, and skips by itself
+            if self._scaler is not None or not bad:
                 self._take()
             if bad:
                 self.restore()
@@ -78,7 +89,9 @@ class StepGuard:
         return self._device == "cpu" or step % _LOOK_EVERY == 0
 
     def look(self, title: str, images: Callable[[int], Sequence[str]]) -> None:
-        """Say which steps were skipped since the last look; `images` gives the ids of a step. The device is waited for.
+        """Say which steps were skipped since the last look.
+
+        `images` gives the ids of a step. The device is waited for.
 
         Raises: MaskmillError when they are more than `train.max_skipped`.
         """
@@ -92,15 +105,19 @@ class StepGuard:
             named = few_of(images(step), _NAMED)
             if self.skipped > most:
                 raise MaskmillError(
-                    f"{what}, and {most} steps may be skipped (train.max_skipped); its images are {named}; look at "
-                    f"them, lower train.learning_rate (now {self._train.learning_rate:g}) in params.yaml, set "
-                    "train.clip_norm: 1.0, or take train.precision: fp32"
+                    f"{what}, and {most} steps may be skipped (train.max_skipped); its images are"
+                    f" {named}; look at them, lower train.learning_rate (now"
+                    f" {self._train.learning_rate:g}) in params.yaml, set train.clip_norm: 1.0, or"
+                    " take train.precision: fp32"
                 )
-            print(f"{what}: skipped ({self.skipped} of at most {most}); its images are {named}", flush=True)
+            print(
+                f"{what}: skipped ({self.skipped} of at most {most}); its images are {named}",
+                flush=True,
+            )
 
 
 def smaller_pieces(pieces: int, images: int, train: Train, devices: int) -> int:
-    """In how many pieces a step's images are taken after memory did not suffice for `pieces` of them.
+    """In how many pieces to take a step's images after memory did not suffice for `pieces`.
 
     Raises: MaskmillError where that is not allowed, or one image is too much.
     """
@@ -113,22 +130,30 @@ def smaller_pieces(pieces: int, images: int, train: Train, devices: int) -> int:
     if at_once == 1 or devices > 1 or not train.allow_smaller_batches:
         raise MaskmillError(f"out of memory with {at_once} images at once; {way}, in params.yaml")
     print(
-        f"out of memory with {at_once} images at once: from here on {math.ceil(images / (2 * pieces))} at once, "
-        f"{images} per step as before; batch norm sees the smaller batches",
+        f"out of memory with {at_once} images at once: from here on"
+        f" {math.ceil(images / (2 * pieces))} at once, {images} per step as before; batch norm sees"
+        " the smaller batches",
         flush=True,
     )
     return 2 * pieces
 
 
 def check_finite(title: str, step: int, tensors: dict[str, Tensor], train: Train) -> None:
-    """Raises: MaskmillError where a weight or a moment is no finite number: such a checkpoint is never written.
+    """Check that weights and moments are finite, so that no other checkpoint is ever written.
 
-    The losses of skipped steps may be.
+    The losses of skipped steps need not be.
+
+    Raises: MaskmillError where a weight or a moment is no finite number.
     """
     learned = {name: value for name, value in tensors.items() if not name.startswith("losses/")}
-    wrong = [name for name, value in learned.items() if value.is_floating_point() and not value.isfinite().all()]
+    wrong = [
+        name
+        for name, value in learned.items()
+        if value.is_floating_point() and not value.isfinite().all()
+    ]
     if wrong:
         raise MaskmillError(
-            f"{title}: {few_of(wrong, 3)} is not finite after step {step}; no checkpoint is written of it; lower "
-            f"train.learning_rate (now {train.learning_rate:g}) in params.yaml, or set train.clip_norm: 1.0"
+            f"{title}: {few_of(wrong, 3)} is not finite after step {step}; no checkpoint is written"
+            f" of it; lower train.learning_rate (now {train.learning_rate:g}) in params.yaml, or"
+            " set train.clip_norm: 1.0"
         )

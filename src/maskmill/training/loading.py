@@ -20,12 +20,16 @@ from maskmill.system.errors import MaskmillError
 
 _LOST = "DataLoader worker"  # how PyTorch says that a process died
 _DEATH_S = 1.0  # for the system to tell that a process is dead
-_STUCK_S = 6.0  # for each process after the last batch: PyTorch waits 5 s, and its SIGTERM then means nothing to them
+# for each process after the last batch: PyTorch waits 5 s, and its SIGTERM then means nothing
+_STUCK_S = 6.0
 
 
 @dataclass(frozen=True)
 class Loading:
-    """The images of each step, which are a function of the step alone: `devices` share them, in order of rank."""
+    """The images of each step, which are a function of the step alone.
+
+    The `devices` share them, in order of rank.
+    """
 
     shard: Shard
     recipe: Recipe
@@ -36,10 +40,10 @@ class Loading:
     pin: bool = False  # page-locked memory, from which a GPU reads faster
 
     def __call__(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """This rank's images (N, C, H, W) and masks (N, H, W), uint8, of the steps from `first` to the last.
+        """This rank's images (N, C, H, W) and masks (N, H, W), uint8, of the steps from `first` on.
 
-        Raises: MaskmillError when there is nothing to load; within `explained` also when a loader process dies, or
-        gives nothing for `train.loader_timeout_s`.
+        Raises: MaskmillError when there is nothing to load; within `explained` also when a loader
+            process dies, or gives nothing for `train.loader_timeout_s`.
         """
         loader = training_batches(
             self.shard, self.recipe, batch=self.images_per_step, seed=self.train.seed, first=first,
@@ -66,7 +70,8 @@ class Loading:
     def explained(self) -> Iterator[None]:
         """While this is entered, the death of a loader process is a MaskmillError.
 
-        PyTorch raises at whatever line the training is when the system tells of a death, which is hardly ever here.
+        PyTorch raises at whatever line the training is when the system tells of a death, which is
+        hardly ever here.
         """
         try:
             yield
@@ -77,9 +82,10 @@ class Loading:
 
     def _lost(self) -> MaskmillError:
         return MaskmillError(
-            f"a loader process died, or gave no batch for {self.train.loader_timeout_s:g} s; start the same command "
-            f"again, which goes on at the last checkpoint; if it happens again, lower train.workers (now "
-            f"{self.workers}), whose processes share the memory, or raise train.loader_timeout_s in params.yaml"
+            f"a loader process died, or gave no batch for {self.train.loader_timeout_s:g} s; start"
+            " the same command again, which goes on at the last checkpoint; if it happens again,"
+            f" lower train.workers (now {self.workers}), whose processes share the memory, or raise"
+            " train.loader_timeout_s in params.yaml"
         )
 
     @property
@@ -96,15 +102,18 @@ class Loading:
     def ids(self, step: int) -> list[str]:
         """The samples of a step (from 0), of all devices."""
         loader = training_batches(
-            self.shard, self.recipe, batch=self.images_per_step, seed=self.train.seed, first=step, last=step + 1,
-            workers=0, sampler=self.sampler,
+            self.shard, self.recipe, batch=self.images_per_step, seed=self.train.seed, first=step,
+            last=step + 1, workers=0, sampler=self.sampler,
         )  # fmt: skip
         assert loader.batch_sampler is not None
         return [self.shard.ids[draw.sample] for draw in next(iter(loader.batch_sampler))]
 
 
 def _any_dead(processes: Collection[BaseProcess]) -> bool:
-    """Waits for it, so that the system's signal of a death comes before the error is raised, and not after."""
+    """Whether a process is dead, after some time for it to die.
+
+    So the system's signal of a death comes before the error is raised, and not after.
+    """
     for process in processes:
         process.join(_DEATH_S / len(processes))
     return any(process.exitcode for process in processes)
@@ -113,7 +122,8 @@ def _any_dead(processes: Collection[BaseProcess]) -> bool:
 class _Watchdog:
     """Kills loader processes that give nothing in time, which lets go whoever waits for them.
 
-    PyTorch's own timeout leaves out a process that stops between a batch and its memory: that is waited for for ever.
+    PyTorch's own timeout leaves out a process that stops between a batch and its memory: that is
+    waited for for ever.
     """
 
     def __init__(self, processes: Collection[BaseProcess], timeout_s: float) -> None:

@@ -1,9 +1,9 @@
 """The training loop: read it top to bottom.
 
-`fit` takes the data, a network and the settings, and gives the weights with the best validation score. It can be killed
-at any step: the order of samples, the augmentation and the learning rate are functions of the step, so weights,
-optimizer state and history are all that a checkpoint holds. It is not cut up, nor is `fit`: what counts is the order in
-which things happen.
+`fit` takes the data, a network and the settings, and gives the weights with the best validation
+score. It can be killed at any step: the order of samples, the augmentation and the learning rate
+are functions of the step, so weights, optimizer state and history are all that a checkpoint holds.
+It is not cut up, nor is `fit`: what counts is the order in which things happen.
 """
 
 import contextlib
@@ -59,10 +59,15 @@ class Result:
 
 
 class Training:
-    """One training: its network and optimizer on the device, its history and its best weights so far."""
+    """One training: network and optimizer on the device, its history and best weights so far."""
 
     def __init__(
-        self, model: nn.Module, loss: Loss, preprocessing: Preprocessing, train: Train, fabric: Fabric | None = None
+        self,
+        model: nn.Module,
+        loss: Loss,
+        preprocessing: Preprocessing,
+        train: Train,
+        fabric: Fabric | None = None,
     ) -> None:
         self.train = train
         self.device = hardware.choose_device(train)
@@ -70,7 +75,8 @@ class Training:
         self.loss = loss
         self.preprocessing = preprocessing
         self.fabric = fabric or distributed.launch_fabric(train)
-        torch.set_num_threads(train.threads)  # after Fabric, which sets it where it starts processes
+        # after Fabric, which sets it where it starts processes
+        torch.set_num_threads(train.threads)
         self.writes = self.fabric.is_global_zero
         model = distributed.over_all_devices(model, self.fabric)
         self.plain = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -88,8 +94,15 @@ class Training:
         self.best: dict[str, Tensor] = {}
         self.best_step, self.best_score = 0, -1.0
 
-    def fit(self, loading: Loading, validation: Validator, checkpoints: Checkpoints, log: Log, title: str) -> Result:
-        """Train from the newest checkpoint, or from the start, to the last step or until patience ends.
+    def fit(
+        self,
+        loading: Loading,
+        validation: Validator,
+        checkpoints: Checkpoints,
+        log: Log,
+        title: str,
+    ) -> Result:
+        """Train from the newest checkpoint, or the start, to the last step or until patience ends.
 
         `log` gets each row of the history once, those of before a restart first and together.
         Raises: Terminated after SIGTERM or Ctrl-C, with a checkpoint of the step; MaskmillError.
@@ -106,14 +119,17 @@ class Training:
             distributed.ending_with_parent(self.fabric),
             Termination() as end,
             loading.explained(),
-            TrainingProgress(title, self.step, self.train.steps, images_per_step, self.device, self.writes) as progress,
+            TrainingProgress(
+                title, self.step, self.train.steps, images_per_step, self.device, self.writes
+            ) as progress,
         ):
 
             def tell(row: HistoryRow) -> None:
                 log([row])
                 progress.line(self._line(title, validation.metric))
 
-            ends = self._validate(validation, end, tell) if self._owes_validation() else None  # it was ended in it
+            # a training that was ended during a validation still owes it
+            ends = self._validate(validation, end, tell) if self._owes_validation() else None
             for images, masks in loading(self.step) if not (ends or self._over()) else ():
                 self._optimize(images, masks)
                 self.step += 1
@@ -135,13 +151,16 @@ class Training:
                 self._end(title, ends)
         if not self.best:
             raise MaskmillError(
-                f"{title}: {validation.metric} was never a number on the val split, which holds no class that it "
-                "counts; give val other groups in data/splits.csv, or set another evaluation.primary in params.yaml"
+                f"{title}: {validation.metric} was never a number on the val split, which holds no"
+                " class that it counts; give val other groups in data/splits.csv, or set another"
+                " evaluation.primary in params.yaml"
             )
         return Result(self.best, self.best_step, self.best_score, self.history, self.seconds)
 
     def _optimize(self, images: Tensor, masks: Tensor) -> None:
-        torch.manual_seed(int(np.random.SeedSequence((self.train.seed, self.step)).generate_state(1)[0]))
+        torch.manual_seed(
+            int(np.random.SeedSequence((self.train.seed, self.step)).generate_state(1)[0])
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(self.step) * group["lr_scale"]
         self.guard.remember()
@@ -153,7 +172,10 @@ class Training:
         self.losses.append(loss)
 
     def forward_backward(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Gradients of a step, and its loss: the mean over its pieces, by their images, of the loss of each."""
+        """Compute the gradients of a step, and return its loss.
+
+        The loss is the mean of the losses of its pieces, weighted by their images.
+        """
         self.plain.train()
         self._freeze()
         while True:
@@ -161,7 +183,9 @@ class Training:
                 return self._in_pieces(images, masks)
             self.optimizer.zero_grad()
             self.guard.restore()
-            self.pieces = guards.smaller_pieces(self.pieces, len(images), self.train, self.fabric.world_size)
+            self.pieces = guards.smaller_pieces(
+                self.pieces, len(images), self.train, self.fabric.world_size
+            )
             if self.device == "cuda":
                 torch.cuda.empty_cache()
 
@@ -171,7 +195,8 @@ class Training:
         total = torch.zeros((), device=self.fabric.device)
         for i, (part, target) in enumerate(pairs, 1):
             share = len(part) / len(images)
-            alone = self.fabric.world_size == 1 or i == len(pairs)  # the last sends the sum of all to the others
+            # the last piece sends the sum of all to the other processes
+            alone = self.fabric.world_size == 1 or i == len(pairs)
             with contextlib.nullcontext() if alone else self.fabric.no_backward_sync(self.model):
                 x = self.preprocessing.apply(part).contiguous(memory_format=torch.channels_last)
                 loss = self._total(self.model(x), target.long()) * share
@@ -180,7 +205,10 @@ class Training:
         return total
 
     def _total(self, out: Tensor | dict[str, Tensor], target: Tensor) -> Tensor:
-        """The loss, and that of each auxiliary head times its weight, which the network gives in `aux_heads`."""
+        """The loss, plus that of each auxiliary head times its weight.
+
+        The network gives the weights in `aux_heads`.
+        """
         if isinstance(out, Tensor):
             return self.loss(out, target)
         weights: dict[str, float] = self.plain.aux_heads
@@ -200,8 +228,13 @@ class Training:
         at = self.step % self.train.val_every_steps == 0 or self.step == self.train.steps
         return at and self.step > (self.history[-1]["step"] if self.history else 0)
 
-    def _validate(self, validation: Validator, end: Termination, tell: Callable[[HistoryRow], None]) -> Signals | None:
-        """Add a row to the history; not where a signal comes meanwhile, which is given: the next start validates."""
+    def _validate(
+        self, validation: Validator, end: Termination, tell: Callable[[HistoryRow], None]
+    ) -> Signals | None:
+        """Validate and add a row to the history, unless a signal comes meanwhile.
+
+        Returns: that signal; the next start validates.
+        """
         confusion = Confusion(validation.labels)
         totals = torch.zeros(len(confusion.fields), dtype=torch.float64)
         for i in range(self.fabric.global_rank, len(validation.shard), self.fabric.world_size):
@@ -220,9 +253,13 @@ class Training:
         score = float(confusion.scores(totals)[validation.metric])
         if score > self.best_score:
             self.best_score, self.best_step = score, self.step
-            self.best = {name: value.detach().cpu().clone() for name, value in self._shown.state_dict().items()}
+            self.best = {
+                name: value.detach().cpu().clone()
+                for name, value in self._shown.state_dict().items()
+            }
         row = {
-            "step": self.step, "loss": float(loss), "learning_rate": self._rate(), f"val_{validation.metric}": score,
+            "step": self.step, "loss": float(loss), "learning_rate": self._rate(),
+            f"val_{validation.metric}": score,
         }  # fmt: skip
         self.history.append(row)
         tell(row)
@@ -239,7 +276,9 @@ class Training:
         with torch.inference_mode(), precision.forward_context():
             pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]  # (1, C, H, W)
             x = self.preprocessing.apply(self.fabric.to_device(pixels))
-            logits = network(precision.convert_input(x.contiguous(memory_format=torch.channels_last)))
+            logits = network(
+                precision.convert_input(x.contiguous(memory_format=torch.channels_last))
+            )
             ids: Tensor = logits.max(1).indices[0].cpu()
         return ids
 
@@ -263,12 +302,15 @@ class Training:
         if not self.writes:
             sys.exit(0)  # another status has Fabric kill the process that writes
         with contextlib.suppress(OSError):  # nobody is left who reads it
-            print(f"{title}: ended by {by.name} after step {self.step}; the next start goes on there", flush=True)
+            print(
+                f"{title}: ended by {by.name} after step {self.step}; the next start goes on there",
+                flush=True,
+            )
         raise Terminated(by)
 
     def _line(self, title: str, metric: str) -> str:
         row = self.history[-1]
         return (
-            f"{title}: step {self.step:>4}/{self.train.steps}  loss {row['loss']:.3f}  "
-            f"val {metric} {row[f'val_{metric}']:.4f}  (best {self.best_score:.4f} at {self.best_step})"
+            f"{title}: step {self.step:>4}/{self.train.steps}  loss {row['loss']:.3f}  val {metric}"
+            f" {row[f'val_{metric}']:.4f}  (best {self.best_score:.4f} at {self.best_step})"
         )

@@ -1,4 +1,7 @@
-"""The optimizer, and what is a pure function of the step: learning rate, frozen encoder. So nothing has to be saved."""
+"""The optimizer, and what is a pure function of the step: learning rate, frozen encoder.
+
+So nothing of them has to be saved.
+"""
 
 import math
 
@@ -8,14 +11,15 @@ from torch import nn
 from maskmill.settings.config import Train
 from maskmill.system.errors import MaskmillError
 
-_RISE, _FIRST, _LAST = 0.3, 25, 25e4  # one cycle: share of the steps that rises; the peak over its first and last rate
+# one cycle: share of the steps that rises; the peak over its first and last rate
+_RISE, _FIRST, _LAST = 0.3, 25, 25e4
 
 
 def create_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """Fused AdamW, or fused SGD with momentum; norms and biases are not decayed, the encoder has its own rate.
+    """Fused AdamW, or fused SGD with momentum; the encoder has its own rate.
 
-    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", arXiv:1711.05101; SGD adds the decay to the
-    gradient.
+    Norms and biases are not decayed. Loshchilov and Hutter, "Decoupled Weight Decay
+    Regularization", arXiv:1711.05101; SGD adds the decay to the gradient.
     Raises: MaskmillError where a setting is about the encoder, and the network has none.
     """
     part = find_encoder(model, train)
@@ -25,7 +29,10 @@ def create_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
         (1.0, [p for p in model.parameters() if p not in inside]),
         (train.encoder_lr_scale, [p for p in model.parameters() if p in inside]),
     ):
-        decayed, plain = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
+        decayed, plain = (
+            [p for p in parameters if p.ndim > 1],
+            [p for p in parameters if p.ndim <= 1],
+        )
         if parameters:
             groups += [
                 {"params": decayed, "weight_decay": train.weight_decay, "lr_scale": scale},
@@ -33,7 +40,9 @@ def create_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
             ]
     if train.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=train.learning_rate, fused=True)
-    return torch.optim.SGD(groups, lr=train.learning_rate, momentum=train.momentum, nesterov=train.nesterov, fused=True)
+    return torch.optim.SGD(
+        groups, lr=train.learning_rate, momentum=train.momentum, nesterov=train.nesterov, fused=True
+    )
 
 
 def find_encoder(model: nn.Module, train: Train) -> nn.Module | None:
@@ -41,7 +50,10 @@ def find_encoder(model: nn.Module, train: Train) -> nn.Module | None:
 
     Raises: MaskmillError where one does, and the network has none.
     """
-    asked = {"freeze_encoder_steps": train.freeze_encoder_steps, "encoder_lr_scale": train.encoder_lr_scale}
+    asked = {
+        "freeze_encoder_steps": train.freeze_encoder_steps,
+        "encoder_lr_scale": train.encoder_lr_scale,
+    }
     for key, neutral in (("freeze_encoder_steps", 0), ("encoder_lr_scale", 1.0)):
         if asked[key] == neutral:
             continue
@@ -49,14 +61,18 @@ def find_encoder(model: nn.Module, train: Train) -> nn.Module | None:
         if isinstance(part, nn.Module):
             return part
         raise MaskmillError(
-            f"params.yaml: train.{key}: got {asked[key]}, and a network of `variants` has no encoder "
-            f"({type(model).__name__}); set it to {neutral}, or train variants of network: resnet_unet"
+            f"params.yaml: train.{key}: got {asked[key]}, and a network of `variants` has no"
+            f" encoder ({type(model).__name__}); set it to {neutral}, or train variants of network:"
+            " resnet_unet"
         )
     return None
 
 
 def learning_rate(step: int, train: Train) -> float:
-    """The rate of a step: a linear warm-up, then the schedule, at 0 (or nearly, in one cycle) when the last is done."""
+    """The learning rate of a step: a linear warm-up, then the schedule.
+
+    It is 0 (or nearly, in one cycle) when the last step is done.
+    """
     if train.schedule == "one_cycle":
         return train.learning_rate * _one_cycle(step, train.steps)
     if step < train.warmup_steps:
@@ -64,13 +80,16 @@ def learning_rate(step: int, train: Train) -> float:
     done = (step - train.warmup_steps) / (train.steps - train.warmup_steps)
     if train.schedule == "poly":
         return train.learning_rate * float((1 - done) ** train.poly_power)
-    return train.learning_rate * (1.0 if train.schedule == "constant" else (1 + math.cos(math.pi * done)) / 2)
+    return train.learning_rate * (
+        1.0 if train.schedule == "constant" else (1 + math.cos(math.pi * done)) / 2
+    )
 
 
 def _one_cycle(step: int, steps: int) -> float:
-    """Half a cosine up from 1/25 to 1 over 30 % of the steps, half a cosine down to 1/250,000 at the last.
+    """The share of the peak rate: half a cosine up over 30 % of the steps, half a cosine down.
 
-    Smith and Topin, "Super-Convergence", arXiv:1708.07120; cosines for its lines, and the momentum stays.
+    It rises from 1/25 to 1, and falls to 1/250,000 at the last step. Smith and Topin,
+    "Super-Convergence", arXiv:1708.07120; cosines for its lines, and the momentum stays.
     """
     last = max(steps - 1, 1)
     peak = min(max(_RISE * steps - 1, 1), last)

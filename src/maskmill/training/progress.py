@@ -1,4 +1,4 @@
-"""What people see of a training: a bar where there is a terminal, and what each line says of speed and time left."""
+"""What people see of a training: a bar in a terminal, and lines with speed and time left."""
 
 import contextlib
 import sys
@@ -13,15 +13,17 @@ _REFRESH_S = 2.0
 
 
 class TrainingProgress:
-    """Counts the images of the steps; measures no step by itself, so that no device is waited for."""
+    """Counts the images of the steps; times no step by itself, so no device is waited for."""
 
-    def __init__(self, title: str, first: int, steps: int, images_per_step: int, device: str, shown: bool) -> None:
+    def __init__(
+        self, title: str, first: int, steps: int, images_per_step: int, device: str, shown: bool
+    ) -> None:
         self._first, self._steps, self._images, self._device = first, steps, images_per_step, device
         self._done, self._training_s = first, 0.0
         self._start = self._mark = self._refreshed = time.monotonic()
         self._bar = tqdm(
-            desc=title, total=steps, initial=first, unit="step", disable=None if shown else True, leave=False,
-            mininterval=_REFRESH_S,
+            desc=title, total=steps, initial=first, unit="step", disable=None if shown else True,
+            leave=False, mininterval=_REFRESH_S,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -39,18 +41,28 @@ class TrainingProgress:
         self._bar.update()
         if not self._bar.disable and now - self._refreshed >= _REFRESH_S:
             self._refreshed = now
-            shown: dict[str, Any] = {"images/s": f"{self.images_per_s:.1f}", "loss": f"{loss:.3f}", "lr": f"{rate:.2g}"}
-            self._bar.set_postfix(shown | {"memory": f"{memory_mb(self._device):.0f} MB"}, refresh=False)
+            shown: dict[str, Any] = {
+                "images/s": f"{self.images_per_s:.1f}",
+                "loss": f"{loss:.3f}",
+                "lr": f"{rate:.2g}",
+            }
+            self._bar.set_postfix(
+                shown | {"memory": f"{memory_mb(self._device):.0f} MB"}, refresh=False
+            )
 
     def line(self, text: str) -> None:
-        """Write a line above the bar, with speed and time left; what the time since the last step went to is no step.
+        """Write a line above the bar, with speed and time left.
 
-        Else a validation would count as slow training.
+        What the time since the last step went to is no step: else a validation would count as slow
+        training.
         """
         now = time.monotonic()
         left = (now - self._start) / max(self._done - self._first, 1) * (self._steps - self._done)
-        with contextlib.suppress(BrokenPipeError):  # nobody is left who reads it; the training goes on
-            self._bar.write(f"{text}  {self.images_per_s:.0f} images/s, {duration_in_words(left)} left")
+        # nobody is left who reads it; the training goes on
+        with contextlib.suppress(BrokenPipeError):
+            self._bar.write(
+                f"{text}  {self.images_per_s:.0f} images/s, {duration_in_words(left)} left"
+            )
             sys.stdout.flush()  # into a pipe it would come when 8 kB are full
         self._mark = now
 
@@ -61,8 +73,15 @@ class TrainingProgress:
 
 
 def memory_mb(device: str) -> float:
-    """The most that torch has had of the GPU's memory; on a CPU what the process holds now. In 10^6 bytes."""
-    return (torch.cuda.max_memory_allocated() if device == "cuda" else psutil.Process().memory_info().rss) / 1e6
+    """The most GPU memory that torch has had, in 10^6 bytes.
+
+    On a CPU it is what the process holds now.
+    """
+    return (
+        torch.cuda.max_memory_allocated()
+        if device == "cuda"
+        else psutil.Process().memory_info().rss
+    ) / 1e6
 
 
 def duration_in_words(seconds: float) -> str:

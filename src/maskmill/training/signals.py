@@ -1,4 +1,7 @@
-"""SIGTERM, by which a machine that is taken away says so, and Ctrl-C: the training ends at its next step, saved."""
+"""Signals that end a training at its next step, saved: SIGTERM and Ctrl-C.
+
+A machine that is taken away says so by SIGTERM.
+"""
 
 import signal
 import threading
@@ -7,16 +10,20 @@ from typing import Any, Self
 
 
 class Terminated(SystemExit):
-    """The training has written a checkpoint and ends, as it was asked to; the status is as a shell gives it."""
+    """The training has written a checkpoint and ends, as it was asked to.
+
+    The status is as a shell gives it.
+    """
 
     def __init__(self, by: signal.Signals) -> None:
         super().__init__(128 + by)
 
 
 class Termination:
-    """While it is entered, SIGTERM and SIGINT are noted in `asked`, the first of them, and do nothing else.
+    """While it is entered, the first SIGTERM or SIGINT is noted in `asked`.
 
-    A second SIGINT is a KeyboardInterrupt. A signal that came too late to be heeded takes its usual way at the end.
+    They do nothing else. A second SIGINT is a KeyboardInterrupt. A signal that came too late to be
+    heeded takes its usual way at the end.
     """
 
     def __init__(self) -> None:
@@ -24,9 +31,11 @@ class Termination:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # Python lets no other thread set one
+        # Python lets no other thread set a handler
+        if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                if signal.getsignal(number) not in (None, signal.SIG_IGN):  # a shell has background jobs ignore SIGINT
+                # a shell has background jobs ignore SIGINT: that stays
+                if signal.getsignal(number) not in (None, signal.SIG_IGN):
                     self._before[number] = signal.signal(number, self._note)
         return self
 

@@ -16,21 +16,30 @@ def capture_state(training: "Training") -> TrainingState:
     tensors = {f"model/{name}": value for name, value in training.plain.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in training.best.items()}
     if training.average is not None:
-        tensors |= {f"average/{name}": value for name, value in training.average.network.state_dict().items()}
+        tensors |= {
+            f"average/{name}": value
+            for name, value in training.average.network.state_dict().items()
+        }
     for i, moments in training.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{i}/{name}": value for name, value in moments.items() if value is not None}
+        tensors |= {
+            f"optimizer/{i}/{name}": value for name, value in moments.items() if value is not None
+        }
     if training.losses:
         tensors["losses/since_validation"] = torch.stack(training.losses)
     facts = {
-        "history": training.history, "best_step": training.best_step, "best_score": training.best_score,
-        "seconds": training.seconds, "skipped": training.guard.skipped, "pieces": training.pieces,
+        "history": training.history, "best_step": training.best_step,
+        "best_score": training.best_score, "seconds": training.seconds,
+        "skipped": training.guard.skipped, "pieces": training.pieces,
         "scaler": training.fabric.strategy.precision.state_dict(),
     }  # fmt: skip
     return TrainingState(training.step, tensors, facts)
 
 
 def state_bytes(training: "Training") -> int:
-    """About how many bytes it takes once all is there: weights, the best of them, their average, moments."""
+    """About how many bytes the state takes once all is there.
+
+    It holds weights, the best of them, their average, and moments.
+    """
     copies = 4 if training.average is None else 5
     weights: int = sum(value.nbytes for value in training.plain.state_dict().values())
     return copies * weights
@@ -38,7 +47,9 @@ def state_bytes(training: "Training") -> int:
 
 def restore_state(training: "Training", state: TrainingState) -> None:
     """Put the state into a training that was made anew with the same settings."""
-    parts: dict[str, dict[str, Tensor]] = {p: {} for p in ("model", "best", "average", "optimizer", "losses")}
+    parts: dict[str, dict[str, Tensor]] = {
+        p: {} for p in ("model", "best", "average", "optimizer", "losses")
+    }
     for name, value in state.tensors.items():
         part, rest = name.split("/", 1)
         parts[part][rest] = value
@@ -62,11 +73,16 @@ def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor
     for name, value in tensors.items():
         i, moment = name.split("/")
         moments.setdefault(int(i), {})[moment] = _laid_out_as(trained[int(i)], value)
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict(
+        {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
 
 
 def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
-    """The moment in its parameter's memory layout, which the fused kernels take for granted without looking."""
+    """The moment in its parameter's memory layout.
+
+    The fused kernels take that layout for granted without looking.
+    """
     if moment.shape != parameter.shape:
         return moment  # the step count
     return torch.empty_like(parameter, dtype=moment.dtype, requires_grad=False).copy_(moment)

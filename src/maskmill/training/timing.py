@@ -1,4 +1,7 @@
-"""How long a training will take on this machine: a few steps and a validation image, whose results are dropped."""
+"""How long a training will take on this machine.
+
+It is measured by a few steps and a validation image, whose results are dropped.
+"""
 
 import math
 import time

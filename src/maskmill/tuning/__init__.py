@@ -1,1 +1,1 @@
-"""`maskmill tune`: many trainings with other settings, each judged on the validation split alone."""
+"""`maskmill tune`: many trainings with other settings, judged on the validation split alone."""

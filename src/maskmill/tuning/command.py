@@ -19,20 +19,26 @@ from maskmill.tuning import record, search, trial
 from maskmill.tuning.search import Attempt, Tried, TuningSearch
 
 FOLDER = "tune"  # below paths.state
-_DECISIVE = ("data", "augmentation", "variants", "models", "train", "evaluation")  # sections; others change no score
+# sections; others change no score
+_DECISIVE = ("data", "augmentation", "variants", "models", "train", "evaluation")
 _FAILURES = 3  # one behind the other: then it is no accident
 _FREE = ("trials",)  # of section tune: may be raised later
 
 
 def run_search(params: Params) -> Tried:
-    """Try until there are `tune.trials`; started again after a kill, or with more trials, it goes on. Gives the best.
+    """Try until there are `tune.trials`, and return the best.
 
-    Raises: MaskmillError when settings are wrong, no trial was done, or another search runs in this repository.
+    Started again after a kill, or with more trials, it goes on.
+
+    Raises: MaskmillError when settings are wrong, no trial was done, or another search runs in this
+        repository.
     """
     check(params)
     prepared = Path(params.paths.prepared)
     if not (prepared / "augmentation.json").exists():
-        raise MaskmillError(f"tune: {prepared}/augmentation.json is not there; make the data: `dvc repro augment`")
+        raise MaskmillError(
+            f"tune: {prepared}/augmentation.json is not there; make the data: `dvc repro augment`"
+        )
     folder = Path(params.paths.state) / FOLDER / _search_name(params, prepared)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -47,14 +53,21 @@ def run_search(params: Params) -> Tried:
 def _run(params: Params, folder: Path) -> Tried:
     found = TuningSearch(folder, params.tune, space.search_axes(params), params.variants)
     book = record.Book(params, folder)
-    print(f"tune: {search.count_endings(found.tried())}; {params.tune.trials} wanted; all in {folder}", flush=True)
+    print(
+        f"tune: {search.count_endings(found.tried())}; {params.tune.trials} wanted; all in"
+        f" {folder}",
+        flush=True,
+    )
     failed = 0
     while (attempt := found.next()) is not None:
-        failed = 0 if _try(found, attempt, params, folder / f"trial-{attempt.number}") else failed + 1
+        failed = (
+            0 if _try(found, attempt, params, folder / f"trial-{attempt.number}") else failed + 1
+        )
         if failed == _FAILURES:
             raise MaskmillError(
-                f"tune: {failed} trials failed one behind the other; what each said stands above; mend it, or change "
-                "tune.space in params.yaml, and start `maskmill tune` again: it goes on"
+                f"tune: {failed} trials failed one behind the other; what each said stands above;"
+                " mend it, or change tune.space in params.yaml, and start `maskmill tune` again:"
+                " it goes on"
             )
         book.write(found.tried())
     book.write(found.tried(), last=True)
@@ -90,7 +103,9 @@ def _search_name(params: Params, prepared: Path) -> str:
     """Of the search: other settings, data, space, code or given weights make another one."""
     table = manifest.read(prepared / "manifest.parquet")
     parts = [
-        json.dumps({name: params.model_dump(mode="json")[name] for name in _DECISIVE}, sort_keys=True),
+        json.dumps(
+            {name: params.model_dump(mode="json")[name] for name in _DECISIVE}, sort_keys=True
+        ),
         params.tune.model_copy(update=dict.fromkeys(_FREE)).model_dump_json(warnings=False),
         manifest.split_digest(table, "train"), manifest.split_digest(table, "val"),
         *(_code_and_weights(params, name) for name in params.variants),
@@ -99,9 +114,14 @@ def _search_name(params: Params, prepared: Path) -> str:
 
 
 def _code_and_weights(params: Params, name: str) -> str:
-    """What the trials of a variant follow from beside settings and data: code, and a file of given weights."""
+    """What the trials of a variant follow from beside settings and data.
+
+    That is code, and a file of given weights.
+    """
     variant = params.models[name]
-    words = code_digest.strings_in(params.model_dump(mode="json", include={"data", "train", "evaluation", "tune"}))
+    words = code_digest.strings_in(
+        params.model_dump(mode="json", include={"data", "train", "evaluation", "tune"})
+    )
     words |= {spelt_out(variant.network)[0], *code_digest.strings_in(variant.options)}
     given = Path(variant.weights or "").is_file() and files.sha256(Path(variant.weights or ""))
     return f"{name} {code_digest.digest(code_digest.TRAINING, words)} {given}"
@@ -110,9 +130,11 @@ def _code_and_weights(params: Params, name: str) -> str:
 def _summary(best: Tried, tried: list[Tried], params: Params) -> str:
     assert best.score is not None
     command = " ".join(
-        f"-S {shlex.quote(part)}" for part in space.experiment_overrides(best.choice, config.read_yaml(config.PARAMS))
+        f"-S {shlex.quote(part)}"
+        for part in space.experiment_overrides(best.choice, config.read_yaml(config.PARAMS))
     )
     return (
-        f"tune: best val {params.evaluation.primary} {best.score:.4f} in trial {best.number} of {len(tried)} "
-        f"({search.count_endings(tried)}): {best.choice}\nrun the whole line with it: dvc exp run {command}"
+        f"tune: best val {params.evaluation.primary} {best.score:.4f} in trial {best.number} of"
+        f" {len(tried)} ({search.count_endings(tried)}): {best.choice}\nrun the whole line with it:"
+        f" dvc exp run {command}"
     )

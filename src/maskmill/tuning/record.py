@@ -1,4 +1,7 @@
-"""The search in MLflow: a run for it, and below it one for each trial that trained; MLflow away costs a line."""
+"""The search in MLflow: a run for it, and below it one for each trial that trained.
+
+MLflow away costs a line.
+"""
 
 import importlib.util
 import sys
@@ -30,12 +33,17 @@ class Book:
         if self._quiet and not last:
             return
         try:
-            self._store = self._store or stores.connect_store(self._params.tracking, self._params.paths)
+            self._store = self._store or stores.connect_store(
+                self._params.tracking, self._params.paths
+            )
             with stores.errors_in_words(self._store.uri):
                 self._write(self._store, tried, last)
         except Exception as error:  # whatever it is, it must not be the end of the search
             self._quiet = True
-            print(f"tune: not recorded in MLflow: {error}\ntune: the next `maskmill tune` records it", file=sys.stderr)
+            print(
+                f"tune: not recorded in MLflow: {error}\ntune: the next `maskmill tune` records it",
+                file=sys.stderr,
+            )
 
     def _write(self, store: stores.Store, tried: Sequence[Tried], last: bool) -> None:
         parent = runs.record_run(store, self._search(tried, last))
@@ -50,11 +58,14 @@ class Book:
 
     def _search(self, tried: Sequence[Tried], last: bool) -> runs.TrainingRun:
         root, params = Path.cwd(), self._params
-        settings: dict[str, Any] = {f"tune.{name}": value for name, value in params.tune.model_dump().items()}
+        settings: dict[str, Any] = {
+            f"tune.{name}": value for name, value in params.tune.model_dump().items()
+        }
         return runs.TrainingRun(
-            key=f"tune-{self._folder.name}", variant="tune", params=settings, git_commit=lineage.git_commit(root),
-            data_title=params.data.title, data_hash=lineage.data_hash(root, params.paths),
-            started_ms=self._started_ms, ended_ms=_now_ms(), history=list(_curve(tried, params.evaluation.primary)),
+            key=f"tune-{self._folder.name}", variant="tune", params=settings,
+            git_commit=lineage.git_commit(root), data_title=params.data.title,
+            data_hash=lineage.data_hash(root, params.paths), started_ms=self._started_ms,
+            ended_ms=_now_ms(), history=list(_curve(tried, params.evaluation.primary)),
             status=runs.FINISHED if last else runs.RUNNING, owner=owners.this_process(),
         )  # fmt: skip
 

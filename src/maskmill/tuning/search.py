@@ -1,7 +1,8 @@
 """The search as Optuna keeps it, in one sqlite file; optuna is imported here alone.
 
-A trial that was cut off by a kill is still unfinished in the file, and comes next. What is tried next depends on the
-seed, the trial's number and the trials before it alone, so that a search that was killed is the search that was not.
+A trial that was cut off by a kill is still unfinished in the file, and comes next. What is tried
+next depends on the seed, the trial's number and the trials before it alone, so that a search that
+was killed is the search that was not.
 """
 
 import json
@@ -40,7 +41,9 @@ class Tried:
 class Attempt:
     """A trial that is to be run."""
 
-    def __init__(self, search: "TuningSearch", trial: "Trial", choice: SearchChoice, reported: set[int]) -> None:
+    def __init__(
+        self, search: "TuningSearch", trial: "Trial", choice: SearchChoice, reported: set[int]
+    ) -> None:
         self._search, self._trial, self._reported = search, trial, reported
         self.number, self.choice = int(trial.number), choice
 
@@ -61,7 +64,9 @@ class Attempt:
 class TuningSearch:
     """Trials over `axes` and `variants`, kept in `folder`."""
 
-    def __init__(self, folder: Path, tune: Tune, axes: Sequence[SearchAxis], variants: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, tune: Tune, axes: Sequence[SearchAxis], variants: Sequence[str]
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -73,7 +78,8 @@ class TuningSearch:
         }
         self.study = optuna.create_study(
             storage=optuna.storages.RDBStorage(f"sqlite:///{(folder / 'search.db').absolute()}"),
-            study_name="maskmill", direction="maximize", pruner=pruners[tune.pruner], load_if_exists=True,
+            study_name="maskmill", direction="maximize", pruner=pruners[tune.pruner],
+            load_if_exists=True,
         )  # fmt: skip
 
     def next(self) -> Attempt | None:
@@ -92,11 +98,21 @@ class TuningSearch:
 
     def tried(self) -> list[Tried]:
         """Every trial that has ended, in order."""
-        return [_as_tried(trial) for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        return [
+            _as_tried(trial)
+            for trial in self.study.get_trials(deepcopy=False)
+            if trial.state.is_finished()
+        ]
 
     def same(self, choice: SearchChoice) -> Tried | None:
-        """A trial of the same choice that is done: training is deterministic, so this one would end alike."""
-        return next((tried for tried in self.tried() if tried.ending == DONE and tried.choice == choice), None)
+        """A finished trial of the same choice.
+
+        Training is deterministic, so this one would end alike.
+        """
+        return next(
+            (tried for tried in self.tried() if tried.ending == DONE and tried.choice == choice),
+            None,
+        )
 
     def _sampler(self, number: int) -> Any:
         import optuna
@@ -115,9 +131,13 @@ class TuningSearch:
                 texts = [json.dumps(value) for value in axis.values]
                 settings[axis.path] = json.loads(trial.suggest_categorical(axis.path, texts))
             elif isinstance(axis.low, int) and isinstance(axis.high, int):
-                settings[axis.path] = trial.suggest_int(axis.path, axis.low, axis.high, log=axis.log)
+                settings[axis.path] = trial.suggest_int(
+                    axis.path, axis.low, axis.high, log=axis.log
+                )
             else:
-                settings[axis.path] = trial.suggest_float(axis.path, axis.low, axis.high, log=axis.log)
+                settings[axis.path] = trial.suggest_float(
+                    axis.path, axis.low, axis.high, log=axis.log
+                )
         return SearchChoice(variant, settings)
 
 
@@ -130,7 +150,10 @@ def best_trial(tried: Sequence[Tried]) -> Tried | None:
 def count_endings(tried: Sequence[Tried]) -> str:
     """How many ended how: 3 done, 1 failed."""
     counts = Counter(one.ending for one in tried)
-    return ", ".join(f"{counts[one]} {one}" for one in _STATES.values() if counts[one]) or "no trial yet"
+    return (
+        ", ".join(f"{counts[one]} {one}" for one in _STATES.values() if counts[one])
+        or "no trial yet"
+    )
 
 
 def _as_tried(trial: "FrozenTrial") -> Tried:
@@ -140,6 +163,15 @@ def _as_tried(trial: "FrozenTrial") -> Tried:
         if path != _VARIANT
     }
     choice = SearchChoice(trial.params.get(_VARIANT, ""), given)
-    score = float(trial.value) if trial.state.name == "COMPLETE" and trial.value is not None else None
+    score = (
+        float(trial.value) if trial.state.name == "COMPLETE" and trial.value is not None else None
+    )
     seconds = trial.duration.total_seconds() if trial.duration else 0.0
-    return Tried(trial.number, choice, _STATES[trial.state.name], score, seconds, dict(trial.intermediate_values))
+    return Tried(
+        trial.number,
+        choice,
+        _STATES[trial.state.name],
+        score,
+        seconds,
+        dict(trial.intermediate_values),
+    )

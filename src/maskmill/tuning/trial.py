@@ -1,6 +1,7 @@
-"""python -m maskmill.tuning.trial FOLDER: one training by the stage's own code, with the settings in the folder.
+"""python -m maskmill.tuning.trial FOLDER: one training with the settings in the folder.
 
-A process of its own: what takes its memory, or kills it, ends this trial and not the search.
+It runs the stage's own code. A process of its own: what takes its memory, or kills it, ends this
+trial and not the search.
 """
 
 import math
@@ -27,13 +28,21 @@ ReportScore = Callable[[int, float], bool]  # step, score -> whether to stop
 
 SETTINGS = "params.yaml"
 _POLL_S = 0.2
-_ASKED = {signal.SIGTERM, signal.SIGINT}  # the training was, and has written a checkpoint where it could
+# the training was asked to end, and has written a checkpoint where it could
+_ASKED = {signal.SIGTERM, signal.SIGINT}
 
 
 def prepare_trial(folder: Path, params: Params) -> Params:
-    """Write the settings of one training into `folder`, where all that it writes will lie; gives them."""
-    own_state = state.state_folder_beside(folder / "state", Path(params.paths.state), (state.VERIFIED, state.WEIGHTS))
-    paths = params.paths.model_copy(update={"state": str(own_state), "models": str(folder / "models")})
+    """Write the settings of one training into `folder`, and return them.
+
+    All that the training writes will lie there.
+    """
+    own_state = state.state_folder_beside(
+        folder / "state", Path(params.paths.state), (state.VERIFIED, state.WEIGHTS)
+    )
+    paths = params.paths.model_copy(
+        update={"state": str(own_state), "models": str(folder / "models")}
+    )
     own = params.model_copy(update={"paths": paths})
     with files.open_atomic(folder / SETTINGS) as file:
         YAML(typ="safe", pure=True).dump(own.model_dump(), file)
@@ -43,7 +52,8 @@ def prepare_trial(folder: Path, params: Params) -> Params:
 def run_trial(folder: Path, variant: str, metric: str, report: ReportScore) -> float | None:
     """Train, and report each validation; the best score, or None where `report` stopped it.
 
-    Raises: MaskmillError when the training failed; what it said stands above. SystemExit when it was asked to end.
+    Raises: MaskmillError when the training failed; what it said stands above. SystemExit when it
+        was asked to end.
     """
     history = folder / "models" / variant / "history.csv"
     command = [sys.executable, "-m", "maskmill.tuning.trial", str(folder)]
@@ -74,7 +84,10 @@ def run_trial(folder: Path, variant: str, metric: str, report: ReportScore) -> f
 
 
 def tidy_trial(folder: Path) -> None:
-    """Drop checkpoints and weights of a trial that has ended: history, card and facts of the run stay."""
+    """Drop checkpoints and weights of a trial that has ended.
+
+    History, card and facts of the run stay.
+    """
     shutil.rmtree(folder / "state" / "checkpoints", ignore_errors=True)
     for weights in folder.glob("models/*/*.safetensors"):
         weights.unlink()
@@ -91,7 +104,10 @@ def _scores(history: Path, metric: str) -> dict[int, float]:
         table = pd.read_csv(history)
     except FileNotFoundError:
         return {}
-    return {int(step): float(score) for step, score in zip(table["step"], table[f"val_{metric}"], strict=True)}
+    return {
+        int(step): float(score)
+        for step, score in zip(table["step"], table[f"val_{metric}"], strict=True)
+    }
 
 
 def _stop_process(process: subprocess.Popen[bytes]) -> None:
@@ -113,7 +129,9 @@ def main(folder: Path) -> int:
 
             params = config.load(folder / SETTINGS)
             (variant,) = params.variants
-            train(params.paths, params.data, params.models, params.train, params.evaluation, variant)
+            train(
+                params.paths, params.data, params.models, params.train, params.evaluation, variant
+            )
     except MaskmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

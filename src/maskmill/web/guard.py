@@ -1,8 +1,9 @@
 """What stands before every server: who may call it, under which name, and with how many bytes.
 
-Loopback alone protects from other machines, not from a page in the user's own browser: it can send requests to
-127.0.0.1, and after DNS rebinding read the answers. So requests under an unknown Host, or from a foreign Origin, are
-refused; and where `services.auth` is set, requests without the password.
+Loopback alone protects from other machines, not from a page in the user's own browser: it can send
+requests to 127.0.0.1, and after DNS rebinding read the answers. So requests under an unknown Host,
+or from a foreign Origin, are refused; and where `services.auth` is set, requests without the
+password.
 """
 
 import base64
@@ -28,7 +29,8 @@ Scope = dict[str, Any]
 def read_credentials(services: Services, state: Path) -> str | None:
     """`user:password` for servers and clients; None where `services.auth` is off.
 
-    From MASKMILL_AUTH, else from `.maskmill/auth`, which is made with a random password where it is not there.
+    From MASKMILL_AUTH, else from `.maskmill/auth`, which is made with a random password where it is
+    not there.
     Raises: MaskmillError when what is found there has another form.
     """
     if not services.auth:
@@ -41,14 +43,22 @@ def read_credentials(services: Services, state: Path) -> str | None:
     user, _, password = found.partition(":")
     if not user or not password or not found.isascii() or any(c.isspace() for c in found):
         where = AUTH if os.environ.get(AUTH) else str(path)
-        raise MaskmillError(f"{where}: not of the form user:password (ASCII, no blanks); delete it for a new one")
+        raise MaskmillError(
+            f"{where}: not of the form user:password (ASCII, no blanks); delete it for a new one"
+        )
     return found
 
 
 class AccessGuard:
-    """ASGI middleware around an app: 400 for an unknown Host, 403 for a foreign Origin, 401, and 413."""
+    """ASGI middleware around an app, which refuses with 400, 401, 403 and 413.
 
-    def __init__(self, app: Any, services: Services, auth: str | None, *, limit_body: bool = False) -> None:
+    400 for an unknown Host, 403 for a foreign Origin, 401 without the password, and 413 for too
+    many bytes.
+    """
+
+    def __init__(
+        self, app: Any, services: Services, auth: str | None, *, limit_body: bool = False
+    ) -> None:
         self._app = app
         self._hosts = {*LOOPBACK, services.host, *services.allowed_hosts}
         self._named = set(services.allowed_hosts)
@@ -74,10 +84,22 @@ class AccessGuard:
     def _refuse(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = headers.get(b"host", b"").decode("latin-1")
         if _name(f"//{host}") not in self._hosts:
-            return 400, f"Host: got {host!r}; allowed are {self._allowed()} (services.allowed_hosts in params.yaml)"
+            return (
+                400,
+                (
+                    f"Host: got {host!r}; allowed are {self._allowed()} (services.allowed_hosts in"
+                    " params.yaml)"
+                ),
+            )
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and not self._own(origin, host):
-            return 403, f"Origin: got {origin!r}; allowed is {host!r}, and services.allowed_hosts in params.yaml"
+            return (
+                403,
+                (
+                    f"Origin: got {origin!r}; allowed is {host!r}, and services.allowed_hosts in"
+                    " params.yaml"
+                ),
+            )
         if self._auth and scope["path"] not in _OPEN:
             given = headers.get(b"authorization", b"")
             if not secrets.compare_digest(given, self._auth):
@@ -85,7 +107,10 @@ class AccessGuard:
         return None
 
     async def _read(self, receive: Any, announced: int) -> tuple[Any, tuple[int, str] | None]:
-        """The whole body, to be received again; or 413 as soon as it is known to be over the limit."""
+        """Read the whole body, to be received again.
+
+        413 as soon as it is known to be over the limit.
+        """
         assert self._max_body
         body, read, got, more = [], 0, announced, True
         while more and got <= self._max_body:
@@ -99,8 +124,10 @@ class AccessGuard:
         if got > self._max_body:
             return receive, (
                 413,
-                f"body: got {got:,} bytes; at most {self._max_body:,} are "
-                "read (services.max_body_mb in params.yaml); send fewer images in one request",
+                (
+                    f"body: got {got:,} bytes; at most {self._max_body:,} are "
+                    "read (services.max_body_mb in params.yaml); send fewer images in one request"
+                ),
             )
         messages = iter([{"type": "http.request", "body": b"".join(body), "more_body": False}])
 
@@ -110,7 +137,10 @@ class AccessGuard:
         return again, None
 
     def _own(self, origin: str, host: str) -> bool:
-        """Whether a page is this very server's, or of a name that was allowed: another port is another page."""
+        """Whether a page is this very server's, or of a name that was allowed.
+
+        Another port is another page.
+        """
         return origin.lower().partition("://")[2] == host.lower() or _name(origin) in self._named
 
     def _allowed(self) -> str:

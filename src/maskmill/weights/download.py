@@ -1,4 +1,4 @@
-"""A file of weights from an https address, once, and only if it has the digest that it should have."""
+"""Download a file of weights from an https address once, and keep it only with the right digest."""
 
 import hashlib
 import http.client
@@ -21,7 +21,7 @@ _TIMEOUT_S = 30.0  # without a byte
 
 
 def is_address(url: str) -> bool:
-    """Whether it is an address of a scheme that is allowed, with a host, as it is sent: without other letters."""
+    """Whether it is an address of an allowed scheme, with a host and in ASCII, as it is sent."""
     try:
         return url.isascii() and urlsplit(url).scheme in SCHEMES and bool(urlsplit(url).hostname)
     except ValueError:  # half an IPv6 address
@@ -34,9 +34,12 @@ def cache_path(cache: Path, sha256: str) -> Path:
 
 
 def fetch(url: str, sha256: str, cache: Path, where: str) -> Path:
-    """Download `url` into `cache`, unless it is there already and whole; `where` is the setting that names it.
+    """Download `url` into `cache`, unless it is there already and whole.
 
-    Raises: MaskmillError when it cannot be reached, is over 4 GB, or has another digest; nothing is kept then.
+    `where` is the setting that names it.
+
+    Raises: MaskmillError when it cannot be reached, is over 4 GB, or has another digest; nothing is
+        kept then.
     """
     path = cache_path(cache, sha256)
     cache.mkdir(parents=True, exist_ok=True)
@@ -54,13 +57,21 @@ def _download(url: str, sha256: str, path: Path, where: str) -> None:
             got = _copy(response, file, url, where)
             if got != sha256:
                 raise MaskmillError(
-                    f"{where}: {url} has the sha256 {got}, the setting says {sha256}; the file there has changed, or "
-                    "is not the one that was meant: it is not kept"
+                    f"{where}: {url} has the sha256 {got}, the setting says {sha256}; the file"
+                    " there has changed, or is not the one that was meant: it is not kept"
                 )
-    except (URLError, TimeoutError, ConnectionError, ssl.SSLError, UnicodeError, http.client.HTTPException) as error:
+    except (
+        URLError,
+        TimeoutError,
+        ConnectionError,
+        ssl.SSLError,
+        UnicodeError,
+        http.client.HTTPException,
+    ) as error:
         raise MaskmillError(
-            f"{where}: {url} cannot be had: {getattr(error, 'reason', error) or type(error).__name__}; try again, or "
-            "download it elsewhere and name the file"
+            f"{where}: {url} cannot be had:"
+            f" {getattr(error, 'reason', error) or type(error).__name__}; try again, or download it"
+            " elsewhere and name the file"
         ) from error
 
 
@@ -74,8 +85,8 @@ def _copy(response: http.client.HTTPResponse, file: Any, url: str, where: str) -
         file.write(block)
     if max(size, announced) > _MAX_BYTES:
         raise MaskmillError(
-            f"{where}: {url} has {max(size, announced):,} bytes; at most {_MAX_BYTES:,} are downloaded; is it the "
-            "right file? If so, download it yourself and name it"
+            f"{where}: {url} has {max(size, announced):,} bytes; at most {_MAX_BYTES:,} are"
+            " downloaded; is it the right file? If so, download it yourself and name it"
         )
     if size < announced:
         raise URLError(f"it broke off after {size:,} of {announced:,} bytes")
@@ -85,7 +96,9 @@ def _copy(response: http.client.HTTPResponse, file: Any, url: str, where: str) -
 class _SameScheme(urllib.request.HTTPRedirectHandler):
     """Follows a redirect to https alone."""
 
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
         """Raises: URLError for a redirect to another scheme."""
         if urlsplit(newurl).scheme not in SCHEMES:
             raise URLError(f"it leads on to {newurl}, and only {', '.join(SCHEMES)} is followed")

@@ -1,6 +1,7 @@
-"""Weights to start from: a file, or an address with its digest; kept below paths.state by what they hold.
+"""Weights to start from: a file, or an address with its digest.
 
-A torch file is read once, by `weights_only`, which runs no code of the file; what is kept of it is safetensors.
+They are kept below paths.state by what they hold. A torch file is read once, by `weights_only`,
+which runs no code of the file; what is kept of it is safetensors.
 """
 
 import hashlib
@@ -28,11 +29,15 @@ _VERSION = re.compile(r"models:/[^/@]+(@[^/@]+|/\d+)")
 CACHE = "weights"  # below paths.state
 _HEX = set("0123456789abcdef")
 _TORCH = (b"PK\x03\x04", b"\x80")  # a zip archive; a pickle, as torch wrote them before 1.6
-_NESTED = ("state_dict", "model_state_dict", "model")  # under which trainings keep the weights beside other things
+# keys under which trainings keep the weights beside other things
+_NESTED = ("state_dict", "model_state_dict", "model")
 _WRAPPED = ("module.", "_orig_mod.")  # before every key: DataParallel, torch.compile
-_SPREAD = 8  # times the size of a torch file that its tensors may take: a few bytes can stand for any number of values
+# times the size of a torch file that its tensors may take: a few bytes can stand for any number of
+# values
+_SPREAD = 8
 _UNREADABLE = (
-    pickle.UnpicklingError, struct.error, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError,
+    pickle.UnpicklingError, struct.error, RuntimeError, EOFError, ValueError, LookupError,
+    AttributeError, TypeError,
 )  # fmt: skip
 
 
@@ -60,7 +65,10 @@ class Address:
 
 
 def is_version(setting: str, where: str) -> bool:
-    """Whether the setting names a registered version. Raises: MaskmillError when it begins so and is none."""
+    """Whether the setting names a registered version.
+
+    Raises: MaskmillError when it begins so and is none.
+    """
     if setting.startswith("models:") and not _VERSION.fullmatch(setting):
         raise MaskmillError(f"{where}: got {setting!r}; allowed are {WEIGHTS}")
     return setting.startswith("models:")
@@ -74,7 +82,10 @@ def parse(setting: str, where: str) -> Address:
     place, mark, digest = setting.partition("#sha256=")
     address = Address(place, digest.lower() if mark else None)
     if address.sha256 is not None and (len(address.sha256) != 64 or set(address.sha256) - _HEX):
-        raise MaskmillError(f"{where}: got #sha256={digest!r}; needed are 64 hexadecimal digits, as `sha256sum` says")
+        raise MaskmillError(
+            f"{where}: got #sha256={digest!r}; needed are 64 hexadecimal digits, as `sha256sum`"
+            " says"
+        )
     if not place or (address.remote and not download.is_address(place)):
         raise MaskmillError(f"{where}: got {setting!r}; allowed are {WEIGHTS}")
     if not address.remote:
@@ -82,20 +93,22 @@ def parse(setting: str, where: str) -> Address:
     parts = urlsplit(place)
     if parts.username or parts.password or parts.query:
         raise MaskmillError(
-            f"{where}: the URL holds a user, password or query, and params.yaml is in git; download the file and name "
-            "it"
+            f"{where}: the URL holds a user, password or query, and params.yaml is in git; download"
+            " the file and name it"
         )
     if address.sha256 is None:
         raise MaskmillError(
-            f"{where}: {place} has no digest; add #sha256= and 64 hexadecimal digits, so that a changed file is refused"
+            f"{where}: {place} has no digest; add #sha256= and 64 hexadecimal digits, so that a"
+            " changed file is refused"
         )
     return address
 
 
 def read(setting: str, state: Path, where: str) -> Given:
-    """The weights that a setting names, downloaded or converted where that has not been done before.
+    """The weights that a setting names, downloaded or converted where that is not done yet.
 
-    Raises: MaskmillError when there is no such file, its digest is another, or it is not a file of tensors alone.
+    Raises: MaskmillError when there is no such file, its digest is another, or it is not a file of
+        tensors alone.
     """
     address, cache = parse(setting, where), state / CACHE
     if address.sha256 and (kept := _read_kept(cache, address.sha256)):
@@ -109,20 +122,25 @@ def read(setting: str, state: Path, where: str) -> Given:
     sha256 = hashlib.sha256(content).hexdigest()
     if address.sha256 not in (None, sha256):
         raise MaskmillError(
-            f"{where}: {path} has the sha256 {sha256}, the setting says {address.sha256}; it is another file, or "
-            "damaged"
+            f"{where}: {path} has the sha256 {sha256}, the setting says {address.sha256}; it is"
+            " another file, or damaged"
         )
     if _is_safetensors(content) or not content.startswith(_TORCH):
         return Given(address.place, sha256, _safetensors(content, f"{where}: {path}"))
     tensors = _read_kept(cache, sha256)
     if tensors is None:
-        tensors = _plain_tensors(_torch_file(content, path, where), f"{where}: {path}", len(content))
+        tensors = _plain_tensors(
+            _torch_file(content, path, where), f"{where}: {path}", len(content)
+        )
         _keep_converted(cache, sha256, tensors)
     return Given(address.place, sha256, tensors)
 
 
 def _is_safetensors(content: bytes) -> bool:
-    """Whether it begins with the length of a JSON header, and that header; a length can begin as a pickle does."""
+    """Whether it begins with the length of a JSON header, and that header.
+
+    A length can begin as a pickle does.
+    """
     return content[8:9] == b"{" and int.from_bytes(content[:8], "little") + 8 <= len(content)
 
 
@@ -139,11 +157,15 @@ def _torch_file(content: bytes, path: Path, where: str) -> Any:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         reason = re.search(r"WeightsUnpickler error: (.+)", str(error))
-        said = str(error).strip().partition("\n")[0]  # torch's advice to run it after all is not passed on
-        told = reason[1] if reason else "it holds more than that" if "weights_only" in said else said
+        # torch's advice to run the file after all is not passed on
+        said = str(error).strip().partition("\n")[0]
+        told = (
+            reason[1] if reason else "it holds more than that" if "weights_only" in said else said
+        )
         raise MaskmillError(
-            f"{where}: {path} is not a torch file of tensors alone, and nothing else in it is run: {told[:200]}; "
-            "save the weights by `safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')`"
+            f"{where}: {path} is not a torch file of tensors alone, and nothing else in it is run:"
+            f" {told[:200]}; save the weights by `safetensors.torch.save_file(model.state_dict(),"
+            " 'weights.safetensors')`"
         ) from None
 
 
@@ -152,19 +174,34 @@ def _plain_tensors(loaded: Any, what: str, size: int) -> dict[str, Tensor]:
     held = loaded
     if isinstance(held, Mapping):
         held = next((held[key] for key in _NESTED if isinstance(held.get(key), Mapping)), held)
-    if not isinstance(held, Mapping) or not held or not all(isinstance(value, Tensor) for value in held.values()):
-        has = f"the keys {few_of(list(held), 5)}" if isinstance(held, Mapping) else type(held).__name__
-        raise MaskmillError(
-            f"{what}: needed is a state dict (name: tensor), by itself or under {', '.join(_NESTED)}; it holds {has}"
+    if (
+        not isinstance(held, Mapping)
+        or not held
+        or not all(isinstance(value, Tensor) for value in held.values())
+    ):
+        has = (
+            f"the keys {few_of(list(held), 5)}"
+            if isinstance(held, Mapping)
+            else type(held).__name__
         )
-    if odd := [key for key, v in held.items() if v.layout != torch.strided or v.is_meta or v.is_quantized]:
-        raise MaskmillError(f"{what}: sparse, quantized or without values: {few_of(odd, 5)}; save plain tensors")
+        raise MaskmillError(
+            f"{what}: needed is a state dict (name: tensor), by itself or under"
+            f" {', '.join(_NESTED)}; it holds {has}"
+        )
+    if odd := [
+        key for key, v in held.items() if v.layout != torch.strided or v.is_meta or v.is_quantized
+    ]:
+        raise MaskmillError(
+            f"{what}: sparse, quantized or without values: {few_of(odd, 5)}; save plain tensors"
+        )
     if (taken := sum(value.nbytes for value in held.values())) > _SPREAD * size:
         raise MaskmillError(
-            f"{what}: its tensors take {taken:,} bytes and the file has {size:,}: one value stands for many; save them "
-            "after `.clone()`"
+            f"{what}: its tensors take {taken:,} bytes and the file has {size:,}: one value stands"
+            " for many; save them after `.clone()`"
         )
-    return _unwrapped({str(key): value.detach().contiguous().clone() for key, value in held.items()})
+    return _unwrapped(
+        {str(key): value.detach().contiguous().clone() for key, value in held.items()}
+    )
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -175,7 +212,10 @@ def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _keep_converted(cache: Path, sha256: str, tensors: dict[str, Tensor]) -> None:
-    """Write the tensors of a torch file under its digest and their own; the download that they came from goes."""
+    """Write the tensors of a torch file under its digest and their own.
+
+    The download that they came from goes.
+    """
     content = safetensors.torch.save(tensors)
     own = hashlib.sha256(content).hexdigest()[:16]
     files.write_bytes(cache / f"{sha256}-{own}.safetensors", content)

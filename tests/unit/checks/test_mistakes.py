@@ -1,4 +1,4 @@
-"""Mistakes in params.yaml: `check` refuses each before anything runs, in words, and changes no file."""
+"""Mistakes in params.yaml: `check` refuses each in words before a run, and changes no file."""
 
 import shutil
 from pathlib import Path
@@ -17,24 +17,30 @@ SETTLED = {  # what the mistakes are made against, whatever params.yaml ships
     "variants": ["unet"], "models": {"unet": {"feature_scale": 16}, "resnet18_unet": {"width": 8}},
     "train.steps": 100, "train.val_every_steps": 10, "train.warmup_steps": 5, "train.batch_size": 4,
     "train.losses": {"cross_entropy": 1.0, "dice": 1.0}, "evaluation.primary": "dice_foreground",
-    "gate.minimum": {"dice_foreground": 0.5}, "metrics": {}, "tune.space": {}, "augmentation.crop_px": [64, 64],
+    "gate.minimum": {"dice_foreground": 0.5}, "metrics": {}, "tune.space": {},
+    "augmentation.crop_px": [64, 64],
 }  # fmt: skip
 
 MISTAKES: list[tuple[str, Any, str]] = [
     # paths: something of the user's or the repository's lies there
-    ("paths.raw", "notes", "paths.raw: notes holds files that no stage has written (notes/todo.txt)"),
+    ("paths.raw", "notes",
+     "paths.raw: notes holds files that no stage has written (notes/todo.txt)"),
     ("paths.challenger", "notes", "paths.challenger: notes holds files that no stage has written"),
     ("paths.reports", "mine", "paths.reports: mine/index.html was written by no stage"),
     ("paths.raw", "photos", "photos is data of your own, versioned by photos.dvc"),
     ("paths.models", "src", "models: got 'src', and src is a part of the repository"),
-    ("paths.metrics", "tests/unit", "metrics: got 'tests/unit', and tests is a part of the repository"),
+    ("paths.metrics", "tests/unit",
+     "metrics: got 'tests/unit', and tests is a part of the repository"),
     ("paths.state", ".git/state", "and .git is a part of the repository; name a folder of its own"),
     ("paths.raw", ".", "raw: got '.', and .ci is a part of the repository"),
     ("paths.raw", "data/prepared", "got 'data/prepared', which is that of prepared, too"),
-    ("paths.reports", "models/reports", "reports: got 'models/reports', which lies in models, 'models'"),
+    ("paths.reports", "models/reports",
+     "reports: got 'models/reports', which lies in models, 'models'"),
     ("paths.prepared", "data", "which lies in prepared, 'data'; name a place of its own for each"),
-    ("paths.models", "../models", "paths.models: got '../models': must be a relative path inside the repository"),
-    ("paths.raw", "/tmp/raw", "paths.raw: got '/tmp/raw': must be a relative path inside the repository"),
+    ("paths.models", "../models",
+     "paths.models: got '../models': must be a relative path inside the repository"),
+    ("paths.raw", "/tmp/raw",
+     "paths.raw: got '/tmp/raw': must be a relative path inside the repository"),
     ("paths.raw", 5, "paths.raw: got 5: "),
     ("paths.rwa", "data/raw", "paths.rwa is not a setting; did you mean 'raw'?"),
     # data
@@ -45,18 +51,25 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("data.background", "air", "background: ['air'] not in data.classes"),
     ("data.ignore_index", 1, "ignore_index: 1 is also the id of a class; take 255"),
     ("data.in_channels", 0, "data.in_channels: got 0: input should be greater than or equal to 1"),
-    ("data.in_channels", 10**6, "data.in_channels: got 1000000: input should be less than or equal to 16"),
+    ("data.in_channels", 10**6,
+     "data.in_channels: got 1000000: input should be less than or equal to 16"),
     ("data.values", {0: "csf", 1: "bone"}, "values: ['bone'] not in data.classes"),
-    ("data.values", {}, "values: {} gives no value a meaning; take null where the stored values are the ids"),
+    ("data.values", {},
+     "values: {} gives no value a meaning; take null where the stored values are the ids"),
     ("data.background", "", "background: [''] not in data.classes"),
-    ("data.decoding.max_pixels", 10**30, "data.decoding.max_pixels: got 1000000000000000000000000000000"),
+    ("data.decoding.max_pixels", 10**30,
+     "data.decoding.max_pixels: got 1000000000000000000000000000000"),
     ("data.colours", {"background": "black"}, "data.colours.background: got 'black'"),
-    ("data.decoding.exif", "turn", "data.decoding.exif: got 'turn': input should be 'upright', 'as_stored' or"),
+    ("data.decoding.exif", "turn",
+     "data.decoding.exif: got 'turn': input should be 'upright', 'as_stored' or"),
     ("data.decoding.value_range", [0.0, float("inf")], "data.decoding.value_range.1: got inf"),
     # validation
-    ("validation.flat_images", "error", "validation.flat_images: got 'error': input should be 'critical', 'warning'"),
-    ("validation.max_ignored", 98, "validation.max_ignored: got 98: input should be less than or equal to 1"),
-    ("validation.expectations", [{"ExpectColumnMean": {}}], "'ExpectColumnMean' is no expectation of Great Expect"),
+    ("validation.flat_images", "error",
+     "validation.flat_images: got 'error': input should be 'critical', 'warning'"),
+    ("validation.max_ignored", 98,
+     "validation.max_ignored: got 98: input should be less than or equal to 1"),
+    ("validation.expectations", [{"ExpectColumnMean": {}}],
+     "'ExpectColumnMean' is no expectation of Great Expect"),
     (
         "validation.expectations",
         [{"ExpectColumnMeanToBeBetween": {"column": "meen", "min_value": 1}}],
@@ -69,35 +82,49 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("splits.seed", 10**30, "splits.seed: got 1000000000000000000000000000000"),
     ("splits.guard", 10**9, "splits.guard: got 1000000000"),
     # augmentation
-    ("augmentation.preset", "medcal", "augmentation.preset: got 'medcal': input should be 'none', 'light', 'medical'"),
+    ("augmentation.preset", "medcal",
+     "augmentation.preset: got 'medcal': input should be 'none', 'light', 'medical'"),
     ("augmentation.crop_px", 64, "augmentation.crop_px: got 64: needed is a list, [a, b] say"),
-    ("augmentation.crop_px", [100_000, 100_000], "augmentation.crop_px.0: got 100000: input should be less than"),
-    ("augmentation.crop_px", [512, 512], "got [512, 512], and no image is as high or as wide; the largest has [184"),
-    ("augmentation.transforms", [{"HorizontalFlop": {}}], "'HorizontalFlop' is no transform of albumentations"),
-    ("augmentation.transforms", [{"HorizontalFlip": {"prob": 1.0}}], "transforms.HorizontalFlip.prob is not an option"),
-    ("augmentation.transforms", [{"Resize": {"height": 10**5, "width": 10**5}}], "Resize.height: got 100000; at most"),
-    ("augmentation.transforms", "HorizontalFlip", "augmentation.transforms: got 'HorizontalFlip': needed is a list"),
+    ("augmentation.crop_px", [100_000, 100_000],
+     "augmentation.crop_px.0: got 100000: input should be less than"),
+    ("augmentation.crop_px", [512, 512],
+     "got [512, 512], and no image is as high or as wide; the largest has [184"),
+    ("augmentation.transforms", [{"HorizontalFlop": {}}],
+     "'HorizontalFlop' is no transform of albumentations"),
+    ("augmentation.transforms", [{"HorizontalFlip": {"prob": 1.0}}],
+     "transforms.HorizontalFlip.prob is not an option"),
+    ("augmentation.transforms", [{"Resize": {"height": 10**5, "width": 10**5}}],
+     "Resize.height: got 100000; at most"),
+    ("augmentation.transforms", "HorizontalFlip",
+     "augmentation.transforms: got 'HorizontalFlip': needed is a list"),
     ("augmentation.preview", 10**9, "augmentation.preview: got 1000000000"),
     # variants and models
     ("variants", [], "variants: got []: needed are at least 1"),
     ("variants", ["unet", "unet"], "names a variant twice"),
-    ("variants", ["resnet18"], "models.resnet18: 'resnet18' is no network; did you mean 'resnet18_unet'?"),
+    ("variants", ["resnet18"],
+     "models.resnet18: 'resnet18' is no network; did you mean 'resnet18_unet'?"),
     ("variants", "unet", "variants: got 'unet': needed is a list"),
-    ("models.unet", {"feature_scal": 4}, "models.unet.feature_scal is not an option; did you mean 'feature_scale'?"),
+    ("models.unet", {"feature_scal": 4},
+     "models.unet.feature_scal is not an option; did you mean 'feature_scale'?"),
     ("models.unet", {"feature_scale": "large"}, "models.unet.feature_scale: got 'large'"),
     ("models.unet", {"weights": "no/file.pth"}, "models.unet.weights: no/file.pth: no such file"),
     ("models.resnet18_unet", {"width": -1}, "models.resnet18_unet.width: got -1"),
     ("models.nonet", {}, "models.nonet: 'nonet' is no network; did you mean"),
-    ("models.unet", {"weights": 3}, "models.unet.weights: got 3: allowed are a file (safetensors or torch), https://"),
+    ("models.unet", {"weights": 3},
+     "models.unet.weights: got 3: allowed are a file (safetensors or torch), https://"),
     ("models.unet", {"network": 3}, "models.unet.network: got 3"),
-    ("models.unet", {"network": "resnet_unet", "encoder": "resnet20"}, "models.unet.encoder: got 'resnet20'"),
+    ("models.unet", {"network": "resnet_unet", "encoder": "resnet20"},
+     "models.unet.encoder: got 'resnet20'"),
     ("models.unet", {"name": "unet", "where": 1}, "models.unet.name is not an option"),
-    ("models.unet", {"in_channels": 1}, "models.unet.in_channels follows from the data and cannot be set"),
-    ("models.se_unet", {"gate": "scse"}, "models.se_unet.gate: got 'scse', and se_unet is short for network: unet"),
+    ("models.unet", {"in_channels": 1},
+     "models.unet.in_channels follows from the data and cannot be set"),
+    ("models.se_unet", {"gate": "scse"},
+     "models.se_unet.gate: got 'scse', and se_unet is short for network: unet"),
     # train
     ("train.lr", 0.001, "train.lr is not a setting; did you mean 'learning_rate'?"),
     ("train.learning_rate", "1e-3", "train.learning_rate: got '1e-3'"),
-    ("train.learning_rate", 40.0, "train.learning_rate: got 40.0: input should be less than or equal to 1"),
+    ("train.learning_rate", 40.0,
+     "train.learning_rate: got 40.0: input should be less than or equal to 1"),
     ("train.batch_size", 0, "train.batch_size: got 0"),
     ("train.batch_size", 10**9, "train.batch_size: got 1000000000"),
     ("train.val_every_steps", 101, "train: val_every_steps: 101 is beyond the last of 100 steps"),
@@ -106,7 +133,8 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("train.losses", {"dize": 1.0}, "train.losses: 'dize' is not known; did you mean 'dice'?"),
     ("train.losses", {"dice": -1.0}, "needed is a weight above 0"),
     ("train.class_weights", {"bone": 2.0}, "train.class_weights: 'bone' is no class"),
-    ("train.sampling.crop_classes", "rare", "crop_classes: rare has no effect while foreground_crops is 0"),
+    ("train.sampling.crop_classes", "rare",
+     "crop_classes: rare has no effect while foreground_crops is 0"),
     ("train.threads", 100_000, "train.threads: got 100000"),
     ("train.workers", 10**6, "train.workers"),
     ("train.loader_timeout_s", 1e30, "train.loader_timeout_s: got 1e+30"),
@@ -114,7 +142,8 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("train.precision", "fp8", "train.precision: got 'fp8'"),
     ("train", 5, "params.yaml: train: got 5: needed is a mapping, its settings indented below it"),
     # evaluation, metrics, intervals, slices
-    ("evaluation.primary", "dice", "'dice' is no metric; did you mean 'dice_foreground', 'dice_micro' or 'dice/backg"),
+    ("evaluation.primary", "dice",
+     "'dice' is no metric; did you mean 'dice_foreground', 'dice_micro' or 'dice/backg"),
     ("evaluation.primary", "dize", "'dize' is no metric; did you mean 'dice_foreground'"),
     ("metrics", {"surfce": {}}, "metrics.surfce: 'surfce' is not known; did you mean 'surface'?"),
     ("metrics", {"calibration": {"bins": 10**9}}, "metrics.calibration.bins: got 1000000000"),
@@ -126,22 +155,31 @@ MISTAKES: list[tuple[str, Any, str]] = [
     # selection, gate, tracking, report
     ("selection.minimum", 50, "selection.minimum: got 50: input should be less than or equal to 1"),
     ("selection.max_parameters", 0, "selection.max_parameters: got 0"),
-    ("gate.minimum", {"dice": 0.8}, "gate.minimum: 'dice' is no metric; did you mean 'dice_foreground'"),
+    ("gate.minimum", {"dice": 0.8},
+     "gate.minimum: 'dice' is no metric; did you mean 'dice_foreground'"),
     ("gate.max_drop", "none", "gate.max_drop: got 'none'"),
-    ("tracking.uri", "ftp://x", "tracking.uri: got 'ftp://x': is nothing that MLflow opens; allowed are sqlite:///FILE"),
-    ("tracking.uri", "sqlite://x.db", "tracking.uri: got 'sqlite://x.db': is nothing that MLflow opens"),
-    ("tracking.uri", "mysql+nodriver://host/db", "tracking.uri: mysql+nodriver:// needs the package nodriver, which"),
-    ("tracking.uri", "http://host:99999", "tracking.uri: got 'http://host:99999': is nothing that MLflow opens"),
+    ("tracking.uri", "ftp://x",
+     "tracking.uri: got 'ftp://x': is nothing that MLflow opens; allowed are sqlite:///FILE"),
+    ("tracking.uri", "sqlite://x.db",
+     "tracking.uri: got 'sqlite://x.db': is nothing that MLflow opens"),
+    ("tracking.uri", "mysql+nodriver://host/db",
+     "tracking.uri: mysql+nodriver:// needs the package nodriver, which"),
+    ("tracking.uri", "http://host:99999",
+     "tracking.uri: got 'http://host:99999': is nothing that MLflow opens"),
     ("tracking.uri", "http://", "tracking.uri: got 'http://': is nothing that MLflow opens"),
-    ("tracking.uri", "http://me:secret@host", "holds a user or password; give them by MLFLOW_TRACKING_USERNAME"),
-    ("tracking.uri", "sqlite:///notes/todo.txt", "notes/todo.txt is no sqlite file, and MLflow would not open it"),
+    ("tracking.uri", "http://me:secret@host",
+     "holds a user or password; give them by MLFLOW_TRACKING_USERNAME"),
+    ("tracking.uri", "sqlite:///notes/todo.txt",
+     "notes/todo.txt is no sqlite file, and MLflow would not open it"),
     ("tracking.model", "my model", "tracking.model: got 'my model'"),
     ("tracking.experiment", "", "tracking.experiment: got ''"),
     ("report.gallery", 10**9, "report.gallery: got 1000000000"),
     # tune and services
     ("tune.trials", 10**9, "tune.trials: got 1000000000"),
-    ("tune.space", {"train.lr": [0.1]}, "train.lr is not a setting; did you mean 'train.learning_rate'?"),
-    ("tune.space", {"train.learning_rate": [40.0]}, "tune.space: with unet, train.learning_rate 40"),
+    ("tune.space", {"train.lr": [0.1]},
+     "train.lr is not a setting; did you mean 'train.learning_rate'?"),
+    ("tune.space", {"train.learning_rate": [40.0]},
+     "tune.space: with unet, train.learning_rate 40"),
     ("services.port", 5000, "services.port is not a setting"),
     ("services.model_port", 99_999, "services.model_port: got 99999"),
     ("services.model_port", 5000, "prefect_port, mlflow_port, model_port: got (4200, 5000, 5000)"),
@@ -187,14 +225,18 @@ def held(folder: Path) -> dict[Path, bytes]:
 
 
 def copied(value: Any) -> Any:
-    return {key: copied(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+    return (
+        {key: copied(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+    )
 
 
 def test_what_the_mistakes_are_made_against_is_fine(settled: dict[str, Any], repository: Path):
     check(config.parse(settled))
 
 
-@pytest.mark.parametrize(("key", "value", "said"), MISTAKES, ids=[f"{key}={str(v)[:30]}" for key, v, _ in MISTAKES])
+@pytest.mark.parametrize(
+    ("key", "value", "said"), MISTAKES, ids=[f"{key}={str(v)[:30]}" for key, v, _ in MISTAKES]
+)
 def test_a_mistake_is_refused_by_the_check_in_words_and_no_file_changes(
     key: str, value: Any, said: str, settled: dict[str, Any], repository: Path
 ):
@@ -216,22 +258,33 @@ def test_what_cannot_fit_into_memory_is_refused(
     put(values, "train.batch_size", 65_536)
     put(values, "augmentation.crop_px", [16_384, 16_384])
     with pytest.raises(
-        MaskmillError, match=r"train.batch_size: 65536 images of \[16384, 16384\] px and their logits take 351,844 GB, "
+        MaskmillError,
+        match=(
+            r"train.batch_size: 65536 images of \[16384, 16384\] px and their logits take 351,844"
+            r" GB, "
+        ),
     ):
         check(config.parse(values))
     values = copied(settled)
     put(values, "train.batch_size", 65_536)
     put(values, "augmentation.crop_px", None)
-    with pytest.raises(MaskmillError, match=r"train.batch_size: 65536 images of \[\d+, \d+\] px and their logits"):
+    with pytest.raises(
+        MaskmillError, match=r"train.batch_size: 65536 images of \[\d+, \d+\] px and their logits"
+    ):
         check(config.parse(values))
     values = copied(settled)
     put(values, "tune.space", {"train.batch_size": [4, 65_536]})
-    with pytest.raises(MaskmillError, match=r"tune.space: with .*: params.yaml: train.batch_size: 65536 images of"):
+    with pytest.raises(
+        MaskmillError, match=r"tune.space: with .*: params.yaml: train.batch_size: 65536 images of"
+    ):
         check(config.parse(values))
     values = copied(settled)
     put(values, "models.resnet18_unet", {"width": 20_000})
     put(values, "variants", ["resnet18_unet"])
-    with pytest.raises(MaskmillError, match=r"models.resnet18_unet: [\d,]+ parameters take [\d,]+ GB in training, and"):
+    with pytest.raises(
+        MaskmillError,
+        match=r"models.resnet18_unet: [\d,]+ parameters take [\d,]+ GB in training, and",
+    ):
         check(config.parse(values))
 
 

@@ -46,14 +46,28 @@ def test_an_s3_server_of_ones_own_is_named_by_its_endpoint(repository: Path):
 @pytest.mark.parametrize(
     ("url", "endpoint", "said"),
     [
-        ("s3://key:secret@bucket", None, "a URL holds a user, password or query, and .dvc/config is in git"),
-        ("s3://bucket", "http://key:secret@127.0.0.1:9000", "a URL holds a user, password or query"),
+        (
+            "s3://key:secret@bucket",
+            None,
+            "a URL holds a user, password or query, and .dvc/config is in git",
+        ),
+        (
+            "s3://bucket",
+            "http://key:secret@127.0.0.1:9000",
+            "a URL holds a user, password or query",
+        ),
         ("ftp://host/path", None, r"got 'ftp://host/path'; allowed are a folder, s3://, gs://"),
-        ("azure://container", None, r"azure:// needs the package dvc-azure; install it: .*pip install"),
+        (
+            "azure://container",
+            None,
+            r"azure:// needs the package dvc-azure; install it: .*pip install",
+        ),
         ("kept", "http://127.0.0.1:9000", r"--endpoint is for s3:// remotes, got 'kept'"),
     ],
 )
-def test_a_url_that_cannot_be_used_changes_nothing(repository: Path, url: str, endpoint: str | None, said: str):
+def test_a_url_that_cannot_be_used_changes_nothing(
+    repository: Path, url: str, endpoint: str | None, said: str
+):
     before = (repository / ".dvc/config").read_text()
     with pytest.raises(MaskmillError, match=said):
         remote.configure(url, endpoint)

@@ -22,7 +22,9 @@ def clouds(seed, height=HEIGHT, width=WIDTH):
     """Noise with the spectrum of a photograph, of mean 0 and deviation 1."""
     rng = np.random.default_rng(seed)
     y, x = np.meshgrid(np.fft.fftfreq(height), np.fft.rfftfreq(width), indexing="ij")
-    spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(np.hypot(y, x), 1 / width)
+    spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(
+        np.hypot(y, x), 1 / width
+    )
     pixels = np.fft.irfft2(spectrum, (height, width))
     return (pixels - pixels.mean()) / pixels.std()
 
@@ -60,7 +62,14 @@ def find(images, budget_s=BUDGET_S, order=None):
     names = list(order or images)
     pixels = [images[name] for name in names]
     rows = [
-        (name, *((None,) * 3 if p is None else (*p.shape[:2], hashlib.sha256(p.tobytes()).hexdigest())))
+        (
+            name,
+            *(
+                (None,) * 3
+                if p is None
+                else (*p.shape[:2], hashlib.sha256(p.tobytes()).hexdigest())
+            ),
+        )
         for name, p in zip(names, pixels, strict=True)
     ]
     empty = np.zeros((duplicates.THUMBNAIL_PX,) * 2, np.uint8)
@@ -88,17 +97,22 @@ CHANGES = {
         lambda p: resized(p, 128, 128),
         lambda p: np.uint8(p * 0.7 + 30),
     ],
-    "flipped": [lambda p: p[:, ::-1], lambda p: p[::-1], lambda p: saved(p.transpose(1, 0, 2), "JPEG", quality=75)],
+    "flipped": [lambda p: p[:, ::-1], lambda p: p[::-1],
+                lambda p: saved(p.transpose(1, 0, 2), "JPEG", quality=75)],
     "turned": [np.rot90, lambda p: np.rot90(p, 2), lambda p: np.rot90(p, 3), *(
         lambda p, a=angle: turned(p, a) for angle in (7, 33, 130, 261)
     )],
-    "crop": [cropped, lambda p: cropped(p)[:, ::-1], lambda p: saved(cropped(p), "JPEG", quality=75)],
+    "crop": [cropped, lambda p: cropped(p)[:, ::-1],
+             lambda p: saved(cropped(p), "JPEG", quality=75)],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", CHANGES)
 def test_each_kind_of_copy_is_found_and_named(scenes, kind):
-    planted = {f"s{i:02d} {kind}": np.ascontiguousarray(c(scenes[f"s{i:02d}"])) for i, c in enumerate(CHANGES[kind])}
+    planted = {
+        f"s{i:02d} {kind}": np.ascontiguousarray(c(scenes[f"s{i:02d}"]))
+        for i, c in enumerate(CHANGES[kind])
+    }
     search = find(scenes | planted)
     assert found(search) == [(name.split()[0], name, kind) for name in planted]
     assert search.pairs["score"].between(0.9, 1.0).all()
@@ -109,7 +123,9 @@ def test_each_kind_of_copy_is_found_and_named(scenes, kind):
 def test_colour_is_compared_as_grey():
     grey = np.repeat(scene(0), 3, axis=2)
     tinted = np.uint8(grey * np.array([1.0, 0.9, 0.8]))
-    assert found(find({"a": grey, "b": tinted, "c": np.repeat(scene(1), 3, axis=2)})) == [("a", "b", "copy")]
+    assert found(find({"a": grey, "b": tinted, "c": np.repeat(scene(1), 3, axis=2)})) == [
+        ("a", "b", "copy")
+    ]
 
 
 def test_different_pictures_are_no_copies():
@@ -138,11 +154,15 @@ def test_a_small_thing_that_moved_makes_another_frame():
 
 
 def alike(count, copied):
-    """Frames of a still camera: one smooth scene, each with a texture of its own; some are there twice."""
+    """Frames of a still camera: one smooth scene, each with its own texture; some twice."""
     shared = cv2.GaussianBlur(clouds(0, 128, 128), (0, 0), 8)
     rng = np.random.default_rng(0)
-    frames = {f"{i:03d}": as_image(shared + 0.3 * rng.standard_normal((128, 128))) for i in range(count)}
-    return frames | {f"{name} copy": saved(frames[name], "JPEG", quality=85) for name in list(frames)[::copied]}
+    frames = {
+        f"{i:03d}": as_image(shared + 0.3 * rng.standard_normal((128, 128))) for i in range(count)
+    }
+    return frames | {
+        f"{name} copy": saved(frames[name], "JPEG", quality=85) for name in list(frames)[::copied]
+    }
 
 
 def test_copies_are_found_among_many_look_alikes_and_what_was_not_compared_is_said():
@@ -150,28 +170,37 @@ def test_copies_are_found_among_many_look_alikes_and_what_was_not_compared_is_sa
     search = find(images)
     assert found(search) == [(name.split()[0], name, "copy") for name in images if "copy" in name]
     assert search.left_out == 64
-    assert search.note == (
-        "64 of 64 images have many that are alike, as slices of a stack and frames of a film do; each was compared "
-        "with the 48 most alike, not with all"
+    assert (
+        search.note
+        == "64 of 64 images have many that are alike, as slices of a stack and frames of a film do;"
+        " each was compared with the 48 most alike, not with all"
     )
 
 
-@pytest.mark.parametrize("strayed", [None, np.array([[1.001, 0.008, -0.005], [-0.004, 1.023, -0.011], [0, 0, 1]])])
+@pytest.mark.parametrize(
+    "strayed", [None, np.array([[1.001, 0.008, -0.005], [-0.004, 1.023, -0.011], [0, 0, 1]])]
+)
 def test_an_alignment_that_fails_or_strays_loses_no_copy(monkeypatch, strayed):
-    """It does on some look-alikes, in one of two directions; the last bits of its sums decide which."""
+    """It does on some look-alikes, in a direction that the last bits of its sums decide."""
     monkeypatch.setattr(registration, "_align", lambda *_: strayed)
     frame, copy = alike(1, copied=1).values()
     moved = registration.register_thumbnails(
         duplicates.thumbnail(frame), duplicates.thumbnail(copy), np.eye(3), np.eye(3)
     )
     assert moved == pytest.approx(np.eye(3))
-    assert registration.compare_closely(frame[..., 0], copy[..., 0], np.eye(3), np.eye(3))[1] > 0.955
+    assert (
+        registration.compare_closely(frame[..., 0], copy[..., 0], np.eye(3), np.eye(3))[1] > 0.955
+    )
 
 
 @pytest.mark.parametrize("cosine", [0.99993, 0.999932])
 def test_a_pair_is_asked_in_one_direction_whatever_the_last_bits_of_its_cosine_are(cosine):
     pair = np.zeros(2, candidates.FOUND)
-    pair["a"], pair["b"], pair["cosine"] = (3, 7), (7, 3), (cosine, np.nextafter(np.float32(cosine), np.float32(1)))
+    pair["a"], pair["b"], pair["cosine"] = (
+        (3, 7),
+        (7, 3),
+        (cosine, np.nextafter(np.float32(cosine), np.float32(1))),
+    )
     chosen, _ = candidates.best_candidates(pair, 48)
     assert chosen[["a", "b"]].tolist() == [(3, 7)]
 
@@ -182,9 +211,13 @@ def test_copies_among_look_alikes_are_proposed_and_who_has_more_is_named(few, mo
     monkeypatch.setattr(candidates, "PART", 100)
     images = alike(300, copied=30)
     thumbnails = np.stack([duplicates.thumbnail(pixels) for pixels in images.values()])
-    pairs, cut = candidates.of_whole(candidates.Index(views.frequency_coefficients(thumbnails)), 0.92, 3)
+    pairs, cut = candidates.of_whole(
+        candidates.Index(views.frequency_coefficients(thumbnails)), 0.92, 3
+    )
     named = list(images)
-    proposed = {tuple(sorted((named[a], named[b]))) for a, b in zip(pairs["a"], pairs["b"], strict=True)}
+    proposed = {
+        tuple(sorted((named[a], named[b]))) for a, b in zip(pairs["a"], pairs["b"], strict=True)
+    }
     assert {(name.split()[0], name) for name in images if "copy" in name} <= proposed
     assert len(pairs) <= 3 * len(images)
     assert len(cut) > 290
@@ -224,7 +257,9 @@ def test_many_equal_images_are_each_paired_with_the_first(scenes):
 def test_many_copies_of_one_picture_are_tied_together(scenes):
     copies = {
         f"x{i:03d}": np.uint8(
-            np.clip(scenes["s03"] + np.random.default_rng(i).normal(0, 1, (HEIGHT, WIDTH, 1)), 0, 255)
+            np.clip(
+                scenes["s03"] + np.random.default_rng(i).normal(0, 1, (HEIGHT, WIDTH, 1)), 0, 255
+            )
         )
         for i in range(25)
     }
@@ -240,21 +275,32 @@ def test_rows_that_could_not_be_read_are_passed_over(scenes):
     assert search.searched == len(scenes) + 1
 
 
-@pytest.mark.parametrize("images", [{}, {"a": None}, {"a": scene(0)}], ids=["none", "unreadable", "one"])
+@pytest.mark.parametrize(
+    "images", [{}, {"a": None}, {"a": scene(0)}], ids=["none", "unreadable", "one"]
+)
 def test_nothing_to_compare_gives_no_pairs(images):
     if images:
         assert len(find(images).pairs) == 0
     else:
         table = pd.DataFrame(columns=["id", "height", "width", "sha256_pixels"])
-        search = duplicates.find_duplicates(table, np.zeros((0, 64, 64), np.uint8), [].__getitem__, 1.0)
+        search = duplicates.find_duplicates(
+            table, np.zeros((0, 64, 64), np.uint8), [].__getitem__, 1.0
+        )
         assert (len(search.pairs), search.searched, search.note) == (0, 0, "")
 
 
 def test_an_id_that_stands_twice_is_not_paired_with_itself(scenes):
-    table = pd.DataFrame({"id": ["a", "a"], "height": [HEIGHT] * 2, "width": [WIDTH] * 2, "sha256_pixels": ["x"] * 2})
+    table = pd.DataFrame(
+        {"id": ["a", "a"], "height": [HEIGHT] * 2, "width": [WIDTH] * 2, "sha256_pixels": ["x"] * 2}
+    )
     small = duplicates.thumbnail(scenes["s00"])
     assert (
-        len(duplicates.find_duplicates(table, np.stack([small, small]), lambda i: scenes["s00"], BUDGET_S).pairs) == 0
+        len(
+            duplicates.find_duplicates(
+                table, np.stack([small, small]), lambda i: scenes["s00"], BUDGET_S
+            ).pairs
+        )
+        == 0
     )
 
 
@@ -276,7 +322,10 @@ def test_time_that_is_up_stops_the_search_and_is_said(scenes):
     assert ("s00", "s00 y", "exact") in found(search), "equal images cost no time"
     assert len(search.pairs) < 13
     assert search.left_out == 24
-    assert "time was up before 24 of 24 images were looked for as crops and turns of others" in search.note
+    assert (
+        "time was up before 24 of 24 images were looked for as crops and turns of others"
+        in search.note
+    )
     assert "more time: validation.search_s in params.yaml" in search.note
 
 
@@ -290,7 +339,8 @@ def test_time_is_looked_at_after_every_comparison(scenes):
         return images[names[i]]
 
     table = pd.DataFrame({
-        "id": names, "height": HEIGHT, "width": WIDTH, "sha256_pixels": [str(i) for i in range(len(names))],
+        "id": names, "height": HEIGHT, "width": WIDTH,
+        "sha256_pixels": [str(i) for i in range(len(names))],
     })  # fmt: skip
     thumbnails = np.stack([duplicates.thumbnail(p) for p in images.values()])
     search = duplicates.find_duplicates(table, thumbnails, slow, 2.0)
@@ -300,7 +350,10 @@ def test_time_is_looked_at_after_every_comparison(scenes):
 
 
 def test_what_is_written_is_read_and_the_same_search_gives_the_same_bytes(scenes, tmp_path):
-    images = scenes | {"t": saved(scenes["s03"], "JPEG", quality=60), "flat": np.zeros((9, 9, 1), np.uint8)}
+    images = scenes | {
+        "t": saved(scenes["s03"], "JPEG", quality=60),
+        "flat": np.zeros((9, 9, 1), np.uint8),
+    }
     paths = [tmp_path / "1.json", tmp_path / "2.json"]
     for path in paths:
         search = find(images)
@@ -320,7 +373,9 @@ def test_no_pairs_are_written_and_read(tmp_path):
 
 def test_components_tie_what_is_tied_by_others():
     pairs = pd.DataFrame([("b", "c"), ("d", "e"), ("a", "c"), ("e", "gone")], columns=["a", "b"])
-    assert duplicates.connected_components(["f", "e", "d", "c", "b", "a"], pairs) == ["f", "d", "d", "a", "a", "a"]
+    assert duplicates.connected_components(["f", "e", "d", "c", "b", "a"], pairs) == [
+        "f", "d", "d", "a", "a", "a",
+    ]  # fmt: skip
 
 
 def test_a_hash_keeps_its_bits_when_an_image_is_saved_anew(scenes):
@@ -328,7 +383,9 @@ def test_a_hash_keeps_its_bits_when_an_image_is_saved_anew(scenes):
         return duplicates.phash(duplicates.thumbnail(pixels))
 
     apart = [(bits(p) ^ bits(saved(p, "JPEG", quality=30))).bit_count() for p in scenes.values()]
-    others = [(bits(a) ^ bits(b)).bit_count() for a, b in itertools.combinations(scenes.values(), 2)]
+    others = [
+        (bits(a) ^ bits(b)).bit_count() for a, b in itertools.combinations(scenes.values(), 2)
+    ]
     assert max(apart) <= 6
     assert min(others) >= 12
     assert all(0 < bits(p) < 2**63 for p in scenes.values()), "the first bit, of the mean, is 0"

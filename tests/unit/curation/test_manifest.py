@@ -18,10 +18,11 @@ from maskmill.samples.preprocessing import Preprocessing
 from maskmill.system import stamps
 
 COLUMNS = {
-    "id", "image", "mask", "group", "sequence", "order", "given_split", "format", "height", "width", "channels",
-    "dtype", "image_orientation", "mask_orientation", "bytes", "sha256_file", "sha256_mask_file", "sha256_pixels",
-    "sha256_mask", "phash", "mean", "std", "mask_height", "mask_width", "px_background", "px_disc", "px_square",
-    "px_bar", "ignored_px", "unknown_px", "unknown_ids", "error",
+    "id", "image", "mask", "group", "sequence", "order", "given_split", "format", "height", "width",
+    "channels", "dtype", "image_orientation", "mask_orientation", "bytes", "sha256_file",
+    "sha256_mask_file", "sha256_pixels", "sha256_mask", "phash", "mean", "std", "mask_height",
+    "mask_width", "px_background", "px_disc", "px_square", "px_bar", "ignored_px", "unknown_px",
+    "unknown_ids", "error",
 }  # fmt: skip
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4)
 MASK = np.array([[0, 0, 0, 1], [2, 2, 9, 9], [255, 255, 255, 7]], np.uint8)
@@ -47,7 +48,8 @@ class Source:
     @property
     def index(self):
         return pd.DataFrame(
-            [(name, *(str(self.path(side, name)) for side in ("image", "mask")), f"g{name}", "s", order, "train")
+            [(name, *(str(self.path(side, name)) for side in ("image", "mask")),
+              f"g{name}", "s", order, "train")
              for order, name in enumerate(self.ids)],
             columns=["id", "image", "mask", "group", "sequence", "order", "split"],
         )  # fmt: skip
@@ -81,8 +83,16 @@ def test_a_pair_is_described_by_what_is_in_its_files(source, data):
     table, thumbnails = manifest.build(source.add("a").index, data, None)
     assert set(table.columns) == COLUMNS
     row = table.iloc[0]
-    assert (row["image"], row["mask"]) == (str(source.path("image", "a")), str(source.path("mask", "a")))
-    assert (row["group"], row["sequence"], row["order"], row["given_split"]) == ("ga", "s", 0, "train")
+    assert (row["image"], row["mask"]) == (
+        str(source.path("image", "a")),
+        str(source.path("mask", "a")),
+    )
+    assert (row["group"], row["sequence"], row["order"], row["given_split"]) == (
+        "ga",
+        "s",
+        0,
+        "train",
+    )
     assert (row["height"], row["width"], row["mask_height"], row["mask_width"]) == (3, 4, 3, 4)
     assert (row["channels"], row["dtype"], row["format"]) == (1, "uint8", "PNG")
     assert (row["image_orientation"], row["mask_orientation"]) == (1, 1)
@@ -107,7 +117,9 @@ def test_the_digest_of_the_file_and_of_the_pixels_differ_in_what_they_see(source
     a, b = (row for _, row in manifest.build(source.index, data, None)[0].iterrows())
     assert a["sha256_pixels"] == b["sha256_pixels"]
     assert a["sha256_file"] == hashlib.sha256(source.path("image", "a").read_bytes()).hexdigest()
-    assert a["sha256_mask_file"] == hashlib.sha256(source.path("mask", "a").read_bytes()).hexdigest()
+    assert (
+        a["sha256_mask_file"] == hashlib.sha256(source.path("mask", "a").read_bytes()).hexdigest()
+    )
     assert a["sha256_file"] != b["sha256_file"]
 
 
@@ -167,9 +179,16 @@ def test_names_that_look_like_numbers_or_nothing_stay_text(source, data):
 def test_the_number_of_workers_changes_nothing(source, data, tmp_path, workers):
     rng = np.random.default_rng(0)
     for i in range(20):
-        source.add(f"{i:02d}", image=rng.integers(0, 256, (8, 9), np.uint8), mask=rng.integers(0, 4, (8, 9), np.uint8))
+        source.add(
+            f"{i:02d}",
+            image=rng.integers(0, 256, (8, 9), np.uint8),
+            mask=rng.integers(0, 4, (8, 9), np.uint8),
+        )
     source.path("image", "07").write_bytes(b"?")
-    same(manifest.build(source.index, data, tmp_path / str(workers), workers), manifest.build(source.index, data, None))
+    same(
+        manifest.build(source.index, data, tmp_path / str(workers), workers),
+        manifest.build(source.index, data, None),
+    )
 
 
 def test_few_files_are_in_memory_at_a_time(source, data, monkeypatch):
@@ -246,7 +265,9 @@ def test_a_file_that_could_not_be_got_at_is_tried_again(source, data, tmp_path, 
     assert manifest.build(source.index, data, tmp_path)[0]["error"].isna().all()
 
 
-def test_other_settings_of_masks_read_the_masks_again_and_not_the_images(source, data, tmp_path, reads):
+def test_other_settings_of_masks_read_the_masks_again_and_not_the_images(
+    source, data, tmp_path, reads
+):
     settled(source.add("a"), data, tmp_path)
     other = data.model_copy(update={"ignore_index": 9})
     reads.clear()
@@ -257,13 +278,17 @@ def test_other_settings_of_masks_read_the_masks_again_and_not_the_images(source,
 
 def test_other_settings_of_decoding_read_all_again(source, data, tmp_path, reads):
     settled(source.add("a"), data, tmp_path)
-    other = data.model_copy(update={"decoding": data.decoding.model_copy(update={"exif": "as_stored"})})
+    other = data.model_copy(
+        update={"decoding": data.decoding.model_copy(update={"exif": "as_stored"})}
+    )
     reads.clear()
     manifest.build(source.index, other, tmp_path)
     assert len(reads) == 2
 
 
-def test_what_a_killed_run_had_described_is_not_read_again(source, data, tmp_path, monkeypatch, reads):
+def test_what_a_killed_run_had_described_is_not_read_again(
+    source, data, tmp_path, monkeypatch, reads
+):
     monkeypatch.setattr("maskmill.curation.manifest_cache._COMMIT_S", 0.0)
     source.add(*"abcdef")
     time.sleep(SETTLE_S)
@@ -291,7 +316,8 @@ def test_a_damaged_cache_is_put_aside_and_made_anew(source, data, tmp_path, caps
     path.write_bytes({
         "not a database": b"?" * 5000,
         "cut off": content[: len(content) // 2],
-        "overwritten in the middle": content[:4096] + b"\xff" * (len(content) - 8192) + content[-4096:],
+        "overwritten in the middle":
+            content[:4096] + b"\xff" * (len(content) - 8192) + content[-4096:],
     }[damage])  # fmt: skip
     same(manifest.build(source.index, data, tmp_path / "cache"), expected)
     assert f"{path}: damaged" in capsys.readouterr().out
@@ -302,7 +328,9 @@ def test_a_damaged_cache_is_put_aside_and_made_anew(source, data, tmp_path, caps
 def test_a_flipped_bit_in_a_remembered_value_is_noticed(source, data, tmp_path):
     expected = settled(source.add("a"), data, tmp_path)
     with sqlite3.connect(next(tmp_path.glob("*.sqlite"))) as database:
-        database.execute("UPDATE described SET columns = replace(columns, 'height\": 3', 'height\": 7')")
+        database.execute(
+            "UPDATE described SET columns = replace(columns, 'height\": 3', 'height\": 7')"
+        )
         assert ": 7" in database.execute("SELECT columns FROM described").fetchone()[0]
     database.close()
     same(manifest.build(source.index, data, tmp_path), expected)
@@ -319,7 +347,8 @@ def test_the_cache_forgets_files_that_are_gone(source, data, tmp_path):
 
 
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["add", "change image", "change mask", "remove", "touch", "break"]), st.integers(0, 5)),
+    st.tuples(st.sampled_from(["add", "change image", "change mask", "remove", "touch", "break"]),
+              st.integers(0, 5)),
     min_size=1, max_size=6,
 )  # fmt: skip
 
@@ -344,22 +373,29 @@ def test_what_is_remembered_equals_what_is_read_afresh(tmp_path_factory, data, m
             elif action == "break":
                 source.path("image", name).write_bytes(b"?")
             else:
-                decode.write_png(source.path(action.split()[1], name), rng.integers(0, 4, (6, 5), np.uint8))
+                decode.write_png(
+                    source.path(action.split()[1], name), rng.integers(0, 4, (6, 5), np.uint8)
+                )
         time.sleep(0.03)
-        same(manifest.build(source.index, data, folder / "cache"), manifest.build(source.index, data, None))
+        same(
+            manifest.build(source.index, data, folder / "cache"),
+            manifest.build(source.index, data, None),
+        )
 
 
 def test_parquet_keeps_the_table(source, data, tmp_path):
     table, _ = manifest.build(source.add("a", "b").index, data, None)
     manifest.write(tmp_path / "new" / "m.parquet", table)
     back = manifest.read(tmp_path / "new" / "m.parquet")
-    assert back.astype(object).where(back.notna(), None).to_dict("records") == table.astype(object).where(
-        table.notna(), None
-    ).to_dict("records")
+    assert back.astype(object).where(back.notna(), None).to_dict("records") == table.astype(
+        object
+    ).where(table.notna(), None).to_dict("records")
 
 
 def test_the_digest_of_a_split_follows_its_pixels_alone(source, data):
-    table = manifest.build(source.add("a", "b", "c").index, data, None)[0].assign(split=["test", "test", "train"])
+    table = manifest.build(source.add("a", "b", "c").index, data, None)[0].assign(
+        split=["test", "test", "train"]
+    )
     digest = manifest.split_digest(table, "test")
     assert manifest.split_digest(table[::-1], "test") == digest
     assert manifest.split_digest(table.assign(mean=0.0, sha256_file="x"), "test") == digest
@@ -373,7 +409,8 @@ def test_the_digest_of_a_split_follows_its_pixels_alone(source, data):
 def test_a_file_of_the_same_moment_is_not_taken_for_settled():
     now, second = 1_000_000_000_000, 1_000_000_000
     assert stamps.is_settled((1, now - second, now - second, 1), now)
-    assert not stamps.is_settled((1, now - second, now, 1), now)  # as a clock of 10 ms steps would give it
+    # as a clock of 10 ms steps would give it
+    assert not stamps.is_settled((1, now - second, now, 1), now)
     assert not stamps.is_settled((1, now + second, now - second, 1), now)
 
 

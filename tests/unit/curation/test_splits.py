@@ -19,7 +19,15 @@ def table(sizes):
 
 
 def shares(seed=0, **changes):
-    values = {"given": False, "val": 0.2, "test": 0.2, "seed": seed, "folds": None, "fold": 0, "guard": 2}
+    values = {
+        "given": False,
+        "val": 0.2,
+        "test": 0.2,
+        "seed": seed,
+        "folds": None,
+        "fold": 0,
+        "guard": 2,
+    }
     return Splits(**values | {"allow_leaks": ()} | changes)
 
 
@@ -57,14 +65,18 @@ def by_group(assigned):
 
 
 def test_a_group_stays_whole_and_the_shares_are_met(tmp_path):
-    assigned, new = assign(table({f"g{i:02d}": 5 for i in range(40)}), tmp_path / "none.csv", shares())
+    assigned, new = assign(
+        table({f"g{i:02d}": 5 for i in range(40)}), tmp_path / "none.csv", shares()
+    )
     assert len(by_group(assigned)) == len(new) == 40
     assert assigned["split"].value_counts().to_dict() == {"train": 120, "val": 40, "test": 40}
 
 
 def test_the_seed_decides(tmp_path):
     manifest = table({f"g{i}": 1 for i in range(30)})
-    first, again, other = (assign(manifest, tmp_path / "none.csv", shares(seed))[0] for seed in (1, 1, 2))
+    first, again, other = (
+        assign(manifest, tmp_path / "none.csv", shares(seed))[0] for seed in (1, 1, 2)
+    )
     assert first["split"].tolist() == again["split"].tolist()
     assert first["split"].tolist() != other["split"].tolist()
 
@@ -72,7 +84,11 @@ def test_the_seed_decides(tmp_path):
 def test_frozen_groups_stay_and_only_new_ones_are_assigned(frozen):
     path = frozen("# by hand\ngroup,split\na,test\nb,val\nc,train\ngone,train\n")
     assigned, new = assign(table({"a": 2, "b": 2, "c": 9, "d": 3}), path, shares())
-    assert {g: s for g, s in by_group(assigned).items() if g != "d"} == {"a": "test", "b": "val", "c": "train"}
+    assert {g: s for g, s in by_group(assigned).items() if g != "d"} == {
+        "a": "test",
+        "b": "val",
+        "c": "train",
+    }
     assert new == ["d"]
 
 
@@ -88,8 +104,14 @@ def test_more_data_moves_no_frozen_group(frozen, tmp_path):
     ("text", "said"),
     [
         ("patient,split\na,train\n", "columns ['patient', 'split']; needed are group,split"),
-        ("group,split\na,train\nb,validation\n", "groups ['b'] have no split of train, val, test, or fold0, fold1, .."),
-        ("group,split\na,train\nb,\n", "groups ['b'] have no split of train, val, test, or fold0, fold1, .."),
+        (
+            "group,split\na,train\nb,validation\n",
+            "groups ['b'] have no split of train, val, test, or fold0, fold1, ..",
+        ),
+        (
+            "group,split\na,train\nb,\n",
+            "groups ['b'] have no split of train, val, test, or fold0, fold1, ..",
+        ),
         ("group,split\na,train\na,val\n", "groups ['a'] stand there twice; a group has one split"),
         ("group,split\na,train\nb,val,why\n", ""),
         ("group,split\na,train\n\udce9,val\n", "not UTF-8 at byte 20; save it as UTF-8"),
@@ -114,14 +136,17 @@ def test_an_empty_split_says_how_to_fill_it(frozen):
     path = frozen("group,split\na,train\nb,train\nc,test\n")
     with pytest.raises(MaskmillError) as raised:
         assign(table({"a": 1, "b": 1, "c": 1}), path, shares())
-    assert str(raised.value) == (
-        f"split 'val' is empty (3 images in 3 groups); assign a group to it in {path}, "
+    assert (
+        str(raised.value)
+        == f"split 'val' is empty (3 images in 3 groups); assign a group to it in {path}, "
         "or change splits.val and splits.test in params.yaml"
     )
 
 
 def test_a_group_called_na_is_a_group(frozen):
-    assigned, new = assign(table({"NA": 1, "b": 1, "c": 1}), frozen("group,split\nNA,train\nb,val\nc,test\n"), shares())
+    assigned, new = assign(
+        table({"NA": 1, "b": 1, "c": 1}), frozen("group,split\nNA,train\nb,val\nc,test\n"), shares()
+    )
     assert new == []
     assert by_group(assigned)["NA"] == "train"
 
@@ -131,11 +156,19 @@ def test_copies_of_one_image_go_where_the_frozen_one_is(frozen):
     path = frozen("group,split\na,test\nb,val\nc,train\n")
     assigned, new = assign(table({"a": 2, "b": 2, "c": 9, "d": 2, "e": 1}), path, shares(), copies)
     assert new == ["d", "e"]
-    assert {g: s for g, s in by_group(assigned).items() if g in "ade"} == {"a": "test", "d": "test", "e": "test"}
+    assert {g: s for g, s in by_group(assigned).items() if g in "ade"} == {
+        "a": "test",
+        "d": "test",
+        "e": "test",
+    }
 
 
 @settings(max_examples=25)
-@given(sizes=st.lists(st.integers(1, 6), min_size=6, max_size=20), seed=st.integers(0, 99), data=st.data())
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=6, max_size=20),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
 def test_no_group_and_no_copy_is_torn_whatever_the_data(sizes, seed, data):
     manifest = table({f"g{i:02d}": n for i, n in enumerate(sizes)})
     ids = st.sampled_from(manifest["id"].tolist())
@@ -145,7 +178,9 @@ def test_no_group_and_no_copy_is_torn_whatever_the_data(sizes, seed, data):
     by_group(assigned)
     split_of = dict(zip(assigned["id"], assigned["split"], strict=True))
     assert all(split_of[a] == split_of[b] for a, b in zip(copies["a"], copies["b"], strict=True))
-    shuffled, _ = assign(manifest.sample(frac=1, random_state=seed), Path("none.csv"), settings, copies)
+    shuffled, _ = assign(
+        manifest.sample(frac=1, random_state=seed), Path("none.csv"), settings, copies
+    )
     assert dict(zip(shuffled["id"], shuffled["split"], strict=True)) == split_of
 
 
@@ -177,9 +212,10 @@ def test_a_given_split_that_leaves_images_out_is_an_error(tmp_path):
     manifest = table({"a": 4}).assign(given_split=["train", "val", "", "test"])
     with pytest.raises(MaskmillError) as raised:
         assign(manifest, tmp_path / "none.csv", shares(given=True))
-    assert str(raised.value) == (
-        "params.yaml: splits.given is true, and the source gives 1 of 4 images no split of train, val, test: a2; "
-        "put them into one, or set splits.given: false"
+    assert (
+        str(raised.value)
+        == "params.yaml: splits.given is true, and the source gives 1 of 4 images no split of"
+        " train, val, test: a2; put them into one, or set splits.given: false"
     )
 
 
@@ -193,7 +229,8 @@ def test_neighbours_of_another_split_are_left_out_of_train_first(frozen):
     path = frozen("group,split\nblock0,train\nblock1,val\nblock2,test\nblock3,train\n")
     assigned, _ = assign(stack(4), path, shares(guard=2))
     left_out = assigned[assigned["split"] == ""]["order"].tolist()
-    assert left_out == [4, 5, 10, 11, 18, 19]  # of train beside val, of val beside test, of train beside test
+    # of train beside val, of val beside test, of train beside test
+    assert left_out == [4, 5, 10, 11, 18, 19]
     assert (assigned[assigned["group"] == "block2"]["split"] == "test").all()
     unguarded, _ = assign(stack(4), path, shares(guard=0))
     assert (unguarded["split"] != "").all()
@@ -202,7 +239,9 @@ def test_neighbours_of_another_split_are_left_out_of_train_first(frozen):
 def test_too_few_groups_say_what_a_group_is_and_how_to_make_some(tmp_path):
     with pytest.raises(MaskmillError) as raised:
         assign(table({"a": 5, "b": 5}), tmp_path / "none.csv", shares())
-    assert str(raised.value).startswith("split 'test' is empty (10 images in 2 groups); at least 3 groups are needed: ")
+    assert str(raised.value).startswith(
+        "split 'test' is empty (10 images in 2 groups); at least 3 groups are needed: "
+    )
     assert "`blocks: 5` cuts a stack" in str(raised.value)
 
 
@@ -242,7 +281,9 @@ def test_folds_of_a_given_split_are_of_all_but_its_test_images(frozen):
 
 def test_between_folds_of_a_given_split_neighbours_are_left_out(tmp_path):
     manifest = stack(6).assign(given_split=["train"] * 24 + ["val"] * 6 + ["test"] * 6)
-    assigned, _ = assign(manifest, tmp_path / "none.csv", shares(given=True, folds=5, fold=2, guard=2))
+    assigned, _ = assign(
+        manifest, tmp_path / "none.csv", shares(given=True, folds=5, fold=2, guard=2)
+    )
     places = {split: rows["order"].to_numpy() for split, rows in assigned.groupby("split")}
     assert places["test"].tolist() == list(range(30, 36))
     assert abs(places["train"][:, None] - places["val"]).min() > 2
@@ -251,7 +292,9 @@ def test_between_folds_of_a_given_split_neighbours_are_left_out(tmp_path):
 
 def test_frozen_folds_stay_when_groups_come(frozen, tmp_path):
     first, _ = folds(4, 0, tmp_path / "none.csv")
-    path = frozen(freeze(table({f"g{i}": 2 for i in range(20)}), tmp_path / "none.csv", shares(folds=4)))
+    path = frozen(
+        freeze(table({f"g{i}": 2 for i in range(20)}), tmp_path / "none.csv", shares(folds=4))
+    )
     more, new = folds(4, 0, path, table({f"g{i}": 2 for i in range(24)}))
     assert sorted(new) == ["g20", "g21", "g22", "g23"]
     before, after = (dict(zip(t["group"], t["fold"], strict=True)) for t in (first, more))
@@ -270,9 +313,21 @@ def test_a_rare_class_is_spread_over_the_folds(tmp_path):
 @pytest.mark.parametrize(
     ("text", "settings", "said"),
     [
-        ("group,split\ng0,fold1\n", shares(), "group g0 is frozen in fold1, and splits.folds in params.yaml is null"),
-        ("group,split\ng0,fold7\n", shares(folds=4), "groups ['g0'] are frozen in a fold above fold3"),
-        ("", shares(folds=19), "splits.folds: 19 folds of 16 groups; at most as many folds as groups that do not test"),
+        (
+            "group,split\ng0,fold1\n",
+            shares(),
+            "group g0 is frozen in fold1, and splits.folds in params.yaml is null",
+        ),
+        (
+            "group,split\ng0,fold7\n",
+            shares(folds=4),
+            "groups ['g0'] are frozen in a fold above fold3",
+        ),
+        (
+            "",
+            shares(folds=19),
+            "splits.folds: 19 folds of 16 groups; at most as many folds as groups that do not test",
+        ),
     ],
 )
 def test_folds_that_cannot_be_say_why(frozen, text, settings, said):
@@ -283,7 +338,9 @@ def test_folds_that_cannot_be_say_why(frozen, text, settings, said):
 def test_with_folds_a_frozen_test_group_stays_and_its_copy_does_not_move_it(frozen):
     path = frozen("group,split\ng0,test\ng5,fold2\n")
     copies = pd.DataFrame({"a": ["g00"], "b": ["g50"]})
-    assigned, _ = assign(table({f"g{i}": 2 for i in range(20)}), path, shares(folds=4, fold=2), copies)
+    assigned, _ = assign(
+        table({f"g{i}": 2 for i in range(20)}), path, shares(folds=4, fold=2), copies
+    )
     assert by_group(assigned)["g0"] == "test"  # the leakage gate tells of the copy
     assert by_group(assigned)["g5"] == "val"
 
@@ -292,6 +349,8 @@ def test_a_frozen_division_comes_out_again_though_the_guard_left_groups_out(froz
     manifest = table({f"g{i:02d}": 1 for i in range(60)}).assign(sequence="video", order=range(60))
     first, _ = assign(manifest, tmp_path / "none.csv", shares(guard=2))
     assert (first["split"] == "").any()
-    again, new = assign(manifest, frozen(freeze(manifest, tmp_path / "none.csv", shares(guard=2))), shares(guard=2))
+    again, new = assign(
+        manifest, frozen(freeze(manifest, tmp_path / "none.csv", shares(guard=2))), shares(guard=2)
+    )
     assert again["split"].tolist() == first["split"].tolist()
     assert new == []

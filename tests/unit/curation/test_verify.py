@@ -52,8 +52,12 @@ def test_changed_and_missing_files_are_counted_and_named(prepared, workers):
     missing, changed = problems(prepared, workers=workers)
     assert missing.startswith(f"1 of 7 files are missing: {source}/images/p1.png; get them back")
     named = f"{source}/images/p0.png, {source}/masks/p2.png"
-    assert changed.startswith(f"2 of 7 files have changed since `validate` read them: {named}; get them back")
-    assert changed.endswith("`dvc checkout`, `dvc pull`), or `make pipeline` takes the data as it is now")
+    assert changed.startswith(
+        f"2 of 7 files have changed since `validate` read them: {named}; get them back"
+    )
+    assert changed.endswith(
+        "`dvc checkout`, `dvc pull`), or `make pipeline` takes the data as it is now"
+    )
 
 
 def test_a_file_that_is_named_for_two_pairs_is_told_once(prepared):
@@ -87,5 +91,7 @@ def test_of_many_files_the_first_are_named(prepared, monkeypatch):
 
 def test_before_the_first_run_there_is_nothing_to_hold_the_data_against(tmp_path):
     (line,) = problems(tmp_path)
-    assert line.startswith(f"{tmp_path}/manifest.parquet: no such file; there is nothing to hold the data against yet")
+    assert line.startswith(
+        f"{tmp_path}/manifest.parquet: no such file; there is nothing to hold the data against yet"
+    )
     assert line.endswith("run `make pipeline`")

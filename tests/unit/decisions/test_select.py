@@ -16,10 +16,15 @@ def selection(minimum=0.5, tie=0.01, **limits):
 
 
 def chosen(asked=None, *, half=0.001, n=30, caveat="", costs=None, **variants):
-    """The choice between variants of (score, parameters) whose differences all have intervals of this half width."""
+    """The choice between variants of (score, parameters).
+
+    The intervals of all differences have this half width.
+    """
     given = [
         Candidate(
-            name, Score(score, score - 0.1, score + 0.1, n), (costs or {}).get(name, Cost(parameters, 10.0, 50.0))
+            name,
+            Score(score, score - 0.1, score + 0.1, n),
+            (costs or {}).get(name, Cost(parameters, 10.0, 50.0)),
         )
         for name, (score, parameters) in variants.items()
     ]
@@ -42,24 +47,29 @@ def test_a_tie_goes_to_the_fewest_parameters():
     choice = chosen(large=(0.9, 100), middle=(0.895, 50), small=(0.8, 1))
     assert choice.challenger == "middle"
     assert (
-        choice.reason == "dice_foreground 0.8950 on val ties with large 0.9000 (within 0.01) at the fewest parameters"
+        choice.reason
+        == "dice_foreground 0.8950 on val ties with large 0.9000 (within 0.01) at the fewest"
+        " parameters"
     )
 
 
 def test_the_best_may_be_the_cheapest_of_a_tie():
     choice = chosen(best=(0.9, 1), other=(0.895, 50))
     assert choice.challenger == "best"
-    assert choice.reason == (
-        "dice_foreground 0.9000 on val ties with other 0.8950 (within 0.01) at the fewest parameters"
+    assert (
+        choice.reason
+        == "dice_foreground 0.9000 on val ties with other 0.8950 (within 0.01) at the fewest"
+        " parameters"
     )
 
 
 def test_a_lead_that_the_interval_does_not_tell_from_nothing_is_a_tie():
     choice = chosen(half=0.06, large=(0.9, 100), small=(0.85, 1))
     assert choice.challenger == "small"
-    assert choice.reason == (
-        "dice_foreground 0.8500 on val ties with large 0.9000 (0.0500 more, and the interval -0.0100 to 0.1100 holds "
-        "0) at the fewest parameters"
+    assert (
+        choice.reason
+        == "dice_foreground 0.8500 on val ties with large 0.9000 (0.0500 more, and the interval"
+        " -0.0100 to 0.1100 holds 0) at the fewest parameters"
     )
     assert choice.caveat == ""
 
@@ -70,15 +80,25 @@ def test_a_lead_that_is_sure_and_still_within_the_tie_is_a_tie():
 
 def test_with_too_few_units_the_interval_decides_nothing_and_that_is_said():
     choice = chosen(half=0.06, n=19, caveat="19 groups: too few", large=(0.9, 100), small=(0.85, 1))
-    assert (choice.challenger, choice.reason) == ("large", "leads with dice_foreground 0.9000 on val")
-    assert choice.caveat == "19 groups: too few; so no interval decides here, and selection.tie alone says what ties"
-    assert chosen(half=0.06, n=19, caveat="few", large=(0.9, 100), small=(0.895, 1)).challenger == "small"
+    assert (choice.challenger, choice.reason) == (
+        "large",
+        "leads with dice_foreground 0.9000 on val",
+    )
+    assert (
+        choice.caveat
+        == "19 groups: too few; so no interval decides here, and selection.tie alone says what ties"
+    )
+    assert (
+        chosen(half=0.06, n=19, caveat="few", large=(0.9, 100), small=(0.895, 1)).challenger
+        == "small"
+    )
 
 
 def test_a_metric_that_few_of_many_units_tell_is_said_too():
-    assert chosen(n=7, a=(0.9, 100), b=(0.8, 1)).caveat == (
-        "fewer than 20 independent units tell dice_foreground; so no interval decides here, and selection.tie alone "
-        "says what ties"
+    assert (
+        chosen(n=7, a=(0.9, 100), b=(0.8, 1)).caveat
+        == "fewer than 20 independent units tell dice_foreground; so no interval decides here, and"
+        " selection.tie alone says what ties"
     )
 
 
@@ -88,14 +108,20 @@ def test_a_tie_does_not_chain():
 
 
 def test_equal_in_all_goes_by_name_so_that_the_order_does_not_matter():
-    assert chosen(b=(0.9, 5), a=(0.9, 5)).challenger == chosen(a=(0.9, 5), b=(0.9, 5)).challenger == "a"
+    assert (
+        chosen(b=(0.9, 5), a=(0.9, 5)).challenger
+        == chosen(a=(0.9, 5), b=(0.9, 5)).challenger
+        == "a"
+    )
 
 
 def test_when_none_is_good_enough_none_is_put_forward():
     choice = chosen(a=(0.4, 1), b=(0.3, 1))
     assert choice.challenger is None
-    assert choice.reason == (
-        "none is good enough: a leads with dice_foreground 0.4000, at least 0.5 is asked for (selection.minimum)"
+    assert (
+        choice.reason
+        == "none is good enough: a leads with dice_foreground 0.4000, at least 0.5 is asked for"
+        " (selection.minimum)"
     )
 
 
@@ -117,9 +143,18 @@ def test_a_score_that_is_no_number_never_wins(minimum):
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        ({"max_parameters": 1000}, "2,000 parameters, at most 1,000 are allowed (selection.max_parameters)"),
-        ({"max_ms_per_image": 10.0}, "12.5 ms per image, at most 10.0 are allowed (selection.max_ms_per_image)"),
-        ({"max_memory_mb": 64.0}, "80.0 MB of memory, at most 64.0 are allowed (selection.max_memory_mb)"),
+        (
+            {"max_parameters": 1000},
+            "2,000 parameters, at most 1,000 are allowed (selection.max_parameters)",
+        ),
+        (
+            {"max_ms_per_image": 10.0},
+            "12.5 ms per image, at most 10.0 are allowed (selection.max_ms_per_image)",
+        ),
+        (
+            {"max_memory_mb": 64.0},
+            "80.0 MB of memory, at most 64.0 are allowed (selection.max_memory_mb)",
+        ),
     ],
     ids=str,
 )
@@ -128,7 +163,10 @@ def test_a_variant_over_a_limit_is_out_and_its_figure_is_said(limit, words):
     choice = chosen(selection(**limit), costs=costs, large=(0.9, 0), small=(0.8, 1000))
     assert choice.challenger == "small"
     assert choice.reason == f"leads with dice_foreground 0.8000 on val; large is out: {words}"
-    rows = {row["variant"]: row for row in choice.as_json("dice_foreground", selection(**limit))["variants"]}
+    rows = {
+        row["variant"]: row
+        for row in choice.as_json("dice_foreground", selection(**limit))["variants"]
+    }
     assert (rows["large"]["over"], rows["small"]["over"]) == (words, None)
 
 
@@ -145,22 +183,32 @@ def test_a_variant_over_two_limits_names_both():
 def test_when_all_are_over_the_limits_none_is_put_forward():
     choice = chosen(selection(max_parameters=10), a=(0.9, 100), b=(0.8, 50))
     assert choice.challenger is None
-    assert choice.reason == (
-        "none is within the limits: a is out: 100 parameters, at most 10 are allowed (selection.max_parameters); "
-        "b is out: 50 parameters, at most 10 are allowed (selection.max_parameters)"
+    assert (
+        choice.reason
+        == "none is within the limits: a is out: 100 parameters, at most 10 are allowed"
+        " (selection.max_parameters); b is out: 50 parameters, at most 10 are allowed"
+        " (selection.max_parameters)"
     )
 
 
 def test_a_variant_that_is_out_ties_with_nobody():
-    choice = chosen(selection(max_parameters=99), large=(0.9, 100), middle=(0.895, 50), small=(0.88, 1))
+    choice = chosen(
+        selection(max_parameters=99), large=(0.9, 100), middle=(0.895, 50), small=(0.88, 1)
+    )
     assert choice.challenger == "middle"
 
 
 def test_every_pair_is_in_the_file_the_better_one_first():
     content = chosen(c=(0.7, 5), a=(0.9, 5), b=(0.8, 1)).as_json("dice_foreground", selection())
-    assert [(d["a"], d["b"]) for d in content["differences"]] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [(d["a"], d["b"]) for d in content["differences"]] == [
+        ("a", "b"),
+        ("a", "c"),
+        ("b", "c"),
+    ]
     first = content["differences"][0]
-    assert [first[k] for k in ("value", "low", "high", "n")] == pytest.approx([0.1, 0.099, 0.101, 30])
+    assert [first[k] for k in ("value", "low", "high", "n")] == pytest.approx(
+        [0.1, 0.099, 0.101, 30]
+    )
 
 
 def test_the_file_is_plain_json_with_null_for_nan():
@@ -170,8 +218,14 @@ def test_the_file_is_plain_json_with_null_for_nan():
         ("a", 0.9, 5),
         ("b", None, 1),
     ]
-    assert content["differences"] == [{"a": "a", "b": "b", "value": None, "low": None, "high": None, "n": 30}]
-    assert (content["challenger"], content["metric"], content["split"]) == ("a", "dice_foreground", "val")
+    assert content["differences"] == [
+        {"a": "a", "b": "b", "value": None, "low": None, "high": None, "n": 30}
+    ]
+    assert (content["challenger"], content["metric"], content["split"]) == (
+        "a",
+        "dice_foreground",
+        "val",
+    )
 
 
 def test_the_file_holds_no_timing_unless_a_limit_asks_for_it():

@@ -34,7 +34,9 @@ def test_ignored_pixels_teach_nothing(make_shard, data):
 def test_the_nearest_training_image_lends_its_mask_at_the_right_size(make_shard):
     dark, bright = np.zeros((8, 8, 1), np.uint8), np.full((8, 8, 1), 250, np.uint8)
     left = np.repeat([[1, 1, 1, 1, 0, 0, 0, 0]], 8, axis=0).astype(np.uint8)
-    rule = baselines.nearest_image(make_shard([(dark, np.zeros((8, 8), np.uint8)), (bright, left)]), 255, everywhere(3))
+    rule = baselines.nearest_image(
+        make_shard([(dark, np.zeros((8, 8), np.uint8)), (bright, left)]), 255, everywhere(3)
+    )
     mask = rule(np.full((4, 16, 1), 200, np.uint8))
     assert mask.tolist() == [[1] * 8 + [0] * 8] * 4
     assert not rule(np.full((4, 16, 1), 20, np.uint8)).any()
@@ -52,7 +54,10 @@ def test_where_the_nearest_image_is_ignored_the_commonest_class_answers(make_sha
     rule = baselines.nearest_image(train, 255, everywhere(2))
     assert rule(np.full((1, 3, 1), 10, np.uint8)).tolist() == [[1, 1, 2]]
     test = make_shard([pair([[10, 10, 10]], [[1, 1, 1]])], "test")
-    assert baselines.baseline_scores(train, test, data, "pixel_accuracy")["nearest training image"] == 1.0
+    assert (
+        baselines.baseline_scores(train, test, data, "pixel_accuracy")["nearest training image"]
+        == 1.0
+    )
 
 
 def test_scores_are_learned_on_train_and_counted_on_test(make_shard, data):
@@ -68,6 +73,8 @@ def test_scores_are_learned_on_train_and_counted_on_test(make_shard, data):
 
 def test_colour_images_are_compared_by_their_brightness(make_shard, data):
     colour = np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8)
-    train = make_shard([(colour, np.array([[1, 2]], np.uint8))], data=data.model_copy(update={"in_channels": 3}))
+    train = make_shard(
+        [(colour, np.array([[1, 2]], np.uint8))], data=data.model_copy(update={"in_channels": 3})
+    )
     rule = baselines.best_table(baselines._pixels_per_intensity(train, data))
     assert rule(colour[:, ::-1]).tolist() == [[2, 1]]

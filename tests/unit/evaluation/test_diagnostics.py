@@ -22,13 +22,19 @@ PLANNED = ("unet", "unet_pp", "attention_unet", "self_attention_unet", "se_resne
 
 
 def sample(truth, predicted, confidence=0.8, labels=LABELS):
-    """A prediction whose chosen class has the probability `confidence` everywhere, the others the rest."""
+    """A prediction with `confidence` in its class everywhere; the other classes share the rest."""
     truth, predicted = (np.ascontiguousarray(x, np.uint8) for x in (truth, predicted))
     k = len(labels.classes)
-    p = np.full((k, *truth.shape), (1 - np.broadcast_to(confidence, truth.shape)) / (k - 1), np.float32)
-    np.put_along_axis(p, predicted[None].astype(int), np.broadcast_to(confidence, truth.shape)[None], axis=0)
+    p = np.full(
+        (k, *truth.shape), (1 - np.broadcast_to(confidence, truth.shape)) / (k - 1), np.float32
+    )
+    np.put_along_axis(
+        p, predicted[None].astype(int), np.broadcast_to(confidence, truth.shape)[None], axis=0
+    )
     return Sample(
-        predicted=torch.from_numpy(predicted), truth=torch.from_numpy(truth), probabilities=torch.from_numpy(p)
+        predicted=torch.from_numpy(predicted),
+        truth=torch.from_numpy(truth),
+        probabilities=torch.from_numpy(p),
     )
 
 
@@ -63,7 +69,8 @@ def cell_of(found):
 
 
 def test_distance_counts_pixels_from_the_border_line():
-    bins = distance_bins(halves(60).astype(np.uint8), 255)[0, 30:]  # the first of them is 0.5 px away
+    # the first of them is 0.5 px away
+    bins = distance_bins(halves(60).astype(np.uint8), 255)[0, 30:]
     assert bins.tolist() == [0, 1, 2, 2, 3, 3, 3, 3, *[4] * 8, *[5] * 14]
 
 
@@ -76,7 +83,11 @@ def test_distance_is_the_exact_one_to_any_other_class(seed, classes):
     bins = distance_bins(truth, 255)
     for i in set(truth[~ignored]):
         own = truth == i
-        px = ndimage.distance_transform_edt(own | ignored) if (~own & ~ignored).any() else np.full(truth.shape, np.inf)
+        px = (
+            ndimage.distance_transform_edt(own | ignored)
+            if (~own & ~ignored).any()
+            else np.full(truth.shape, np.inf)
+        )
         assert (bins[own] == np.searchsorted(EDGES_PX, px - 0.5, side="left")[own]).all()
 
 
@@ -108,7 +119,9 @@ def test_of_a_thin_class_border_and_inside_are_the_same():
     truth = np.zeros((40, 40))
     truth[:, 18:21] = 1
     pair = diagnosed(sample(truth, changed(truth, slice(0, 20), slice(None), 0)))["pairs"][0]
-    assert (pair["a_as_b"], pair["at_border"], pair["at_border_if_even"], pair["where"]) == (0.5, 1, 1, "thin")
+    assert (pair["a_as_b"], pair["at_border"], pair["at_border_if_even"], pair["where"]) == (
+        0.5, 1, 1, "thin",
+    )  # fmt: skip
 
 
 def test_confidence_is_the_probability_of_the_wrong_class_where_it_was_chosen():
@@ -136,7 +149,9 @@ def test_the_worst_fifty_pairs_are_listed_and_the_others_counted():
 
 def test_ignored_pixels_take_part_in_nothing():
     truth = changed(halves(), slice(0, 10), slice(None), 255)
-    right, wrong = (diagnosed(sample(truth, changed(truth, slice(0, 10), slice(None), c))) for c in (1, 0))
+    right, wrong = (
+        diagnosed(sample(truth, changed(truth, slice(0, 10), slice(None), c))) for c in (1, 0)
+    )
     assert right == wrong
     assert (right["pixels"], right["pairs"]) == (40 * 30, [])
 
@@ -161,7 +176,12 @@ def test_a_hole_is_a_wrong_spot_that_its_object_encloses():
     predicted[20, 20:23] = 0  # 3 px are too few
     predicted[30:35, 30:35] = 0  # reaches the rim: a bay
     objects = cell_of(diagnosed(sample(truth, predicted)))
-    assert objects["holes"] == {"count": 1, "pixels": 16, "share": round(16 / 900, 6), "objects": 1.0}
+    assert objects["holes"] == {
+        "count": 1,
+        "pixels": 16,
+        "share": round(16 / 900, 6),
+        "objects": 1.0,
+    }
 
 
 def test_what_an_ignored_pixel_or_the_edge_of_the_image_opens_is_no_hole():
@@ -258,12 +278,20 @@ def test_confident_exchanges_inside_ask_for_context_from_variants_that_there_are
     truth = halves(60)
     one = sample(truth, changed(truth, slice(0, 20), slice(2, 20), 2), 0.97)
     finding = told(diagnosed(one, one, one))["cell is taken for wall"]
-    assert "20 % of the true pixels of cell are predicted as wall; 0 % of wall as cell (1,080 px in 3" in finding.text
+    assert (
+        "20 % of the true pixels of cell are predicted as wall; 0 % of wall as cell (1,080 px in 3"
+        in finding.text
+    )
     assert "mostly inside" in finding.text
     assert "0.97, over 0.9 at 100 % of them: confident errors" in finding.text
     assert "context" in finding.remedy
-    assert "Variants with attention: self_attention_unet, attention_unet, se_resnet18_unet" in finding.remedy
-    few = told(diagnosed(one, one, one), known=["unet", "se_resnet18_unet"])["cell is taken for wall"]
+    assert (
+        "Variants with attention: self_attention_unet, attention_unet, se_resnet18_unet"
+        in finding.remedy
+    )
+    few = told(diagnosed(one, one, one), known=["unet", "se_resnet18_unet"])[
+        "cell is taken for wall"
+    ]
     assert few.remedy.endswith("Variants with attention: se_resnet18_unet (`variants`).")
     none = told(diagnosed(one, one, one), known=[])["cell is taken for wall"]
     assert "unet" not in none.remedy
@@ -292,7 +320,10 @@ def test_exchanges_at_the_border_ask_for_better_masks_and_detail():
 def test_what_two_images_show_is_not_claimed():
     truth = halves(60)
     one = sample(truth, changed(truth, slice(0, 20), slice(2, 20), 2))
-    assert {finding.kind for finding in told(diagnosed(one, one)).values()} == {"none", "unsupported"}
+    assert {finding.kind for finding in told(diagnosed(one, one)).values()} == {
+        "none",
+        "unsupported",
+    }
 
 
 def test_an_exchange_in_two_of_three_images_is_not_claimed():
@@ -323,7 +354,10 @@ def test_objects_that_are_found_unevenly_are_told_with_their_size():
     predicted = changed(truth, slice(0, 8), slice(None), 0)
     found = told(diagnosed(*[sample(truth, predicted)] * 5))
     finding = found["Objects of cell are found unevenly"]
-    assert "Of 15 objects of cell, 67 % are found to less than half and 33 % to nine tenths or more" in finding.text
+    assert (
+        "Of 15 objects of cell, 67 % are found to less than half and 33 % to nine tenths or more"
+        in finding.text
+    )
     assert "recall 0.00 from 16 to 64 px, 1.00 from 1024 to 4096 px" in finding.text
     assert "resolution" in finding.remedy
 
@@ -336,7 +370,9 @@ def test_holes_and_parts_ask_for_a_larger_view():
     found = told(diagnosed(*[sample(truth, predicted)] * 10))
     finding = found["Objects of cell fall apart"]
     assert "1.8 % of the pixels of its objects lie in 10 holes" in finding.text
-    assert "100 % of the objects that are found come in several parts, 2.0 on average" in finding.text
+    assert (
+        "100 % of the objects that are found come in several parts, 2.0 on average" in finding.text
+    )
     assert "Variants: unet_pp, self_attention_unet, attention_unet" in finding.remedy
 
 
@@ -356,10 +392,14 @@ def test_of_many_weak_classes_the_worst_three_are_told_in_full():
     predicted = truth.copy()
     for i in range(1, 7):
         predicted[: 10 * i][truth[: 10 * i] == i] = 0
-    made = findings(diagnosed(*[sample(truth, predicted, labels=labels)] * 3, labels=labels), labels, [])
+    made = findings(
+        diagnosed(*[sample(truth, predicted, labels=labels)] * 3, labels=labels), labels, []
+    )
     pairs = [finding for finding in made if finding.kind == "indistinction"]
     assert [finding.title for finding in pairs] == [f"c{i} is taken for c0" for i in (6, 5, 4)]
-    assert pairs[-1].text.endswith("Also seen, less so: c3 is taken for c0; c2 is taken for c0; c1 is taken for c0.")
+    assert pairs[-1].text.endswith(
+        "Also seen, less so: c3 is taken for c0; c2 is taken for c0; c1 is taken for c0."
+    )
 
 
 def test_many_errors_far_from_borders_are_told():
@@ -372,9 +412,17 @@ def test_many_errors_far_from_borders_are_told():
 def test_remedies_name_settings_that_exist():
     from maskmill.report import findings as module
 
-    names = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)`", Path(module.__file__).read_text())) - {"known"}
+    names = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)`", Path(module.__file__).read_text())) - {
+        "known"
+    }
     names = {name for name in names if name.split(".")[0] in Params.model_fields}
-    assert {"train.losses.dice", "train.steps", "augmentation.crop_px", "augmentation.transforms", "variants"} <= names
+    assert {
+        "train.losses.dice",
+        "train.steps",
+        "augmentation.crop_px",
+        "augmentation.transforms",
+        "variants",
+    } <= names
     assert "dice" in components.names("maskmill.losses")
     for section, *rest in (name.split(".") for name in names):
         field = Params.model_fields[section]

@@ -44,15 +44,25 @@ def result(make_shard, draw_shapes, labels):
 
 
 def scored(uncertainty=0.5, **scores):
-    return pd.DataFrame({"id": list(scores), "score": list(scores.values()), "uncertainty": uncertainty})
+    return pd.DataFrame(
+        {"id": list(scores), "score": list(scores.values()), "uncertainty": uncertainty}
+    )
 
 
 def made(labels, **changes):
     """An evaluation of one image, to be written."""
-    images = pd.DataFrame([{"id": "a", "clean": True, "score": 0.25, **dict.fromkeys(image_facts.FACTS, 0.5)}])
+    images = pd.DataFrame(
+        [{"id": "a", "clean": True, "score": 0.25, **dict.fromkeys(image_facts.FACTS, 0.5)}]
+    )
     metrics = create({}, labels)
     k = len(labels.classes)
-    given = {"confusion": np.eye(k, dtype=int), "masks": {}, "images": images, "diagnostics": {}, "ms_per_image": 1.0}
+    given = {
+        "confusion": np.eye(k, dtype=int),
+        "masks": {},
+        "images": images,
+        "diagnostics": {},
+        "ms_per_image": 1.0,
+    }
     return EvaluationResult(metrics, np.ones((1, len(metrics.fields))), **(given | changes))
 
 
@@ -69,7 +79,9 @@ def test_clean_scores_leave_out_what_leaks(result):
     found, shard = result
     found.images["clean"] = [True, False, False, False, False]
     image, mask = shard[0]
-    expected = f1_score(mask.ravel(), (image[..., 0] // 64).ravel(), labels=[1, 2, 3], average="macro")
+    expected = f1_score(
+        mask.ravel(), (image[..., 0] // 64).ravel(), labels=[1, 2, 3], average="macro"
+    )
     assert found.points(clean=True)["dice_foreground"] == pytest.approx(expected, abs=1e-12)
 
 
@@ -108,12 +120,18 @@ def test_best_come_best_first_and_worst_worst_first():
 
 
 def test_no_image_is_shown_twice():
-    assert gallery_ids(scored(a=0.5, b=0.9, c=0.1), 2) == {"worst": ["c", "a"], "best": ["b"], "uncertain": []}
+    assert gallery_ids(scored(a=0.5, b=0.9, c=0.1), 2) == {
+        "worst": ["c", "a"],
+        "best": ["b"],
+        "uncertain": [],
+    }
     assert gallery_ids(scored(a=0.5), 2) == {"worst": ["a"], "best": [], "uncertain": []}
 
 
 def test_the_least_certain_come_most_uncertain_first():
-    assert gallery_ids(scored([0.1, 0.2, 0.4, 0.3], a=0.5, b=0.9, c=0.6, d=0.7), 1)["uncertain"] == ["c"]
+    assert gallery_ids(scored([0.1, 0.2, 0.4, 0.3], a=0.5, b=0.9, c=0.6, d=0.7), 1)[
+        "uncertain"
+    ] == ["c"]
 
 
 def test_an_image_without_a_score_is_neither_best_nor_worst():
@@ -130,16 +148,22 @@ def test_equal_scores_are_ranked_by_name_whatever_the_order():
     assert gallery_ids(table, 1) == gallery_ids(table[::-1], 1)
 
 
-@pytest.mark.parametrize("classes", [("b", "a", "c"), ("0", "1", "10"), ("NA", "null", "x")], ids=str)
+@pytest.mark.parametrize(
+    "classes", [("b", "a", "c"), ("0", "1", "10"), ("NA", "null", "x")], ids=str
+)
 def test_the_confusion_comes_back_in_the_order_of_the_classes(tmp_path, classes):
     matrix = np.arange(9).reshape(3, 3)
-    evaluate.write_evaluation(tmp_path, made(Labels(classes, (1, 2), 255), confusion=matrix), classes)
+    evaluate.write_evaluation(
+        tmp_path, made(Labels(classes, (1, 2), 255), confusion=matrix), classes
+    )
     assert np.array_equal(evaluate.read_confusion(tmp_path, classes), matrix)
 
 
 def test_details_hold_truth_prediction_and_pixels(tmp_path):
     labels = Labels(("x", "y"), (1,), 255)
-    evaluate.write_evaluation(tmp_path, made(labels, confusion=np.array([[5, 1], [2, 7]])), labels.classes)
+    evaluate.write_evaluation(
+        tmp_path, made(labels, confusion=np.array([[5, 1], [2, 7]])), labels.classes
+    )
     table = pd.read_csv(tmp_path / "confusion.csv").to_dict("records")
     assert {"truth": "x", "predicted": "y", "pixels": 1} in table
     assert {"truth": "y", "predicted": "x", "pixels": 2} in table

@@ -14,8 +14,16 @@ THREE = Labels(("background", "cell", "wall"), (1, 2), 255)
 def facts(truth, image=None, probabilities=None, labels=LABELS):
     truth = np.asarray(truth, np.uint8)
     image = np.zeros((*truth.shape, 1), np.uint8) if image is None else image
-    p = torch.full((len(labels.classes), *truth.shape), 0.5) if probabilities is None else probabilities
-    sample = Sample(predicted=torch.zeros(truth.shape, dtype=torch.uint8), truth=torch.tensor(truth), probabilities=p)
+    p = (
+        torch.full((len(labels.classes), *truth.shape), 0.5)
+        if probabilities is None
+        else probabilities
+    )
+    sample = Sample(
+        predicted=torch.zeros(truth.shape, dtype=torch.uint8),
+        truth=torch.tensor(truth),
+        probabilities=p,
+    )
     return image_facts.facts_of_image(image, sample, labels)
 
 

@@ -17,10 +17,10 @@ def predictor(tmp_path):
         options = {"feature_scale": feature_scale}
         model = models.create("unet", in_channels=1, num_classes=4, **options)
         facts = {
-            "variant": "unet", "options": options, "classes": ("a", "b", "c", "d"), "background": "a",
-            "ignore_index": 255, "colours": dict.fromkeys("abcd", "#000000"), "in_channels": 1,
-            "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)), "precision": precision,
-            "parameters": models.count_parameters(model), "best_step": 1,
+            "variant": "unet", "options": options, "classes": ("a", "b", "c", "d"),
+            "background": "a", "ignore_index": 255, "colours": dict.fromkeys("abcd", "#000000"),
+            "in_channels": 1, "preprocessing": Preprocessing(mean=(0.5,), std=(0.25,)),
+            "precision": precision, "parameters": models.count_parameters(model), "best_step": 1,
         }  # fmt: skip
         predict.save(tmp_path / "model", model.state_dict(), facts)
         return Predictor(tmp_path / "model")
@@ -33,13 +33,15 @@ def image(side):
 
 
 def allocated_mb(predictor, pixels):
-    """The most at once by PyTorch's own record of its allocations, without what a convolution lets go before it ends.
+    """The most at once by PyTorch's own record, without the workspaces of convolutions.
 
-    That workspace is the processor's affair: without AVX-512 it is several times the rest in bf16.
+    A convolution lets its workspace go before it ends, and its size is the processor's affair:
+    without AVX-512 it is several times the rest in bf16.
     """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         predictor.predict(pixels)
-    changes, made = [], {}  # bytes, one after another; by address: the place of its allocation, and the convolution
+    # bytes, one after another; by address: the place of its allocation, and the convolution
+    changes, made = [], {}
     found = list(allocations(record.profiler.kineto_results.experimental_event_tree()))
     for event, convolution in sorted(found, key=lambda pair: pair[0].start_time_ns):
         address, size = event.extra_fields.ptr, event.extra_fields.alloc_size
@@ -58,7 +60,9 @@ def allocations(tree, convolution=None):
     for event in tree:
         if event.name == "[memory]":
             yield event, convolution
-        yield from allocations(event.children, event if event.name == "aten::convolution" else convolution)
+        yield from allocations(
+            event.children, event if event.name == "aten::convolution" else convolution
+        )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -66,7 +70,9 @@ def test_memory_is_weights_and_what_pytorch_says_it_has_allocated(predictor, pre
     made, pixels = predictor(precision), image(128)
     made.predict(pixels)
     weights = memory.weights_bytes(made) / 1e6
-    assert memory.memory_mb(made, pixels) - weights == pytest.approx(allocated_mb(made, pixels), rel=0.03)
+    assert memory.memory_mb(made, pixels) - weights == pytest.approx(
+        allocated_mb(made, pixels), rel=0.03
+    )
 
 
 def test_the_weights_are_those_of_the_file(predictor, tmp_path):
@@ -81,7 +87,9 @@ def test_the_same_prediction_gives_the_same_figure(predictor):
 
 def test_what_is_held_grows_with_the_image_and_the_weights_do_not(predictor):
     made = predictor()
-    small, large = (memory.memory_mb(made, image(side)) - memory.weights_bytes(made) / 1e6 for side in (64, 256))
+    small, large = (
+        memory.memory_mb(made, image(side)) - memory.weights_bytes(made) / 1e6 for side in (64, 256)
+    )
     assert large == pytest.approx(16 * small, rel=0.1)
 
 

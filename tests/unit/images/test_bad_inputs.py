@@ -47,4 +47,6 @@ def test_refusals_give_no_reference_back_too_often_which_would_end_a_server_in_t
         return sys.getrefcount(None)
 
     before = refuse([0])
-    assert refuse(range(20)) > before - 15, "one class of fault that loses one reference each time makes -20"
+    assert refuse(range(20)) > before - 15, (
+        "one class of fault that loses one reference each time makes -20"
+    )

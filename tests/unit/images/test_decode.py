@@ -66,7 +66,9 @@ def test_a_palette_mask_keeps_its_ids():
 
 
 def test_a_one_bit_mask_has_the_ids_0_and_1():
-    assert np.array_equal(decode.mask(encoded(Image.fromarray(GREY > 99))), (GREY > 99).astype(np.uint8))
+    assert np.array_equal(
+        decode.mask(encoded(Image.fromarray(GREY > 99))), (GREY > 99).astype(np.uint8)
+    )
 
 
 def test_png_bytes_keep_every_pixel():
@@ -75,7 +77,9 @@ def test_png_bytes_keep_every_pixel():
     assert np.array_equal(decode.image(decode.png_bytes(COLOUR), 3), COLOUR)
 
 
-@pytest.mark.parametrize("read", [lambda path: decode.image(path, 1), decode.mask], ids=["image", "mask"])
+@pytest.mark.parametrize(
+    "read", [lambda path: decode.image(path, 1), decode.mask], ids=["image", "mask"]
+)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -113,8 +117,8 @@ def refused(content, channels=1, **policy):
     [
         (
             encoded(COLOUR), 1,
-            "an RGB image of uint8; data.in_channels is 1; allowed are grey files, or data.in_channels: 3, or "
-            "params.yaml: data.decoding.colour: luma",
+            "an RGB image of uint8; data.in_channels is 1; allowed are grey files, or "
+            "data.in_channels: 3, or params.yaml: data.decoding.colour: luma",
         ),
         (
             encoded(GREY.astype(np.uint16)), 1,
@@ -123,31 +127,39 @@ def refused(content, channels=1, **policy):
         ),
         (
             encoded(np.dstack([COLOUR, GREY])), 3,
-            "an RGB image of uint8 with alpha; alpha is refused; allowed are drop, white and black: "
-            "params.yaml: data.decoding.alpha",
+            "an RGB image of uint8 with alpha; alpha is refused; allowed are drop, white and "
+            "black: params.yaml: data.decoding.alpha",
         ),
         (
             encoded(Image.new("CMYK", (8, 8)), "JPEG"), 3,
-            "a CMYK image of uint8; CMYK is refused; allowed is convert, of 8 bits: params.yaml: data.decoding.cmyk",
+            "a CMYK image of uint8; CMYK is refused; allowed is convert, of 8 bits: "
+            "params.yaml: data.decoding.cmyk",
         ),
         (
             build.tiff(np.zeros((8, 8, 5), np.uint8)), 3,
-            "a 5-band image of uint8; name the bands to read, e.g. [1, 2, 3]: params.yaml: data.decoding.bands",
+            "a 5-band image of uint8; name the bands to read, e.g. [1, 2, 3]: "
+            "params.yaml: data.decoding.bands",
         ),
         (
             encoded(GREY), 4,
-            "a grey image of uint8; data.in_channels is 4, for which TIFFs of several bands are read; change it in "
-            "params.yaml to 1 or 3",
+            "a grey image of uint8; data.in_channels is 4, for which TIFFs of several bands are "
+            "read; change it in params.yaml to 1 or 3",
         ),
-        (build.animated(GREY, "PNG"), 1, "2 pages; one image per file is read; split it into files"),
+        (
+            build.animated(GREY, "PNG"), 1,
+            "2 pages; one image per file is read; split it into files",
+        ),
         (
             build.npy(GREY), 1,
-            "NPY by its first bytes; read are PNG, JPEG, TIFF, BMP, WEBP, GIF; save it as one of them",
+            "NPY by its first bytes; read are PNG, JPEG, TIFF, BMP, WEBP, GIF; "
+            "save it as one of them",
         ),
     ],
     ids=["colour", "16 bit", "alpha", "cmyk", "bands", "channels", "animation", "npy"],
 )  # fmt: skip
-def test_what_the_policy_does_not_take_says_what_it_is_what_is_allowed_and_where_to_change_it(content, channels, said):
+def test_what_the_policy_does_not_take_says_what_it_is_what_is_allowed_and_where_to_change_it(
+    content, channels, said
+):
     assert refused(content, channels) == f"scan: {said}"
 
 
@@ -156,9 +168,15 @@ def test_what_the_policy_does_not_take_says_what_it_is_what_is_allowed_and_where
     [
         (
             {"max_pixels": 100},
-            "48 x 40 px; at most 100 px are read (params.yaml: data.decoding.max_pixels); scale it down",
+            (
+                "48 x 40 px; at most 100 px are read (params.yaml: data.decoding.max_pixels); scale"
+                " it down"
+            ),
         ),
-        ({"max_side_px": 40}, "48 x 40 px; at most 40 px a side are read (params.yaml: data.decoding.max_side_px)"),
+        (
+            {"max_side_px": 40},
+            "48 x 40 px; at most 40 px a side are read (params.yaml: data.decoding.max_side_px)",
+        ),
     ],
 )
 def test_a_limit_is_named_with_its_setting(limit, said):
@@ -180,7 +198,9 @@ def test_an_empty_mask_of_a_satellite_scene_is_no_bomb():
 
 
 def test_a_server_may_have_a_lower_limit_than_the_data():
-    with pytest.raises(DecodeError, match=r"row 3: .*at most 99 px are read \(params\.yaml: services\.max_pixels\)"):
+    with pytest.raises(
+        DecodeError, match=r"row 3: .*at most 99 px are read \(params\.yaml: services\.max_pixels\)"
+    ):
         decode.image(encoded(GREY), 1, name="row 3", max_pixels=99)
 
 
@@ -192,13 +212,17 @@ def test_image_and_mask_are_turned_alike_whatever_the_orientation(orientation, f
     if form != "TIFF":  # Pillow turns a TIFF when it loads it
         upright = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
         assert np.array_equal(decode.image(content, 3), upright)
-        assert np.array_equal(decode.image(content, 3, policy_of(exif="as_stored")), np.asarray(stored.convert("RGB")))
+        assert np.array_equal(
+            decode.image(content, 3, policy_of(exif="as_stored")), np.asarray(stored.convert("RGB"))
+        )
     else:
         assert np.array_equal(decode.image(content, 1)[..., 0], np.asarray(stored))
         assert np.array_equal(decode.mask(content), np.asarray(stored))
     assert decode.header(content, STRICT).orientation == orientation
     if orientation > 1:
-        assert f"EXIF orientation is {orientation}; allowed is 1" in refused(content, 3, exif="refuse")
+        assert f"EXIF orientation is {orientation}; allowed is 1" in refused(
+            content, 3, exif="refuse"
+        )
 
 
 def test_bands_come_in_the_order_in_which_they_are_named():
@@ -211,7 +235,9 @@ def test_16_bits_and_floats_come_linearly_from_the_range_rounded_and_clipped():
     stored = np.array([[0, 100, 101, 150, 200, 300]], np.uint16)
     wanted = [0, 0, 3, 128, 255, 255]  # 2.55 and 127.5 are rounded
     for content in (build.png16(stored), build.tiff(stored), build.tiff(stored.astype(np.float32))):
-        assert decode.image(content, 1, policy_of(value_range=(100, 200))).ravel().tolist() == wanted
+        assert (
+            decode.image(content, 1, policy_of(value_range=(100, 200))).ravel().tolist() == wanted
+        )
 
 
 @pytest.mark.filterwarnings("error")
@@ -222,8 +248,12 @@ def test_a_signalling_nan_is_refused_like_any_other_and_without_a_warning():
         decode.image(build.tiff(stored), 1, policy_of(value_range=(0, 1)))
 
 
-@pytest.mark.parametrize("content", [encoded(COLOUR, icc_profile=b"no profile"), build.interlaced(COLOUR)])
-def test_a_png_with_a_faulty_colour_profile_or_interlaced_is_read_without_a_word(content, capfd, caplog):
+@pytest.mark.parametrize(
+    "content", [encoded(COLOUR, icc_profile=b"no profile"), build.interlaced(COLOUR)]
+)
+def test_a_png_with_a_faulty_colour_profile_or_interlaced_is_read_without_a_word(
+    content, capfd, caplog
+):
     assert np.array_equal(decode.image(content, 3), COLOUR)
     assert (capfd.readouterr(), caplog.records) == (("", ""), [])
 
@@ -231,7 +261,11 @@ def test_a_png_with_a_faulty_colour_profile_or_interlaced_is_read_without_a_word
 @pytest.mark.parametrize(("policy", "wanted"), [("drop", 100), ("white", 178), ("black", 50)])
 def test_alpha_is_dropped_or_laid_over_white_or_black(policy, wanted):
     picture = np.dstack([np.full((2, 2, 3), 100, np.uint8), np.full((2, 2), 127, np.uint8)])
-    for content in (encoded(picture), encoded(picture, "TIFF"), encoded(Image.fromarray(picture).convert("LA"))):
+    for content in (
+        encoded(picture),
+        encoded(picture, "TIFF"),
+        encoded(Image.fromarray(picture).convert("LA")),
+    ):
         assert (decode.image(content, 3, policy_of(alpha=policy)) == wanted).all()
 
 
@@ -249,7 +283,9 @@ def test_a_transparent_palette_and_colour_follow_the_same_policy():
 def test_few_bits_are_ids_in_a_mask_and_spread_over_the_greys_in_an_image(bits):
     ids = np.arange(2**bits, dtype=np.uint8)[None]
     assert np.array_equal(decode.mask(build.tiny(ids, bits)), ids)
-    assert decode.image(build.tiny(ids, bits), 1).ravel().tolist() == [int(i) * 255 // (2**bits - 1) for i in ids[0]]
+    assert decode.image(build.tiny(ids, bits), 1).ravel().tolist() == [
+        int(i) * 255 // (2**bits - 1) for i in ids[0]
+    ]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", ">i8", "bool"])
@@ -267,10 +303,14 @@ def test_ids_of_16_bits_keep_their_values():
 
 def test_a_colour_mask_keeps_its_colours_and_a_full_alpha_is_taken_off():
     assert np.array_equal(decode.mask(encoded(COLOUR)), COLOUR)
-    assert np.array_equal(decode.mask(encoded(np.dstack([COLOUR, np.full_like(GREY, 255)]))), COLOUR)
+    assert np.array_equal(
+        decode.mask(encoded(np.dstack([COLOUR, np.full_like(GREY, 255)]))), COLOUR
+    )
 
 
-@pytest.mark.parametrize(("form", "options"), [("JPEG", {"quality": 100}), ("WEBP", {"quality": 100})])
+@pytest.mark.parametrize(
+    ("form", "options"), [("JPEG", {"quality": 100}), ("WEBP", {"quality": 100})]
+)
 def test_a_lossy_mask_is_refused_since_its_ids_are_not_those_that_were_drawn(form, options):
     with pytest.raises(DecodeError, match=f"a mask as lossy {form}, which changes ids"):
         decode.mask(encoded(COLOUR, form, **options))
@@ -278,17 +318,23 @@ def test_a_lossy_mask_is_refused_since_its_ids_are_not_those_that_were_drawn(for
 
 def test_the_header_tells_size_and_kind_without_pixels():
     found = decode.header(build.png16(np.zeros((3, 4, 3), np.uint16)), STRICT)
-    assert (found.format, found.width, found.height, found.bands, found.dtype) == ("PNG", 4, 3, 3, "uint16")
+    assert (found.format, found.width, found.height, found.bands, found.dtype) == (
+        "PNG", 4, 3, 3, "uint16",
+    )  # fmt: skip
     assert decode.header(encoded(Image.fromarray(GREY).quantize(8)), STRICT).palette
 
 
-def test_a_file_that_needs_more_pixels_than_pillow_allows_is_read_where_the_setting_allows_it(monkeypatch):
+def test_a_file_that_needs_more_pixels_than_pillow_allows_is_read_where_the_setting_allows_it(
+    monkeypatch,
+):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     for form in ("PNG", "JPEG", "TIFF", "BMP", "GIF"):
         assert decode.image(encoded(GREY, form), 1).shape == (40, 48, 1)
 
 
-@pytest.mark.parametrize(("bits", "mode"), [(1, "1"), (8, "L"), (8, "P"), (24, "RGB"), (32, "RGBA")])
+@pytest.mark.parametrize(
+    ("bits", "mode"), [(1, "1"), (8, "L"), (8, "P"), (24, "RGB"), (32, "RGBA")]
+)
 @pytest.mark.parametrize("top_down", [False, True])
 def test_a_bmp_of_any_kind_is_read_as_pillow_reads_it(bits, mode, top_down):
     content = bytearray(encoded(Image.fromarray(COLOUR[:, :45]).convert(mode), "BMP"))
@@ -318,7 +364,9 @@ def test_a_stack_of_pages_is_refused_with_their_number_but_an_overview_is_no_pag
     assert np.array_equal(decode.image(buffer.getvalue(), 1)[..., 0], GREY)
 
 
-@pytest.mark.parametrize("options", [{"compression": "jpeg"}, {"compression": "jpeg", "tile": (16, 16)}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"compression": "jpeg"}, {"compression": "jpeg", "tile": (16, 16)}], ids=str
+)
 def test_jpeg_inside_tiff_is_read_as_tifffile_reads_it(options):
     content = build.tiff(COLOUR, **options)
     assert np.array_equal(decode.image(content, 3), tifffile.imread(io.BytesIO(content)))
@@ -330,7 +378,9 @@ def test_large_jpegs_are_proven_whole_by_another_way_with_the_same_pixels(monkey
     monkeypatch.setattr(jpeg, "_LARGE_PX", 0)
     assert np.array_equal(decode.image(content, 3), small)
     half = encoded(np.dstack([NOISE] * 3), "JPEG")
-    assert "the data end before the pixels do" in refused(half[: len(half) * 2 // 3] + b"\xff\xd9", 3)
+    assert "the data end before the pixels do" in refused(
+        half[: len(half) * 2 // 3] + b"\xff\xd9", 3
+    )
 
 
 def test_opencv_gets_its_limit_before_it_is_imported_and_the_decoder_needs_no_opencv():
@@ -366,7 +416,9 @@ def test_a_damaged_file_is_an_image_or_a_decode_error_never_anything_else(form, 
 def test_any_good_pair_comes_back_as_it_was_written(seed):
     for file in next(good.pairs(seed)):
         pixels = (
-            decode.image(file.content, file.channels, file.decoding) if file.channels else decode.mask(file.content)
+            decode.image(file.content, file.channels, file.decoding)
+            if file.channels
+            else decode.mask(file.content)
         )
         np.testing.assert_array_equal(pixels, file.pixels)
         found = decode.header(file.content, file.decoding)
@@ -381,10 +433,12 @@ def test_a_tiff_tile_much_larger_than_its_image_is_damage():
     with pytest.raises(DecodeError) as raised:
         decode.header(tiled((16, 16), 2048), STRICT)
     assert (
-        "broken or unreadable: tiles of 2048 x 2048 px in an image of 16 x 16 px; a side larger than the image's may "
-        "have 1024 px" in str(raised.value)
+        "broken or unreadable: tiles of 2048 x 2048 px in an image of 16 x 16 px; a side larger"
+        " than the image's may have 1024 px" in str(raised.value)
     )
-    assert decode.header(tiled((100, 100), 256), STRICT).width == 100, "as writers of one tile size do"
+    assert decode.header(tiled((100, 100), 256), STRICT).width == 100, (
+        "as writers of one tile size do"
+    )
 
 
 @pytest.mark.parametrize(("planar", "pixel_bytes"), [("contig", 6), ("separate", 2)])

@@ -41,18 +41,24 @@ def test_16_bit_ids_without_a_table_must_be_8_bits_in_truth(data):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_table_of_values_gives_ids_and_what_it_does_not_name_is_ignored_and_counted(table, dtype):
-    found, unknown = read(np.array([[0, 128, 200], [9, 9, 0]], dtype), table({0: "disc", 128: "bar", 200: "ignore"}))
+    found, unknown = read(
+        np.array([[0, 128, 200], [9, 9, 0]], dtype), table({0: "disc", 128: "bar", 200: "ignore"})
+    )
     assert found.tolist() == [[1, 3, 255], [255, 255, 1]]
     assert unknown == {"9": 2}
 
 
 def test_a_table_names_16_bit_values(table):
-    found, unknown = read(np.array([[1000, 65535]], np.uint16), table({1000: "bar", 65535: "ignore"}))
+    found, unknown = read(
+        np.array([[1000, 65535]], np.uint16), table({1000: "bar", 65535: "ignore"})
+    )
     assert (found.tolist(), unknown) == ([[3, 255]], {})
 
 
 def test_a_table_of_colours_in_either_case_gives_ids(table):
-    stored = np.array([[[0, 0, 0], [255, 0, 0], [0, 255, 127]], [[255, 255, 255], [1, 2, 3], [1, 2, 3]]], np.uint8)
+    stored = np.array(
+        [[[0, 0, 0], [255, 0, 0], [0, 255, 127]], [[255, 255, 255], [1, 2, 3], [1, 2, 3]]], np.uint8
+    )
     found, unknown = read(stored, table(COLOURS))
     assert found.tolist() == [[0, 1, 2], [255, 255, 255]]
     assert unknown == {"#010203": 2}
@@ -65,10 +71,14 @@ def test_a_grey_mask_that_is_stored_as_colours_is_read_by_its_values(data):
 
 def test_colours_and_numbers_are_not_taken_for_each_other(data, table):
     with pytest.raises(
-        DecodeError, match=r"^mask: a mask of colours; allowed is one value per pixel, or colours in data"
+        DecodeError,
+        match=r"^mask: a mask of colours; allowed is one value per pixel, or colours in data",
     ):
         labels.class_ids(np.array([[[1, 2, 3]]], np.uint8), data)
-    with pytest.raises(DecodeError, match=r"data\.values in params\.yaml names colours, for which \(H, W, 3\) uint8"):
+    with pytest.raises(
+        DecodeError,
+        match=r"data\.values in params\.yaml names colours, for which \(H, W, 3\) uint8",
+    ):
         labels.class_ids(np.zeros((2, 2), np.uint8), table(COLOURS))
 
 
@@ -82,24 +92,33 @@ def test_palette_and_grey_files_have_colours_too(tmp_path, table):
     assert labels.read_ids(tmp_path / "grey.png", table(COLOURS)).tolist() == [[0, 255]]
 
 
-def test_a_file_with_unknown_values_is_named_with_the_first_of_them_and_the_way_out(tmp_path, table):
+def test_a_file_with_unknown_values_is_named_with_the_first_of_them_and_the_way_out(
+    tmp_path, table
+):
     stored = np.array([[0, 9, 9, 8, 7, 6, 5, 4]], np.uint8)
     decode.write_png(tmp_path / "m.png", stored)
     with pytest.raises(DecodeError) as raised:
         labels.read_ids(tmp_path / "m.png", table({0: "disc", 255: "bar"}))
-    assert str(raised.value) == (
-        f"{tmp_path}/m.png: values without a meaning: 9 (2 px), 4 (1 px), 5 (1 px), 6 (1 px), 7 (1 px), 8 (1 px); "
-        "allowed are 0, 255; add them to data.values in params.yaml (value: class, or value: ignore), or mend the mask"
+    assert (
+        str(raised.value)
+        == f"{tmp_path}/m.png: values without a meaning: 9 (2 px), 4 (1 px), 5 (1 px), 6 (1 px), 7"
+        " (1 px), 8 (1 px); allowed are 0, 255; add them to data.values in params.yaml (value:"
+        " class, or value: ignore), or mend the mask"
     )
 
 
 def test_without_a_table_the_ids_of_the_classes_are_what_is_allowed(tmp_path, data):
     decode.write_png(tmp_path / "m.png", np.array([[7]], np.uint8))
-    with pytest.raises(DecodeError, match=r"7 \(1 px\); allowed are 0 to 3 \(data\.classes\) and 255 \(data\.ignore_"):
+    with pytest.raises(
+        DecodeError,
+        match=r"7 \(1 px\); allowed are 0 to 3 \(data\.classes\) and 255 \(data\.ignore_",
+    ):
         labels.read_ids(tmp_path / "m.png", data)
 
 
-@pytest.mark.parametrize("values", [None, {0: "disc", 1: "bar"}, {"#000000": "disc", "#010101": "bar"}], ids=str)
+@pytest.mark.parametrize(
+    "values", [None, {0: "disc", 1: "bar"}, {"#000000": "disc", "#010101": "bar"}], ids=str
+)
 def test_labels_cost_less_than_50_ms_per_megapixel(table, values):
     stored = np.random.default_rng(0).integers(0, 2, (1000, 1000), np.uint8)
     stored = np.repeat(stored[..., None], 3, axis=2) if values and "#000000" in values else stored

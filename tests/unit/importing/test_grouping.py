@@ -3,7 +3,14 @@ import pytest
 
 from maskmill.importing import grouping
 
-CAMVID = ["0001TP_006690", "0001TP_006720", "0016E5_00390", "0016E5_00420", "Seq05VD_f01110", "Seq05VD_f01140"]
+CAMVID = [
+    "0001TP_006690",
+    "0001TP_006720",
+    "0016E5_00390",
+    "0016E5_00420",
+    "Seq05VD_f01110",
+    "Seq05VD_f01140",
+]
 
 
 @pytest.mark.parametrize(

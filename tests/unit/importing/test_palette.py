@@ -13,10 +13,13 @@ def test_the_background_is_black_and_every_class_has_its_colour():
 
 def test_colours_stay_apart_for_colour_blind_readers():
     made = palette.choose_colours([f"c{i}" for i in range(20)], None)
-    assert min(palette.colour_distance(a, b) for a, b in combinations(made.values(), 2)) > 10  # 2.3 is just noticeable
+    # 2.3 is just noticeable
+    assert min(palette.colour_distance(a, b) for a, b in combinations(made.values(), 2)) > 10
+    # green and brown
     assert (
-        palette.colour_distance("#008000", "#B06000") < palette.colour_distance("#008000", "#0000FF") / 4
-    )  # green and brown
+        palette.colour_distance("#008000", "#B06000")
+        < palette.colour_distance("#008000", "#0000FF") / 4
+    )
 
 
 def test_there_are_colours_for_as_many_classes_as_can_be_learnt():

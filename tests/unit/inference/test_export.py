@@ -39,7 +39,8 @@ def test_an_onnx_file_takes_pixels_of_any_size_and_gives_the_predictors_mask(pre
         image = np.random.default_rng(0).integers(0, 256, (height, width, 1), dtype=np.uint8)
         (logits,) = session.run(["logits"], {"pixels": image.transpose(2, 0, 1)[None]})
         assert logits.shape == (1, 2, height, width)
-        assert (logits[0].argmax(0) == predictor.predict(image)).mean() > 0.999  # logits that are nearly equal
+        # logits that are nearly equal
+        assert (logits[0].argmax(0) == predictor.predict(image)).mean() > 0.999
 
 
 def test_an_onnx_file_says_what_it_takes_and_what_its_classes_mean(predictor, exported):
@@ -50,12 +51,18 @@ def test_an_onnx_file_says_what_it_takes_and_what_its_classes_mean(predictor, ex
     assert notes["weights_sha256"] == predictor.card.sha256
     (given,) = proto.graph.input
     assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert [d.dim_param or d.dim_value for d in given.type.tensor_type.shape.dim] == ["batch", 1, "height", "width"]
+    assert [d.dim_param or d.dim_value for d in given.type.tensor_type.shape.dim] == [
+        "batch",
+        1,
+        "height",
+        "width",
+    ]
 
 
 def test_a_torch_program_carries_its_metadata(predictor, tmp_path):
     assert export_network(predictor, tmp_path / "cells.pt2", "torch") <= 1e-4
-    with zipfile.ZipFile(tmp_path / "cells.pt2") as archive:  # it is never loaded: it could hold pickles
+    # it is never loaded: it could hold pickles
+    with zipfile.ZipFile(tmp_path / "cells.pt2") as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(exporting.METADATA)]
         assert json.loads(archive.read(name))["classes"] == ["background", "cell"]
 
@@ -68,21 +75,29 @@ def test_standardisation_inside_is_that_of_the_training():
 
 
 def test_an_export_that_disagrees_is_not_written(predictor, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "as_torch", lambda program, notes: (b"", lambda x: torch.ones(1)))
+    monkeypatch.setattr(
+        exporting, "as_torch", lambda program, notes: (b"", lambda x: torch.ones(1))
+    )
     with pytest.raises(
-        MaskmillError, match=r"at 97 x 64 px the exported logits differ from the network's by .*allowed"
+        MaskmillError,
+        match=r"at 97 x 64 px the exported logits differ from the network's by .*allowed",
     ):
         export_network(predictor, tmp_path / "cells.pt2", "torch")
     assert not (tmp_path / "cells.pt2").exists()
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it(predictor, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else object())
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    predictor, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        exporting, "find_spec", lambda name: None if name == "onnxscript" else object()
+    )
     with pytest.raises(MaskmillError) as raised:
         export_network(predictor, tmp_path / "cells.onnx", "onnx")
-    assert str(raised.value) == (
-        "export: format onnx needs onnxscript; install: .venv/bin/pip install -c constraints.txt -e '.[onnx]', or take "
-        "--format torch"
+    assert (
+        str(raised.value)
+        == "export: format onnx needs onnxscript; install: .venv/bin/pip install -c constraints.txt"
+        " -e '.[onnx]', or take --format torch"
     )
 
 

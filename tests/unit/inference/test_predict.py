@@ -23,10 +23,11 @@ def save(tmp_path):
         options = {"feature_scale": 16}
         model = models.create("unet", in_channels=channels, num_classes=4, **options)
         facts = {
-            "variant": "unet", "options": options, "classes": ("a", "b", "c", "d"), "background": "a",
-            "ignore_index": 255, "colours": dict.fromkeys("abcd", "#000000"), "in_channels": channels,
-            "preprocessing": Preprocessing(mean=(0.5,) * channels, std=(0.25,) * channels), "precision": precision,
-            "parameters": models.count_parameters(model), "best_step": 1,
+            "variant": "unet", "options": options, "classes": ("a", "b", "c", "d"),
+            "background": "a", "ignore_index": 255, "colours": dict.fromkeys("abcd", "#000000"),
+            "in_channels": channels,
+            "preprocessing": Preprocessing(mean=(0.5,) * channels, std=(0.25,) * channels),
+            "precision": precision, "parameters": models.count_parameters(model), "best_step": 1,
         }  # fmt: skip
         predict.save(tmp_path / "model", model.state_dict(), facts)
         return tmp_path / "model"
@@ -90,14 +91,22 @@ def test_eight_threads_share_a_predictor(save):
 
 @pytest.mark.parametrize(
     "wrong",
-    [image(4, 4, 3), image(4), image(1, 1, 4, 4), image(4, 4).astype(float), image(4, 4) > 9, image(0, 4)],
+    [
+        image(4, 4, 3),
+        image(4),
+        image(1, 1, 4, 4),
+        image(4, 4).astype(float),
+        image(4, 4) > 9,
+        image(0, 4),
+    ],
     ids=["channels", "1 axis", "4 axes", "float", "bool", "empty"],
 )
 def test_another_array_is_refused_with_what_was_got_and_what_is_taken(save, wrong):
     with pytest.raises(MaskmillError) as raised:
         Predictor(save()).predict(wrong)
-    assert str(raised.value) == (
-        f"predict: got an array of shape {wrong.shape} and dtype {wrong.dtype}; "
+    assert (
+        str(raised.value)
+        == f"predict: got an array of shape {wrong.shape} and dtype {wrong.dtype}; "
         "this model takes (H, W, 1) uint8, 0..255, or (H, W)"
     )
 
@@ -129,7 +138,9 @@ def test_missing_weights_are_named(save):
 
 
 def test_a_folder_without_a_model_says_how_to_get_one(tmp_path):
-    with pytest.raises(MaskmillError, match=r"model\.json: no such file; train the variant first: `make pipeline`"):
+    with pytest.raises(
+        MaskmillError, match=r"model\.json: no such file; train the variant first: `make pipeline`"
+    ):
         Predictor(tmp_path)
 
 

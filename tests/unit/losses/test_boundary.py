@@ -9,11 +9,16 @@ from maskmill.losses.boundary import boundary
 
 
 def to_contour(ids, k, ignore=255):
-    """(H, W): from each labelled pixel to the nearest labelled one on the other side of class k, less half a pixel."""
+    """(H, W): the distance from each labelled pixel to the contour of class k.
+
+    That is to the nearest labelled pixel on the other side of it, less half a pixel.
+    """
     out = np.zeros(ids.shape)
     places = [(y, x) for y, x in itertools.product(*map(range, ids.shape)) if ids[y, x] != ignore]
     for here in places:
-        others = [math.dist(here, there) for there in places if (ids[there] == k) != (ids[here] == k)]
+        others = [
+            math.dist(here, there) for there in places if (ids[there] == k) != (ids[here] == k)
+        ]
         out[here] = min(others) - 0.5 if others else 0
     return out
 
@@ -38,7 +43,9 @@ def test_a_shifted_edge_by_hand():
     target = torch.tensor([[[1, 1, 0, 0, 0, 0]]])
     predicted = torch.tensor([[[1, 1, 1, 1, 0, 0]]])  # 0.5 and 1.5 px beyond the contour
     logits = 60.0 * torch.nn.functional.one_hot(predicted, 2).movedim(-1, 1)
-    assert boundary(ignore_index=255, foreground={"disc": 1})(logits, target).item() == pytest.approx(2 / 6)
+    assert boundary(ignore_index=255, foreground={"disc": 1})(
+        logits, target
+    ).item() == pytest.approx(2 / 6)
     assert boundary(ignore_index=255)(logits, target).item() == pytest.approx(4 / 6)
 
 
@@ -48,7 +55,9 @@ def test_the_gradient_is_that_of_the_signed_distance_times_the_probability():
     target = torch.randint(0, 2, (1, 5, 6), generator=generator)
     phi = torch.tensor(to_contour(target[0].numpy(), 1)) * torch.where(target == 1, -1, 1)
     (expected,) = torch.autograd.grad((phi * logits.softmax(1)[:, 1]).mean(), logits)
-    (gradient,) = torch.autograd.grad(boundary(ignore_index=255, foreground={"disc": 1})(logits, target), logits)
+    (gradient,) = torch.autograd.grad(
+        boundary(ignore_index=255, foreground={"disc": 1})(logits, target), logits
+    )
     torch.testing.assert_close(gradient, expected.float())
 
 
@@ -65,4 +74,6 @@ def test_an_ignored_pixel_makes_no_contour():
     whole, hole = torch.tensor([[[1, 1, 1, 1, 0, 0]]]), torch.tensor([[[1, 255, 1, 1, 0, 0]]])
     logits = torch.zeros(1, 2, 1, 6)
     loss = boundary(ignore_index=255, foreground={"disc": 1})
-    assert 5 * loss(logits, hole).item() == pytest.approx(6 * loss(logits, whole).item() - 0.5 * 2.5)
+    assert 5 * loss(logits, hole).item() == pytest.approx(
+        6 * loss(logits, whole).item() - 0.5 * 2.5
+    )

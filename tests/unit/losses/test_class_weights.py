@@ -30,7 +30,10 @@ def test_median_frequency_counts_the_images_that_hold_the_class():
 def test_a_class_without_a_pixel_weighs_1_and_the_others_as_if_it_were_not_listed():
     wide = np.concatenate([PIXELS, np.zeros((2, 1), int)], axis=1)
     for kind in ("inverse", "median"):
-        assert class_weights(kind, (*CLASSES, "tram"), wide) == (*class_weights(kind, CLASSES, PIXELS), 1.0)
+        assert class_weights(kind, (*CLASSES, "tram"), wide) == (
+            *class_weights(kind, CLASSES, PIXELS),
+            1.0,
+        )
 
 
 def test_without_any_labelled_pixel_all_weigh_1():
@@ -52,14 +55,19 @@ def batch():
 def test_weighted_cross_entropy_is_the_weighted_mean_of_pytorch(batch):
     logits, target = batch
     weights = (0.5, 1.0, 7.0)
-    expected = torch.nn.functional.cross_entropy(logits, target, weight=torch.tensor(weights), ignore_index=255)
+    expected = torch.nn.functional.cross_entropy(
+        logits, target, weight=torch.tensor(weights), ignore_index=255
+    )
     value = cross_entropy(ignore_index=255, class_weights=weights)(logits, target)
     assert value.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("make", [cross_entropy, focal])
 def test_only_the_ratio_of_weights_matters(make, batch):
-    one, ten = (make(ignore_index=255, class_weights=weights)(*batch) for weights in ((1, 2, 3), (10, 20, 30)))
+    one, ten = (
+        make(ignore_index=255, class_weights=weights)(*batch)
+        for weights in ((1, 2, 3), (10, 20, 30))
+    )
     assert one.item() == pytest.approx(ten.item(), rel=1e-6)
     equal = make(ignore_index=255, class_weights=(4, 4, 4))(*batch)
     assert equal.item() == pytest.approx(make(ignore_index=255)(*batch).item(), rel=1e-6)
@@ -72,5 +80,8 @@ def test_a_heavier_class_pulls_more(batch):
     for weight in (1.0, 9.0):
         x = logits.clone().requires_grad_()
         cross_entropy(ignore_index=255, class_weights=(1.0, weight, 1.0))(x, target).backward()
-        pulls.append(x.grad.movedim(1, -1)[target == 1].abs().sum() / x.grad.movedim(1, -1)[target == 0].abs().sum())
+        pulls.append(
+            x.grad.movedim(1, -1)[target == 1].abs().sum()
+            / x.grad.movedim(1, -1)[target == 0].abs().sum()
+        )
     assert pulls[1].item() == pytest.approx(9 * pulls[0].item(), rel=1e-5)

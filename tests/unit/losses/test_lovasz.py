@@ -1,4 +1,4 @@
-"""The reference goes by the definition: the loss of each set of wrong pixels, counted set by set."""
+"""The reference goes by the definition: the loss of each set of wrong pixels, one by one."""
 
 import itertools
 
@@ -17,7 +17,7 @@ def jaccard_loss(truth, wrong):
 
 
 def by_thresholds(truth, errors):
-    """The Lovász extension as an integral: the set function at {i: error_i >= t}, over all t from 0 to 1."""
+    """The Lovász extension: the set function at {i: error_i >= t}, integrated over t in 0..1."""
     levels = [0.0, *sorted(set(errors))]
     return sum(
         (high - low) * jaccard_loss(truth, {i for i, e in enumerate(errors) if e >= high})
@@ -49,7 +49,10 @@ def test_equals_the_definition_set_by_set(seed):
 
 
 def test_a_sure_prediction_costs_1_minus_iou():
-    predicted, target = torch.tensor([[[0, 0, 0, 1], [1, 1, 1, 1]]]), torch.tensor([[[0, 0, 0, 0], [1, 1, 1, 1]]])
+    predicted, target = (
+        torch.tensor([[[0, 0, 0, 1], [1, 1, 1, 1]]]),
+        torch.tensor([[[0, 0, 0, 0], [1, 1, 1, 1]]]),
+    )
     logits = 60.0 * torch.nn.functional.one_hot(predicted, 2).movedim(-1, 1)
     assert lovasz(ignore_index=255)(logits, target).item() == pytest.approx(1 - (3 / 4 + 4 / 5) / 2)
 
@@ -57,7 +60,8 @@ def test_a_sure_prediction_costs_1_minus_iou():
 def test_three_pixels_by_hand():
     p = torch.tensor([0.7, 0.4, 0.2])  # of class 1
     logits = torch.stack([(1 - p).log(), p.log()])[None, :, None]
-    first = 0.6 * (1 / 2) + 0.3 * (2 / 3 - 1 / 2) + 0.2 * (1 - 2 / 3)  # class 0: 1 - IoU goes 1/2, 2/3, 1
+    # class 0: 1 - IoU goes 1/2, 2/3, 1
+    first = 0.6 * (1 / 2) + 0.3 * (2 / 3 - 1 / 2) + 0.2 * (1 - 2 / 3)
     second = 0.6 * (1 / 2) + 0.3 * (1 - 1 / 2) + 0.2 * (1 - 1)  # class 1: it goes 1/2, 1, 1
     value = lovasz(ignore_index=255)(logits, torch.tensor([[[1, 1, 0]]]))
     assert value.item() == pytest.approx((first + second) / 2)

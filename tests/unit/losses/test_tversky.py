@@ -9,7 +9,9 @@ from maskmill.losses.tversky import tversky
 @pytest.fixture
 def batch():
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, 3, 6, 5, generator=generator), torch.randint(0, 3, (2, 6, 5), generator=generator)
+    return torch.randn(2, 3, 6, 5, generator=generator), torch.randint(
+        0, 3, (2, 6, 5), generator=generator
+    )
 
 
 def test_two_pixels_by_hand():
@@ -24,7 +26,13 @@ def test_two_pixels_by_hand():
 @pytest.mark.parametrize(("alpha", "beta"), [(0.3, 0.7), (0.5, 0.5), (1.0, 1.0)])
 def test_equals_monai(batch, alpha, beta):
     logits, target = batch
-    settings = {"softmax": True, "to_onehot_y": True, "batch": True, "smooth_nr": 0.0, "smooth_dr": 0.0}
+    settings = {
+        "softmax": True,
+        "to_onehot_y": True,
+        "batch": True,
+        "smooth_nr": 0.0,
+        "smooth_dr": 0.0,
+    }
     expected = TverskyLoss(alpha=alpha, beta=beta, **settings)(logits, target[:, None])
     value = tversky(ignore_index=255, alpha=alpha, beta=beta)(logits, target)
     assert value.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -40,15 +48,25 @@ def test_beta_above_alpha_makes_a_missed_pixel_dearer_than_an_invented_one():
     missed, invented = target.clone(), target.clone()
     missed[..., 18], invented[..., 17] = 0, 1
     sure = [9.0 * torch.nn.functional.one_hot(ids, 2).movedim(-1, 1) for ids in (missed, invented)]
-    recall, precision = tversky(ignore_index=255, alpha=0.1, beta=0.9), tversky(ignore_index=255, alpha=0.9, beta=0.1)
+    recall, precision = (
+        tversky(ignore_index=255, alpha=0.1, beta=0.9),
+        tversky(ignore_index=255, alpha=0.9, beta=0.1),
+    )
     assert recall(sure[0], target) > 2 * recall(sure[1], target)
     assert precision(sure[0], target) < precision(sure[1], target)
 
 
 def test_focal_tversky_is_a_root_of_each_class(batch):
     logits, target = batch
-    settings = {"softmax": True, "to_onehot_y": True, "batch": True, "smooth_nr": 0.0, "smooth_dr": 0.0}
-    each = TverskyLoss(alpha=0.3, beta=0.7, reduction="none", **settings)(logits, target[:, None])  # (K,): 1 - T
+    settings = {
+        "softmax": True,
+        "to_onehot_y": True,
+        "batch": True,
+        "smooth_nr": 0.0,
+        "smooth_dr": 0.0,
+    }
+    # (K,): 1 - T
+    each = TverskyLoss(alpha=0.3, beta=0.7, reduction="none", **settings)(logits, target[:, None])
     value = tversky(ignore_index=255, gamma=4 / 3)(logits, target)
     assert value.item() == pytest.approx((each.flatten() ** (3 / 4)).mean().item(), rel=1e-5)
 

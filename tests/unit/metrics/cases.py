@@ -14,25 +14,35 @@ def labels(k=3):
 
 
 def sample(predicted, truth, probabilities=None):
-    """From (H, W) ids; the predicted class has probability 0.8 and the others share the rest, unless it is said."""
+    """From (H, W) ids; unless said, 0.8 for the predicted class, and the others share the rest."""
     predicted, truth = (torch.tensor(np.asarray(ids, np.uint8)) for ids in (predicted, truth))
     if probabilities is None:
-        one_hot = torch.nn.functional.one_hot(predicted.long(), max(int(predicted.max()) + 1, 3)).movedim(-1, 0)
+        one_hot = torch.nn.functional.one_hot(
+            predicted.long(), max(int(predicted.max()) + 1, 3)
+        ).movedim(-1, 0)
         probabilities = torch.where(one_hot > 0, 0.8, 0.2 / (len(one_hot) - 1))
-    return Sample(predicted=predicted, truth=truth, probabilities=torch.as_tensor(probabilities, dtype=torch.float32))
+    return Sample(
+        predicted=predicted,
+        truth=truth,
+        probabilities=torch.as_tensor(probabilities, dtype=torch.float32),
+    )
 
 
 def one_class(predicted, truth):
     """Pictures of class b, drawn with # (class b), . (class a) and ? (ignored)."""
     ids = {"#": 1, ".": 0, "?": IGNORE}
-    return sample(*([[ids[c] for c in row] for row in picture.split()] for picture in (predicted, truth)))
+    return sample(
+        *([[ids[c] for c in row] for row in picture.split()] for picture in (predicted, truth))
+    )
 
 
 def blobs(seed, k=3, size=(37, 52), smooth=3.0):
     """Smooth random areas, and a prediction with probabilities that is wrong in part."""
     rng = np.random.default_rng(seed)
     fields = ndimage.gaussian_filter(rng.normal(size=(k, *size)), (0, smooth, smooth))
-    logits = 40 * (fields + 0.7 * ndimage.gaussian_filter(rng.normal(size=(k, *size)), (0, smooth, smooth)))
+    logits = 40 * (
+        fields + 0.7 * ndimage.gaussian_filter(rng.normal(size=(k, *size)), (0, smooth, smooth))
+    )
     p = torch.tensor(logits).softmax(0)
     return sample(p.argmax(0).numpy(), fields.argmax(0), p)
 

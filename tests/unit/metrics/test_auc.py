@@ -21,7 +21,8 @@ def of(p, truth):
 
 def test_four_pixels_by_hand():
     found = of([0.9, 0.6, 0.4, 0.1], [1, 0, 1, 0])
-    assert found["auroc/vessel"] == found["auroc_foreground"] == pytest.approx(3 / 4)  # pairs in order, of four
+    # pairs in order, of four
+    assert found["auroc/vessel"] == found["auroc_foreground"] == pytest.approx(3 / 4)
     assert found["average_precision/vessel"] == pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 3)
 
 
@@ -41,11 +42,17 @@ def test_equals_scikit_learn_and_torchmetrics_on_the_levels(steps):
     truth = torch.cat([one.truth.flatten() for one in samples])
     found = scores(auc(labels=labels(), steps=steps), *samples)
     for i, c in ((1, "b"), (2, "c")):
-        p = torch.cat([probability_level(one.probabilities[i], steps).flatten() for one in samples]) / steps
+        p = (
+            torch.cat([probability_level(one.probabilities[i], steps).flatten() for one in samples])
+            / steps
+        )
         own = (truth == i).long()
         for name, references in (
             ("auroc", (roc_auc_score(own, p), binary_auroc(p, own).item())),
-            ("average_precision", (average_precision_score(own, p), binary_average_precision(p, own).item())),
+            (
+                "average_precision",
+                (average_precision_score(own, p), binary_average_precision(p, own).item()),
+            ),
         ):
             assert found[f"{name}/{c}"] == pytest.approx(references[0], abs=1e-9)
             assert found[f"{name}/{c}"] == pytest.approx(references[1], abs=1e-6)

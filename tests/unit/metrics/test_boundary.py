@@ -16,24 +16,34 @@ def outline(mask):
 
 def near(a, b, tolerance_px):
     """Share of the points of `a` with a point of `b` within the tolerance."""
-    return (NearestNeighbors(n_neighbors=1).fit(np.argwhere(b)).kneighbors(np.argwhere(a))[0] <= tolerance_px).mean()
+    return (
+        NearestNeighbors(n_neighbors=1).fit(np.argwhere(b)).kneighbors(np.argwhere(a))[0]
+        <= tolerance_px
+    ).mean()
 
 
 def test_a_line_moved_by_one_pixel():
     moved = one_class("..... ##### ..... .....", "..... ..... ##### .....")
     for tolerance_px, expected in ((0.0, 0), (0.9, 0), (1.0, 1)):
-        assert scores(boundary(labels=labels(), tolerance_px=tolerance_px), moved)["boundary_f1/b"] == expected
+        assert (
+            scores(boundary(labels=labels(), tolerance_px=tolerance_px), moved)["boundary_f1/b"]
+            == expected
+        )
 
 
 def test_precision_and_recall_by_hand():
-    longer = one_class(".... #### ....", ".... ##.. ....")  # all true pixels are met, half of the predicted ones
-    assert scores(boundary(labels=labels(), tolerance_px=0.5), longer)["boundary_f1/b"] == pytest.approx(2 / 3)
+    # all true pixels are met, half of the predicted ones
+    longer = one_class(".... #### ....", ".... ##.. ....")
+    assert scores(boundary(labels=labels(), tolerance_px=0.5), longer)[
+        "boundary_f1/b"
+    ] == pytest.approx(2 / 3)
 
 
 def test_the_band_by_hand():
     square, smaller = "..... .###. .###. .###. .....", "..... .###. .###. ..... ....."
     found = scores(boundary(labels=labels()), one_class(smaller, square))
-    assert found["boundary_iou/b"] == pytest.approx(5 / 9)  # 8 of the square, 6 of the other, 5 in common
+    # 8 of the square, 6 of the other, 5 in common
+    assert found["boundary_iou/b"] == pytest.approx(5 / 9)
 
 
 def test_no_boundary_runs_along_ignored_pixels():
@@ -56,8 +66,13 @@ def test_boundary_f1_equals_scikit_image_and_scikit_learn(seed):
     found = scores(boundary(labels=labels(), tolerance_px=tolerance_px), one)
     for i, c in ((1, "b"), (2, "c")):
         predicted, truth = outline(one.predicted.numpy() == i), outline(one.truth.numpy() == i)
-        precision, recall = near(predicted, truth, tolerance_px), near(truth, predicted, tolerance_px)
-        assert found[f"boundary_f1/{c}"] == pytest.approx(2 * precision * recall / (precision + recall), abs=1e-12)
+        precision, recall = (
+            near(predicted, truth, tolerance_px),
+            near(truth, predicted, tolerance_px),
+        )
+        assert found[f"boundary_f1/{c}"] == pytest.approx(
+            2 * precision * recall / (precision + recall), abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("ignored_px", [0, 15])
@@ -71,8 +86,12 @@ def test_boundary_iou_equals_erosion_by_opencv_with_ignored_pixels_filled(seed, 
 
     def band(ids, i):
         mask = (ids == i) & ~ignored
-        padded = cv2.copyMakeBorder((mask | ignored).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-        return mask & ~cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width_px)[1:-1, 1:-1].astype(bool)
+        padded = cv2.copyMakeBorder(
+            (mask | ignored).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0
+        )
+        return mask & ~cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width_px)[
+            1:-1, 1:-1
+        ].astype(bool)
 
     found = scores(boundary(labels=labels(), band_share=share), sample(one.predicted, truth))
     for i, c in ((1, "b"), (2, "c")):

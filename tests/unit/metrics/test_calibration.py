@@ -34,9 +34,16 @@ def test_equals_torchmetrics_and_scikit_learn(bins):
     p, truth = pooled(samples)
     family = calibration(labels=labels(), bins=bins)
     found = scores(family, *samples)
-    assert found["ece"] == pytest.approx(multiclass_calibration_error(p, truth, 3, n_bins=bins).item(), abs=1e-6)
+    assert found["ece"] == pytest.approx(
+        multiclass_calibration_error(p, truth, 3, n_bins=bins).item(), abs=1e-6
+    )
     assert found["brier"] == pytest.approx(
-        brier_score_loss(truth, p.double() / p.double().sum(1, keepdim=True), labels=range(3), scale_by_half=False),
+        brier_score_loss(
+            truth,
+            p.double() / p.double().sum(1, keepdim=True),
+            labels=range(3),
+            scale_by_half=False,
+        ),
         abs=1e-6,
     )
     confidence, accuracy, pixels = family.reliability(sum(family.statistic(one) for one in samples))

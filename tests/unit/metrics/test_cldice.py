@@ -10,7 +10,8 @@ from tests.unit.metrics.cases import blobs, labels, one_class, sample, scores
 def test_a_gap_by_hand():
     line, gap = "........ ######## ........", "........ ###..### ........"
     found = scores(cldice(labels=labels()), one_class(gap, line))
-    assert found["cldice/b"] == pytest.approx(2 * 1 * (6 / 8) / (1 + 6 / 8))  # all of the gap's skeleton, 6 of 8
+    # all of the gap's skeleton, 6 of 8
+    assert found["cldice/b"] == pytest.approx(2 * 1 * (6 / 8) / (1 + 6 / 8))
 
 
 def test_width_hardly_counts():

@@ -28,14 +28,19 @@ def labels(k, ignore=IGNORE):
 
 def counted(predicted, truth, k, ignore=IGNORE):
     return confusion.confusion_matrix(
-        torch.tensor(np.array(predicted, np.uint8)), torch.tensor(np.array(truth, np.uint8)), labels(k, ignore)
+        torch.tensor(np.array(predicted, np.uint8)),
+        torch.tensor(np.array(truth, np.uint8)),
+        labels(k, ignore),
     )
 
 
 def of(counts):
     """The scores of given counts."""
     counts = torch.tensor(np.asarray(counts))
-    return {name: float(score) for name, score in Confusion(labels(len(counts))).scores(matrix_margins(counts)).items()}
+    return {
+        name: float(score)
+        for name, score in Confusion(labels(len(counts))).scores(matrix_margins(counts)).items()
+    }
 
 
 def each(scores, name, k):
@@ -44,7 +49,9 @@ def each(scores, name, k):
 
 def random_case(seed, k=5):
     rng = np.random.default_rng(seed)
-    return rng.integers(0, k, (4, 9, 7)).astype(np.uint8), rng.integers(0, k, (4, 9, 7)).astype(np.uint8)
+    return rng.integers(0, k, (4, 9, 7)).astype(np.uint8), rng.integers(0, k, (4, 9, 7)).astype(
+        np.uint8
+    )
 
 
 def test_the_case_that_can_be_checked_by_hand():
@@ -78,17 +85,30 @@ def test_equals_scikit_learn(seed):
     counts = counted(predicted, truth, 5)
     assert np.array_equal(counts, confusion_matrix(t, p, labels=every))
     scores = of(counts)
-    reference = {"iou": jaccard_score, "dice": f1_score, "precision": precision_score, "recall": recall_score}
+    reference = {
+        "iou": jaccard_score,
+        "dice": f1_score,
+        "precision": precision_score,
+        "recall": recall_score,
+    }
     for name, function in reference.items():
         expected = function(t, p, labels=every, average=None)
         assert each(scores, name, 5) == pytest.approx(expected, abs=1e-12)
         assert scores["dice_foreground"] == pytest.approx(
             f1_score(t, p, labels=[1, 2, 3, 4], average="macro"), abs=1e-12
         )
-    assert scores["dice_micro"] == pytest.approx(f1_score(t, p, labels=[1, 2, 3, 4], average="micro"), abs=1e-12)
-    assert scores["iou_micro"] == pytest.approx(jaccard_score(t, p, labels=[1, 2, 3, 4], average="micro"), abs=1e-12)
-    assert scores["fw_iou"] == pytest.approx(jaccard_score(t, p, labels=every, average="weighted"), abs=1e-12)
-    assert scores["miou"] == pytest.approx(jaccard_score(t, p, labels=every, average="macro"), abs=1e-12)
+    assert scores["dice_micro"] == pytest.approx(
+        f1_score(t, p, labels=[1, 2, 3, 4], average="micro"), abs=1e-12
+    )
+    assert scores["iou_micro"] == pytest.approx(
+        jaccard_score(t, p, labels=[1, 2, 3, 4], average="micro"), abs=1e-12
+    )
+    assert scores["fw_iou"] == pytest.approx(
+        jaccard_score(t, p, labels=every, average="weighted"), abs=1e-12
+    )
+    assert scores["miou"] == pytest.approx(
+        jaccard_score(t, p, labels=every, average="macro"), abs=1e-12
+    )
     assert scores["mean_accuracy"] == pytest.approx(balanced_accuracy_score(t, p), abs=1e-12)
     assert scores["pixel_accuracy"] == pytest.approx(accuracy_score(t, p), abs=1e-12)
 

@@ -21,8 +21,12 @@ from tests.unit.metrics.cases import IGNORE, blobs, labels, sample, scores
 NAMES = components.names("maskmill.metrics")
 NEEDED = {"partition": {"segments": "b"}}  # options without a default
 SIZE = (6, 7)
-IDS, MASKS = (hnp.arrays(np.uint8, SIZE, elements=st.sampled_from(ids)) for ids in ([0, 1, 2], [0, 1, 2, IGNORE]))
-SURENESS = hnp.arrays(np.uint8, SIZE, elements=st.integers(34, 100))  # % of the predicted class, of three
+IDS, MASKS = (
+    hnp.arrays(np.uint8, SIZE, elements=st.sampled_from(ids))
+    for ids in ([0, 1, 2], [0, 1, 2, IGNORE])
+)
+# % of the predicted class, of three
+SURENESS = hnp.arrays(np.uint8, SIZE, elements=st.integers(34, 100))
 
 
 def created(name):
@@ -32,7 +36,9 @@ def created(name):
 def with_sureness(predicted, truth, sureness):
     p = torch.tensor(sureness / 100)
     others = ((1 - p) / 2).expand(3, *SIZE)
-    return sample(predicted, truth, others.scatter(0, torch.tensor(predicted)[None].long(), p[None]))
+    return sample(
+        predicted, truth, others.scatter(0, torch.tensor(predicted)[None].long(), p[None])
+    )
 
 
 SAMPLES = st.builds(with_sureness, IDS, MASKS, SURENESS)
@@ -52,7 +58,11 @@ def test_neither_order_nor_batches_nor_processes_change_the_scores(name, samples
     family = created(name)
     whole = torch.stack([family.statistic(one) for one in samples]).sum(0)
     random.shuffle(samples)
-    parts = [sum(family.statistic(one) for one in part) for part in (samples[:cut], samples[cut:]) if part]
+    parts = [
+        sum(family.statistic(one) for one in part)
+        for part in (samples[:cut], samples[cut:])
+        if part
+    ]
     again = torch.stack(parts).sum(0)
     assert torch.allclose(again, whole, rtol=1e-12, atol=1e-12)
     for score, value in family.scores(whole).items():
@@ -83,11 +93,16 @@ def test_a_statistic_is_finite_and_changes_no_image(name, one):
     assert statistic.shape == (len(family.fields),)
     assert statistic.dtype == torch.float64
     assert torch.isfinite(statistic).all()
-    assert all(torch.equal(a, b) for a, b in zip(before, (one.predicted, one.truth, one.probabilities), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(before, (one.predicted, one.truth, one.probabilities), strict=True)
+    )
 
 
 def test_many_sums_are_scored_at_once(family):
-    rows = torch.stack([family.statistic(blobs(seed)) for seed in range(3)] + [torch.zeros(len(family.fields))])
+    rows = torch.stack(
+        [family.statistic(blobs(seed)) for seed in range(3)] + [torch.zeros(len(family.fields))]
+    )
     sums = rows[torch.tensor([[0, 1, 2], [3, 0, 1]])]
     every = family.scores(sums)
     for i in range(2):
@@ -123,7 +138,9 @@ def test_a_definition_says_what_the_options_decide(name, options, said):
 
 def test_the_page_of_metrics_lists_every_score(family):
     page = (REPOSITORY / "docs" / "metrics.md").read_text()
-    assert [name for name in family.definitions if f"`{name.replace('/', '/CLASS')}`" not in page] == []
+    assert [
+        name for name in family.definitions if f"`{name.replace('/', '/CLASS')}`" not in page
+    ] == []
 
 
 def test_no_two_families_have_a_score_in_common():
@@ -152,7 +169,9 @@ def test_a_right_and_sure_prediction_gets_the_best_score(family):
 
 def test_one_class_alone_leaves_the_others_without_a_score(family):
     alone = np.ones(SIZE)
-    for score, value in scores(family, sample(alone, alone, np.stack([np.zeros(SIZE), alone, np.zeros(SIZE)]))).items():
+    for score, value in scores(
+        family, sample(alone, alone, np.stack([np.zeros(SIZE), alone, np.zeros(SIZE)]))
+    ).items():
         if score.endswith(("/a", "/c")) or score.startswith("auroc"):
             assert math.isnan(value)
         else:
@@ -161,14 +180,15 @@ def test_one_class_alone_leaves_the_others_without_a_score(family):
 
 DIAGONAL = math.hypot(*SIZE)
 MISSED = {  # class b in the truth, nothing of it predicted
-    "dice/b": 0, "precision/b": math.nan, "recall/b": 0, "image_dice/b": 0, "boundary_f1/b": 0, "boundary_iou/b": 0,
-    "hd95/b": DIAGONAL, "nsd/b": 0, "object_f1/b": 0, "object_precision/b": math.nan, "object_recall/b": 0,
-    "object_iou/b": math.nan, "cldice/b": 0, "v_rand": 2 / (6 + 1), "v_rand_split": 1 / 6, "v_rand_merge": 1,
-    "v_info": 0, "v_info_split": 0, "v_info_merge": 1,
+    "dice/b": 0, "precision/b": math.nan, "recall/b": 0, "image_dice/b": 0, "boundary_f1/b": 0,
+    "boundary_iou/b": 0, "hd95/b": DIAGONAL, "nsd/b": 0, "object_f1/b": 0,
+    "object_precision/b": math.nan, "object_recall/b": 0, "object_iou/b": math.nan, "cldice/b": 0,
+    "v_rand": 2 / (6 + 1), "v_rand_split": 1 / 6, "v_rand_merge": 1, "v_info": 0, "v_info_split": 0,
+    "v_info_merge": 1,
 }  # fmt: skip
 INVENTED = {  # class b predicted, and not there
-    **MISSED, "precision/b": 0, "recall/b": math.nan, "object_precision/b": 0, "object_recall/b": math.nan,
-    "auroc/b": math.nan, "average_precision/b": math.nan,
+    **MISSED, "precision/b": 0, "recall/b": math.nan, "object_precision/b": 0,
+    "object_recall/b": math.nan, "auroc/b": math.nan, "average_precision/b": math.nan,
     **{name: math.nan for name in MISSED if name.startswith("v_")},
 }  # fmt: skip
 
@@ -188,7 +208,9 @@ def test_one_pixel_is_an_image(family):
 
 
 def _summed(rank, path):
-    torch.distributed.init_process_group("gloo", init_method=f"file://{path}/meet", rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{path}/meet", rank=rank, world_size=2
+    )
     every = metrics.create({name: NEEDED.get(name, {}) for name in NAMES}, labels())
     totals = sum(every.statistic(blobs(seed)) for seed in range(rank, 5, 2))
     torch.distributed.all_reduce(totals)
@@ -197,7 +219,8 @@ def _summed(rank, path):
 
 
 def test_two_processes_sum_to_the_scores_of_one(tmp_path):
-    torch.multiprocessing.start_processes(_summed, (tmp_path,), nprocs=2, start_method="fork")  # imports nothing again
+    # imports nothing again
+    torch.multiprocessing.start_processes(_summed, (tmp_path,), nprocs=2, start_method="fork")
     every = metrics.create({name: NEEDED.get(name, {}) for name in NAMES}, labels())
     alone = scores(every, *(blobs(seed) for seed in range(5)))
     for rank in range(2):
@@ -209,8 +232,16 @@ def test_two_processes_sum_to_the_scores_of_one(tmp_path):
 @pytest.mark.parametrize(
     ("options", "where", "said"),
     [
-        ({"boundary": {"tolerance_px": -1.0}}, "boundary.tolerance_px", "got -1.0: {} greater than or equal to 0"),
-        ({"boundary": {"band_share": 0.9}}, "boundary.band_share", "got 0.9: {} less than or equal to 0.5"),
+        (
+            {"boundary": {"tolerance_px": -1.0}},
+            "boundary.tolerance_px",
+            "got -1.0: {} greater than or equal to 0",
+        ),
+        (
+            {"boundary": {"band_share": 0.9}},
+            "boundary.band_share",
+            "got 0.9: {} less than or equal to 0.5",
+        ),
         (
             {"boundary": {"tolerance_px": 2.0, "tolerance_share": 0.01}},
             "boundary",
@@ -238,9 +269,15 @@ def test_a_bad_option_is_named_with_what_is_allowed(options, where, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"surface": {"tolerance": 2.0}}, "surface.tolerance is not an option; did you mean 'tolerance_px'?"),
+        (
+            {"surface": {"tolerance": 2.0}},
+            "surface.tolerance is not an option; did you mean 'tolerance_px'?",
+        ),
         ({"partition": {}}, "partition.segments is missing; add it"),
-        ({"cldice": {"labels": 1}}, "cldice.labels follows from the data and cannot be set; delete it"),
+        (
+            {"cldice": {"labels": 1}},
+            "cldice.labels follows from the data and cannot be set; delete it",
+        ),
     ],
 )
 def test_a_wrong_or_missing_option_is_named(options, said):

@@ -31,7 +31,9 @@ def test_objects_that_touch_are_one_and_corners_touch_if_said_so():
 
 def test_an_object_that_ignored_pixels_cut_is_two():
     family = objects(labels=labels())
-    statistic = dict(zip(family.fields, family.statistic(one_class("#####", "##?##")).tolist(), strict=True))
+    statistic = dict(
+        zip(family.fields, family.statistic(one_class("#####", "##?##")).tolist(), strict=True)
+    )
     assert (statistic["truth/b"], statistic["predicted/b"], statistic["matched/b"]) == (2, 2, 2)
 
 
@@ -53,13 +55,18 @@ def test_equals_panoptic_quality_of_torchmetrics(seed, smooth):
 
     def instances(ids):
         ids = ids.numpy()
-        parts = sum((label(ids == c, connectivity=2) for c in (1, 2)), start=np.zeros_like(ids, np.int64))
+        parts = sum(
+            (label(ids == c, connectivity=2) for c in (1, 2)), start=np.zeros_like(ids, np.int64)
+        )
         return torch.tensor(np.stack([ids, parts], axis=-1).astype(np.int64))
 
     predicted, truth = (
-        torch.stack([instances(getattr(one, side)) for one in samples]) for side in ("predicted", "truth")
+        torch.stack([instances(getattr(one, side)) for one in samples])
+        for side in ("predicted", "truth")
     )
-    every = panoptic_quality(predicted, truth, {1, 2}, {0}, return_sq_and_rq=True, return_per_class=True)
+    every = panoptic_quality(
+        predicted, truth, {1, 2}, {0}, return_sq_and_rq=True, return_per_class=True
+    )
     for (_, sq, rq), c in zip(every.reshape(3, 3)[:2].tolist(), "bc", strict=True):
         assert found[f"object_f1/{c}"] == pytest.approx(rq, abs=1e-6)
         assert found[f"object_iou/{c}"] == pytest.approx(sq, abs=1e-6)

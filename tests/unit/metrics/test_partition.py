@@ -16,7 +16,8 @@ MERGED = one_class("#####", "##.##")
 def test_two_cells_merged_by_hand():
     found = scores(partition(labels=labels(), segments="b"), MERGED)
     assert found["v_rand_split"] == found["v_info_split"] == 1 or found["v_info"] == 0
-    assert found["v_rand_merge"] == pytest.approx(1 / 2)  # of two pixels in one predicted segment, one cell: half
+    # of two pixels in one predicted segment, one cell: half
+    assert found["v_rand_merge"] == pytest.approx(1 / 2)
     assert found["v_rand"] == pytest.approx(2 / 3)
     assert found["v_info"] == pytest.approx(0, abs=1e-12)
 
@@ -33,14 +34,16 @@ def test_one_cell_split_by_hand():
 def test_the_width_of_what_parts_segments_counts_only_if_not_thinned():
     wider = one_class("##..##", "###.##")
     assert scores(partition(labels=labels(), segments="b"), wider)["v_rand"] == 1
-    assert scores(partition(labels=labels(), segments="b", thin=False), wider)["v_rand_split"] == pytest.approx(
-        (4 + 1 + 4) / (9 + 4)
-    )
+    assert scores(partition(labels=labels(), segments="b", thin=False), wider)[
+        "v_rand_split"
+    ] == pytest.approx((4 + 1 + 4) / (9 + 4))
 
 
 def reference(one, thin):
     """The six scores by scikit-image and scikit-learn."""
-    truth, predicted = (label(ids.numpy() == 1, connectivity=1) for ids in (one.truth, one.predicted))
+    truth, predicted = (
+        label(ids.numpy() == 1, connectivity=1) for ids in (one.truth, one.predicted)
+    )
     if thin:
         predicted = expand_labels(predicted, distance=1000)
     else:
@@ -48,7 +51,8 @@ def reference(one, thin):
         predicted[free] = predicted.max() + 1 + np.arange(free.sum())
     inside = truth > 0
     t, s = truth[inside], predicted[inside]
-    (_, merged), (split, together) = pair_confusion_matrix(t, s)  # of distinct pixels, which scikit-image looks at
+    # of distinct pixels, which scikit-image looks at
+    (_, merged), (split, together) = pair_confusion_matrix(t, s)
     error = adapted_rand_error(truth, predicted, ignore_labels=(0,))[0]
     assert 1 - error == pytest.approx(2 * together / (2 * together + split + merged))
     together += len(t)  # the paper's sums also pair each pixel with itself
@@ -58,8 +62,10 @@ def reference(one, thin):
     assert given == pytest.approx(h_s + h_t - 2 * information)
     return {
         "v_rand": 2 * together / (2 * together + split + merged),
-        "v_rand_merge": together / (together + merged), "v_rand_split": together / (together + split),
-        "v_info": 2 * information / (h_s + h_t), "v_info_split": information / h_s, "v_info_merge": information / h_t,
+        "v_rand_merge": together / (together + merged),
+        "v_rand_split": together / (together + split),
+        "v_info": 2 * information / (h_s + h_t),
+        "v_info_split": information / h_s, "v_info_merge": information / h_t,
     }  # fmt: skip
 
 
@@ -74,4 +80,6 @@ def test_equals_scikit_image_and_scikit_learn(seed, thin):
 def test_over_images_it_is_their_mean_and_images_without_segments_do_not_count():
     family, samples = partition(labels=labels(), segments="b"), [blobs(0), blobs(1)]
     alone = [scores(family, one)["v_rand"] for one in samples]
-    assert scores(family, *samples, one_class("##", ".."))["v_rand"] == pytest.approx(np.mean(alone))
+    assert scores(family, *samples, one_class("##", ".."))["v_rand"] == pytest.approx(
+        np.mean(alone)
+    )

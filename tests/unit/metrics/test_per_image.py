@@ -21,7 +21,9 @@ def test_two_images_by_hand():
 
 @pytest.mark.parametrize("absent_too", [False, True])
 def test_equals_monai_and_torchmetrics(absent_too):
-    samples = [blobs(seed, size=(12, 9) if absent_too and seed % 2 else (37, 52)) for seed in range(6)]
+    samples = [
+        blobs(seed, size=(12, 9) if absent_too and seed % 2 else (37, 52)) for seed in range(6)
+    ]
     found = scores(per_image(labels=labels()), *samples)
     pairs = [(one_hot(one.predicted, 3), one_hot(one.truth, 3)) for one in samples]
     for name, function in (("image_dice", compute_dice), ("image_iou", compute_iou)):
@@ -33,5 +35,7 @@ def test_equals_monai_and_torchmetrics(absent_too):
     reference = MeanIoU(3, per_class=True)
     for p, t in pairs:
         reference.update(p, t)
-    assert [found[f"image_iou/{c}"] for c in "abc"] == pytest.approx(reference.compute().tolist(), abs=1e-6)
+    assert [found[f"image_iou/{c}"] for c in "abc"] == pytest.approx(
+        reference.compute().tolist(), abs=1e-6
+    )
     assert found["image_miou"] == pytest.approx(reference.compute().mean().item(), abs=1e-6)

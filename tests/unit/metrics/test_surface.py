@@ -30,7 +30,8 @@ def test_a_line_moved_by_two_pixels():
 def test_one_far_pixel_by_hand():
     stray = one_class("#...#", "#....")
     found = scores(surface(labels=labels(), tolerance_px=1.0), stray)
-    assert found["hd95/b"] == pytest.approx(0.95 * 4)  # of the distances 0 and 4, linear between them
+    # of the distances 0 and 4, linear between them
+    assert found["hd95/b"] == pytest.approx(0.95 * 4)
     assert found["nsd/b"] == pytest.approx(2 / 3)
 
 
@@ -47,7 +48,9 @@ def test_equals_monai(seed, tolerance_px):
 def test_over_images_it_is_the_mean_of_monai_where_the_class_is():
     samples = [blobs(seed, size=(12, 9)) for seed in range(8)]
     samples = [
-        one for one in samples if {1, 2} <= set(one.predicted.unique().tolist()) & set(one.truth.unique().tolist())
+        one
+        for one in samples
+        if {1, 2} <= set(one.predicted.unique().tolist()) & set(one.truth.unique().tolist())
     ]
     assert len(samples) > 1
     both_absent = sample(np.zeros((12, 9)), np.zeros((12, 9)))
@@ -72,6 +75,9 @@ def test_ignored_pixels_are_cut_out_of_both_masks():
     truth[:, 20:] = IGNORE
     found = scores(surface(labels=labels()), sample(blobs(3).predicted, truth))
     alone = [ids[:, :20] for ids in (blobs(3).predicted, blobs(3).truth)]
-    assert found["nsd/b"] != pytest.approx(scores(surface(labels=labels()), sample(*alone))["nsd/b"])  # a frame is cut
+    # a frame is cut
+    assert found["nsd/b"] != pytest.approx(
+        scores(surface(labels=labels()), sample(*alone))["nsd/b"]
+    )
     beyond = one_class("..##..", "..#???")
     assert scores(surface(labels=labels()), beyond)["hd95/b"] == 0

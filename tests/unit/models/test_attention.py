@@ -17,7 +17,9 @@ def scores(name, module, q, k):
         "dot": lambda: dots,
         "scaled_dot": lambda: dots / math.sqrt(FEATURES),
         "cosine": lambda: 10 * dots / norms,
-        "additive": lambda: (torch.tanh(q[..., :, None, :] + k[..., None, :, :]) * module.weight).sum(-1),
+        "additive": (
+            lambda: (torch.tanh(q[..., :, None, :] + k[..., None, :, :]) * module.weight).sum(-1)
+        ),
     }[name]()
 
 
@@ -28,7 +30,12 @@ def tokens(count, features=FEATURES, seed=0):
 @pytest.mark.parametrize("name", SIMILARITIES)
 def test_values_are_summed_with_the_softmax_of_the_papers_similarity(name):
     torch.manual_seed(0)
-    module, q, k, v = SIMILARITIES[name](HEADS, FEATURES), tokens(7), tokens(4, seed=1), tokens(4, 6, seed=2)
+    module, q, k, v = (
+        SIMILARITIES[name](HEADS, FEATURES),
+        tokens(7),
+        tokens(4, seed=1),
+        tokens(4, 6, seed=2),
+    )
     expected = scores(name, module, q, k).softmax(-1) @ v
     assert torch.allclose(module(q, k, v), expected, atol=1e-5)
 
@@ -43,7 +50,11 @@ def test_a_cosine_is_never_sharper_than_a_hundred_times():
 
 def test_additive_scores_in_chunks_are_those_of_all_at_once_and_so_are_gradients(monkeypatch):
     torch.manual_seed(0)
-    module, k, v = SIMILARITIES["additive"](HEADS, FEATURES), tokens(4, seed=1), tokens(4, 6, seed=2)
+    module, k, v = (
+        SIMILARITIES["additive"](HEADS, FEATURES),
+        tokens(4, seed=1),
+        tokens(4, 6, seed=2),
+    )
     found = []
     for chunk in (attention._CHUNK, 3 * k.numel()):
         monkeypatch.setattr(attention, "_CHUNK", chunk)
@@ -60,7 +71,9 @@ def test_additive_scores_never_hold_more_pairs_than_a_chunk(monkeypatch):
     module, seen = SIMILARITIES["additive"](HEADS, FEATURES), []
     monkeypatch.setattr(attention, "_CHUNK", 1000)
     attend = module._attend
-    monkeypatch.setattr(module, "_attend", lambda q, k, v: seen.append(q.shape[2] * k.numel()) or attend(q, k, v))
+    monkeypatch.setattr(
+        module, "_attend", lambda q, k, v: seen.append(q.shape[2] * k.numel()) or attend(q, k, v)
+    )
     with torch.no_grad():
         assert module(tokens(50), tokens(6), tokens(6)).shape == (3, HEADS, 50, FEATURES)
     assert max(seen) <= 1000
@@ -81,7 +94,9 @@ def test_a_position_sees_all_positions_and_an_equal_one_gets_an_equal_answer():
 def test_pooled_keys_are_a_quarter_and_odd_sizes_lose_none():
     asked = []
     block = PositionAttention(8, pool=2)
-    block.similarity.register_forward_pre_hook(lambda module, args: asked.append([a.shape[2] for a in args]))
+    block.similarity.register_forward_pre_hook(
+        lambda module, args: asked.append([a.shape[2] for a in args])
+    )
     assert block(torch.randn(1, 8, 7, 5)).shape == (1, 8, 7, 5)
     assert asked == [[35, 12, 12]]
 

@@ -21,7 +21,9 @@ def test_reducing_before_upsampling_equals_upsampling_before_reducing(size):
 @pytest.mark.parametrize("upsampling", [BILINEAR, TRANSPOSED], ids=["bilinear", "transposed"])
 def test_the_result_has_the_size_of_the_skip(upsampling):
     for size in [(1, 1), (7, 5), (8, 8)]:
-        assert Up(4, 3, 6, upsampling=upsampling).eval()(torch.randn(1, 4, 4, 4), torch.randn(1, 3, *size)).shape == (
+        assert Up(4, 3, 6, upsampling=upsampling).eval()(
+            torch.randn(1, 4, 4, 4), torch.randn(1, 3, *size)
+        ).shape == (
             1,
             6,
             *size,
@@ -50,8 +52,14 @@ def test_widths_that_do_not_fit_the_maps_are_our_mistake():
 @pytest.mark.parametrize("size", [(8, 10), (7, 9)], ids=["even", "odd"])
 def test_a_transposed_convolution_puts_two_by_two_in_the_place_of_one(size):
     torch.manual_seed(0)
-    up, x, skip = Up(3, 2, 5, upsampling=TRANSPOSED).eval(), torch.randn(1, 3, 4, 5), torch.randn(1, 2, *size)
-    blocks = torch.einsum("ncyx,coij->noyixj", x, up.reduce.weight) + up.reduce.bias.reshape(1, -1, 1, 1, 1, 1)
+    up, x, skip = (
+        Up(3, 2, 5, upsampling=TRANSPOSED).eval(),
+        torch.randn(1, 3, 4, 5),
+        torch.randn(1, 2, *size),
+    )
+    blocks = torch.einsum("ncyx,coij->noyixj", x, up.reduce.weight) + up.reduce.bias.reshape(
+        1, -1, 1, 1, 1, 1
+    )
     whole = blocks.reshape(1, 5, 8, 10)[..., : size[0], : size[1]]
     assert torch.allclose(up(x, skip), up.convs(torch.cat([skip, whole], 1)), atol=1e-5)
 
@@ -59,7 +67,10 @@ def test_a_transposed_convolution_puts_two_by_two_in_the_place_of_one(size):
 def test_a_skip_without_channels_gives_its_size_alone():
     up, x = Up(4, 0, 6, skip_gate=AttentionGate).eval(), torch.randn(1, 4, 4, 4)
     assert up.skip_gate is None
-    assert torch.equal(up(x, torch.empty(1, 0, 7, 8)), up.convs(F.interpolate(up.reduce(x), (7, 8), mode="bilinear")))
+    assert torch.equal(
+        up(x, torch.empty(1, 0, 7, 8)),
+        up.convs(F.interpolate(up.reduce(x), (7, 8), mode="bilinear")),
+    )
 
 
 def test_several_skips_are_joined_and_each_is_used():

@@ -1,4 +1,4 @@
-"""Every network, and layers of every kind: the sizes that the formula gives are those of the forward pass."""
+"""Every network, every kind of layer: the formula gives the sizes of the forward pass."""
 
 import re
 
@@ -13,7 +13,10 @@ from tests.unit.models.test_every_network import make
 
 
 def levels(model, x):
-    return [(level.name, level.channels, level.sides) for level in describe.describe_network(model, x).levels]
+    return [
+        (level.name, level.channels, level.sides)
+        for level in describe.describe_network(model, x).levels
+    ]
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -61,8 +64,14 @@ def test_the_formula_stands_there_with_its_numbers():
     conv = nn.Conv2d(3, 8, 7, stride=2, padding=3)
     assert size_formula(conv, (256, 512)) == "floor(([256, 512] + 2*3 - 1*(7 - 1) - 1)/2) + 1"
     assert size_formula(conv, (256, 256)) == "floor((256 + 2*3 - 1*(7 - 1) - 1)/2) + 1"
-    assert size_formula(nn.MaxPool2d(2, ceil_mode=True), (5, 5)) == "ceil((5 + 2*0 - 1*(2 - 1) - 1)/2) + 1"
-    assert size_formula(nn.ConvTranspose2d(1, 1, 2, stride=2), (5, 5)) == "(5 - 1)*2 - 2*0 + 1*(2 - 1) + 0 + 1"
+    assert (
+        size_formula(nn.MaxPool2d(2, ceil_mode=True), (5, 5))
+        == "ceil((5 + 2*0 - 1*(2 - 1) - 1)/2) + 1"
+    )
+    assert (
+        size_formula(nn.ConvTranspose2d(1, 1, 2, stride=2), (5, 5))
+        == "(5 - 1)*2 - 2*0 + 1*(2 - 1) + 0 + 1"
+    )
     text = size_formula(nn.Conv2d(1, 1, (1, 5)), (8, 8))
     assert text == "floor((8 + 2*0 - 1*(1 - 1) - 1)/1) + 1 x floor((8 + 2*0 - 1*(5 - 1) - 1)/1) + 1"
 
@@ -89,16 +98,29 @@ def test_a_formula_that_disagrees_with_the_forward_pass_is_found():
 
 
 def test_a_unets_levels_halve_and_double():
-    found = describe.describe_by_name("unet", {}, "", in_channels=1, num_classes=2, sides=(256, 512)).levels
-    assert [level.sides for level in found if "pool" in level.name] == [(128, 256), (64, 128), (32, 64), (16, 32)]
-    assert [level.channels for level in found if re.fullmatch(r"levels\.\d", level.name)] == [64, 128, 256, 512, 1024]
+    found = describe.describe_by_name(
+        "unet", {}, "", in_channels=1, num_classes=2, sides=(256, 512)
+    ).levels
+    assert [level.sides for level in found if "pool" in level.name] == [
+        (128, 256), (64, 128), (32, 64), (16, 32),
+    ]  # fmt: skip
+    assert [level.channels for level in found if re.fullmatch(r"levels\.\d", level.name)] == [
+        64, 128, 256, 512, 1024,
+    ]  # fmt: skip
     assert found[1].origin == "ceil(([256, 512] + 2*0 - 1*(2 - 1) - 1)/2) + 1"
 
 
 def test_multiply_adds_are_those_counted_by_hand():
-    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=4))
-    assert describe.multiply_adds(model, torch.empty(1, 3, 10, 20)) == 10 * 20 * (3 * 8 * 9 + 2 * 8 * 9)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=4)
+    )
+    assert describe.multiply_adds(model, torch.empty(1, 3, 10, 20)) == 10 * 20 * (
+        3 * 8 * 9 + 2 * 8 * 9
+    )
     made = describe.describe_network(model, torch.empty(1, 3, 10, 20))
-    assert [level.multiply_adds for level in made.levels] == [10 * 20 * 3 * 8 * 9, 10 * 20 * 2 * 8 * 9]
+    assert [level.multiply_adds for level in made.levels] == [
+        10 * 20 * 3 * 8 * 9,
+        10 * 20 * 2 * 8 * 9,
+    ]
     assert [level.parameters for level in made.levels] == [8 * 27 + 8, 8 * 18 + 8]
     assert made.multiply_adds == sum(level.multiply_adds for level in made.levels)

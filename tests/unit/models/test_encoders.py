@@ -21,7 +21,13 @@ PUBLISHED = {  # torchvision.models.get_model_weights(name).DEFAULT.meta["num_pa
     "wide_resnet50_2": 68_883_240,
     "wide_resnet101_2": 126_886_696,
 }
-COUNTS = {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3), "50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+COUNTS = {
+    "18": (2, 2, 2, 2),
+    "34": (3, 4, 6, 3),
+    "50": (3, 4, 6, 3),
+    "101": (3, 4, 23, 3),
+    "152": (3, 8, 36, 3),
+}
 
 
 def torchvision_names(convolutions, counts):
@@ -30,9 +36,15 @@ def torchvision_names(convolutions, counts):
     for stage, count in enumerate(counts, start=1):
         for block in range(count):
             for i in range(1, convolutions + 1):
-                names |= {f"layer{stage}.{block}.conv{i}.weight", *(f"layer{stage}.{block}.bn{i}.{x}" for x in NORM)}
+                names |= {
+                    f"layer{stage}.{block}.conv{i}.weight",
+                    *(f"layer{stage}.{block}.bn{i}.{x}" for x in NORM),
+                }
         if stage > 1 or convolutions == 3:
-            names |= {f"layer{stage}.0.downsample.0.weight", *(f"layer{stage}.0.downsample.1.{x}" for x in NORM)}
+            names |= {
+                f"layer{stage}.0.downsample.0.weight",
+                *(f"layer{stage}.0.downsample.1.{x}" for x in NORM),
+            }
     return names
 
 
@@ -46,7 +58,11 @@ def shapes(module):
 
 
 def test_every_layout_has_its_function_and_its_published_count():
-    assert set(PUBLISHED) == set(LAYOUTS) == {n for n in vars(encoders) if n.startswith(("resne", "wide"))}
+    assert (
+        set(PUBLISHED)
+        == set(LAYOUTS)
+        == {n for n in vars(encoders) if n.startswith(("resne", "wide"))}
+    )
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -56,12 +72,15 @@ def test_the_classifier_has_as_many_parameters_as_published(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "published"), [("resnet18", 11_778_592), ("resnet34", 21_958_868), ("resnet50", 28_088_024)]
+    ("name", "published"),
+    [("resnet18", 11_778_592), ("resnet34", 21_958_868), ("resnet50", 28_088_024)],
 )
 def test_with_squeeze_and_excitation_it_has_as_many_as_se_resnet(name, published):
     """The numbers are those of timm's seresnet18, seresnet34 and seresnet50."""
     with torch.device("meta"):
-        assert sum(p.numel() for p in classifier(name, gate=SqueezeExcite).parameters()) == published
+        assert (
+            sum(p.numel() for p in classifier(name, gate=SqueezeExcite).parameters()) == published
+        )
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -113,12 +132,17 @@ def test_five_maps_at_strides_2_to_32_with_sizes_rounded_up(make, size):
 @pytest.mark.parametrize(("stride", "strides"), [(16, (2, 4, 8, 16, 16)), (8, (2, 4, 8, 8, 8))])
 def test_a_dilated_encoder_gives_the_same_values_on_a_denser_grid(make, stride, strides):
     torch.manual_seed(0)
-    plain, dilated = make(in_channels=1, width=8).eval(), make(in_channels=1, width=8, output_stride=stride).eval()
+    plain, dilated = (
+        make(in_channels=1, width=8).eval(),
+        make(in_channels=1, width=8, output_stride=stride).eval(),
+    )
     dilated.load_state_dict(plain.state_dict())
     x = torch.randn(1, 1, 128, 160)
     assert dilated.strides == strides
     with torch.no_grad():
-        for coarse, dense, before, after in zip(plain(x), dilated(x), plain.strides, strides, strict=True):
+        for coarse, dense, before, after in zip(
+            plain(x), dilated(x), plain.strides, strides, strict=True
+        ):
             assert dense.shape[-2:] == (128 // after, 160 // after)
             every = before // after
             assert torch.allclose(dense[..., ::every, ::every], coarse, atol=1e-5)
@@ -133,10 +157,15 @@ def test_the_deep_stem_has_three_convolutions_and_the_same_map():
 
 def test_groups_keep_at_least_one_channel_when_narrow():
     encoder = encoders.resnext50_32x4d(in_channels=1, width=8)
-    assert [encoder.get_submodule(f"layer{i}")[0].conv2.weight.shape[:2] for i in (1, 4)] == [(32, 1), (128, 4)]
+    assert [encoder.get_submodule(f"layer{i}")[0].conv2.weight.shape[:2] for i in (1, 4)] == [
+        (32, 1),
+        (128, 4),
+    ]
 
 
-@pytest.mark.parametrize("block", [BasicBlock(4, 4), BottleneckBlock(16, 4)], ids=["basic", "bottleneck"])
+@pytest.mark.parametrize(
+    "block", [BasicBlock(4, 4), BottleneckBlock(16, 4)], ids=["basic", "bottleneck"]
+)
 def test_a_block_whose_convolutions_are_silent_passes_its_input_on(block):
     last = [m for m in block.eval().modules() if isinstance(m, nn.Conv2d)][-1]
     nn.init.zeros_(last.weight)
@@ -157,7 +186,11 @@ def test_the_gate_stands_before_the_addition(kind, width):
 
 def test_the_stride_is_carried_by_the_3x3_convolution_as_in_the_public_weights():
     block = BottleneckBlock(16, 4, stride=2)
-    assert [block.conv1.stride, block.conv2.stride, block.downsample[0].stride] == [(1, 1), (2, 2), (2, 2)]
+    assert [block.conv1.stride, block.conv2.stride, block.downsample[0].stride] == [
+        (1, 1),
+        (2, 2),
+        (2, 2),
+    ]
 
 
 @pytest.mark.parametrize(("make", "expansion"), [(resnet18, 1), (resnet50, 4)])
@@ -173,7 +206,9 @@ def test_the_classifier_averages_the_last_map():
     torch.manual_seed(0)
     model = classifier("resnet18", in_channels=1, num_classes=5, width=8).eval()
     encoder = resnet18(in_channels=1, width=8).eval()
-    encoder.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("fc.")})
+    encoder.load_state_dict(
+        {k: v for k, v in model.state_dict().items() if not k.startswith("fc.")}
+    )
     x = torch.randn(2, 1, 64, 64)
     with torch.no_grad():
         assert torch.allclose(model(x), model.fc(encoder(x)[-1].mean((2, 3))), atol=1e-6)

@@ -1,7 +1,9 @@
 """The contract that every network inherits: a new file in models/networks is tested by being there.
 
-Learning by heart takes seconds each, an export tens of them: all networks do so with `-m slow`. Without it unet,
-resnet18_unet and whatever is new learn by heart, and one network is exported in tests/unit/inference.
+Learning by heart takes seconds each, an export tens of them: all networks do so with `-m slow`.
+    Without it unet,
+resnet18_unet and whatever is new learn by heart, and one network is exported in
+tests/unit/inference.
 """
 
 import numpy as np
@@ -15,15 +17,34 @@ from maskmill.metrics import Labels
 from maskmill.metrics.confusion import Confusion
 from maskmill.models.residual import BottleneckBlock, Residual
 
-SMALL = {"feature_scale": 8, "width": 8, "skip_channels": 4, "finest": 2}  # of these, the options that a network has
+# of these, the options that a network has
+SMALL = {"feature_scale": 8, "width": 8, "skip_channels": 4, "finest": 2}
 ALL_PARTS = {  # networks that hold every block between them
-    "unet": {"gate": "scse", "skip_gate": "attention", "bottleneck": "dual_attention", "upsampling": "transposed"},
+    "unet": {
+        "gate": "scse",
+        "skip_gate": "attention",
+        "bottleneck": "dual_attention",
+        "upsampling": "transposed",
+    },
     "self_attention_unet": {"similarity": "additive", "heads": 2, "skip_gate": "se"},
-    "resnext50_unet": {"gate": "se", "stem_width": 4, "output_stride": 8, "bottleneck": "channel_attention"},
+    "resnext50_unet": {
+        "gate": "se",
+        "stem_width": 4,
+        "output_stride": 8,
+        "bottleneck": "channel_attention",
+    },
     "resnet18_unet": {"skip_channels": 0, "skip_gate": "se", "upsampling": "transposed"},
 }
 WIDE = ("attention", "fcn", "scse", "se", "self_attention", "unet_pp", "se_resnet18", "resnext50")
-DEEP = ("resnet34", "resnet50", "resnet101", "resnet152", "se_resnet34", "se_resnet50", "wide_resnet50")
+DEEP = (
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "se_resnet34",
+    "se_resnet50",
+    "wide_resnet50",
+)
 SLOW = pytest.mark.slow
 
 
@@ -47,10 +68,11 @@ def image(*shape):
 
 
 def settled(model, in_channels=1):
-    """The network in evaluation mode, with the statistics of one batch and no residual scale at its initial 0.
+    """The network in evaluation mode, with the statistics of one batch.
 
-    A fresh deep network normalises nothing in evaluation mode, and multiplies what fp32 rounds away by every block:
-    residual branches are a fifth of their size, which keeps the rounding below what is tested.
+    No residual scale is at its initial 0. A fresh deep network normalises nothing in evaluation
+    mode, and multiplies what fp32 rounds away by every block: residual branches are a fifth of
+    their size, which keeps the rounding below what is tested.
     """
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -86,7 +108,9 @@ def name(request):
     return request.param
 
 
-@pytest.mark.parametrize(("channels", "size"), [(1, (33, 47)), (3, (64, 64)), (5, (35, 34)), (1, (1, 1))], ids=str)
+@pytest.mark.parametrize(
+    ("channels", "size"), [(1, (33, 47)), (3, (64, 64)), (5, (35, 34)), (1, (1, 1))], ids=str
+)
 def test_every_pixel_gets_a_logit_per_class_at_any_size(name, channels, size):
     model = make(name, in_channels=channels, num_classes=4).eval()
     with torch.no_grad():
@@ -114,7 +138,10 @@ def test_in_train_mode_there_is_a_tensor_or_the_heads_that_are_named(name):
 def test_the_gradient_is_finite_and_reaches_every_parameter_in_three_steps(name, options):
     model = make(name, **options).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    x, target = image(2, 1, 96, 96), torch.arange(96 * 96).reshape(1, 96, 96).repeat(2, 1, 1) // 7 % 3
+    x, target = (
+        image(2, 1, 96, 96),
+        torch.arange(96 * 96).reshape(1, 96, 96).repeat(2, 1, 1) // 7 % 3,
+    )
     reached = set()
     for _ in range(3):
         optimizer.zero_grad()
@@ -134,7 +161,9 @@ def test_a_step_in_bf16_has_finite_gradients(name, options):
     with torch.autocast("cpu", torch.bfloat16):
         out = model(x)
     heads = out if isinstance(out, dict) else {"logits": out}
-    backward({key: head.float() for key, head in heads.items()}, torch.ones(2, 64, 64, dtype=torch.long))
+    backward(
+        {key: head.float() for key, head in heads.items()}, torch.ones(2, 64, 64, dtype=torch.long)
+    )
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
 
 
@@ -191,7 +220,9 @@ def test_no_convolution_that_a_norm_follows_has_a_bias(name):
 
 def test_parameters_counts_what_is_trained(name):
     model = make(name)
-    assert models.count_parameters(model) == sum(np.prod(tuple(p.shape)) for p in model.parameters() if p.requires_grad)
+    assert models.count_parameters(model) == sum(
+        np.prod(tuple(p.shape)) for p in model.parameters() if p.requires_grad
+    )
 
 
 @SLOW
@@ -200,8 +231,12 @@ def test_exported_to_torch_and_onnx_it_agrees_at_other_sizes(name, options):
     model, x = settled(make(name, **options)), image(2, 1, 48, 64)
     dynamic = torch.export.Dim.DYNAMIC
     with torch.no_grad():
-        exported = torch.export.export(model, (x,), dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic},))
-        onnx = torch.onnx.export(exported, (), dynamo=True, verbose=False).model_proto.SerializeToString()
+        exported = torch.export.export(
+            model, (x,), dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic},)
+        )
+        onnx = torch.onnx.export(
+            exported, (), dynamo=True, verbose=False
+        ).model_proto.SerializeToString()
         session = onnxruntime.InferenceSession(onnx)
         for size in [(2, 1, 48, 64), (1, 1, 33, 47), (3, 1, 80, 65)]:
             x = image(*size)
@@ -213,7 +248,10 @@ def test_exported_to_torch_and_onnx_it_agrees_at_other_sizes(name, options):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=SLOW) if n.removesuffix("_unet") in WIDE + DEEP else n for n in models.names()],
+    [
+        pytest.param(n, marks=SLOW) if n.removesuffix("_unet") in WIDE + DEEP else n
+        for n in models.names()
+    ],
 )
 def test_four_small_images_are_learned_by_heart(name, draw_shapes):
     pairs = draw_shapes(4, size=40)
@@ -221,7 +259,8 @@ def test_four_small_images_are_learned_by_heart(name, draw_shapes):
     y = torch.from_numpy(np.stack([m for _, m in pairs])).long()
     model = make(name, num_classes=4).train()
     loss = losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
-    steps, rate = (300, 3e-2) if name.removesuffix("_unet") in DEEP else (120, 2e-2)  # deep and narrow begins slowly
+    # deep and narrow begins slowly
+    steps, rate = (300, 3e-2) if name.removesuffix("_unet") in DEEP else (120, 2e-2)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     for _ in range(steps):
@@ -230,5 +269,7 @@ def test_four_small_images_are_learned_by_heart(name, draw_shapes):
         optimizer.step()
         scheduler.step()
     with torch.no_grad():
-        scores = Confusion(Labels(("a", "b", "c", "d"), (1, 2, 3), 255)).over([(model.eval()(x).argmax(1), y)])
+        scores = Confusion(Labels(("a", "b", "c", "d"), (1, 2, 3), 255)).over(
+            [(model.eval()(x).argmax(1), y)]
+        )
     assert min(scores[f"dice/{name}"] for name in "abcd") > 0.98

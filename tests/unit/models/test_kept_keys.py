@@ -1,4 +1,4 @@
-"""Weights that were registered stay loadable: the shipped variants keep names and shapes of what they save."""
+"""Registered weights stay loadable: shipped variants keep names and shapes of what they save."""
 
 import hashlib
 
@@ -13,7 +13,11 @@ from maskmill import models
     [
         ("unet", {"feature_scale": 4}, "5f16c0a3907c7713"),
         ("resnet18_unet", {"width": 32, "skip_channels": 8}, "18709887765b5e7c"),
-        ("se_resnet18_unet", {"width": 32, "skip_channels": 8, "reduction": 16}, "93ebb43dd39bb709"),
+        (
+            "se_resnet18_unet",
+            {"width": 32, "skip_channels": 8, "reduction": 16},
+            "93ebb43dd39bb709",
+        ),
     ],
 )
 def test_names_and_shapes_are_those_of_version_0_1(name, options, digest):

@@ -41,5 +41,8 @@ def test_a_number_below_the_least_is_named_and_none_is_left_out():
 def test_a_reduction_reaches_its_gate_and_is_refused_without_one():
     assert parts.gate_named(None, None) is None
     assert parts.gate_named("se", 4)(32).squeeze.out_channels == 8
-    with pytest.raises(OptionError, match=r"^reduction: got 4, which has no gate to act on; set gate: se, or delete"):
+    with pytest.raises(
+        OptionError,
+        match=r"^reduction: got 4, which has no gate to act on; set gate: se, or delete",
+    ):
         parts.gate_named(None, 4)

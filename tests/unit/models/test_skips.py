@@ -13,15 +13,24 @@ def maps(size=(12, 16), below=(6, 8)):
 
 def test_the_gate_is_the_papers_formula():
     gate, (skip, below) = AttentionGate(10, 20), maps()
-    w_x, w_g, psi = gate.of_skip.weight[..., 0, 0], gate.of_below.weight[..., 0, 0], gate.psi.weight[..., 0, 0]
+    w_x, w_g, psi = (
+        gate.of_skip.weight[..., 0, 0],
+        gate.of_below.weight[..., 0, 0],
+        gate.psi.weight[..., 0, 0],
+    )
     coarse = F.avg_pool2d(skip, 2)  # bilinear at exactly half the size
-    x, g = coarse.permute(0, 2, 3, 1) @ w_x.T, below.permute(0, 2, 3, 1) @ w_g.T + gate.of_below.bias
+    x, g = (
+        coarse.permute(0, 2, 3, 1) @ w_x.T,
+        below.permute(0, 2, 3, 1) @ w_g.T + gate.of_below.bias,
+    )
     alpha = torch.sigmoid((x + g).relu() @ psi.T + gate.psi.bias).permute(0, 3, 1, 2)
     expected = skip * F.interpolate(alpha, scale_factor=2, mode="bilinear")
     assert torch.allclose(gate(skip, below), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "below"), [((7, 5), (4, 3)), ((1, 1), (1, 1)), ((8, 8), (8, 8))], ids=str)
+@pytest.mark.parametrize(
+    ("size", "below"), [((7, 5), (4, 3)), ((1, 1), (1, 1)), ((8, 8), (8, 8))], ids=str
+)
 def test_any_sizes_fit(size, below):
     skip, below = maps(size, below)
     assert AttentionGate(10, 20)(skip, below).shape == skip.shape

@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from maskmill.models.squeeze_excite import ConcurrentExcite, SpatialExcite, SqueezeExcite, wake_gates
+from maskmill.models.squeeze_excite import (
+    ConcurrentExcite,
+    SpatialExcite,
+    SqueezeExcite,
+    wake_gates,
+)
 
 
 def test_the_gate_is_the_papers_formula():
@@ -13,7 +18,9 @@ def test_the_gate_is_the_papers_formula():
     assert torch.allclose(gate(x), x * s[..., None, None], atol=1e-6)
 
 
-@pytest.mark.parametrize(("channels", "reduction", "hidden"), [(8, 16, 4), (64, 16, 4), (128, 16, 8), (64, 1, 64)])
+@pytest.mark.parametrize(
+    ("channels", "reduction", "hidden"), [(8, 16, 4), (64, 16, 4), (128, 16, 8), (64, 1, 64)]
+)
 def test_the_hidden_layer_has_at_least_four_units(channels, reduction, hidden):
     assert SqueezeExcite(channels, reduction=reduction).squeeze.out_channels == hidden
 
@@ -31,7 +38,9 @@ def test_with_8_channels_the_gate_still_follows_the_image():
 def test_a_position_is_gated_by_its_own_channels():
     torch.manual_seed(0)
     gate, x = SpatialExcite(6), torch.randn(2, 6, 5, 7)
-    s = torch.sigmoid((x * gate.squeeze.weight.reshape(1, 6, 1, 1)).sum(1, keepdim=True) + gate.squeeze.bias)
+    s = torch.sigmoid(
+        (x * gate.squeeze.weight.reshape(1, 6, 1, 1)).sum(1, keepdim=True) + gate.squeeze.bias
+    )
     assert torch.allclose(gate(x), x * s, atol=1e-6)
 
 
@@ -43,7 +52,7 @@ def test_concurrent_excitation_is_the_sum_of_both_with_half_the_channels_between
 
 
 def test_behind_a_relu_no_gate_starts_constant():
-    """With four hidden units, one fresh gate in 16 is silent for every image; among 300 some are."""
+    """With four hidden units, one fresh gate in 16 is silent for every image; of 300, some are."""
     torch.manual_seed(0)
     x = torch.rand(4, 8, 6, 6)
 

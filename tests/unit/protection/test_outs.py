@@ -68,8 +68,12 @@ def locked(out: str, **entry: object) -> None:
 def test_the_outs_are_those_of_dvc(params: config.Params):
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
     code = "from dvc.repo import Repo\nfor out in Repo().index.outs: print(out.stage.name, out)"
-    listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert sorted(f"{out.name} {out.path}" for out in outs_of_stages(params)) == sorted(listed.stdout.splitlines())
+    listed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert sorted(f"{out.name} {out.path}" for out in outs_of_stages(params)) == sorted(
+        listed.stdout.splitlines()
+    )
 
 
 def test_nothing_there_and_empty_folders_are_fine(params: config.Params):
@@ -106,7 +110,9 @@ def test_a_stage_shows_that_it_lives(params: config.Params, monkeypatch: pytest.
         assert run.alive.stat().st_mtime_ns > first
 
 
-def test_a_run_that_waits_for_the_end_of_the_one_before_keeps_what_both_write(params: config.Params):
+def test_a_run_that_waits_for_the_end_of_the_one_before_keeps_what_both_write(
+    params: config.Params,
+):
     run = run_of("train unet", params)
     assert run
     earlier, later = ExitStack(), ExitStack()
@@ -121,14 +127,22 @@ def test_a_run_that_waits_for_the_end_of_the_one_before_keeps_what_both_write(pa
     check_outs(params)
 
 
-@pytest.mark.parametrize("name", ["data/raw/notes.txt", "data/raw/images/.hidden", "challenger/notes.txt"])
-def test_a_file_that_was_put_into_an_out_is_named_with_how_to_go_on(name: str, params: config.Params):
+@pytest.mark.parametrize(
+    "name", ["data/raw/notes.txt", "data/raw/images/.hidden", "challenger/notes.txt"]
+)
+def test_a_file_that_was_put_into_an_out_is_named_with_how_to_go_on(
+    name: str, params: config.Params
+):
     made_by("ingest", params, "data/raw/index.csv", "data/raw/images/a.png")
     made_by("select", params, "challenger/model.json", "metrics/selection.json")
     write(name, "mine")
     text = refusal(params)
-    stage, out = ("select", "challenger") if name.startswith("challenger") else ("ingest", "data/raw")
-    assert text.startswith(f"{name}: not as the stage {stage} wrote {out}, and a run would delete it; move what is")
+    stage, out = (
+        ("select", "challenger") if name.startswith("challenger") else ("ingest", "data/raw")
+    )
+    assert text.startswith(
+        f"{name}: not as the stage {stage} wrote {out}, and a run would delete it; move what is"
+    )
     assert text.endswith(f"or have DVC keep it: dvc commit --force {stage}")
 
 
@@ -144,11 +158,14 @@ def test_a_folder_of_the_users_own_is_refused_as_an_out(params: config.Params):
     made_by("ingest", params, "data/raw/index.csv")
     for number in range(7):
         write(f"notes/{number}.txt", "mine")
-    elsewhere = params.model_copy(update={"paths": params.paths.model_copy(update={"raw": "notes"})})
-    assert refusal(elsewhere) == (
-        "params.yaml: paths.raw: notes holds files that no stage has written (notes/0.txt, notes/1.txt, notes/2.txt, "
-        "notes/3.txt, notes/4.txt and 2 more), and a run would delete them; name a folder that is empty or not there "
-        "under paths.raw, or move them elsewhere"
+    elsewhere = params.model_copy(
+        update={"paths": params.paths.model_copy(update={"raw": "notes"})}
+    )
+    assert (
+        refusal(elsewhere)
+        == "params.yaml: paths.raw: notes holds files that no stage has written (notes/0.txt,"
+        " notes/1.txt, notes/2.txt, notes/3.txt, notes/4.txt and 2 more), and a run would delete"
+        " them; name a folder that is empty or not there under paths.raw, or move them elsewhere"
     )
 
 
@@ -166,17 +183,25 @@ def test_what_dvc_has_put_there_may_go(params: config.Params):
     CACHE.mkdir(exist_ok=True)
     link = Path("data/raw/images/a.png")
     link.parent.mkdir()
-    link.symlink_to(next(path for path in CACHE.rglob("*") if path.is_file()).resolve())  # cache.type symlink
+    # cache.type symlink
+    link.symlink_to(next(path for path in CACHE.rglob("*") if path.is_file()).resolve())
     check_outs(params)
     link.unlink()
     link.symlink_to(Path("params.yaml").resolve())
     assert "data/raw/images/a.png" in refusal(params)
 
 
-def test_a_folder_of_the_users_own_is_refused_though_dvc_holds_copies_of_its_files(params: config.Params):
+def test_a_folder_of_the_users_own_is_refused_though_dvc_holds_copies_of_its_files(
+    params: config.Params,
+):
     cached(write("camvid/images/a.png", "mine"))
-    elsewhere = params.model_copy(update={"paths": params.paths.model_copy(update={"raw": "camvid"})})
-    assert "paths.raw: camvid holds files that no stage has written (camvid/images/a.png)" in refusal(elsewhere)
+    elsewhere = params.model_copy(
+        update={"paths": params.paths.model_copy(update={"raw": "camvid"})}
+    )
+    assert (
+        "paths.raw: camvid holds files that no stage has written (camvid/images/a.png)"
+        in refusal(elsewhere)
+    )
 
 
 def test_a_page_of_another_make_in_the_reports_is_refused(params: config.Params):
@@ -193,7 +218,9 @@ def test_stages_of_the_users_own_and_empty_definitions_are_passed_over(params: c
         check_outs(params)
 
 
-def test_an_out_that_is_as_dvc_lock_holds_it_may_go_though_the_cache_is_empty(params: config.Params):
+def test_an_out_that_is_as_dvc_lock_holds_it_may_go_though_the_cache_is_empty(
+    params: config.Params,
+):
     made = write("metrics/selection.json", "{}")
     locked("metrics/selection.json", size=2, md5=hashlib.md5(b"{}").hexdigest())
     check_outs(params)
@@ -231,7 +258,8 @@ def test_what_killed_writers_leave_is_nobodys(params: config.Params):
 def test_folds_are_watched_too(params: config.Params):
     stage = {
         "cmd": "exec python -m maskmill.stages fold ${item.variant} ${item.fold} 2", "wdir": "..",
-        "matrix": {"variant": "${variants}", "fold": [0, 1]}, "outs": ["${paths.folds}/${item.fold}/${item.variant}"],
+        "matrix": {"variant": "${variants}", "fold": [0, 1]},
+        "outs": ["${paths.folds}/${item.fold}/${item.variant}"],
     }  # fmt: skip
     Path("folds").mkdir()
     with Path("folds/dvc.yaml").open("w") as file:

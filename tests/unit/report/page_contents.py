@@ -1,4 +1,4 @@
-"""Contents of the page made up from nothing: numbers and pictures of a run that never was, the same each time."""
+"""Contents of the page, made up: numbers and pictures of no run, the same each time."""
 
 import numpy as np
 import pandas as pd
@@ -17,24 +17,32 @@ FAMILIES = {"calibration": {"bins": 10}, "boundary": {}, "surface": {}}
 VARIANTS = ("unet", "resnet18_unet", "se_resnet18_unet")
 PRIMARY = "dice_foreground"
 SETTINGS = Intervals(confidence=0.95, resamples=2000, unit="auto", block=5, seed=0)
-CAVEAT = "5 blocks of 5 contiguous images in 1 group: too few independent units (n < 20) for a claim"
+CAVEAT = (
+    "5 blocks of 5 contiguous images in 1 group: too few independent units (n < 20) for a claim"
+)
 FINDINGS = (
     Weakness(
         "csf is taken for grey_matter",
-        "8.1 % of the true pixels of csf are predicted as grey_matter; 3.2 % of grey_matter as csf (9120 px in 25 "
-        "images). 91 % of them lie within 2 px of a true border, mostly at the border: hesitant errors.",
-        "Look at the masks first: where they disagree with each other by a pixel or two, no network can do better. "
-        "Variants that keep detail: resnet18_unet (`variants`).",
+        "8.1 % of the true pixels of csf are predicted as grey_matter; 3.2 % of grey_matter as csf"
+        " (9120 px in 25 images). 91 % of them lie within 2 px of a true border, mostly at the"
+        " border: hesitant errors.",
+        "Look at the masks first: where they disagree with each other by a pixel or two, no network"
+        " can do better. Variants that keep detail: resnet18_unet (`variants`).",
         "indistinction",
     ),
     Weakness(
         "Objects of csf are found unevenly",
         "Of 143 objects of csf, 18 % are found to less than half and 60 % to nine tenths or more.",
-        "Images of a higher resolution show small objects larger, and `train.losses.dice` counts a small class like a "
-        "large one.",
+        "Images of a higher resolution show small objects larger, and `train.losses.dice` counts a"
+        " small class like a large one.",
         "inconsistency",
     ),
-    Weakness("Most errors lie at borders", "84 % of the errors lie within 2 px of a true border.", "", "distance"),
+    Weakness(
+        "Most errors lie at borders",
+        "84 % of the errors lie within 2 px of a true border.",
+        "",
+        "distance",
+    ),
 )
 
 
@@ -44,7 +52,12 @@ def scores(classes, level, rng, n=5):
     def one(name):
         value = float(np.clip(level + rng.normal(0, 0.04), 0, 1))
         spread = float(rng.uniform(0.01, 0.03))
-        return Score(value, value - 1.2 * spread, min(1.0, value + spread), n - name.endswith(f"/{classes[-1]}"))
+        return Score(
+            value,
+            value - 1.2 * spread,
+            min(1.0, value + spread),
+            n - name.endswith(f"/{classes[-1]}"),
+        )
 
     labels = Labels(tuple(classes), tuple(range(1, len(classes))), 255)
     return {name: one(name) for name in create(FAMILIES, labels).names}
@@ -56,21 +69,30 @@ def variant(name, data, test, place, lead, gallery=1):
     steps = np.arange(1, 11) * 26
     confusion = rng.integers(0, 300, (k, k)) + np.diag(rng.integers(4000, 9000, k))
     images = pd.DataFrame({
-        "id": test.ids, "score": rng.uniform(0.6, 0.95, len(test)), "uncertainty": rng.uniform(0, 0.4, len(test)),
+        "id": test.ids, "score": rng.uniform(0.6, 0.95, len(test)),
+        "uncertainty": rng.uniform(0, 0.4, len(test)),
     })  # fmt: skip
     shown = {i for names in gallery_ids(images, gallery).values() for i in names}
     masks = {i: np.roll(test[test.ids.index(i)][1], place + 2, axis=0) for i in sorted(shown)}
     drop = Score(-0.02 * place, -0.02 * place - 0.012, -0.02 * place + 0.015, 5)
     by_distance = [
         {"from_px": a, "to_px": b, "pixels": 100, "errors": 1, "error": e}
-        for a, b, e in ((0, 1, 0.31), (1, 2, 0.12), (2, 4, 0.05), (4, 8, 0.021), (8, 16, 0.011), (16, None, 0.002))
+        for a, b, e in (
+            (0, 1, 0.31),
+            (1, 2, 0.12),
+            (2, 4, 0.05),
+            (4, 8, 0.021),
+            (8, 16, 0.011),
+            (16, None, 0.002),
+        )
     ]
     return index_page.VariantReport(
         name=name,
         card={"sha256": f"{place}abcdef" * 9, "precision": "bf16"},
         run={
-            "seconds": 71.0 + 9 * place, "machine": "a processor, 2 cores", "device": "cpu", "threads": 2,
-            "git_commit": "0123456789abcdef", "data_hash": "fedcba9876543210", "params": {"train.steps": 260},
+            "seconds": 71.0 + 9 * place, "machine": "a processor, 2 cores", "device": "cpu",
+            "threads": 2, "git_commit": "0123456789abcdef", "data_hash": "fedcba9876543210",
+            "params": {"train.steps": 260},
         },
         history=pd.DataFrame({
             "step": steps, "loss": 1.6 * np.exp(-steps / 90) + 0.2 + 0.02 * place,
@@ -96,15 +118,23 @@ def totals(data):
     for i in range(10):
         pixels, sure = (0.0 if i < 2 else 100.0 * 2**i), 0.05 + 0.1 * i
         made |= {f"calibration:{part}/{i}": value for part, value in
-                 (("pixels", pixels), ("confidence", pixels * sure), ("right", pixels * sure**1.3))}  # fmt: skip
+                 (("pixels", pixels), ("confidence", pixels * sure),
+                  ("right", pixels * sure**1.3))}  # fmt: skip
     return np.array(list(made.values()))
 
 
 def slices(count=8):
     """Made-up slices, worst first."""
-    rows = [("brightness", "12 to 31"), ("object_px", "16 to 60"), ("group", "z076-100"), ("csf", "absent")]
+    rows = [
+        ("brightness", "12 to 31"),
+        ("object_px", "16 to 60"),
+        ("group", "z076-100"),
+        ("csf", "absent"),
+    ]
     made = [
-        Slice(*rows[i % 4], 6 + i, Score(0.7 + 0.02 * i, 0.66 + 0.02 * i, 0.73 + 0.02 * i, 5), CHANCE)
+        Slice(
+            *rows[i % 4], 6 + i, Score(0.7 + 0.02 * i, 0.66 + 0.02 * i, 0.73 + 0.02 * i, 5), CHANCE
+        )
         for i in range(count)
     ]
     return Table(tuple(made), Score(0.862, 0.838, 0.882, 5), 3, f"{count} slices were compared.")
@@ -127,22 +157,28 @@ def contents(data, train, test, *, variants=VARIANTS, gallery=1, **changes):
         "caveat": CAVEAT,
         "notice": "",
         "manifest": pd.DataFrame(rows),
-        "expectations": [{"meaning": "every image has a mask", "severity": "critical", "passed": True, "files": []}],
+        "expectations": [{"meaning": "every image has a mask", "severity": "critical",
+                          "passed": True, "files": []}],
         "leaks": [],
         "train": train,
         "test": test,
         "augmentation": np.full((300, 1190, 3), 200, np.uint8),
-        "variants": [variant(name, data, test, i, lead, gallery) for i, name in enumerate(variants)],
+        "variants": [
+            variant(name, data, test, i, lead, gallery) for i, name in enumerate(variants)
+        ],
         "slices": slices(),
-        "baselines": {"intensity look-up table": 0.5463, "nearest training image": 0.61, "majority class": 0.0},
+        "baselines": {"intensity look-up table": 0.5463, "nearest training image": 0.61,
+                      "majority class": 0.0},
         "selection": {
             "challenger": lead, "reason": f"leads with {PRIMARY} 0.8789 on val", "caveat": "",
             "variants": [{"variant": name} for name in variants],
         },
         "registration": {
-            "outcome": "promoted", "reason": "1 of 1 checks passed", "model": "icbm152", "version": 1,
-            "champion": {"version": 1, "variant": lead}, "runs": dict.fromkeys(variants, "a1b2c3d4e5f6"),
-            "checks": [{"name": f"minimum {PRIMARY}", "value": 0.8639, "limit": 0.8, "passed": True}],
+            "outcome": "promoted", "reason": "1 of 1 checks passed", "model": "icbm152",
+            "version": 1, "champion": {"version": 1, "variant": lead},
+            "runs": dict.fromkeys(variants, "a1b2c3d4e5f6"),
+            "checks": [{"name": f"minimum {PRIMARY}", "value": 0.8639, "limit": 0.8,
+                        "passed": True}],
         },
         "gallery": gallery,
     }  # fmt: skip

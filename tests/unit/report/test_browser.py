@@ -1,4 +1,4 @@
-"""The page in a real browser, where one is installed: from the disk, without a network, wide and narrow."""
+"""The page in a real browser, if there is one: from disk, without network, wide and narrow."""
 
 import html
 import json
@@ -16,28 +16,38 @@ from maskmill.report.runs import Outcome, ReportedRun
 from maskmill.statistics.scores import Score
 from tests.unit.report import page_contents
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome is installed")
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(
+    BROWSER is None, reason="no chromium, chromium-browser or google-chrome is installed"
+)
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND",
     "--enable-logging=stderr", "--virtual-time-budget=4000",
 )  # fmt: skip
-# Only the test's copy of the page has this script: it opens what is folded, measures, and tells the frame around it.
+# Only the test's copy of the page has this script: it opens what is folded, measures, and tells the
+# frame around it.
 PROBE = """<script>
 addEventListener("load", () => {
   document.querySelectorAll("details").forEach(d => { d.open = true; });
   const root = document.documentElement, pictures = [...document.images];
   Promise.allSettled(pictures.map(p => { p.loading = "eager"; return p.decode(); })).then(() => {
     const wide = [...document.querySelectorAll("main *")].filter(e =>
-      !e.closest(".wide, .scale, .plot, svg") && e.getBoundingClientRect().right > root.clientWidth + 1);
+      !e.closest(".wide, .scale, .plot, svg") && \
+e.getBoundingClientRect().right > root.clientWidth + 1);
     parent.postMessage(JSON.stringify({
-      width: innerWidth, overflow: root.scrollWidth - root.clientWidth, wide: wide.map(e => e.outerHTML.slice(0, 120)),
-      asked: performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith("data:")),
+      width: innerWidth, overflow: root.scrollWidth - root.clientWidth, \
+wide: wide.map(e => e.outerHTML.slice(0, 120)),
+      asked: performance.getEntriesByType("resource").map(e => e.name)\
+.filter(n => !n.startsWith("data:")),
       whiskers: [...document.querySelectorAll("#classes .plot")].map(e => {
-        const box = p => (p = e.querySelector(p).getBoundingClientRect(), [p.left, p.right]), [left] = box("em");
-        return [...box("i"), box("em")[1]].map(x => 100 * (x - left) / e.getBoundingClientRect().width);
+        const box = p => (p = e.querySelector(p).getBoundingClientRect(), [p.left, p.right]), \
+[left] = box("em");
+        return [...box("i"), box("em")[1]].map(x => 100 * (x - left) \
+/ e.getBoundingClientRect().width);
       }),
       pictures: pictures.length, broken: pictures.filter(p => !p.naturalWidth).length,
     }), "*");
@@ -59,9 +69,18 @@ def probed(tmp_path_factory):
         (folder / "page.html").write_text(text.replace("</body>", PROBE), encoding="utf-8")
         path = folder / "frame.html"
         path.write_text(FRAME.replace("{width}", str(width)), encoding="utf-8")
-        command = [BROWSER, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000"]
+        command = [
+            BROWSER,
+            *FLAGS,
+            f"--user-data-dir={folder / 'profile'}",
+            "--window-size=1400,1000",
+        ]
         done = subprocess.run(
-            [*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120, check=False
+            [*command, "--dump-dom", path.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         found = re.search(r'data-found="([^"]*)"', done.stdout)
         assert found, done.stderr
@@ -78,7 +97,9 @@ def test_the_page_opens_from_the_disk_without_a_network_and_nothing_is_wider_tha
     long = data.model_copy(update={"title": "a_title_without_a_space_" * 6})
     test, train = make_shard(draw_shapes(6, seed=1), "test"), make_shard(draw_shapes(4), "train")
     names = ("unet", "a_variant_with_quite_a_long_name_of_its_own", "se_resnet18_unet")
-    found, complaints = probed(index_page.render(page_contents.contents(long, train, test, variants=names)), width)
+    found, complaints = probed(
+        index_page.render(page_contents.contents(long, train, test, variants=names)), width
+    )
     assert found["width"] == width
     assert found["overflow"] == 0
     assert found["wide"] == []
@@ -95,26 +116,38 @@ def test_the_whisker_of_a_class_stands_where_its_interval_is(probed, data, make_
     scores = [contents.variants[0].test[f"dice/{name}"] for name in data.classes]
     assert len(found["whiskers"]) == len(scores)
     for drawn, score in zip(found["whiskers"], scores, strict=True):
-        assert drawn == pytest.approx([100 * score.low, 100 * score.high, 100 * score.value], abs=0.3)
+        assert drawn == pytest.approx(
+            [100 * score.low, 100 * score.high, 100 * score.value], abs=0.3
+        )
 
 
 def run(data, name, ids, **params):
     """A made-up run on these test images."""
     fields = create({}, Labels(data.classes, data.foreground, data.ignore_index)).fields
     counts = np.random.default_rng(len(name)).integers(100, 900, (len(ids), len(fields)))
-    table = pd.DataFrame({"id": ids, "clean": True}).join(pd.DataFrame(counts, columns=list(fields)))
-    rows = [{"id": i, "split": "test", "group": i, "sequence": "", "order": 0.0, "sha256_pixels": i, "sha256_mask": i}
+    table = pd.DataFrame({"id": ids, "clean": True}).join(
+        pd.DataFrame(counts, columns=list(fields))
+    )
+    rows = [{"id": i, "split": "test", "group": i, "sequence": "", "order": 0.0,
+             "sha256_pixels": i, "sha256_mask": i}
             for i in ids]  # fmt: skip
     both = {"evaluation.primary": page_contents.PRIMARY, "data.classes": list(data.classes)}
     both |= {"data.background": data.background, "data.ignore_index": data.ignore_index} | params
-    scores = {split: {page_contents.PRIMARY: Score(0.8, 0.7, 0.9, len(ids))} for split in ("val", "test")}
+    scores = {
+        split: {page_contents.PRIMARY: Score(0.8, 0.7, 0.9, len(ids))} for split in ("val", "test")
+    }
     outcome = Outcome(scores, {"val": table, "test": table}, page_contents.Cost(1000, 2.0, 3.0))
-    return ReportedRun(name, "0123456789ab" * 3, "code", both, "f" * 32, pd.DataFrame(rows), {"unet": outcome})
+    return ReportedRun(
+        name, "0123456789ab" * 3, "code", both, "f" * 32, pd.DataFrame(rows), {"unet": outcome}
+    )
 
 
 def test_runs_side_by_side_fit_a_narrow_window_too(probed, data):
     ids = [f"an_image_{i}" for i in range(6)]
     first = run(data, "main", ids, **{"train.seed": 0, "augmentation.transforms": "x" * 300})
-    others = [run(data, "an-experiment-of-a-long-name", ids, **{"train.seed": 1}), run(data, "others", [*ids[:4], "z"])]
+    others = [
+        run(data, "an-experiment-of-a-long-name", ids, **{"train.seed": 1}),
+        run(data, "others", [*ids[:4], "z"]),
+    ]
     found, complaints = probed(compare.render([first, *others], page_contents.SETTINGS), 390)
     assert (found["overflow"], found["wide"], found["asked"], complaints) == (0, [], [], [])

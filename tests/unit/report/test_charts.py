@@ -32,7 +32,9 @@ def test_a_place_on_an_axis_is_a_share_of_its_length_and_never_outside():
 
 def test_zero_is_written_without_a_sign():
     assert charts.choose_axis([-0.04, 0.01]).text(0.0) == "0.00"
-    assert "-0.00" not in [charts.choose_axis([-0.04, 0.01]).text(t) for t in charts.choose_axis([-0.04, 0.01]).ticks]
+    assert "-0.00" not in [
+        charts.choose_axis([-0.04, 0.01]).text(t) for t in charts.choose_axis([-0.04, 0.01]).ticks
+    ]
 
 
 def test_what_is_written_in_a_chart_is_escaped_and_the_chart_is_whole_xml():
@@ -48,7 +50,9 @@ def test_what_is_written_in_a_chart_is_escaped_and_the_chart_is_whole_xml():
 
 
 def test_a_missing_value_is_a_gap_and_no_point():
-    drawn = charts.line_chart([charts.Series("a", [1, 2, 3], [0.5, math.nan, 0.7], 0)], x="step", y="score")
+    drawn = charts.line_chart(
+        [charts.Series("a", [1, 2, 3], [0.5, math.nan, 0.7], 0)], x="step", y="score"
+    )
     assert drawn.count("<circle") == 2
     assert "nan" not in drawn
     assert charts.column_chart(["a", "b"], [math.nan, 3.0], x="x", y="y").count("<rect") == 1
@@ -62,9 +66,13 @@ def test_no_two_of_twelve_styles_look_alike_and_no_two_of_six_differ_by_colour_a
 
 
 def test_an_honest_model_lies_on_the_diagonal_and_empty_bins_are_not_drawn():
-    drawn = charts.reliability_diagram([0.5, math.nan, 0.9], [0.5, math.nan, 0.9], [0.25, 0.0, 0.75])
+    drawn = charts.reliability_diagram(
+        [0.5, math.nan, 0.9], [0.5, math.nan, 0.9], [0.25, 0.0, 0.75]
+    )
     circles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', drawn)
-    honest = re.search(r'class="honest" x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)"', drawn).groups()
+    honest = re.search(
+        r'class="honest" x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)"', drawn
+    ).groups()
     x1, y1, x2, y2 = map(float, honest)
     assert len(circles) == 2
     for x, y, _ in circles:

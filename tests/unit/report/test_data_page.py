@@ -11,22 +11,37 @@ from maskmill.curation.expectations import Finding
 from maskmill.report import data_facts, data_page
 from maskmill.report.data_page import DataPage
 
-SECTIONS = ["verdict", "findings", "leaks", "splits", "classes", "formats", "groups", "samples", "unseen"]
+SECTIONS = [
+    "verdict",
+    "findings",
+    "leaks",
+    "splits",
+    "classes",
+    "formats",
+    "groups",
+    "samples",
+    "unseen",
+]
 
 
 def row(number, data, **changes):
-    px = {f"px_{name}": float(16 * (place != number % 4)) for place, name in enumerate(data.classes)}
+    px = {
+        f"px_{name}": float(16 * (place != number % 4)) for place, name in enumerate(data.classes)
+    }
     return {
-        "id": f"p{number}", "image": f"i{number}.png", "mask": f"m{number}.png", "group": f"g{number // 2}",
-        "format": "PNG", "height": 8.0, "width": 8.0, "channels": 1.0, "dtype": "uint8", "mean": 20.0 * number,
-        "std": 9.0 * number, "mask_height": 8.0, "mask_width": 8.0, "ignored_px": 16.0, **px, "error": None,
+        "id": f"p{number}", "image": f"i{number}.png", "mask": f"m{number}.png",
+        "group": f"g{number // 2}", "format": "PNG", "height": 8.0, "width": 8.0, "channels": 1.0,
+        "dtype": "uint8", "mean": 20.0 * number, "std": 9.0 * number, "mask_height": 8.0,
+        "mask_width": 8.0, "ignored_px": 16.0, **px, "error": None,
     } | changes  # fmt: skip
 
 
 @pytest.fixture
 def table(data):
     splits = ["train"] * 4 + ["val", "test", "", "test"]
-    return pd.DataFrame([row(i, data, split=split, fold=-1, clean=i != 7) for i, split in enumerate(splits)])
+    return pd.DataFrame(
+        [row(i, data, split=split, fold=-1, clean=i != 7) for i, split in enumerate(splits)]
+    )
 
 
 @pytest.fixture
@@ -42,8 +57,8 @@ def finding(name="masks_filled", severity="warning", ids=("p0",), pairs=(), file
 
 def leak(kind="copy", allowed=False):
     return SimpleNamespace(
-        kind=kind, name="g0", splits=("train", "test"), ids=["p0", "p7"], pairs=[("p0", "p7")], allowed=allowed,
-        message="p7 of test is p0 of train, flipped",
+        kind=kind, name="g0", splits=("train", "test"), ids=["p0", "p7"], pairs=[("p0", "p7")],
+        allowed=allowed, message="p7 of test is p0 of train, flipped",
     )  # fmt: skip
 
 
@@ -81,7 +96,9 @@ def test_names_and_messages_are_escaped(table, data, read):
 def test_stopped_by_the_expectations_there_are_no_splits_and_no_leaks_yet(table, data, read):
     early = table.drop(columns=["split", "fold", "clean"])
     broken = finding("readable", "critical", ["p3"], files=["i3.png: truncated"])
-    page = data_page.render(DataPage(data, early, [broken], read, stopped="the data cannot be trained on"))
+    page = data_page.render(
+        DataPage(data, early, [broken], read, stopped="the data cannot be trained on")
+    )
     assert "The line stopped here" in part(page, "verdict")
     assert "the data cannot be trained on" in part(page, "verdict")
     assert "Not looked for yet" in part(page, "leaks")
@@ -90,7 +107,9 @@ def test_stopped_by_the_expectations_there_are_no_splits_and_no_leaks_yet(table,
 
 
 def test_stopped_by_a_leak_its_pair_stands_side_by_side_with_their_splits(table, data, read):
-    page = data_page.render(DataPage(data, table, [], read, leaks=[leak(), leak("mask", allowed=True)], stopped="leak"))
+    page = data_page.render(
+        DataPage(data, table, [], read, leaks=[leak(), leak("mask", allowed=True)], stopped="leak")
+    )
     leaks = part(page, "leaks")
     assert "p7 of test is p0 of train, flipped" in leaks
     assert leaks.index("stops the line") < leaks.index("allowed")
@@ -103,7 +122,9 @@ def test_the_pictures_of_a_leak_show_many_images_rather_than_one_beside_many(tab
     torn = leak("group")
     torn.pairs = [("p0", f"p{i}") for i in (7, 2, 3, 4)] + [("p1", "p5")]
     leaks = part(data_page.render(DataPage(data, table, [], read, leaks=[torn])), "leaks")
-    assert re.findall(r"<figcaption>(p\d)", leaks) == ["p0", "p7", "p1", "p5", "p0", "p2", "p0", "p3"]
+    assert re.findall(r"<figcaption>(p\d)", leaks) == [
+        "p0", "p7", "p1", "p5", "p0", "p2", "p0", "p3",
+    ]  # fmt: skip
 
 
 def test_all_well_says_so_and_shows_samples_of_every_split(table, data, read):
@@ -115,7 +136,9 @@ def test_all_well_says_so_and_shows_samples_of_every_split(table, data, read):
     assert "1 pairs are left out as guards between neighbours: p6" in part(page, "splits")
     assert "1 validation and test images are touched by a leak" in part(page, "splits")
     assert "clean of leaks" in part(page, "splits")
-    assert "clean of leaks" not in data_page.render(DataPage(data, table.assign(clean=True), [], read, leaks=[]))
+    assert "clean of leaks" not in data_page.render(
+        DataPage(data, table.assign(clean=True), [], read, leaks=[])
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,7 +159,9 @@ def test_every_finding_has_its_pictures_but_not_too_many(table, data, read, foun
 def test_what_cannot_be_read_shows_its_error_in_place_of_a_picture(table, data, read):
     table.loc[1, "error"] = "i1.png: truncated"
     found = finding("readable", "critical", ["p1"], files=["i1.png: truncated"])
-    page = data_page.render(DataPage(data, table, [found], lambda name: None if name == "p1" else read(name)))
+    page = data_page.render(
+        DataPage(data, table, [found], lambda name: None if name == "p1" else read(name))
+    )
     assert '<div class="missing">i1.png: truncated</div>' in part(page, "findings")
     half = data_page.render(DataPage(data, table, [finding()], lambda name: (read(name)[0], None)))
     assert '<div class="missing">no mask</div>' in part(half, "findings")
@@ -145,13 +170,16 @@ def test_what_cannot_be_read_shows_its_error_in_place_of_a_picture(table, data, 
 def test_critical_findings_come_first(table, data, read):
     found = [finding("masks_filled", "info"), finding("copies"), finding("readable", "critical")]
     shown = part(data_page.render(DataPage(data, table, found, read)), "findings")
-    places = [shown.index(f'id="finding-{name}"') for name in ("readable", "copies", "masks_filled")]
+    places = [
+        shown.index(f'id="finding-{name}"') for name in ("readable", "copies", "masks_filled")
+    ]
     assert places == sorted(places)
 
 
 def test_a_large_data_set_makes_a_page_below_five_megabytes_and_reads_few_files(data):
     asked = []
-    noise = np.random.default_rng(0).integers(0, 256, (512, 512, 1), dtype=np.uint8)  # the worst to compress
+    # the worst to compress
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512, 1), dtype=np.uint8)
     mask = np.random.default_rng(1).integers(0, 4, (512, 512), dtype=np.uint8)
 
     def read(name):
@@ -177,7 +205,9 @@ def test_of_many_leaks_the_first_are_shown_and_the_others_counted(table, data, r
     assert "<p>19,800 more in reports/leakage.json.</p>" in shown
     assert "<b>20,000</b><span>leaks over splits, 19,000 of them allowed</span>" in page
     assert len(page) < 1_000_000
-    assert "more in reports" not in data_page.render(DataPage(data, table, [], read, leaks=[leak()] * 200))
+    assert "more in reports" not in data_page.render(
+        DataPage(data, table, [], read, leaks=[leak()] * 200)
+    )
 
 
 def test_a_picture_that_does_not_fit_is_left_out_and_counted(table, data, read, monkeypatch):
@@ -188,15 +218,21 @@ def test_a_picture_that_does_not_fit_is_left_out_and_counted(table, data, read, 
 
 
 def test_the_same_contents_give_the_same_page(table, data, read):
-    contents = DataPage(data, table, [finding()], read, leaks=[leak()], note="9 images were not searched")
+    contents = DataPage(
+        data, table, [finding()], read, leaks=[leak()], note="9 images were not searched"
+    )
     assert data_page.render(contents) == data_page.render(contents)
     assert "9 images were not searched" in part(data_page.render(contents), "unseen")
 
 
 def test_of_data_of_which_nothing_can_be_read_there_is_a_page_too(data):
-    empty = dict.fromkeys(row(0, data).keys() - {"id", "group", "image", "mask"}) | {"error": "i0.png: broken"}
+    empty = dict.fromkeys(row(0, data).keys() - {"id", "group", "image", "mask"}) | {
+        "error": "i0.png: broken"
+    }
     table = pd.DataFrame([row(0, data) | empty])
-    page = data_page.render(DataPage(data, table, [finding("readable", "critical")], lambda _: None, stopped="all"))
+    page = data_page.render(
+        DataPage(data, table, [finding("readable", "critical")], lambda _: None, stopped="all")
+    )
     assert "i0.png: broken" in part(page, "findings")
 
 
@@ -208,8 +244,14 @@ def test_class_shares_are_of_labelled_pixels_and_images_are_counted(table, data)
 
 
 def test_groups_folds_and_long_tables(table, data):
-    assert data_facts.groups(table)[:3] == [("g0", 2, "train"), ("g1", 2, "train"), ("g2", 2, "val, test")]
+    assert data_facts.groups(table)[:3] == [
+        ("g0", 2, "train"),
+        ("g1", 2, "train"),
+        ("g2", 2, "val, test"),
+    ]
     assert data_facts.folds(table, data) == []
-    assert [p.name for p in data_facts.folds(table.assign(fold=[0, 0, 1, 1, 2, -1, -1, -1]), data)] == ["0", "1", "2"]
+    assert [
+        p.name for p in data_facts.folds(table.assign(fold=[0, 0, 1, 1, 2, -1, -1, -1]), data)
+    ] == ["0", "1", "2"]
     many = pd.concat([table] * 3, ignore_index=True).assign(height=np.arange(24.0) + 1)
     assert data_facts.sizes(many)[-1] == ("12 others", 12)

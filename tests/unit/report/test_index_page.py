@@ -1,4 +1,4 @@
-"""The page that people open: it answers at its top, defines every number, and needs nothing but itself."""
+"""The page that people open answers at its top, defines all numbers and needs no other file."""
 
 import math
 import re
@@ -64,7 +64,9 @@ def test_the_top_says_which_variant_how_sure_where_it_fails_and_what_to_try(page
 
 def test_the_two_weaknesses_each_have_a_word_at_the_top_before_a_second_one_of_a_kind(contents):
     exchanged, uneven, _ = page_contents.FINDINGS
-    chosen = report_tables.foremost_findings([exchanged, replace(exchanged, title="another"), uneven])
+    chosen = report_tables.foremost_findings(
+        [exchanged, replace(exchanged, title="another"), uneven]
+    )
     assert [finding.title for finding in chosen] == [exchanged.title, uneven.title]
 
 
@@ -102,8 +104,10 @@ def test_what_comes_from_files_is_escaped(contents, shards):
     finding = replace(page_contents.FINDINGS[0], title=evil, text=evil, remedy=evil)
     slices = Table((replace(contents.slices[0], value=evil),), contents.slices.whole, 0, evil)
     page = index_page.render(replace(
-        with_lead(contents, weaknesses=[finding], run={**contents.variants[0].run, "machine": evil}),
-        slices=slices, caveat=evil, notice=evil, data=contents.data.model_copy(update={"title": evil}),
+        with_lead(contents, weaknesses=[finding],
+                  run={**contents.variants[0].run, "machine": evil}),
+        slices=slices, caveat=evil, notice=evil,
+        data=contents.data.model_copy(update={"title": evil}),
         selection={**contents.selection, "reason": evil},
     ))  # fmt: skip
     assert evil not in page
@@ -154,9 +158,9 @@ def test_a_score_that_fewer_units_tell_than_the_headline_has_its_n_beside_it(con
 def test_nothing_exchanged_and_next_to_nothing_are_told_apart(contents):
     counts = np.diag(np.full(len(contents.data.classes), 1_000_000))
     counts[0, 1], counts[0, 2] = 3, 2000
-    confusion = text(part(index_page.render(with_lead(contents, confusion=counts)), "classes")).partition("Confusion")[
-        2
-    ]
+    confusion = text(
+        part(index_page.render(with_lead(contents, confusion=counts)), "classes")
+    ).partition("Confusion")[2]
     assert "99.8 % < 0.01 % 0.20 % 0 %" in confusion
 
 
@@ -164,7 +168,9 @@ def test_without_calibration_there_is_no_reliability_diagram(contents, page):
     assert "Is it right as often as it is sure?" in part(page, "weaknesses")
     data = contents.data
     plain = create({}, Labels(data.classes, data.foreground, data.ignore_index))
-    assert "Is it right as often as it is sure?" not in index_page.render(replace(contents, metrics=plain))
+    assert "Is it right as often as it is sure?" not in index_page.render(
+        replace(contents, metrics=plain)
+    )
 
 
 def test_one_variant_that_nobody_wants_and_nothing_to_score_still_make_a_page(contents):
@@ -174,19 +180,34 @@ def test_one_variant_that_nobody_wants_and_nothing_to_score_still_make_a_page(co
         variants=[replace(contents.variants[0], test=nothing, val=nothing, weaknesses=[])],
         slices=Table((), Score(math.nan), 4, "No slice has images enough."), caveat="",
         selection={**contents.selection, "challenger": None, "reason": "none is good enough"},
-        registration={**contents.registration, "outcome": "refused", "version": None, "champion": None, "checks": []},
+        registration={**contents.registration, "outcome": "refused", "version": None,
+                      "champion": None, "checks": []},
     ))  # fmt: skip
-    assert "Leads on validation, but is not good enough: none is good enough" in text(part(page, "answer"))
+    assert "Leads on validation, but is not good enough: none is good enough" in text(
+        part(page, "answer")
+    )
     assert "gate: refused" in part(page, "answer")
-    assert not re.search(r"\bnan\b", text(page.split('<section id="definitions"')[0]), re.IGNORECASE)
+    assert not re.search(
+        r"\bnan\b", text(page.split('<section id="definitions"')[0]), re.IGNORECASE
+    )
     assert "Against" not in part(page, "comparison")
 
 
 def test_where_images_leak_the_clean_scores_stand_at_the_top_and_in_the_comparison(contents):
     first = contents.variants[0]
-    clean = {f"clean/{name}": score for name, score in first.test.items()} | {"clean/images": Score(4.0)}
-    leak = {"kind": "copy", "name": "g", "splits": ["train", "test"], "ids": ["p0"], "message": "p0 is p1"}
-    page = index_page.render(replace(with_lead(contents, test={**first.test, **clean}), leaks=[leak]))
+    clean = {f"clean/{name}": score for name, score in first.test.items()} | {
+        "clean/images": Score(4.0)
+    }
+    leak = {
+        "kind": "copy",
+        "name": "g",
+        "splits": ["train", "test"],
+        "ids": ["p0"],
+        "message": "p0 is p1",
+    }
+    page = index_page.render(
+        replace(with_lead(contents, test={**first.test, **clean}), leaks=[leak])
+    )
     assert "on the 4 test images that do not leak" in text(part(page, "answer"))
     assert "unet, clean part" in part(page, "comparison")
     assert "p0 is p1" in part(page, "leaks")
@@ -203,12 +224,15 @@ def test_of_many_classes_the_confusion_shows_those_that_are_exchanged_most():
     assert shares[ids.index(7), ids.index(31)] == pytest.approx(400 / 1400)
 
 
-def test_the_galleries_show_worst_least_certain_and_best_with_image_truth_prediction_and_error(page):
+def test_the_galleries_show_worst_least_certain_and_best_with_image_truth_prediction_and_error(
+    page,
+):
     images = part(page, "images")
     for title in ("Worst 1:", "Least certain 1:", "Best 1:"):
         assert title in images
     for tile in ("image", "truth", "prediction", "errors"):
-        assert images.count(f"<figcaption>{tile}</figcaption>") == 9  # three of each of three variants
+        # three of each of three variants
+        assert images.count(f"<figcaption>{tile}</figcaption>") == 9
     assert images.count("data:image/png") == 9  # errors are exact
     assert images.count("<details open>") == 1
 
@@ -217,7 +241,8 @@ def test_the_galleries_show_worst_least_certain_and_best_with_image_truth_predic
 def test_twelve_variants_with_large_noisy_images_stay_below_twenty_megabytes(data, make_shard):
     rng = np.random.default_rng(0)
     pairs = [
-        (rng.integers(0, 256, (512, 512, 1), np.uint8), rng.integers(0, 4, (512, 512), np.uint8)) for _ in range(3)
+        (rng.integers(0, 256, (512, 512, 1), np.uint8), rng.integers(0, 4, (512, 512), np.uint8))
+        for _ in range(3)
     ]
     test, train = make_shard(pairs, "test"), make_shard(pairs[:1], "train")
     names = tuple(f"variant_{i}" for i in range(12))
@@ -232,5 +257,7 @@ def test_pictures_for_which_there_is_no_room_are_left_out_and_counted(contents, 
     small = index_page.render(contents)
     rows = small.count("<figcaption>prediction</figcaption>")
     assert 0 < rows < whole.count("<figcaption>prediction</figcaption>")
-    assert f"{9 - rows} images are left out, since the page would grow too large" in part(small, "images")
+    assert f"{9 - rows} images are left out, since the page would grow too large" in part(
+        small, "images"
+    )
     assert "<h3>Worst 1:" in part(small, "images")  # the leader comes first

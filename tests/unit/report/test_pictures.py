@@ -53,12 +53,19 @@ def test_the_sheet_has_two_rows_per_pair_and_one_per_transform_the_original_firs
     make_shard, draw_shapes, pairs, shown
 ):
     shard = make_shard(draw_shapes(3))
-    settings = Augmentation(crop_px=None, preset="none", transforms=({"HorizontalFlip": {"p": 1.0}},), preview=1)
-    flip, parts = augmentation.build_recipe(settings, 255), augmentation.single_transforms(settings, 255, always=True)
+    settings = Augmentation(
+        crop_px=None, preset="none", transforms=({"HorizontalFlip": {"p": 1.0}},), preview=1
+    )
+    flip, parts = (
+        augmentation.build_recipe(settings, 255),
+        augmentation.single_transforms(settings, 255, always=True),
+    )
     sheet = pictures.augmentation_sheet(shard, flip, parts, [*PALETTE, (204, 121, 167)], pairs)
     assert sheet.shape == (2 * 26 + (2 * shown + 1) * 196, 210 + 5 * 196, 3)
     original, drawn = sheet[26:218, 210:402], sheet[26:218, 406:598]
-    assert np.array_equal(original, np.repeat(np.repeat(pictures.to_rgb(shard[0][0]), 6, axis=0), 6, axis=1))
+    assert np.array_equal(
+        original, np.repeat(np.repeat(pictures.to_rgb(shard[0][0]), 6, axis=0), 6, axis=1)
+    )
     assert np.array_equal(drawn, original[:, ::-1])
     assert (sheet[26:218, :210] < 128).any()  # its name stands beside it
 
@@ -77,7 +84,9 @@ def test_a_picture_is_made_smaller_but_never_larger():
 
 def test_a_photograph_in_a_page_is_small_and_nearly_the_picture():
     rng = np.random.default_rng(0)
-    pixels = np.repeat(np.repeat(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8), 8, axis=0), 8, axis=1)
+    pixels = np.repeat(
+        np.repeat(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8), 8, axis=0), 8, axis=1
+    )
     head, content = pictures.photo_uri(pixels).split(",")
     assert head == "data:image/webp;base64"
     shown = decode.image(base64.b64decode(content), 3).astype(int)

@@ -13,5 +13,7 @@ def test_a_true_class_is_a_hundred_rows_in_the_shares_of_its_pixels():
 
 
 def test_every_class_of_every_variant_has_its_dice():
-    table = plots.class_table({"a": {"dice/sky": Score(0.5)}, "b": {"dice/sky": Score(0.7)}}, ["sky"])
+    table = plots.class_table(
+        {"a": {"dice/sky": Score(0.5)}, "b": {"dice/sky": Score(0.7)}}, ["sky"]
+    )
     assert table.to_dict("list") == {"class": ["sky, a", "sky, b"], "dice": [0.5, 0.7]}

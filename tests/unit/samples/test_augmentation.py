@@ -60,7 +60,8 @@ def test_two_flips_fire_independently():
     image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
     made, fired = recipe(), np.zeros(4)
     for sample in range(800):
-        fired[made(image, image[..., 0], (0, 0, sample))[0][0, 0, 0]] += 1  # 1: left-right, 2: up-down, 3: both
+        # 1: left-right, 2: up-down, 3: both
+        fired[made(image, image[..., 0], (0, 0, sample))[0][0, 0, 0]] += 1
     assert chi_square(fired) < 16.27, fired  # 3 degrees of freedom, 0.1 %
 
 
@@ -68,7 +69,9 @@ def test_aerial_draws_all_eight_symmetries_of_the_square_alike():
     image = np.zeros((8, 8, 1), np.uint8)
     image[0, 1], image[7, 7] = 200, 100
     made, drawn = (
-        augmentation.single_transforms(aerial(), 255, always=True)["params.yaml: augmentation.preset.aerial.D4"],
+        augmentation.single_transforms(aerial(), 255, always=True)[
+            "params.yaml: augmentation.preset.aerial.D4"
+        ],
         {},
     )
     for sample in range(800):
@@ -89,12 +92,19 @@ def test_what_has_an_up_is_never_turned_upside_down(preset):
 
 
 def test_the_light_preset_is_the_recipe_that_scores_were_published_with(tmp_path):
-    former = ({"HorizontalFlip": {"p": 0.5}}, {"Affine": {"scale": [0.9, 1.1], "rotate": [-10, 10], "p": 0.5}})
-    assert saved(recipe((), preset="light"), tmp_path / "a") == saved(recipe(former), tmp_path / "b")
+    former = (
+        {"HorizontalFlip": {"p": 0.5}},
+        {"Affine": {"scale": [0.9, 1.1], "rotate": [-10, 10], "p": 0.5}},
+    )
+    assert saved(recipe((), preset="light"), tmp_path / "a") == saved(
+        recipe(former), tmp_path / "b"
+    )
 
 
 def test_the_crop_comes_first_then_the_preset_then_the_users_transforms(tmp_path):
-    chain = saved(recipe(FLIPS[1:], crop_px=(16, 16), preset="light"), tmp_path / "a")["transform"]["transforms"]
+    chain = saved(recipe(FLIPS[1:], crop_px=(16, 16), preset="light"), tmp_path / "a")["transform"][
+        "transforms"
+    ]
     names = [step["__class_fullname__"] for step in chain]
     assert names == ["PadIfNeeded", "RandomCrop", "HorizontalFlip", "Affine", "VerticalFlip"]
 
@@ -108,20 +118,31 @@ def test_the_documentation_lists_every_step_of_every_preset():
     text = (REPOSITORY / "docs" / "settings.md").read_text()
     for preset, steps in PRESETS.items():
         for step in steps:
-            options = ", ".join(f"{key} {value}" for key, value in step.options.items() if key != "p")
+            options = ", ".join(
+                f"{key} {value}" for key, value in step.options.items() if key != "p"
+            )
             chance = f"{step.options['p']:g}"
-            assert f"| `{preset}` | {step.name} | {options or '–'} | {chance} | {step.reason} |" in text
+            assert (
+                f"| `{preset}` | {step.name} | {options or '–'} | {chance} | {step.reason} |"
+                in text
+            )
 
 
 def test_blurring_by_motion_leaves_the_image_where_its_mask_is():
     image = np.zeros((64, 64, 1), np.uint8)
     image[:, 32] = 255
     made = recipe(({"MotionBlur": {"blur_limit": [9, 9], "angle_range": [0, 0], "p": 1.0}},))
-    middles = [np.average(np.arange(64), weights=made(image, image[..., 0], (0, 0, i))[0][32, :, 0]) for i in range(9)]
+    middles = [
+        np.average(np.arange(64), weights=made(image, image[..., 0], (0, 0, i))[0][32, :, 0])
+        for i in range(9)
+    ]
     assert np.ptp(middles) == 0
     with pytest.raises(
         MaskmillError,
-        match=r"MotionBlur\.allow_shifted: True moves the image away from its mask; allowed is False; del",
+        match=(
+            r"MotionBlur\.allow_shifted: True moves the image away from its mask; allowed is"
+            r" False; del"
+        ),
     ):
         recipe(({"MotionBlur": {"allow_shifted": True}},))
 
@@ -146,7 +167,10 @@ def test_what_comes_in_over_the_border_is_ignored(pair):
 def test_a_mask_never_gets_an_id_between_two_others(pair):
     made = recipe(AFFINE)
     ends = pair[1] // 2 * 2  # ids 0 and 2
-    assert all(augmentation.invented_ids(ends, made(pair[0], ends, (0, e, 0))[1], 255) == [] for e in range(20))
+    assert all(
+        augmentation.invented_ids(ends, made(pair[0], ends, (0, e, 0))[1], 255) == []
+        for e in range(20)
+    )
 
 
 def test_invented_ids_are_those_that_nothing_explains():
@@ -173,7 +197,9 @@ def test_an_unknown_transform_is_named_with_the_nearest():
     with pytest.raises(MaskmillError) as raised:
         recipe(({"HorizontalFlipp": {}},))
     text = str(raised.value)
-    assert text.startswith("params.yaml: augmentation.transforms: 'HorizontalFlipp' is no transform of albumentations")
+    assert text.startswith(
+        "params.yaml: augmentation.transforms: 'HorizontalFlipp' is no transform of albumentations"
+    )
     assert text.endswith("did you mean 'HorizontalFlip'?")
 
 
@@ -184,7 +210,9 @@ def test_something_of_albumentations_that_is_no_transform_is_refused():
 
 
 def test_a_misspelt_option_is_an_error_where_albumentations_only_warns():
-    with pytest.raises(MaskmillError, match=r"transforms\.HorizontalFlip\.prob is not an option; .*allowed are p"):
+    with pytest.raises(
+        MaskmillError, match=r"transforms\.HorizontalFlip\.prob is not an option; .*allowed are p"
+    ):
         recipe(({"HorizontalFlip": {"prob": 0.5}},))
 
 
@@ -207,5 +235,7 @@ def test_a_value_that_albumentations_refuses_is_named(name, options, said):
 
 @pytest.mark.parametrize("name", ["Normalize", "ToFloat", "ToRGB"])
 def test_what_normalises_or_changes_channels_is_refused(pair, name):
-    with pytest.raises(MaskmillError, match="uint8 with 1 channels is needed: take out what normalises or changes"):
+    with pytest.raises(
+        MaskmillError, match="uint8 with 1 channels is needed: take out what normalises or changes"
+    ):
         recipe(({name: {}},))(*pair, (0, 0, 0))

@@ -19,7 +19,11 @@ def recipe(transforms=TRANSFORMS, crop_px=None):
 
 
 def batches(shard, *, first=0, last=6, workers=0, seed=0, made=None):
-    return list(training_batches(shard, made or recipe(), batch=3, seed=seed, first=first, last=last, workers=workers))
+    return list(
+        training_batches(
+            shard, made or recipe(), batch=3, seed=seed, first=first, last=last, workers=workers
+        )
+    )
 
 
 def equal(a, b):
@@ -84,7 +88,9 @@ def test_the_order_can_be_gone_through_twice():
 
 
 def test_an_empty_split_names_the_settings_that_fill_it(make_shard):
-    with pytest.raises(MaskmillError, match=r"`train` is empty.*`splits` in params\.yaml or data/splits\.csv"):
+    with pytest.raises(
+        MaskmillError, match=r"`train` is empty.*`splits` in params\.yaml or data/splits\.csv"
+    ):
         batches(make_shard([]))
 
 
@@ -93,7 +99,9 @@ def test_images_of_different_sizes_name_one_of_each_and_the_setting(make_shard, 
     with pytest.raises(MaskmillError) as raised:
         batches(shard)
     text = str(raised.value)
-    assert "training images differ in size (p0 16 x 16, p2 24 x 24 px) and cannot form a batch" in text
+    assert (
+        "training images differ in size (p0 16 x 16, p2 24 x 24 px) and cannot form a batch" in text
+    )
     assert "set augmentation.crop_px in params.yaml, for example [128, 128]" in text
 
 
@@ -103,7 +111,9 @@ def test_a_crop_makes_images_of_different_sizes_a_batch(make_shard, draw_shapes)
     assert images.shape == (3, 1, 16, 20)
 
 
-def test_a_transform_that_changes_the_size_at_random_is_an_error_that_says_so(make_shard, draw_shapes):
+def test_a_transform_that_changes_the_size_at_random_is_an_error_that_says_so(
+    make_shard, draw_shapes
+):
     shard = make_shard([(image[:12], mask[:12]) for image, mask in draw_shapes(5, size=16)])
     with pytest.raises(MaskmillError, match="size"):
         batches(shard, made=recipe(({"Transpose": {"p": 0.5}},)))

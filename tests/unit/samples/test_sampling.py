@@ -27,7 +27,10 @@ def pixels_of(shard, classes=4):
 
 @pytest.fixture
 def shard(make_shard):
-    """Six images, 24 px a side, grey that says where a pixel lies; a square of 3 px in two, a disc of 1 px in one."""
+    """Six images, 24 px a side; a square of 3 px in two, a disc of 1 px in one.
+
+    Grey says where a pixel lies.
+    """
     pairs = []
     for i in range(6):
         image = np.arange(24 * 24).reshape(24, 24, 1).astype(np.uint8)
@@ -44,11 +47,9 @@ def shard(make_shard):
 def batches(shard, settings, *, first=0, last=8, workers=0, seed=0, made=None):
     made = made or recipe()
     sampler = sampling.create_sampler(settings, pixels_of(shard), (1, 2, 3), made.crop_px)
-    return list(
-        training_batches(
-            shard, made, batch=3, seed=seed, first=first, last=last, workers=workers, sampler=sampler
-        )
-    )  # fmt: skip
+    return list(training_batches(
+        shard, made, batch=3, seed=seed, first=first, last=last, workers=workers, sampler=sampler,
+    ))  # fmt: skip
 
 
 def equal(a, b):
@@ -183,7 +184,8 @@ def test_ignored_pixels_and_background_are_never_what_a_crop_is_cut_around(make_
     mask[:, 20:] = 0
     shard = make_shard([(np.zeros((24, 24, 1), np.uint8), mask)])
     settings = Sampling(rare_below=0.0, foreground_crops=1.0, crop_classes="equal")
-    assert all(mask.shape == (24, 24) for _, mask in crops(shard, settings, 0, 50))  # left to the recipe
+    # left to the recipe
+    assert all(mask.shape == (24, 24) for _, mask in crops(shard, settings, 0, 50))
 
 
 def test_every_pixel_of_a_class_is_as_likely_as_another():
@@ -215,16 +217,29 @@ def test_a_recipe_says_its_crop_also_after_it_was_saved(tmp_path):
     [
         (
             {"foreground_crops": 0.5},
-            "params.yaml: train.sampling.foreground_crops: 0.5 has no effect on whole images; set "
-            "augmentation.crop_px, [128, 128] for example, or foreground_crops: 0.0",
+            (
+                "params.yaml: train.sampling.foreground_crops: 0.5 has no effect on whole images;"
+                " set augmentation.crop_px, [128, 128] for example, or foreground_crops: 0.0"
+            ),
         ),
         (
             {"crop_classes": "rare"},
-            "params.yaml: train.sampling: crop_classes: rare has no effect while foreground_crops is 0; set it "
-            "above 0, 0.33 for example, or crop_classes: equal",
+            (
+                "params.yaml: train.sampling: crop_classes: rare has no effect while"
+                " foreground_crops is 0; set it above 0, 0.33 for example, or crop_classes: equal"
+            ),
         ),
-        ({"rare_below": 30}, "params.yaml: train.sampling.rare_below: got 30: input should be less than or equal to 1"),
-        ({"rare_blow": 0.1}, "train.sampling.rare_blow is not a setting; did you mean 'rare_below'?"),
+        (
+            {"rare_below": 30},
+            (
+                "params.yaml: train.sampling.rare_below: got 30: input should be less than or equal"
+                " to 1"
+            ),
+        ),
+        (
+            {"rare_blow": 0.1},
+            "train.sampling.rare_blow is not a setting; did you mean 'rare_below'?",
+        ),
     ],
 )
 def test_a_setting_that_is_wrong_or_has_no_effect_is_named(params, changes, text):
@@ -239,8 +254,12 @@ def test_a_setting_that_is_wrong_or_has_no_effect_is_named(params, changes, text
 def test_what_is_drawn_more_often_is_said():
     pixels = np.array([[9, 1], [9, 0], [9, 0], [9, 0]])
     assert sampling.describe_sampling(BOTH, pixels, ("sky", "bird")) == [
-        "drawn more often: images with bird (in 25.0%)", "60% of the crops are cut around foreground",
+        "drawn more often: images with bird (in 25.0%)",
+        "60% of the crops are cut around foreground",
     ]  # fmt: skip
-    assert sampling.describe_sampling(BOTH.model_copy(update={"rare_below": 0.1}), pixels, ("sky", "bird"))[0] == (
-        "no class is in less than 10.0% of the training images: all are drawn alike"
+    assert (
+        sampling.describe_sampling(
+            BOTH.model_copy(update={"rare_below": 0.1}), pixels, ("sky", "bird")
+        )[0]
+        == "no class is in less than 10.0% of the training images: all are drawn alike"
     )

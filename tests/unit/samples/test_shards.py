@@ -17,7 +17,9 @@ from maskmill.system.errors import MaskmillError
 
 def pair(height, width, seed, channels=1):
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (height, width, channels), np.uint8), rng.integers(0, 4, (height, width), np.uint8)
+    return rng.integers(0, 256, (height, width, channels), np.uint8), rng.integers(
+        0, 4, (height, width), np.uint8
+    )
 
 
 class Samples:
@@ -40,8 +42,9 @@ class Samples:
     @property
     def manifest(self):
         rows = [
-            {"id": name, "split": self.split[name], "clean": name != "unclean", "sha256_pixels": pixel_digest(image),
-             "sha256_mask": pixel_digest(mask), "image": str(self.folder / "images" / f"{name}.png"),
+            {"id": name, "split": self.split[name], "clean": name != "unclean",
+             "sha256_pixels": pixel_digest(image), "sha256_mask": pixel_digest(mask),
+             "image": str(self.folder / "images" / f"{name}.png"),
              "mask": str(self.folder / "masks" / f"{name}.png")}
             for name, (image, mask) in self.pairs.items()
         ]  # fmt: skip
@@ -119,7 +122,10 @@ def test_a_sample_is_a_view_that_cannot_be_written(make_shard):
 
 
 def test_splits_lie_side_by_side_and_an_empty_one_is_empty(make_shard, tmp_path):
-    train, val = make_shard([pair(4, 4, 0)], "train"), make_shard([pair(4, 4, 1), pair(2, 2, 2)], "val")
+    train, val = (
+        make_shard([pair(4, 4, 0)], "train"),
+        make_shard([pair(4, 4, 1), pair(2, 2, 2)], "val"),
+    )
     assert (len(train), len(val)) == (1, 2)
     assert not np.array_equal(train[0][0], val[0][0])
     empty = shards.Shard(tmp_path / "shards", "test")
@@ -132,14 +138,21 @@ def test_nothing_at_all_gives_empty_shards(samples, tmp_path):
 
 
 def test_pairs_without_a_split_are_left_out_and_clean_is_kept(samples, tmp_path):
-    samples.put("a", *pair(3, 3, 0)).put("unclean", *pair(3, 3, 1), "val").put("guard", *pair(3, 3, 2), "")
+    samples.put("a", *pair(3, 3, 0)).put("unclean", *pair(3, 3, 1), "val").put(
+        "guard", *pair(3, 3, 2), ""
+    )
     folder = samples.pack(tmp_path / "shards")
     samples.check(folder)
-    assert [shards.Shard(folder, split).clean.tolist() for split in ("train", "val")] == [[True], [False]]
+    assert [shards.Shard(folder, split).clean.tolist() for split in ("train", "val")] == [
+        [True],
+        [False],
+    ]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_index_knows_pixels_and_moments_of_a_split_in_parts(make_shard, data, tmp_path, channels, monkeypatch):
+def test_the_index_knows_pixels_and_moments_of_a_split_in_parts(
+    make_shard, data, tmp_path, channels, monkeypatch
+):
     own = data.model_copy(update={"in_channels": channels})
     pairs = [pair(h, w, i, channels) for i, (h, w) in enumerate([(5, 7), (1, 1), (8, 3)])]
     make_shard([pair(9, 9, 7, channels)], "val", names=["b"], data=own)
@@ -150,7 +163,10 @@ def test_the_index_knows_pixels_and_moments_of_a_split_in_parts(make_shard, data
     rows = shard_files.read_index(folder)
     expected = [manifest.split_digest(rows, split) for split in ("train", "val", "test")]
     assert shard_files.split_digests(folder, ("train", "val", "test")) == expected
-    found, pixels = shard_files.moments_of(folder, "train"), np.concatenate([x.reshape(-1, channels) for x, _ in pairs])
+    found, pixels = (
+        shard_files.moments_of(folder, "train"),
+        np.concatenate([x.reshape(-1, channels) for x, _ in pairs]),
+    )
     assert found.pixels == len(pixels)
     assert found.sums.tolist() == pixels.sum(axis=0, dtype=int).tolist()
     assert found.squares.tolist() == (pixels.astype(int) ** 2).sum(axis=0).tolist()
@@ -171,7 +187,8 @@ def test_new_samples_add_a_shard_and_nothing_is_decoded_twice(samples, tmp_path,
     first = bins(samples.pack(tmp_path / "shards"))
     assert len(first) == 1
     decoded.clear()
-    samples.put("a_new", *pair(5, 5, 9), "val").split["old0"] = "test"  # in another split it lies where it lay
+    # in another split it lies where it lay
+    samples.put("a_new", *pair(5, 5, 9), "val").split["old0"] = "test"
     samples.check(samples.pack(tmp_path / "shards"))
     assert decoded == ["a_new"]
     assert first.items() < bins(tmp_path / "shards").items()
@@ -209,7 +226,9 @@ def test_a_shard_is_closed_once_it_is_large(samples, tmp_path):
     assert sorted(bins(tmp_path / "shards").values()) == [32, 64, 64]
 
 
-def test_a_shard_of_which_little_is_wanted_goes_and_what_is_moves_without_decoding(samples, tmp_path, decoded):
+def test_a_shard_of_which_little_is_wanted_goes_and_what_is_moves_without_decoding(
+    samples, tmp_path, decoded
+):
     for i in range(4):
         samples.put(f"p{i}", *pair(4, 4, i))
     samples.pack(tmp_path / "shards")
@@ -236,13 +255,18 @@ def test_the_number_of_workers_changes_no_byte(samples, tmp_path, workers):
         samples.put(f"p{i}", *pair(4 + i, 5, i))
     one = samples.pack(tmp_path / "one", workers=1, shard_bytes=100)
     other = samples.pack(tmp_path / "other", workers=workers, shard_bytes=100)
-    assert {p.name: p.read_bytes() for p in other.iterdir()} == {p.name: p.read_bytes() for p in one.iterdir()}
+    assert {p.name: p.read_bytes() for p in other.iterdir()} == {
+        p.name: p.read_bytes() for p in one.iterdir()
+    }
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rounds=st.lists(
-        st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["train", "val", "", "change", "drop"])), max_size=6),
+        st.lists(
+            st.tuples(st.integers(0, 9), st.sampled_from(["train", "val", "", "change", "drop"])),
+            max_size=6,
+        ),
         min_size=1, max_size=6,
     )
 )  # fmt: skip
@@ -255,11 +279,17 @@ def test_whatever_is_added_changed_and_dropped_is_read_back(tmp_path_factory, da
             if action == "drop":
                 samples.drop(*({name} & samples.pairs.keys()))
             elif action == "change" or name not in samples.pairs:
-                samples.put(name, *pair(3 + seed % 4, 4, seed), "train" if action in ("drop", "change") else action)
+                samples.put(
+                    name,
+                    *pair(3 + seed % 4, 4, seed),
+                    "train" if action in ("drop", "change") else action,
+                )
             else:
                 samples.split[name] = action
         samples.check(samples.pack(folder / "shards", shard_bytes=60))
-        assert not [p for p in (folder / "shards").iterdir() if p.suffix not in (".bin", ".parquet")]
+        assert not [
+            p for p in (folder / "shards").iterdir() if p.suffix not in (".bin", ".parquet")
+        ]
 
 
 @pytest.mark.parametrize("side", ["image", "mask"])
@@ -269,11 +299,15 @@ def test_a_file_that_changed_after_it_was_validated_is_named(samples, tmp_path, 
     decode.write_png(tmp_path / "source" / f"{side}s" / "a.png", np.full((4, 4), 3, np.uint8))
     with pytest.raises(MaskmillError) as raised:
         packing.pack_samples(tmp_path / "shards", manifest, samples.data)
-    assert f"source/{side}s/a.png: its pixels are not those that were validated" in str(raised.value)
+    assert f"source/{side}s/a.png: its pixels are not those that were validated" in str(
+        raised.value
+    )
     assert "run the line again, `make pipeline`" in str(raised.value)
 
 
-def test_a_run_that_is_cut_off_leaves_the_samples_as_they_were_and_goes_on_from_there(samples, tmp_path, decoded):
+def test_a_run_that_is_cut_off_leaves_the_samples_as_they_were_and_goes_on_from_there(
+    samples, tmp_path, decoded
+):
     folder = samples.put("kept", *pair(4, 4, 99)).pack(tmp_path / "shards")
     for i in range(6):
         samples.put(f"p{i}", *pair(4, 4, i))
@@ -318,7 +352,11 @@ def flip(folder):
 
 
 def test_a_flipped_byte_is_named_with_the_way_out(samples, tmp_path):
-    folder = samples.put("a", *pair(4, 4, 0)).put("b", *pair(4, 4, 1)).pack(tmp_path / "shards", shard_bytes=1)
+    folder = (
+        samples.put("a", *pair(4, 4, 0))
+        .put("b", *pair(4, 4, 1))
+        .pack(tmp_path / "shards", shard_bytes=1)
+    )
     path = flip(folder)
     with pytest.raises(MaskmillError) as raised:
         shards.verify(folder, None)
@@ -349,7 +387,9 @@ def test_what_was_just_packed_is_not_read_again_until_it_changes(samples, tmp_pa
         patched.setattr(shard_files.files, "sha256", lambda path: pytest.fail(f"{path} is read"))
         shards.verify(folder, cache)
     flip(folder)
-    with pytest.raises(MaskmillError, match="1 of 2 shard files are missing or not what was written"):
+    with pytest.raises(
+        MaskmillError, match="1 of 2 shard files are missing or not what was written"
+    ):
         shards.verify(folder, cache)
 
 
@@ -364,7 +404,11 @@ def test_a_damaged_memory_of_what_was_right_is_no_harm(samples, tmp_path, conten
 
 
 def test_a_damaged_shard_is_packed_anew(samples, tmp_path, decoded, capsys):
-    folder = samples.put("a", *pair(4, 4, 0)).put("b", *pair(4, 4, 1)).pack(tmp_path / "shards", shard_bytes=1)
+    folder = (
+        samples.put("a", *pair(4, 4, 0))
+        .put("b", *pair(4, 4, 1))
+        .pack(tmp_path / "shards", shard_bytes=1)
+    )
     path = flip(folder)
     decoded.clear()
     samples.check(samples.pack(folder))
@@ -381,7 +425,9 @@ def test_a_damaged_index_is_named_and_packed_anew(samples, tmp_path, damage):
     path.unlink()
     if damage != "missing":
         path.write_bytes(content if damage == "flipped" else content[:-20])
-    with pytest.raises(MaskmillError, match=r"index\.parquet: (no such file|damaged).*dvc checkout"):
+    with pytest.raises(
+        MaskmillError, match=r"index\.parquet: (no such file|damaged).*dvc checkout"
+    ):
         shards.Shard(folder, "train")
     samples.check(samples.pack(folder))
 
@@ -391,7 +437,10 @@ def test_a_shard_file_that_is_not_whole_is_named_when_it_is_opened(samples, tmp_
     folder = samples.put("a", *pair(4, 4, 0)).pack(tmp_path / "shards")
     path = next(folder.glob("*.bin"))
     os.truncate(path, 20) if damage == "cut off" else path.unlink()
-    with pytest.raises(MaskmillError, match=rf"{path.name}: (no such file|20 bytes, at least 32 are needed).*dvc pull"):
+    with pytest.raises(
+        MaskmillError,
+        match=rf"{path.name}: (no such file|20 bytes, at least 32 are needed).*dvc pull",
+    ):
         shards.Shard(folder, "train")
 
 

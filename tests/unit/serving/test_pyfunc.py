@@ -62,7 +62,10 @@ def test_the_example_is_answered(served):
         ("é", "row 1: column image is not base64"),
         ("", "row 1: not an image by its first bytes"),
         (text(b"no image"), "row 1: not an image by its first bytes"),
-        (text(decode.png_bytes(np.zeros((4, 4, 3), np.uint8))), "row 1: an RGB image of uint8; data.in_channels is 1"),
+        (
+            text(decode.png_bytes(np.zeros((4, 4, 3), np.uint8))),
+            "row 1: an RGB image of uint8; data.in_channels is 1",
+        ),
         (text(decode.png_bytes(np.zeros((64, 64), np.uint8))[:-30]), "row 1: broken or unreadable"),
         (None, "row 1: column image: got a value of type"),
         (3, "row 1: column image: got a value of type int; allowed is a base64 string"),
@@ -80,8 +83,10 @@ def test_limits_come_from_the_environment(make, monkeypatch):
     monkeypatch.setenv("MASKMILL_MAX_ROWS", "2")
     monkeypatch.setenv("MASKMILL_MAX_PIXELS", "15")
     limited = make()
-    assert limited([GOOD])["error"][0] == (
-        "row 0: 4 x 4 px; at most 15 px are read (params.yaml: services.max_pixels); scale it down"
+    assert (
+        limited([GOOD])["error"][0]
+        == "row 0: 4 x 4 px; at most 15 px are read (params.yaml: services.max_pixels); scale it"
+        " down"
     )
     assert (
         limited([GOOD] * 3)["error"].tolist()
@@ -96,7 +101,10 @@ def test_limits_come_from_the_environment(make, monkeypatch):
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5", ""])
 def test_a_limit_of_another_form_is_refused(make, monkeypatch, wrong):
     monkeypatch.setenv("MASKMILL_MAX_ROWS", wrong)
-    with pytest.raises(MaskmillError, match=f"MASKMILL_MAX_ROWS in the environment: got '{wrong}'; allowed is a whole"):
+    with pytest.raises(
+        MaskmillError,
+        match=f"MASKMILL_MAX_ROWS in the environment: got '{wrong}'; allowed is a whole",
+    ):
         make()
 
 
@@ -118,15 +126,16 @@ def test_requirements_pin_releases_that_an_index_has():
 
 
 def test_requirements_name_what_the_decoder_and_the_card_import():
-    assert {"imagecodecs", "pillow", "ruamel.yaml"} <= {line.split("==")[0] for line in serving.requirements()}
+    assert {"imagecodecs", "pillow", "ruamel.yaml"} <= {
+        line.split("==")[0] for line in serving.requirements()
+    }
 
 
 def test_a_served_model_needs_no_library_beside_its_requirements():
     code = (
-        "import sys\n"
-        "for name in ('cv2', 'pyarrow', 'sklearn', 'great_expectations', 'albumentations', 'dvc'):\n"
-        "    sys.modules[name] = None\n"
-        "import maskmill.inference.predict, maskmill.serving.scoring\n"
+        "import sys\nfor name in ('cv2', 'pyarrow', 'sklearn', 'great_expectations',"
+        " 'albumentations', 'dvc'):\n    sys.modules[name] = None\nimport"
+        " maskmill.inference.predict, maskmill.serving.scoring\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

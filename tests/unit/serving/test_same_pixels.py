@@ -14,7 +14,16 @@ from maskmill.serving.scoring import RequestLimits, Scorer
 from maskmill.settings.config import STRICT
 from tests.bad_inputs import good
 
-KINDS = [good.grey, good.colour, good.lossy, good.palette, good.wide, good.floats, good.bands, good.alpha]
+KINDS = [
+    good.grey,
+    good.colour,
+    good.lossy,
+    good.palette,
+    good.wide,
+    good.floats,
+    good.bands,
+    good.alpha,
+]
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +33,15 @@ def folders(tmp_path_factory):
     def save(channels, decoding):
         folder = tmp_path_factory.mktemp("model")
         torch.manual_seed(0)
-        weights = models.create("unet", in_channels=channels, num_classes=2, feature_scale=16).state_dict()
+        weights = models.create(
+            "unet", in_channels=channels, num_classes=2, feature_scale=16
+        ).state_dict()
         facts = {
-            "variant": "unet", "options": {"feature_scale": 16}, "classes": ("a", "b"), "background": "a",
-            "ignore_index": 255, "colours": dict.fromkeys("ab", "#000000"), "in_channels": channels,
-            "preprocessing": Preprocessing(mean=(0.5,) * channels, std=(0.25,) * channels), "precision": "fp32",
-            "parameters": 1, "best_step": 1, "decoding": decoding,
+            "variant": "unet", "options": {"feature_scale": 16}, "classes": ("a", "b"),
+            "background": "a", "ignore_index": 255, "colours": dict.fromkeys("ab", "#000000"),
+            "in_channels": channels,
+            "preprocessing": Preprocessing(mean=(0.5,) * channels, std=(0.25,) * channels),
+            "precision": "fp32", "parameters": 1, "best_step": 1, "decoding": decoding,
         }  # fmt: skip
         predict.save(folder, weights, facts)
         return folder
@@ -45,7 +57,9 @@ def test_the_network_sees_the_same_pixels_on_every_path(folders, tmp_path, kind)
         predictor = predict.Predictor(folders(file.channels, file.decoding))
         assert predictor.card.decoding == file.decoding
         seen = []
-        predictor._model.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0].clone()))
+        predictor._model.register_forward_pre_hook(
+            lambda _, inputs, seen=seen: seen.append(inputs[0].clone())
+        )
         path = tmp_path / f"{number}.file"
         path.write_bytes(file.content)
         predictor.predict(decode.image(path, file.channels, file.decoding))

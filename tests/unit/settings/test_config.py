@@ -15,9 +15,9 @@ def values():
     """The values of params.yaml with a data section of two classes."""
     values = config.read_yaml(REPOSITORY / "params.yaml")
     values["data"] = {
-        "title": "discs", "classes": ["background", "disc"], "background": "background", "ignore_index": 255,
-        "values": {0: "background", 1: "disc", 7: "ignore"}, "colours": dict(COLOURS), "in_channels": 1,
-        "decoding": values["data"]["decoding"],
+        "title": "discs", "classes": ["background", "disc"], "background": "background",
+        "ignore_index": 255, "values": {0: "background", 1: "disc", 7: "ignore"},
+        "colours": dict(COLOURS), "in_channels": 1, "decoding": values["data"]["decoding"],
     }  # fmt: skip
     return values
 
@@ -39,17 +39,39 @@ def leaves(values, path=""):
         yield from leaves(value, f"{path}{key}.") if inside else [(f"{path}{key}", value)]
 
 
-TABLES = {"models", "metrics", "data.colours", "data.values", "train.losses", "gate.minimum", "tune.space"}
-WITHOUT_DEFAULT = {"data.title", "data.classes", "data.background", "data.colours", "data.in_channels", "variants"}
+TABLES = {
+    "models",
+    "metrics",
+    "data.colours",
+    "data.values",
+    "train.losses",
+    "gate.minimum",
+    "tune.space",
+}
+WITHOUT_DEFAULT = {
+    "data.title",
+    "data.classes",
+    "data.background",
+    "data.colours",
+    "data.in_channels",
+    "variants",
+}
 WITHOUT_DEFAULT |= {"evaluation.primary", "tracking.model"}
 
 
 def test_the_shipped_file_names_every_setting_with_its_default():
     values = config.read_yaml(REPOSITORY / "params.yaml")
-    shipped = {key: value for key, value in leaves(values) if not key.startswith("paths.") and key != "models"}
+    shipped = {
+        key: value
+        for key, value in leaves(values)
+        if not key.startswith("paths.") and key != "models"
+    }
     assert config.left_out(values) == {}
     needed = {"paths": values["paths"], "variants": ["unet"], "evaluation": values["evaluation"]}
-    needed["data"] = {key: values["data"][key] for key in ("title", "classes", "background", "colours", "in_channels")}
+    needed["data"] = {
+        key: values["data"][key]
+        for key in ("title", "classes", "background", "colours", "in_channels")
+    }
     needed["tracking"] = {"model": values["tracking"]["model"]}
     made = config.parse(needed)
     assert made.models["unet"] == config.Variant(network="unet")
@@ -69,10 +91,13 @@ def test_a_setting_without_default_must_be_there(values, key):
 def test_what_the_file_leaves_out_has_its_default(values):
     del values["train"]["ema"], values["intervals"], values["data"]["decoding"]["alpha"]
     assert config.left_out(values) == {
-        "data.decoding.alpha": "refuse", "train.ema": 0.97, "intervals.confidence": 0.95, "intervals.resamples": 2000,
-        "intervals.unit": "auto", "intervals.block": 5, "intervals.seed": 0,
+        "data.decoding.alpha": "refuse", "train.ema": 0.97, "intervals.confidence": 0.95,
+        "intervals.resamples": 2000, "intervals.unit": "auto", "intervals.block": 5,
+        "intervals.seed": 0,
     }  # fmt: skip
-    assert config.parse(values) == config.parse(config.read_yaml(REPOSITORY / "params.yaml") | {"data": values["data"]})
+    assert config.parse(values) == config.parse(
+        config.read_yaml(REPOSITORY / "params.yaml") | {"data": values["data"]}
+    )
 
 
 def test_derived_facts_of_the_data(values):
@@ -93,12 +118,18 @@ def test_a_section_cannot_be_changed(params):
 
 @pytest.mark.parametrize(
     ("section", "key", "meant"),
-    [("train", "learning_rat", "learning_rate"), ("data", "colors", "colours"), ("selection", "minimun", "minimum")],
+    [
+        ("train", "learning_rat", "learning_rate"),
+        ("data", "colors", "colours"),
+        ("selection", "minimun", "minimum"),
+    ],
 )
 def test_a_misspelt_key_is_named_with_the_nearest_and_all_allowed(values, section, key, meant):
     values[section][key] = 1
     text = refusal(values)
-    assert text.startswith(f"params.yaml: {section}.{key} is not a setting; did you mean {meant!r}?")
+    assert text.startswith(
+        f"params.yaml: {section}.{key} is not a setting; did you mean {meant!r}?"
+    )
     assert "allowed there are" in text
 
 
@@ -157,10 +188,18 @@ def test_every_mistake_is_told_at_once(values):
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("classes", ["background", "disc", "disc"], "classes: ['background', 'disc', 'disc'] names a class twice"),
+        (
+            "classes",
+            ["background", "disc", "disc"],
+            "classes: ['background', 'disc', 'disc'] names a class twice",
+        ),
         ("classes", ["background", "ignore"], "classes: 'ignore'"),
         ("background", "bg", "background: ['bg'] not in data.classes ['background', 'disc']"),
-        ("values", {0: "background", 1: "dsic"}, "values: ['dsic'] not in data.classes ['background', 'disc']"),
+        (
+            "values",
+            {0: "background", 1: "dsic"},
+            "values: ['dsic'] not in data.classes ['background', 'disc']",
+        ),
         ("colours", {"background": "#000000"}, "colours: no colour for ['disc']"),
         ("colours", COLOURS | {"cat": "#ffffff"}, "colours: ['cat'] not in data.classes"),
         ("ignore_index", 1, "ignore_index: 1 is also the id of a class; take 255"),
@@ -180,7 +219,10 @@ def test_a_colour_that_is_no_code_is_named_by_its_class(values):
 def test_a_path_outside_the_repository_is_refused(values, path):
     values["paths"]["raw"] = path
     text = refusal(values)
-    assert f"params.yaml: paths.raw: got {path!r}: must be a relative path inside the repository" in text
+    assert (
+        f"params.yaml: paths.raw: got {path!r}: must be a relative path inside the repository"
+        in text
+    )
 
 
 def test_an_unknown_variant_is_named_with_the_nearest(values):
@@ -188,9 +230,14 @@ def test_an_unknown_variant_is_named_with_the_nearest(values):
     values["variants"] = ["unett"]
     text = refusal(values)
     assert text.startswith("params.yaml: models.unett: 'unett' is no network; did you mean 'unet'")
-    assert "a variant with a name of its own says which one it is, unett: {network: unet} for example" in text
+    assert (
+        "a variant with a name of its own says which one it is, unett: {network: unet} for example"
+        in text
+    )
     values |= {"variants": ["unet"], "models": {"unet": {"network": "fnc"}}}
-    assert refusal(values).startswith("params.yaml: models.unet.network: 'fnc' is no network; did you mean 'fcn'?")
+    assert refusal(values).startswith(
+        "params.yaml: models.unet.network: 'fnc' is no network; did you mean 'fcn'?"
+    )
 
 
 def test_a_variant_names_its_network_or_is_called_after_it(values):
@@ -202,7 +249,8 @@ def test_a_variant_names_its_network_or_is_called_after_it(values):
     }
     models = config.parse(values).models
     assert [(v.network, v.weights, v.options) for v in models.values()] == [
-        ("unet", None, {"feature_scale": 8}), ("unet", "a.safetensors", {"feature_scale": 16}), ("unet", None, {}),
+        ("unet", None, {"feature_scale": 8}), ("unet", "a.safetensors", {"feature_scale": 16}),
+        ("unet", None, {}),
     ]  # fmt: skip
 
 
@@ -216,7 +264,11 @@ def test_a_variant_twice_and_no_variant_are_refused(values):
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("variants", ["UNet"], "variants.0: got 'UNet': small letters, digits and _ are allowed, after a letter"),
+        (
+            "variants",
+            ["UNet"],
+            "variants.0: got 'UNet': small letters, digits and _ are allowed, after a letter",
+        ),
         ("variants", "unet", "variants: got 'unet': needed is a list, [a, b] say"),
         ("models", None, "models: got None: needed is a mapping, {} where nothing is to be said"),
     ],
@@ -240,14 +292,22 @@ def test_training_without_a_loss_or_with_warmup_alone_is_refused(values):
 
 def test_settings_of_training_that_contradict_each_other_are_named(values):
     values["train"] |= {"schedule": "one_cycle", "warmup_steps": 5}
-    assert "train: warmup_steps: got 5, and one_cycle has a rise of its own, over 30 % of the steps" in refusal(values)
+    assert (
+        "train: warmup_steps: got 5, and one_cycle has a rise of its own, over 30 % of the steps"
+        in refusal(values)
+    )
     values["train"] |= {"schedule": "cosine", "optimizer": "sgd", "momentum": 0.0, "nesterov": True}
-    assert "train: nesterov: true needs a momentum above 0; set train.momentum, or nesterov: false" in refusal(values)
+    assert (
+        "train: nesterov: true needs a momentum above 0; set train.momentum, or nesterov: false"
+        in refusal(values)
+    )
     values["train"] |= {"workers": "many"}
     assert "train.workers" in refusal(values)
 
 
-@pytest.mark.parametrize("part", [0, -1.0, True, "much", float("nan"), float("inf"), {"gamma": 2.0}, {"weight": 0}])
+@pytest.mark.parametrize(
+    "part", [0, -1.0, True, "much", float("nan"), float("inf"), {"gamma": 2.0}, {"weight": 0}]
+)
 def test_a_loss_needs_a_weight_above_0(values, part):
     values["train"]["losses"] = {"focal": part}
     text = refusal(values)
@@ -270,8 +330,10 @@ def test_class_weights_are_a_known_word_or_weights_above_0(values, weights):
 
 def test_class_weights_are_of_known_classes(values):
     values["train"]["class_weights"] = {"dics": 2.0}
-    assert refusal(values) == (
-        "params.yaml: train.class_weights: 'dics' is no class; did you mean 'disc'? data.classes are background, disc"
+    assert (
+        refusal(values)
+        == "params.yaml: train.class_weights: 'dics' is no class; did you mean 'disc'? data.classes"
+        " are background, disc"
     )
     values["train"]["class_weights"] = {"disc": 2}
     assert config.parse(values).train.class_weights == {"disc": 2.0}
@@ -281,7 +343,10 @@ def test_a_missing_file_says_where_it_was_sought_and_what_to_do(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MaskmillError) as raised:
         config.load()
-    assert str(raised.value) == f"params.yaml: no such file in {tmp_path}; run from the repository's top folder"
+    assert (
+        str(raised.value)
+        == f"params.yaml: no such file in {tmp_path}; run from the repository's top folder"
+    )
 
 
 @pytest.mark.parametrize("text", ["train: [1, 2", "train: 1\ntrain: 2\n", "\tx: 1"])
@@ -308,13 +373,18 @@ def test_a_number_may_be_written_in_any_usual_way(values, tmp_path, text):
 @pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
 def test_no_number_is_infinite_or_none_wherever_it_stands(values, number):
     values["augmentation"]["transforms"] = [{"RandomGamma": {"gamma_limit": [70, number]}}]
-    assert refusal(values) == (
-        f"params.yaml: augmentation.transforms.RandomGamma.gamma_limit: got {number}; no number may be .inf or .nan"
+    assert (
+        refusal(values)
+        == f"params.yaml: augmentation.transforms.RandomGamma.gamma_limit: got {number}; no number"
+        " may be .inf or .nan"
     )
 
 
 def test_a_default_that_does_not_go_with_what_was_set_is_said_to_be_one(values):
     values["train"] = {"steps": 10}
-    assert refusal(values) == "params.yaml: train: warmup_steps: 20 (the default) must be below steps, 10"
+    assert (
+        refusal(values)
+        == "params.yaml: train: warmup_steps: 20 (the default) must be below steps, 10"
+    )
     values["train"] = {"steps": 10, "warmup_steps": 20}
     assert refusal(values) == "params.yaml: train: warmup_steps: 20 must be below steps, 10"

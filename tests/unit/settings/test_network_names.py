@@ -24,9 +24,11 @@ def test_a_shorthand_and_what_it_is_short_for_make_the_same_network(name):
 def test_an_option_that_the_name_says_is_refused_with_the_way_out():
     with pytest.raises(MaskmillError) as raised:
         models.create("se_resnet18_unet", in_channels=1, num_classes=2, encoder="resnet50")
-    assert str(raised.value) == (
-        "params.yaml: models.se_resnet18_unet.encoder: got 'resnet50', and se_resnet18_unet is short for network: "
-        "resnet_unet, encoder: resnet18, gate: se; delete it, or set network: resnet_unet and the options"
+    assert (
+        str(raised.value)
+        == "params.yaml: models.se_resnet18_unet.encoder: got 'resnet50', and se_resnet18_unet is"
+        " short for network: resnet_unet, encoder: resnet18, gate: se; delete it, or set"
+        " network: resnet_unet and the options"
     )
 
 
@@ -36,14 +38,20 @@ def test_what_the_name_says_is_none_of_its_options():
 
 
 def test_an_unknown_network_is_named_with_the_nearest_and_all():
-    with pytest.raises(MaskmillError, match=r"^params\.yaml: models\.unett: 'unett' is no network; did you mean") as e:
+    with pytest.raises(
+        MaskmillError, match=r"^params\.yaml: models\.unett: 'unett' is no network; did you mean"
+    ) as e:
         models.create("unett", in_channels=1, num_classes=2)
     assert all(name in str(e.value) for name in models.names())
 
 
 def test_errors_name_the_setting_of_the_variant():
-    with pytest.raises(MaskmillError, match=r"^params\.yaml: models\.small\.width: got 3; at least 4 channels$"):
-        models.create_from("resnet_unet", {"width": 3}, "params.yaml: models.small", in_channels=1, num_classes=2)
+    with pytest.raises(
+        MaskmillError, match=r"^params\.yaml: models\.small\.width: got 3; at least 4 channels$"
+    ):
+        models.create_from(
+            "resnet_unet", {"width": 3}, "params.yaml: models.small", in_channels=1, num_classes=2
+        )
 
 
 def test_a_file_of_a_shorthands_name_comes_first(tmp_path, monkeypatch):

@@ -18,7 +18,11 @@ def annotated(source):
         folder = source("images/a.png")
         annotations = [
             {"id": i, "image_id": 1, "category_id": 7}
-            | (shape if isinstance(shape, dict) and "segmentation" in shape else {"segmentation": shape})
+            | (
+                shape
+                if isinstance(shape, dict) and "segmentation" in shape
+                else {"segmentation": shape}
+            )
             for i, shape in enumerate(shapes)
         ]
         content = {
@@ -71,7 +75,9 @@ def test_compressed_run_lengths_are_read_as_pycocotools_does():
 
 
 def test_the_split_is_that_of_the_file_and_one_name_in_two_splits_two_images(annotated, read):
-    configs = [annotated([SQUARE], name=f"instances_{split}2017.json") for split in ("train", "val")]
+    configs = [
+        annotated([SQUARE], name=f"instances_{split}2017.json") for split in ("train", "val")
+    ]
     config = {"kind": "coco", "annotations": configs[0]["annotations"] | configs[1]["annotations"]}
     assert [(p.id, p.split) for p in read(**config)] == [("train__a", "train"), ("val__a", "val")]
 
@@ -79,7 +85,10 @@ def test_the_split_is_that_of_the_file_and_one_name_in_two_splits_two_images(ann
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        ([[1, 1, 2]], "annotation 0: a polygon needs three or more points x, y, within 12 px; got [1, 1, 2]"),
+        (
+            [[1, 1, 2]],
+            "annotation 0: a polygon needs three or more points x, y, within 12 px; got [1, 1, 2]",
+        ),
         ([[1, 1, 2, 2, 3]], "a polygon needs three or more points"),
         ([[1, 1, 2, 2, 3, 1e9]], "within 12 px"),
         ([[1, 1, 2, 2, 3, float("nan")]], "a polygon needs"),
@@ -112,7 +121,10 @@ def image(**changes):
         ({"images": image(file_name="/etc/passwd")}, "image 1: '/etc/passwd' is not a path below"),
         ({"images": image(file_name="b.png")}, "images/b.png is not there"),
         ({"images": image(height=0)}, "image 1: height 0, width 6; needed are whole numbers"),
-        ({"images": image(height=10**9)}, "of at most 100,000,000 px together (data.decoding.max_pixels"),
+        (
+            {"images": image(height=10**9)},
+            "of at most 100,000,000 px together (data.decoding.max_pixels",
+        ),
         ({"images": image(id=2)}, "annotations of images 1, which `images` does not hold"),
         ({"images": [{"id": 1}]}, "images[0]: needs id and file_name"),
         (
@@ -139,4 +151,6 @@ def test_classes_need_a_background_and_no_table_of_values(annotated, refusal, da
     for wrong in ({"background": None}, {"values": {0: "disc"}}):
         said = refusal(data.model_copy(update=wrong), **config)
         assert "name the class of those pixels, and set values: null" in said
-    assert "needed is one line `FILE.json: FOLDER_OF_ITS_IMAGES`" in refusal(kind="coco", annotations={})
+    assert "needed is one line `FILE.json: FOLDER_OF_ITS_IMAGES`" in refusal(
+        kind="coco", annotations={}
+    )

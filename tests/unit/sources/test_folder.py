@@ -6,7 +6,12 @@ import pytest
 from maskmill import sources
 from maskmill.system.errors import MaskmillError
 
-PAIRS = [f"{kind}/p{patient}_{frame:02d}.png" for kind in ("images", "masks") for patient in (1, 2) for frame in (1, 2)]
+PAIRS = [
+    f"{kind}/p{patient}_{frame:02d}.png"
+    for kind in ("images", "masks")
+    for patient in (1, 2)
+    for frame in (1, 2)
+]
 
 
 def test_files_of_one_name_are_a_pair_whatever_their_endings(source, read):
@@ -62,15 +67,19 @@ def test_subfolders_are_part_of_the_name(source, read):
     ("options", "said"),
     [
         ({"groups": "("}, "data/source.yaml: kind: groups: '(' is no regular expression"),
-        ({"groups": "p"}, "groups: 'p' names []; needed is (?P<group>..), allowed besides (?P<order>..)"),
-        ({"groups": "(?P<group>p1)"}, "groups: '(?P<group>p1)' does not match 'p2_01', 'p2_02'; widen the expression"),
-        ({"groups": "(?P<group>.)(?P<order>..)"}, "order of 'p1_01' is '1_'; needed are digits") ,
+        ({"groups": "p"},
+         "groups: 'p' names []; needed is (?P<group>..), allowed besides (?P<order>..)"),
+        ({"groups": "(?P<group>p1)"},
+         "groups: '(?P<group>p1)' does not match 'p2_01', 'p2_02'; widen the expression"),
+        ({"groups": "(?P<group>.)(?P<order>..)"}, "order of 'p1_01' is '1_'; needed are digits"),
         ({"groups": "(?P<group>p)", "blocks": 3}, "`groups` and `blocks` exclude each other"),
         ({"blocks": 5}, "blocks: got 5; allowed are 3 to 4, the number of images"),
         ({"images": "../images"}, "'../images' leads out of"),
         ({"images": "{split}/images"}, "{split} stands in both or in neither"),
-        ({"images": "{split}/images", "masks": "{split}/masks"}, "no folder train, val or test there"),
-        ({"images": "images", "masks": "images"}, "holds images and masks; say what ends a mask's name"),
+        ({"images": "{split}/images", "masks": "{split}/masks"},
+         "no folder train, val or test there"),
+        ({"images": "images", "masks": "images"},
+         "holds images and masks; say what ends a mask's name"),
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_are_explained(source, refusal, options, said):
@@ -95,19 +104,32 @@ def test_folders_of_a_split_give_it(source, read, refusal, nesting):
             for kind in ("images", "masks")
         )
     )
-    assert [(p.id, p.split) for p in read(kind="folder")] == [("a", "train"), ("b", "val"), ("c", "test")]
+    assert [(p.id, p.split) for p in read(kind="folder")] == [
+        ("a", "train"),
+        ("b", "val"),
+        ("c", "test"),
+    ]
     assert "the split is given by folders; delete `blocks`" in refusal(kind="folder", blocks=3)
 
 
 def test_one_name_in_two_splits_is_two_images_and_one_group_by_its_pattern(source, read):
-    source(*(f"{split}/{kind}/s_1.png" for split in ("train", "test") for kind in ("images", "masks")))
-    assert {(p.id, p.group) for p in read(kind="folder")} == {("train__s_1", "train__s_1"), ("test__s_1", "test__s_1")}
-    assert {p.group for p in read(kind="folder", groups="(?P<group>s)_")} == {"s"}  # so that the leak is seen
+    source(
+        *(f"{split}/{kind}/s_1.png" for split in ("train", "test") for kind in ("images", "masks"))
+    )
+    assert {(p.id, p.group) for p in read(kind="folder")} == {
+        ("train__s_1", "train__s_1"),
+        ("test__s_1", "test__s_1"),
+    }
+    # so that the leak is seen
+    assert {p.group for p in read(kind="folder", groups="(?P<group>s)_")} == {"s"}
 
 
 def test_folders_that_say_one_split_twice_or_stand_beside_it_are_named(source, refusal):
     folder = source("images/train/a.png", "masks/train/a.png", "images/more/b.png")
-    assert refusal(kind="folder") == f"{folder}/images/more/b.png stands beside train; move it into one of them"
+    assert (
+        refusal(kind="folder")
+        == f"{folder}/images/more/b.png stands beside train; move it into one of them"
+    )
     source("images/training/c.png", "masks/training/c.png")
     assert "train, training are names of one split" in refusal(kind="folder")
 
@@ -136,14 +158,20 @@ def test_an_empty_or_missing_folder_says_what_to_put_there(source, refusal, empt
 def test_two_files_with_one_name_are_both_named(source, refusal):
     folder = source("images/a.png", "masks/a.png")
     (folder / "images/a.tif").write_bytes(b"x")
-    assert refusal(kind="folder").startswith(f"{folder}/images/a.png and {folder}/images/a.tif have one name")
+    assert refusal(kind="folder").startswith(
+        f"{folder}/images/a.png and {folder}/images/a.tif have one name"
+    )
 
 
 def test_nfc_and_nfd_of_one_name_are_a_pair_but_not_two_images(source, read, refusal):
     composed, decomposed = (unicodedata.normalize(form, "Zürich") for form in ("NFC", "NFD"))
     folder = source(f"images/{decomposed}.png", f"masks/{composed}.png")
     (pair,) = read(kind="folder")
-    assert (pair.id, pair.image.name, pair.mask.name) == (composed, f"{decomposed}.png", f"{composed}.png")
+    assert (pair.id, pair.image.name, pair.mask.name) == (
+        composed,
+        f"{decomposed}.png",
+        f"{composed}.png",
+    )
     (folder / f"images/{composed}.tif").write_bytes(b"x")
     assert "('Zu\\u0308rich.png', 'Z\\xfcrich.tif')" in refusal(kind="folder")
 
@@ -153,10 +181,15 @@ def test_names_that_differ_in_case_alone_are_refused(source, refusal):
     said = refusal(kind="folder")
     assert "images/A.png" in said
     assert "images/a.png" in said
-    assert "have names that differ in case alone; a checkout on another system keeps one of them: rename one" in said
+    assert (
+        "have names that differ in case alone; a checkout on another system keeps one of them:"
+        " rename one" in said
+    )
 
 
-@pytest.mark.parametrize(("name", "shown"), [("a\nb", r"a\nb"), ("a\x1bb", r"a\x1bb"), ("a\u2028b", r"a\u2028b")])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\nb", r"a\nb"), ("a\x1bb", r"a\x1bb"), ("a\u2028b", r"a\u2028b")]
+)
 def test_a_control_character_in_a_name_is_refused_and_shown_escaped(source, refusal, name, shown):
     source(f"images/{name}.png", f"masks/{name}.png")
     said = refusal(kind="folder")
@@ -175,7 +208,13 @@ def test_a_name_that_is_not_utf8_is_refused(source, refusal):
 
 def test_long_names_and_leading_dashes_are_kept_and_their_ids_fit_a_file_name(source, read):
     long = "ü" * 125  # 250 bytes, 254 with the ending
-    source(*(f"{kind}/{name}.png" for kind in ("images", "masks") for name in ("-rf", long, long[:-1] + "u")))
+    source(
+        *(
+            f"{kind}/{name}.png"
+            for kind in ("images", "masks")
+            for name in ("-rf", long, long[:-1] + "u")
+        )
+    )
     ids = [p.id for p in read(kind="folder")]
     assert ids[0] == "-rf"
     assert len(set(ids)) == 3
@@ -190,20 +229,31 @@ def test_what_is_no_file_is_named_and_never_waited_for(source, refusal, tmp_path
     if odd == "pipe":
         os.mkfifo(path)
     else:
-        path.symlink_to({"circle": path, "nowhere": "gone"}.get(odd, tmp_path_factory.mktemp("elsewhere")))
+        path.symlink_to(
+            {"circle": path, "nowhere": "gone"}.get(odd, tmp_path_factory.mktemp("elsewhere"))
+        )
     what = "no regular file" if odd == "pipe" else "a link that leads to no file"
-    assert refusal(kind="folder") == f"'{path}': {what}; replace it by the file or folder itself, or delete it"
+    assert (
+        refusal(kind="folder")
+        == f"'{path}': {what}; replace it by the file or folder itself, or delete it"
+    )
 
 
-def test_images_behind_a_link_are_refused_since_dvc_would_not_keep_them(source, refusal, tmp_path_factory):
+def test_images_behind_a_link_are_refused_since_dvc_would_not_keep_them(
+    source, refusal, tmp_path_factory
+):
     folder = source("masks/a.png")
     (folder / "images").symlink_to(tmp_path_factory.mktemp("elsewhere"))
-    assert refusal(kind="folder").startswith(f"{folder}/images: a folder that is a link; DVC does not version")
+    assert refusal(kind="folder").startswith(
+        f"{folder}/images: a folder that is a link; DVC does not version"
+    )
 
 
 def test_a_source_without_a_kind_lists_the_kinds(tmp_path, data):
     for config in (None, {}, {"kinds": "folder"}, ["folder"]):
-        with pytest.raises(MaskmillError, match=r"needs a line `kind: NAME`; known are .*coco.*folder.*table"):
+        with pytest.raises(
+            MaskmillError, match=r"needs a line `kind: NAME`; known are .*coco.*folder.*table"
+        ):
             sources.create(config, tmp_path, data, "data/source.yaml")
 
 
@@ -212,7 +262,10 @@ def test_a_source_without_a_kind_lists_the_kinds(tmp_path, data):
     [
         ({"kind": "foldr"}, "data/source.yaml: kind: 'foldr' is not known; did you mean 'folder'?"),
         ({"kind": "folder", "group": "_"}, "kind.group is not an option; did you mean 'groups'?"),
-        ({"kind": "folder", "folder": "x"}, "kind.folder follows from the data and cannot be set; delete it"),
+        (
+            {"kind": "folder", "folder": "x"},
+            "kind.folder follows from the data and cannot be set; delete it",
+        ),
         ({"kind": "folder", "blocks": "5"}, "kind.blocks: got '5': "),
     ],
 )

@@ -13,7 +13,11 @@ from maskmill.system.errors import MaskmillError
 def brain(data):
     names = icbm152.CLASSES
     return data.model_copy(
-        update={"classes": names, "background": names[0], "colours": dict.fromkeys(names, "#000000")}
+        update={
+            "classes": names,
+            "background": names[0],
+            "colours": dict.fromkeys(names, "#000000"),
+        }
     )
 
 
@@ -26,7 +30,9 @@ def volumes():
 def slices(brain, volumes, monkeypatch):
     """A function: slabs and seed -> pairs, from volumes that are read once."""
     monkeypatch.setattr(icbm152, "_volumes", lambda: volumes)
-    return lambda slabs, seed=0: list(icbm152.icbm152(folder=Path(), data=brain, slabs=slabs, seed=seed))
+    return lambda slabs, seed=0: list(
+        icbm152.icbm152(folder=Path(), data=brain, slabs=slabs, seed=seed)
+    )
 
 
 def test_the_same_seed_gives_the_same_pixels_and_another_gives_others(slices):
@@ -64,7 +70,8 @@ def test_the_image_holds_the_whole_brain(slices, volumes):
 
 def test_a_slab_is_a_group_and_the_slice_number_the_order(slices):
     pairs = slices([[12, 13], [76, 77]])
-    assert {p.sequence for p in pairs} == {"icbm152"}  # slabs of one head: their ends are neighbours
+    # slabs of one head: their ends are neighbours
+    assert {p.sequence for p in pairs} == {"icbm152"}
     assert [(p.id, p.group, p.order) for p in pairs] == [
         ("icbm152_z012", "z012-013", 12),
         ("icbm152_z013", "z012-013", 13),
@@ -75,11 +82,14 @@ def test_a_slab_is_a_group_and_the_slice_number_the_order(slices):
 
 def test_background_is_exactly_where_the_template_is_0(slices):
     folder = Path(find_spec("nilearn").submodule_search_locations[0]) / "datasets" / "data"
-    template = nibabel.load(folder / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz").dataobj[:, :, 80]
+    template = nibabel.load(folder / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz").dataobj[
+        :, :, 80
+    ]
     (pair,) = slices([[80, 80]])
     cropped = np.asarray(template)[22:174, 25:209]
     assert np.array_equal(pair.mask() == 0, np.rot90(cropped == 0))
-    assert np.count_nonzero(template) == np.count_nonzero(cropped)  # the crop loses nothing of the brain
+    # the crop loses nothing of the brain
+    assert np.count_nonzero(template) == np.count_nonzero(cropped)
 
 
 def test_white_matter_is_brighter_than_grey_matter_than_fluid(slices):
@@ -92,7 +102,8 @@ def test_white_matter_is_brighter_than_grey_matter_than_fluid(slices):
 def test_other_classes_or_colour_images_are_refused(data, brain):
     for wrong in (data, brain.model_copy(update={"in_channels": 3})):
         with pytest.raises(
-            MaskmillError, match=r"do not describe the source icbm152, which has .*white_matter.* and 1"
+            MaskmillError,
+            match=r"do not describe the source icbm152, which has .*white_matter.* and 1",
         ):
             list(icbm152.icbm152(folder=Path(), data=wrong, slabs=[[80, 80]], seed=0))
 

@@ -26,9 +26,16 @@ def split(rights, **columns):
     """Images of 10 cell px, of which `rights` are found: their statistics, facts and manifest."""
     rows = []
     for right in rights:
-        truth, predicted = torch.ones(1, 10, dtype=torch.uint8), torch.zeros(1, 10, dtype=torch.uint8)
+        truth, predicted = (
+            torch.ones(1, 10, dtype=torch.uint8),
+            torch.zeros(1, 10, dtype=torch.uint8),
+        )
         predicted[0, :right] = 1
-        rows.append(METRICS.statistic(Sample(predicted=predicted, truth=truth, probabilities=torch.zeros(2, 1, 10))))
+        rows.append(
+            METRICS.statistic(
+                Sample(predicted=predicted, truth=truth, probabilities=torch.zeros(2, 1, 10))
+            )
+        )
     ids = [f"i{place}" for place in range(len(rights))]
     evaluated = pd.DataFrame(torch.stack(rows).numpy(), columns=list(METRICS.fields)).assign(id=ids)
     images = pd.DataFrame({"id": ids, **{fact: columns.pop(fact, 1.0) for fact in FACTS}})
@@ -45,7 +52,9 @@ def named(found):
 
 
 def test_scores_are_from_summed_statistics_of_the_slice():
-    found = named(table(split([10, 5, 2, 1], brightness=[12, 48, 50, 90]), primary="dice_foreground"))
+    found = named(
+        table(split([10, 5, 2, 1], brightness=[12, 48, 50, 90]), primary="dice_foreground")
+    )
     assert set(found) == {"brightness 12 to 48", "brightness 50 to 90"}
     assert found["brightness 12 to 48"].score.value == pytest.approx(2 * 15 / (20 + 15))
     assert found["brightness 50 to 90"].images == 2
@@ -73,7 +82,9 @@ def test_a_column_in_which_all_images_are_alike_gives_no_slice():
 
 
 def test_rows_are_matched_by_id_not_by_place():
-    evaluated, images, manifest = split([10, 10, 0, 0], group=["a", "a", "b", "b"], contrast=[1, 1, 9, 9])
+    evaluated, images, manifest = split(
+        [10, 10, 0, 0], group=["a", "a", "b", "b"], contrast=[1, 1, 9, 9]
+    )
     found = named(table((evaluated, images[::-1], manifest.sample(frac=1, random_state=1))))
     assert found["group a"].score.value == found["contrast 1"].score.value == 1
     assert found["group b"].score.value == found["contrast 9"].score.value == 0
@@ -93,20 +104,28 @@ def test_images_without_objects_are_a_slice_of_their_own():
 
 def test_columns_of_the_manifest_are_sliced_by_value_or_by_quantile():
     parts = split(
-        [1, 2, 3, 4], weather=["rain", "sun", None, "sun"], height=[10, 20, 30, 40], night=[True, False, False, True],
-        fold=[0, 0, 1, 1],
+        [1, 2, 3, 4], weather=["rain", "sun", None, "sun"], height=[10, 20, 30, 40],
+        night=[True, False, False, True], fold=[0, 0, 1, 1],
     )  # fmt: skip
     found = named(table(parts, settings(columns=("weather", "height", "night", "fold"))))
     assert {"weather rain", "weather sun", "weather unknown"} <= set(found)
-    assert {"height 10 to 20", "height 30 to 40", "night True", "night False", "fold 0", "fold 1"} <= set(found)
+    assert {
+        "height 10 to 20",
+        "height 30 to 40",
+        "night True",
+        "night False",
+        "fold 0",
+        "fold 1",
+    } <= set(found)
 
 
 def test_an_unknown_column_is_named_with_those_there_are():
     with pytest.raises(MaskmillError) as error:
         table(split([1, 2], weather=["rain", "sun"]), settings(columns=("wether",)))
-    assert str(error.value) == (
-        "params.yaml: slices.columns: 'wether' is not a column of the manifest; did you mean 'weather'?; "
-        "there are id, group, weather; change slices.columns"
+    assert (
+        str(error.value)
+        == "params.yaml: slices.columns: 'wether' is not a column of the manifest; did you mean"
+        " 'weather'?; there are id, group, weather; change slices.columns"
     )
 
 

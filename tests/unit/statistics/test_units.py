@@ -13,7 +13,12 @@ def settings(unit="auto", block=5):
 def table(*rows):
     """A manifest of (group, sequence, orders), in that order."""
     listed = [
-        {"id": f"{group}-{sequence}-{place:04d}", "group": group, "sequence": sequence or group, "order": order}
+        {
+            "id": f"{group}-{sequence}-{place:04d}",
+            "group": group,
+            "sequence": sequence or group,
+            "order": order,
+        }
         for group, sequence, orders in rows
         for place, order in enumerate(orders)
     ]
@@ -29,7 +34,9 @@ def sets(manifest, **choices):
 
 def words(manifest, rows=slice(None), **choices):
     ids, chosen = manifest["id"].tolist(), settings(**choices)
-    return units.caveat_of_units(units.units_of_images(ids, manifest, chosen)[rows], ids[rows], manifest, chosen)
+    return units.caveat_of_units(
+        units.units_of_images(ids, manifest, chosen)[rows], ids[rows], manifest, chosen
+    )
 
 
 def test_a_group_is_one_unit():
@@ -56,17 +63,25 @@ def test_blocks_go_by_order_and_not_by_name():
 
 
 def test_a_block_is_never_smaller_than_asked_for_unless_the_group_is():
-    assert [len(unit) for unit in sets(table(("a", "", range(14)), ("b", "", range(3))), unit="block")] == [7, 7, 3]
+    assert [
+        len(unit) for unit in sets(table(("a", "", range(14)), ("b", "", range(3))), unit="block")
+    ] == [7, 7, 3]
 
 
 def test_a_block_does_not_reach_over_sequences():
     manifest = table(("patient", "left", range(5)), ("patient", "right", range(5)))
-    assert all(len({name.split("-")[1] for name in unit}) == 1 for unit in sets(manifest, unit="block"))
+    assert all(
+        len({name.split("-")[1] for name in unit}) == 1 for unit in sets(manifest, unit="block")
+    )
 
 
-@pytest.mark.parametrize("orders", [[0] * 10, [np.nan] * 10, [*range(9), 8]], ids=["equal", "missing", "one twice"])
+@pytest.mark.parametrize(
+    "orders", [[0] * 10, [np.nan] * 10, [*range(9), 8]], ids=["equal", "missing", "one twice"]
+)
 def test_a_group_without_an_order_stays_whole(orders):
-    assert [len(unit) for unit in sets(table(("a", "", orders), ("b", "", range(10))), unit="block")] == [10, 5, 5]
+    assert [
+        len(unit) for unit in sets(table(("a", "", orders), ("b", "", range(10))), unit="block")
+    ] == [10, 5, 5]
 
 
 def test_auto_takes_groups_where_there_are_twenty_else_blocks():
@@ -82,21 +97,34 @@ def test_units_do_not_depend_on_the_order_of_the_images():
     manifest = table(("a", "", range(12)), ("b", "", range(7)))
     ids = manifest["id"].tolist()
     made = dict(zip(ids, units.units_of_images(ids, manifest, settings()), strict=True))
-    again = dict(zip(ids[::-1], units.units_of_images(ids[::-1], manifest[::-1], settings()), strict=True))
+    again = dict(
+        zip(ids[::-1], units.units_of_images(ids[::-1], manifest[::-1], settings()), strict=True)
+    )
     assert made == again
 
 
 def test_names_that_look_like_those_of_blocks_are_no_trap():
-    assert len(sets(table(("a", "", range(10)), ("a 1", "", range(5)), ("a", "a 1", range(5))), unit="block")) == 4
+    assert (
+        len(
+            sets(
+                table(("a", "", range(10)), ("a 1", "", range(5)), ("a", "a 1", range(5))),
+                unit="block",
+            )
+        )
+        == 4
+    )
 
 
 def test_too_few_units_are_said():
-    assert words(table(("z076-100", "", range(25)))) == (
-        "5 blocks of 5 contiguous images in 1 group: too few independent units (n < 20) for a claim; blocks of one "
-        "group say nothing about other groups, and their intervals are too narrow where neighbours are alike"
+    assert (
+        words(table(("z076-100", "", range(25))))
+        == "5 blocks of 5 contiguous images in 1 group: too few independent units (n < 20) for a"
+        " claim; blocks of one group say nothing about other groups, and their intervals are too"
+        " narrow where neighbours are alike"
     )
-    assert words(table(("a", "", [0] * 9), ("b", "", [0] * 3)), unit="group") == (
-        "2 groups: too few independent units (n < 20) for a claim"
+    assert (
+        words(table(("a", "", [0] * 9), ("b", "", [0] * 3)), unit="group")
+        == "2 groups: too few independent units (n < 20) for a claim"
     )
 
 
@@ -106,24 +134,30 @@ def test_enough_groups_need_no_words():
 
 
 def test_many_blocks_of_few_groups_are_said_to_speak_of_those_groups():
-    assert words(table(("a", "", range(101)), ("b", "", range(50)))) == (
-        "30 blocks of 5 to 6 contiguous images in 2 groups: blocks of one group say nothing about other groups, "
-        "and their intervals are too narrow where neighbours are alike"
+    assert (
+        words(table(("a", "", range(101)), ("b", "", range(50))))
+        == "30 blocks of 5 to 6 contiguous images in 2 groups: blocks of one group say nothing"
+        " about other groups, and their intervals are too narrow where neighbours are alike"
     )
 
 
 def test_images_of_groups_that_are_resampled_one_by_one_are_said():
-    assert words(table(("a", "", range(40)), ("b", "", range(2))), unit="image") == (
-        "42 images of 2 groups: images of one group are alike, so the intervals are too narrow (intervals.unit)"
+    assert (
+        words(table(("a", "", range(40)), ("b", "", range(2))), unit="image")
+        == "42 images of 2 groups: images of one group are alike, so the intervals are too narrow"
+        " (intervals.unit)"
     )
 
 
 def test_groups_that_are_parts_of_one_sequence_are_said():
-    assert words(table(*((f"slab{i:02d}", "volume", range(3 * i, 3 * i + 3)) for i in range(20)))) == (
-        "20 groups of 1 sequence: parts of one sequence say nothing about other sequences"
+    assert (
+        words(table(*((f"slab{i:02d}", "volume", range(3 * i, 3 * i + 3)) for i in range(20))))
+        == "20 groups of 1 sequence: parts of one sequence say nothing about other sequences"
     )
 
 
 def test_words_for_a_part_of_the_images_count_that_part():
     manifest = table(*((f"g{i:02d}", "", range(2)) for i in range(20)))
-    assert words(manifest, slice(0, 10)) == "5 groups: too few independent units (n < 20) for a claim"
+    assert (
+        words(manifest, slice(0, 10)) == "5 groups: too few independent units (n < 20) for a claim"
+    )

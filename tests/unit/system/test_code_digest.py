@@ -1,4 +1,4 @@
-"""What counts as the code of a result: edits of a copy of maskmill, and whose digest they change."""
+"""What counts as the code of a result: edits of a copy of maskmill, and digests they change."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,19 +12,24 @@ from maskmill.system.errors import MaskmillError
 from tests.conftest import REPOSITORY
 
 SETTINGS = {"unet", *code_digest.strings_in(read_yaml(REPOSITORY / "params.yaml")["train"])}
-STAGES = {name: (f"maskmill.stages.{name}", name) for name in ("ingest", "train", "evaluate", "select", "report")}
+STAGES = {
+    name: (f"maskmill.stages.{name}", name)
+    for name in ("ingest", "train", "evaluate", "select", "report")
+}
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copied = tmp_path_factory.mktemp("code") / "maskmill"
-    shutil.copytree(REPOSITORY / "src/maskmill", copied, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        REPOSITORY / "src/maskmill", copied, ignore=shutil.ignore_patterns("__pycache__")
+    )
     return copied
 
 
 @pytest.fixture
 def changed(original: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., set[str]]]:
-    """A function: replaces text in a file of the copy, and gives the stages whose digest is another then."""
+    """A function: replaces text in a file of the copy -> the stages whose digest changes."""
     monkeypatch.setattr(syntax, "ROOT", original)
     kept: dict[Path, str] = {}
 
@@ -88,12 +93,15 @@ def test_a_family_that_the_code_itself_names_counts(changed: Callable[..., set[s
 def test_what_a_name_is_imported_from_counts(changed: Callable[..., set[str]]):
     before = "import torch.nn.functional as F"
     assert changed("losses/_pixels.py", before, "import torch.nn as F") == {"train"}
-    assert changed("evaluation/memory.py", "import ", "import wave\nimport ") == set()  # nothing names it
+    # nothing names it
+    assert changed("evaluation/memory.py", "import ", "import wave\nimport ") == set()
 
 
 def test_the_classes_of_a_stages_settings_count(changed: Callable[..., set[str]]):
     before = "    def foreground(self"
-    assert changed("settings/config.py", before, f"    def ours(self):\n        return 1\n\n{before}") >= {
+    assert changed(
+        "settings/config.py", before, f"    def ours(self):\n        return 1\n\n{before}"
+    ) >= {
         "evaluate",
         "select",
         "train",
@@ -118,7 +126,9 @@ def test_a_network_counts_for_its_own_variant(changed: Callable[..., set[str]]):
     ],
     ids=["relative", "in a try"],
 )
-def test_an_import_written_in_another_way_is_followed_too(changed: Callable[..., set[str]], imports: str):
+def test_an_import_written_in_another_way_is_followed_too(
+    changed: Callable[..., set[str]], imports: str
+):
     assert changed(
         "models/networks/fcn.py",
         "from maskmill.models.blocks import DoubleConv, ",
@@ -126,13 +136,17 @@ def test_an_import_written_in_another_way_is_followed_too(changed: Callable[...,
         {"fcn"},
     ) >= {"train"}
     assert changed(
-        "models/blocks.py", "class DoubleConv(nn.Sequential):", "class DoubleConv(nn.Sequential):\n    x = 1\n", {"fcn"}
+        "models/blocks.py",
+        "class DoubleConv(nn.Sequential):",
+        "class DoubleConv(nn.Sequential):\n    x = 1\n",
+        {"fcn"},
     ) >= {"train"}
 
 
 def test_an_import_of_all_names_is_refused(changed: Callable[..., set[str]]):
     with pytest.raises(
-        MaskmillError, match=r"fcn\.py, line \d+: name what you import of maskmill\.models\.blocks, not \*"
+        MaskmillError,
+        match=r"fcn\.py, line \d+: name what you import of maskmill\.models\.blocks, not \*",
     ):
         changed(
             "models/networks/fcn.py",
@@ -143,7 +157,12 @@ def test_an_import_of_all_names_is_refused(changed: Callable[..., set[str]]):
 
 
 def test_a_function_that_nobody_names_does_not_count(changed: Callable[..., set[str]]):
-    assert changed("system/files.py", "def sha256(", "def unused() -> None:\n    print(1)\n\n\ndef sha256(") == set()
+    assert (
+        changed(
+            "system/files.py", "def sha256(", "def unused() -> None:\n    print(1)\n\n\ndef sha256("
+        )
+        == set()
+    )
 
 
 def test_what_a_module_runs_when_it_is_imported_counts(changed: Callable[..., set[str]]):
@@ -157,13 +176,20 @@ def test_a_template_counts_with_those_that_it_takes_in(changed: Callable[..., se
 def test_an_import_inside_a_function_is_followed(changed: Callable[..., set[str]]):
     code = "def select(\n"
     name = "duration_in_words"
-    late = f"def late():\n    from maskmill.training.progress import {name}\n\n    return {name}\n\n\nlate()\n\n\n"
+    late = (
+        f"def late():\n    from maskmill.training.progress import {name}\n\n    return"
+        f" {name}\n\n\nlate()\n\n\n"
+    )
     assert changed("stages/select.py", code, f"{late}{code}") == {"select"}
-    assert ("maskmill.training.progress", name) in code_digest.reached_code(STAGES["select"], set())[0]
+    assert ("maskmill.training.progress", name) in code_digest.reached_code(
+        STAGES["select"], set()
+    )[0]
 
 
 def test_every_stage_reaches_its_own_code_and_no_other_stages():
     symbols, _ = code_digest.reached_code(STAGES["select"], set())
     assert STAGES["select"] in symbols
     assert not {module for module, _ in symbols if module.startswith("maskmill.training")}
-    assert {module for module, _ in symbols if module.startswith("maskmill.stages.")} == {"maskmill.stages.select"}
+    assert {module for module, _ in symbols if module.startswith("maskmill.stages.")} == {
+        "maskmill.stages.select"
+    }

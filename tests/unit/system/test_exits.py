@@ -31,22 +31,42 @@ def test_a_killed_process_is_told_with_its_signal():
 @pytest.mark.parametrize(
     ("before", "now", "reason"),
     [
-        (3, "4", "most likely memory ran out, since the system has killed for that meanwhile; lower train.batch_size"),
+        (
+            3,
+            "4",
+            (
+                "most likely memory ran out, since the system has killed for that meanwhile; lower"
+                " train.batch_size"
+            ),
+        ),
         (3, "3", "somebody killed it (`kill -9`, a scheduler, a guard such as systemd-oomd)"),
-        (None, "3", "most often the system does so when memory runs out (lower train.batch_size or train.workers"),
+        (
+            None,
+            "3",
+            (
+                "most often the system does so when memory runs out (lower train.batch_size or"
+                " train.workers"
+            ),
+        ),
     ],
     ids=["memory", "somebody", "unknown"],
 )
-def test_sigkill_is_told_with_what_the_kernel_has_counted(counters: Path, before: int | None, now: str, reason: str):
+def test_sigkill_is_told_with_what_the_kernel_has_counted(
+    counters: Path, before: int | None, now: str, reason: str
+):
     counters.write_text(f"oom_kill {now}\n")
-    assert exits.describe_exit(-signal.SIGKILL, before).startswith(f"was killed by SIGKILL: {reason}")
+    assert exits.describe_exit(-signal.SIGKILL, before).startswith(
+        f"was killed by SIGKILL: {reason}"
+    )
 
 
 def test_where_the_kernel_counts_nothing_both_reasons_are_given(counters: Path):
     assert exits.memory_kills() == 3
     counters.unlink()
     assert exits.memory_kills() is None
-    assert "most often the system does so when memory runs out" in exits.describe_exit(-signal.SIGKILL, 3)
+    assert "most often the system does so when memory runs out" in exits.describe_exit(
+        -signal.SIGKILL, 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,7 +74,10 @@ def test_where_the_kernel_counts_nothing_both_reasons_are_given(counters: Path):
     [
         (signal.SIGTERM, "was killed by SIGTERM: it was asked to end"),
         (signal.SIGSEGV, "was killed by SIGSEGV: it crashed in compiled code"),
-        (signal.SIGBUS, "was killed by SIGBUS: it touched memory that is not there; /dev/shm may be full"),
+        (
+            signal.SIGBUS,
+            "was killed by SIGBUS: it touched memory that is not there; /dev/shm may be full",
+        ),
         (signal.SIGUSR1, "was killed by SIGUSR1"),
     ],
 )

@@ -48,7 +48,11 @@ def test_a_full_disk_is_said_and_the_old_file_stays(tmp_path):
             print(error)
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     assert f"no space left to write {path}" in done.stdout
     assert "MB free" in done.stdout
@@ -78,14 +82,32 @@ def raised(error, cause=None):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "a/b.png"), "no space left to write a/b.png ("),
-        (OSError(errno.ENOSPC, "No space left on device", "from", None, "to"), "no space left to write to ("),
-        (OSError(errno.EDQUOT, "Disk quota exceeded", "a"), "MB free on its disk; your quota is used up)"),
-        (OSError(errno.EFBIG, "File too large", "a"), "MB free on its disk; `ulimit -f` bounds the size of a file)"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a/b.png"),
+            "no space left to write a/b.png (",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "from", None, "to"),
+            "no space left to write to (",
+        ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded", "a"),
+            "MB free on its disk; your quota is used up)",
+        ),
+        (
+            OSError(errno.EFBIG, "File too large", "a"),
+            "MB free on its disk; `ulimit -f` bounds the size of a file)",
+        ),
         (OSError(errno.ENOSPC, "No space left on device"), "no space left on the disk ("),
         (sqlite3.OperationalError("database or disk is full"), "It said: database or disk is full"),
-        (RuntimeError("lines\nI/O error: No space left on device (os error 28)\nmore"), "It said: I/O error: No space"),
-        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), "No space left on device: 'b'"),
+        (
+            RuntimeError("lines\nI/O error: No space left on device (os error 28)\nmore"),
+            "It said: I/O error: No space",
+        ),
+        (
+            shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]),
+            "No space left on device: 'b'",
+        ),
     ],
 )
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
@@ -107,7 +129,10 @@ def test_what_is_no_full_disk_goes_its_way():
 def test_a_disk_without_room_is_refused_before_anything_runs(tmp_path, monkeypatch):
     files.check_room(tmp_path / "not" / "made" / "yet")
     monkeypatch.setattr(files, "free_mb", lambda folder: 0.4)
-    with pytest.raises(files.DiskFullError, match=r"no space left on the disk of .* \(0\.4 MB free\); free some space"):
+    with pytest.raises(
+        files.DiskFullError,
+        match=r"no space left on the disk of .* \(0\.4 MB free\); free some space",
+    ):
         files.check_room(tmp_path)
 
 
@@ -127,7 +152,9 @@ def test_other_users_may_read_what_was_written(tmp_path):
 
 def test_missing_folders_are_made_and_text_is_utf8(tmp_path):
     files.write_json(tmp_path / "new" / "folder" / "a.json", {"name": "Größe"})
-    assert json.loads((tmp_path / "new" / "folder" / "a.json").read_bytes().decode()) == {"name": "Größe"}
+    assert json.loads((tmp_path / "new" / "folder" / "a.json").read_bytes().decode()) == {
+        "name": "Größe"
+    }
     assert files.read_json(tmp_path / "new" / "folder" / "a.json") == {"name": "Größe"}
 
 
@@ -140,4 +167,7 @@ def test_json_refuses_nan_and_keeps_the_old_file(tmp_path):
 
 def test_sha256_is_the_standards_value_for_abc(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert files.sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        files.sha256(tmp_path / "a")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )

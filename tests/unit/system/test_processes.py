@@ -1,4 +1,4 @@
-"""Real processes: a grandchild holds the write end of a pipe, so that the end of the pipe is the end of the process."""
+"""Real processes: a grandchild holds the write end of a pipe, so both end at once."""
 
 import os
 import select
@@ -23,9 +23,11 @@ PARENT = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.ar
 
 
 def orphan(call, platform):
-    """Kill the parent of a child that ran `call`; gives the pipe that the child alone then holds, and its pid."""
+    """Kill the parent of a child that ran `call`; gives the pipe that it holds, and its pid."""
     child = CHILD.format(call=call, platform=platform)
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, child], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, child], stdout=subprocess.PIPE, text=True
+    )
     pid = int(parent.stdout.readline())
     parent.kill()
     parent.wait()
@@ -41,7 +43,9 @@ def ends_within(pipe, seconds):
     return False
 
 
-@pytest.mark.parametrize("platform", [pytest.param("linux", id="kernel"), pytest.param("other", id="watching")])
+@pytest.mark.parametrize(
+    "platform", [pytest.param("linux", id="kernel"), pytest.param("other", id="watching")]
+)
 def test_a_child_is_gone_soon_after_its_parent_was_killed(platform):
     if platform == "linux" and sys.platform != "linux":
         pytest.skip("prctl is Linux's")
@@ -62,7 +66,9 @@ signal.signal(signal.SIGTERM, {handler})
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 def test_in_a_training_the_loss_of_the_parent_is_a_sigterm():
-    pipe, _ = orphan(GENTLE.format(handler="lambda *_: (print('asked', flush=True), sys.exit())"), "linux")
+    pipe, _ = orphan(
+        GENTLE.format(handler="lambda *_: (print('asked', flush=True), sys.exit())"), "linux"
+    )
     with pipe:
         assert pipe.readline() == "asked\n"
         assert ends_within(pipe, 3)
@@ -78,18 +84,26 @@ def test_one_that_does_not_heed_it_is_killed():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 def test_after_the_training_it_dies_with_its_parent_as_before():
-    pipe, _ = orphan(GENTLE.format(handler="lambda *_: None") + "processes.GRACE_S = 60\nstack.close()", "linux")
+    pipe, _ = orphan(
+        GENTLE.format(handler="lambda *_: None") + "processes.GRACE_S = 60\nstack.close()", "linux"
+    )
     with pipe:
         assert ends_within(pipe, 3)
 
 
-SHELL = "trap '{at_the_end}' TERM; (trap '{at_the_end}' TERM; echo ready; while :; do sleep 0.1; done) & exit"
+SHELL = (
+    "trap '{at_the_end}' TERM; (trap '{at_the_end}' TERM; echo ready; while :; do sleep 0.1; done)"
+    " & exit"
+)
 
 
 def group(at_the_end):
-    """The leader of a group, which has ended; a child of it, which does this when it is asked to end, holds a pipe."""
+    """The ended leader of a group; a child of it holds a pipe and does this when asked to end."""
     made = subprocess.Popen(
-        ["sh", "-c", SHELL.format(at_the_end=at_the_end)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        ["sh", "-c", SHELL.format(at_the_end=at_the_end)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert made.stdout.readline() == "ready\n"
     return made

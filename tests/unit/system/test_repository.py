@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from maskmill.system.errors import MaskmillError
-from maskmill.system.repository import check_git, check_inside, commit_of, file_in_commit, folder_digest
+from maskmill.system.repository import (
+    check_git,
+    check_inside,
+    commit_of,
+    file_in_commit,
+    folder_digest,
+)
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -35,13 +41,16 @@ def test_a_link_out_of_the_repository_is_refused(elsewhere: Path, link: str):
         check_inside({"raw": "raw", "source": "data/source"})
     real = elsewhere / "source" if link == "data" else elsewhere
     assert str(raised.value).startswith(
-        f"params.yaml: paths.source: data/source leads to {real}, out of the repository, through a link; DVC would"
+        f"params.yaml: paths.source: data/source leads to {real}, out of the repository, through a"
+        " link; DVC would"
     )
 
 
 def test_a_circle_of_links_is_refused(elsewhere: Path):
     Path("data").symlink_to("data")
-    with pytest.raises(MaskmillError, match=r"paths.source: data/source leads in a circle: .*; delete the link"):
+    with pytest.raises(
+        MaskmillError, match=r"paths.source: data/source leads in a circle: .*; delete the link"
+    ):
         check_inside({"source": "data/source"})
 
 
@@ -66,7 +75,12 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(tmp_path))
     (tmp_path / "part").mkdir()
     (tmp_path / "part/file").write_text("as committed")
-    for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "one"), ("tag", "done")):
+    for command in (
+        ("init", "--quiet"),
+        ("add", "."),
+        ("commit", "--quiet", "-m", "one"),
+        ("tag", "done"),
+    ):
         subprocess.run([*git, *command], check=True)
     monkeypatch.chdir(tmp_path / "part")
     return tmp_path
@@ -84,16 +98,20 @@ def test_a_file_is_read_as_it_was_committed_from_the_folder_that_is_worked_in():
 @pytest.mark.usefixtures("history")
 @pytest.mark.parametrize("name", ["nothing", "--all", "", "done:part/file"])
 def test_what_names_no_commit_is_refused_with_the_names_there_are(name: str):
-    with pytest.raises(MaskmillError, match=r"test: got .*, which is no git revision and no DVC experiment; .*done"):
+    with pytest.raises(
+        MaskmillError, match=r"test: got .*, which is no git revision and no DVC experiment; .*done"
+    ):
         commit_of(name, "test")
 
 
 def test_a_folder_without_git_is_refused_with_the_commands_that_help(elsewhere: Path):
     with pytest.raises(MaskmillError) as raised:
         check_git()
-    assert str(raised.value) == (
-        f"{Path.cwd()} is in no git repository, which DVC needs; a ZIP of this repository holds none. Make one, and "
-        "run the same command again: git init && git add --all && git commit --message start"
+    assert (
+        str(raised.value)
+        == f"{Path.cwd()} is in no git repository, which DVC needs; a ZIP of this repository holds"
+        " none. Make one, and run the same command again: git init && git add --all && git"
+        " commit --message start"
     )
     subprocess.run(["git", "init", "--quiet"], check=True)
     check_git()

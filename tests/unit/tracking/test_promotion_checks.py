@@ -11,10 +11,14 @@ PRIMARY = "dice_foreground"
 
 def verdicts(scores, champion=None, minimum=None, max_drop=0.01):
     gate = Gate(minimum={PRIMARY: 0.8} if minimum is None else minimum, max_drop=max_drop)
-    return {check.name: check.passed for check in promotion.gate_checks(scores, champion, gate, PRIMARY)}
+    return {
+        check.name: check.passed for check in promotion.gate_checks(scores, champion, gate, PRIMARY)
+    }
 
 
-@pytest.mark.parametrize(("score", "passed"), [(0.9, True), (0.8, True), (0.7999, False), (math.nan, False)])
+@pytest.mark.parametrize(
+    ("score", "passed"), [(0.9, True), (0.8, True), (0.7999, False), (math.nan, False)]
+)
 def test_the_minimum_must_be_reached(score, passed):
     assert verdicts({PRIMARY: score}) == {"minimum dice_foreground": passed}
 
@@ -31,7 +35,8 @@ def test_a_metric_that_was_not_measured_fails():
 
 
 @pytest.mark.parametrize(
-    ("score", "passed"), [(0.95, True), (0.9, True), (0.8951, True), (0.88, False), (math.nan, False)]
+    ("score", "passed"),
+    [(0.95, True), (0.9, True), (0.8951, True), (0.88, False), (math.nan, False)],
 )
 def test_against_a_champion_only_so_much_may_be_lost(score, passed):
     made = verdicts({PRIMARY: score}, champion={PRIMARY: 0.9}, minimum={}, max_drop=0.005)
@@ -50,11 +55,18 @@ def test_a_better_challenger_still_has_to_reach_the_minimum():
 
 
 def test_a_check_says_what_was_measured_and_what_passes_in_plain_json():
-    made = promotion.gate_checks({PRIMARY: 0.9}, {}, Gate(minimum={"miou": 0.5}, max_drop=0.0), PRIMARY)
+    made = promotion.gate_checks(
+        {PRIMARY: 0.9}, {}, Gate(minimum={"miou": 0.5}, max_drop=0.0), PRIMARY
+    )
     rows = [check.as_json() for check in made]
     assert json.loads(json.dumps(rows, allow_nan=False)) == [
         {"name": "minimum miou", "value": None, "limit": 0.5, "passed": False},
-        {"name": "dice_foreground no worse than the champion's", "value": 0.9, "limit": None, "passed": False},
+        {
+            "name": "dice_foreground no worse than the champion's",
+            "value": 0.9,
+            "limit": None,
+            "passed": False,
+        },
     ]
 
 

@@ -13,7 +13,9 @@ import pytest
 from maskmill.tracking import owners, spools
 from maskmill.tracking.spools import Facts
 
-FACTS = Facts("f1", "unet", {"train.seed": 0}, git_commit="c0ffee", data_title="cells", data_hash="0123.dir")
+FACTS = Facts(
+    "f1", "unet", {"train.seed": 0}, git_commit="c0ffee", data_title="cells", data_hash="0123.dir"
+)
 ROWS = [{"step": 2, "loss": 1.5, "val_dice": 0.1 + 0.2}, {"step": 4, "loss": 1.0, "val_dice": 0.6}]
 ELSEWHERE = """
 import json, sys
@@ -32,7 +34,9 @@ def killed(folder: Path, facts: Facts = FACTS, rows: list[dict] = ROWS) -> str:
     """A process trains and ends without finishing; gives the key."""
     given = json.dumps([dataclasses.asdict(facts), rows])
     code = ELSEWHERE.format(then="")
-    done = subprocess.run([sys.executable, "-c", code, folder, given], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder, given], check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -125,7 +129,9 @@ assert [row["step"] for row in spools.read(made.path).history] == [2, 4, 6, 8, 1
     assert done.stderr.rstrip().endswith("the training goes on without")
 
 
-def test_a_folder_that_cannot_be_made_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_folder_that_cannot_be_made_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     (tmp_path / "spool").touch()
     spool = spools.begin_spool(tmp_path / "spool", FACTS)
     for row in ROWS:
@@ -141,4 +147,6 @@ def test_where_nobody_takes_them_the_newest_hundred_are_kept(tmp_path: Path):
         path.touch()
         os.utime(path, (1_000_000 - age, 1_000_000 - age))
     spool = spools.begin_spool(tmp_path, FACTS)
-    assert spools.all_in(tmp_path) == sorted([spool.path, *(tmp_path / f"{age:032}.jsonl" for age in range(99))])
+    assert spools.all_in(tmp_path) == sorted(
+        [spool.path, *(tmp_path / f"{age:032}.jsonl" for age in range(99))]
+    )

@@ -13,7 +13,11 @@ from maskmill.training.loading import Loading
 from maskmill.training.loop import Training, Validator
 
 FLIP = ({"HorizontalFlip": {"p": 0.5}},)
-OPTIONS = {"unet": {"feature_scale": 16}, "unet_pp": {"feature_scale": 16}, "resnet18_unet": {"width": 8}}
+OPTIONS = {
+    "unet": {"feature_scale": 16},
+    "unet_pp": {"feature_scale": 16},
+    "resnet18_unet": {"width": 8},
+}
 
 
 class Stopped(Exception):
@@ -30,9 +34,10 @@ class Lab:
             Augmentation(crop_px=None, preset="none", transforms=FLIP, preview=1), 255
         )
         self.settings = params.train.model_copy(
-            update={"seed": 0, "steps": 12, "batch_size": 3, "learning_rate": 1e-2, "weight_decay": 0.01,
-                    "warmup_steps": 2, "val_every_steps": 2, "patience": 100, "device": "cpu", "precision": "fp32",
-                    "threads": 1, "workers": 0, "checkpoint_every_s": 0.0}
+            update={"seed": 0, "steps": 12, "batch_size": 3, "learning_rate": 1e-2,
+                    "weight_decay": 0.01, "warmup_steps": 2, "val_every_steps": 2, "patience": 100,
+                    "device": "cpu", "precision": "fp32", "threads": 1, "workers": 0,
+                    "checkpoint_every_s": 0.0}
         )  # fmt: skip
 
     def training(self, loss=None, variant="unet", **changes):
@@ -40,13 +45,17 @@ class Lab:
         torch.manual_seed(train.seed)
         model = models.create(variant, in_channels=1, num_classes=4, **OPTIONS[variant])
         loss = loss or losses.create({"cross_entropy": 1.0, "dice": 1.0}, 255)
-        return Training(model, loss, Preprocessing.fit(moments(image) for image, _ in self.shard), train)
+        return Training(
+            model, loss, Preprocessing.fit(moments(image) for image, _ in self.shard), train
+        )
 
     def fit(self, training, name, log=lambda rows: None, metric="dice_foreground", val=None):
         labels = Labels(self.data.classes, self.data.foreground, 255)
         loading = Loading(self.shard, self.recipe, training.train, workers=training.train.workers)
         checkpoints = Checkpoints(self.folder / name, training.train.checkpoints_kept)
-        return training.fit(loading, Validator(val or self.val, labels, metric), checkpoints, log, "unet")
+        return training.fit(
+            loading, Validator(val or self.val, labels, metric), checkpoints, log, "unet"
+        )
 
 
 def equal(a, b):

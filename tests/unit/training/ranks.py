@@ -1,7 +1,7 @@
-"""python ranks.py FOLDER DEVICES BATCH [PAUSE_S]: train so on squares; each process writes its weights.
+"""python ranks.py FOLDER DEVICES BATCH [PAUSE_S]: train so; each process writes its weights.
 
-Started once; where DEVICES is 2, it starts itself once more. The first writes its rows, too, and its weights after one
-step. PAUSE_S is how long each image takes.
+It trains on squares. Started once; where DEVICES is 2, it starts itself once more. The first writes
+its rows, too, and its weights after one step. PAUSE_S is how long each image takes.
 """
 
 import json
@@ -27,9 +27,9 @@ from maskmill.training.loading import Loading
 from maskmill.training.loop import HistoryRow, Training, Validator
 
 SETTINGS = {
-    "seed": 0, "steps": 8, "learning_rate": 0.05, "warmup_steps": 0, "val_every_steps": 3, "optimizer": "sgd",
-    "device": "cpu", "precision": "fp32", "threads": 1, "workers": 0, "checkpoint_every_s": 0.0, "patience": 100,
-    "clip_norm": 1.0, "ema": 0.5,
+    "seed": 0, "steps": 8, "learning_rate": 0.05, "warmup_steps": 0, "val_every_steps": 3,
+    "optimizer": "sgd", "device": "cpu", "precision": "fp32", "threads": 1, "workers": 0,
+    "checkpoint_every_s": 0.0, "patience": 100, "clip_norm": 1.0, "ema": 0.5,
 }  # fmt: skip
 
 
@@ -41,7 +41,9 @@ class Squares(list[tuple[np.ndarray, np.ndarray]]):
         rng = np.random.default_rng(seed)
         for _ in range(count):
             mask = rng.integers(0, 4, (4, 4), np.uint8).repeat(8, 0).repeat(8, 1)
-            self.append(((60 * mask + rng.integers(0, 20, mask.shape)).astype(np.uint8)[..., None], mask))
+            self.append(
+                ((60 * mask + rng.integers(0, 20, mask.shape)).astype(np.uint8)[..., None], mask)
+            )
         self.ids, self.sizes = [f"p{i}" for i in range(count)], [(32, 32)] * count
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
@@ -53,7 +55,9 @@ def main(folder: Path, devices: int, batch: int, pause_s: float = 0) -> None:
     changes = SETTINGS | {"devices": devices, "batch_size": batch}
     train = config.load(Path(__file__).parents[3] / "params.yaml").train.model_copy(update=changes)
     shard, val = Squares(8, 0, pause_s), Squares(3, 1)
-    recipe = augmentation.build_recipe(Augmentation(crop_px=None, preset="none", transforms=(), preview=1), 255)
+    recipe = augmentation.build_recipe(
+        Augmentation(crop_px=None, preset="none", transforms=(), preview=1), 255
+    )
     torch.manual_seed(0)
     model = models.create("unet", in_channels=1, num_classes=4, feature_scale=16)
     loss = losses.create({"cross_entropy": 1.0}, 255)
@@ -85,4 +89,9 @@ def main(folder: Path, devices: int, batch: int, pause_s: float = 0) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]) if len(sys.argv) > 4 else 0)
+    main(
+        Path(sys.argv[1]),
+        int(sys.argv[2]),
+        int(sys.argv[3]),
+        float(sys.argv[4]) if len(sys.argv) > 4 else 0,
+    )

@@ -20,7 +20,10 @@ def test_it_is_the_exponential_average_of_weights_and_statistics():
             network.num_batches_tracked += 1
         average.update(step)
         decay = min(0.5, (1 + step) / (10 + step))
-        expected = decay * expected[0] + (1 - decay) * weight, decay * expected[1] + (1 - decay) * mean
+        expected = (
+            decay * expected[0] + (1 - decay) * weight,
+            decay * expected[1] + (1 - decay) * mean,
+        )
     assert torch.allclose(average.network.weight, expected[0])
     assert torch.allclose(average.network.running_mean, expected[1])
     assert average.network.num_batches_tracked == 3

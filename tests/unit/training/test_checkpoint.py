@@ -9,8 +9,14 @@ from maskmill.training.checkpoint import Checkpoints, TrainingState
 
 
 def state(step):
-    tensors = {"model/w": torch.randn(3, 4), "best/w": torch.zeros(0), "optimizer/0/step": torch.tensor(7.0)}
-    return TrainingState(step, tensors, {"history": [{"step": step, "loss": 0.1 + 0.2}], "best_score": float("nan")})
+    tensors = {
+        "model/w": torch.randn(3, 4),
+        "best/w": torch.zeros(0),
+        "optimizer/0/step": torch.tensor(7.0),
+    }
+    return TrainingState(
+        step, tensors, {"history": [{"step": step, "loss": 0.1 + 0.2}], "best_score": float("nan")}
+    )
 
 
 @pytest.fixture

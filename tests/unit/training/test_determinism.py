@@ -1,4 +1,4 @@
-"""What `train.deterministic` sets, and that no network or loss has an operation that PyTorch then refuses on a GPU."""
+"""What `train.deterministic` sets, and that PyTorch then refuses no network or loss on a GPU."""
 
 import os
 
@@ -12,11 +12,14 @@ from maskmill.system.errors import MaskmillError
 from maskmill.training import determinism, hardware
 from tests.unit.models.test_every_network import ALL_PARTS, DEEP, logits, make
 
-# torch.use_deterministic_algorithms has the list. F.interpolate takes bilinear upsampling from its parts by itself.
+# torch.use_deterministic_algorithms has the list. F.interpolate takes bilinear upsampling from its
+# parts by itself.
 REFUSED = {
-    "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "fractional_max_pool2d_backward", "max_unpool2d",
-    "avg_pool3d_backward", "upsample_linear1d_backward", "upsample_bicubic2d_backward", "upsample_trilinear3d_backward",
-    "reflection_pad2d_backward", "grid_sampler_2d_backward", "put", "put_", "histc", "_embedding_bag_dense_backward",
+    "_adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward",
+    "fractional_max_pool2d_backward", "max_unpool2d", "avg_pool3d_backward",
+    "upsample_linear1d_backward", "upsample_bicubic2d_backward", "upsample_trilinear3d_backward",
+    "reflection_pad2d_backward", "grid_sampler_2d_backward", "put", "put_", "histc",
+    "_embedding_bag_dense_backward",
 }  # fmt: skip
 NETWORKS = [name for name in models.names() if not name.startswith(DEEP)]
 
@@ -69,7 +72,9 @@ def test_it_is_set_for_the_training_and_put_back(params):
 
 
 @pytest.mark.usefixtures("benchmarked")
-@pytest.mark.parametrize("changes", [{"deterministic": False}, {"deterministic": True, "device": "cpu"}])
+@pytest.mark.parametrize(
+    "changes", [{"deterministic": False}, {"deterministic": True, "device": "cpu"}]
+)
 def test_not_asked_for_or_on_a_cpu_nothing_is_set(params, changes):
     with determinism.deterministic_kernels(params.train.model_copy(update=changes)):
         assert now() == (False, True)
@@ -79,17 +84,26 @@ def test_not_asked_for_or_on_a_cpu_nothing_is_set(params, changes):
 def test_an_operation_without_such_a_kernel_is_said_with_the_setting(params):
     train = params.train.model_copy(update={"deterministic": True})
     with pytest.raises(MaskmillError) as raised, determinism.deterministic_kernels(train):
-        raise RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation, but you set ..")
-    assert str(raised.value) == (
-        "params.yaml: train.deterministic: got true, and on this GPU cumsum_cuda_kernel does not have a deterministic "
-        "implementation; set train.deterministic: false, or take another network or loss"
+        raise RuntimeError(
+            "cumsum_cuda_kernel does not have a deterministic implementation, but you set .."
+        )
+    assert (
+        str(raised.value)
+        == "params.yaml: train.deterministic: got true, and on this GPU cumsum_cuda_kernel does not"
+        " have a deterministic implementation; set train.deterministic: false, or take another"
+        " network or loss"
     )
-    with pytest.raises(RuntimeError, match=r"^out of luck$"), determinism.deterministic_kernels(train):
+    with (
+        pytest.raises(RuntimeError, match=r"^out of luck$"),
+        determinism.deterministic_kernels(train),
+    ):
         raise RuntimeError("out of luck")
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [*((name, {}) for name in NETWORKS), *ALL_PARTS.items()], ids=lambda v: v if v else "parts"
+    ("name", "options"),
+    [*((name, {}) for name in NETWORKS), *ALL_PARTS.items()],
+    ids=lambda v: v if v else "parts",
 )
 def test_no_network_has_an_operation_that_is_refused(name, options):
     network = make(name, **options).train()
@@ -111,5 +125,7 @@ def test_no_loss_has_an_operation_that_is_refused(name):
 
 def test_what_is_refused_would_be_noticed():
     with Operations() as operations:
-        torch.nn.functional.cross_entropy(torch.rand(1, 2, 3, 3), torch.zeros(1, 3, 3, dtype=torch.long))
+        torch.nn.functional.cross_entropy(
+            torch.rand(1, 2, 3, 3), torch.zeros(1, 3, 3, dtype=torch.long)
+        )
     assert operations.refused == {"nll_loss2d_forward"}

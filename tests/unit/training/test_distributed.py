@@ -19,7 +19,8 @@ from maskmill.training.checkpoint import Checkpoints
 from tests.unit.training import ranks
 
 SCRIPT = Path(__file__).with_name("ranks.py")
-TOLERANCE = 1e-5  # of weights of about 0.1 after one step; the sums over images are in another order
+# of weights of about 0.1 after one step; the sums over images are in another order
+TOLERANCE = 1e-5
 GROWN = 0.02  # what that makes of a loss and of a score within the three steps before the first row
 
 
@@ -84,10 +85,17 @@ def test_killed_they_leave_no_process_and_go_on_to_the_same_weights(two, tmp_pat
 @pytest.mark.parametrize("whom", ["first", pytest.param("group", marks=pytest.mark.slow)])
 def test_asked_to_end_all_do_after_the_same_step_with_one_checkpoint(two, tmp_path, whom):
     process = start(tmp_path, "0.1")
-    checkpoints, deadline = Checkpoints(tmp_path / "2x2/checkpoints", kept=100), time.monotonic() + 100
+    checkpoints, deadline = (
+        Checkpoints(tmp_path / "2x2/checkpoints", kept=100),
+        time.monotonic() + 100,
+    )
     while checkpoints.latest() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGTERM) if whom == "first" else os.killpg(process.pid, signal.SIGTERM)
+    (
+        os.kill(process.pid, signal.SIGTERM)
+        if whom == "first"
+        else os.killpg(process.pid, signal.SIGTERM)
+    )
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 143, said
     assert "Traceback" not in said
@@ -135,7 +143,10 @@ def test_more_gpus_than_there_are_is_an_error(params, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(MaskmillError) as raised:
         distributed.launch_fabric(params.train.model_copy(update={"devices": 3, "device": "cuda"}))
-    assert str(raised.value) == "params.yaml: train.devices: got 3, and torch sees 2 GPUs; take at most so many"
+    assert (
+        str(raised.value)
+        == "params.yaml: train.devices: got 3, and torch sees 2 GPUs; take at most so many"
+    )
 
 
 def test_torchrun_with_another_number_of_processes_is_an_error(params, monkeypatch):
@@ -143,6 +154,8 @@ def test_torchrun_with_another_number_of_processes_is_an_error(params, monkeypat
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(MaskmillError) as raised:
         distributed.launch_fabric(params.train.model_copy(update={"devices": 2, "device": "cpu"}))
-    assert str(raised.value) == (
-        "params.yaml: train.devices: got 2, and torchrun has started 4 processes; make them equal"
+    assert (
+        str(raised.value)
+        == "params.yaml: train.devices: got 2, and torchrun has started 4 processes; make them"
+        " equal"
     )

@@ -16,7 +16,7 @@ REAL = losses.create({"cross_entropy": 1.0}, 255)
 
 
 def broken_at(*calls, gradient_alone=False, loss=REAL):
-    """The loss, but not finite in these calls, counted from 0; or with a finite value and a gradient that is not."""
+    """The loss, not finite in these calls, counted from 0; or finite, but not its gradient."""
     done = iter(range(1000))
 
     def total(logits, target):
@@ -32,13 +32,17 @@ def broken_at(*calls, gradient_alone=False, loss=REAL):
 
 def finite(training):
     state = [*training.plain.state_dict().values()]
-    state += [moment for moments in training.optimizer.state.values() for moment in moments.values()]
+    state += [
+        moment for moments in training.optimizer.state.values() for moment in moments.values()
+    ]
     return all(value.isfinite().all() for value in state if value.is_floating_point())
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("gradient_alone", [False, True])
-def test_a_step_that_is_not_finite_leaves_nothing_and_is_said_with_its_images(lab, optimizer, gradient_alone, capsys):
+def test_a_step_that_is_not_finite_leaves_nothing_and_is_said_with_its_images(
+    lab, optimizer, gradient_alone, capsys
+):
     loss = broken_at(0, 4, gradient_alone=gradient_alone)
     training = lab.training(loss=loss, optimizer=optimizer, clip_norm=1.0, steps=6, max_skipped=2)
     result = lab.fit(training, "a")
@@ -55,7 +59,9 @@ def test_a_step_that_is_not_finite_leaves_nothing_and_is_said_with_its_images(la
 
 def test_a_skipped_step_changes_neither_weights_nor_statistics_nor_moments(lab):
     training = lab.training(loss=broken_at(1), ema=0.9)
-    for step, (images, masks) in zip(range(3), Loading(lab.shard, lab.recipe, training.train)(0), strict=False):
+    for step, (images, masks) in zip(
+        range(3), Loading(lab.shard, lab.recipe, training.train)(0), strict=False
+    ):
         before = {name: value.clone() for name, value in training.plain.state_dict().items()}
         moments = [m.clone() for state in training.optimizer.state.values() for m in state.values()]
         training._optimize(images, masks)
@@ -96,7 +102,9 @@ def test_the_flags_are_read_rarely_on_a_gpu(lab):
 def test_an_image_that_is_no_number_is_found_though_batch_norm_has_seen_it(lab):
     training = lab.training(steps=4)
     apply, calls = training.preprocessing.apply, iter(range(100))
-    object.__setattr__(training.preprocessing, "apply", lambda x: apply(x) * (math.nan if next(calls) == 1 else 1))
+    object.__setattr__(
+        training.preprocessing, "apply", lambda x: apply(x) * (math.nan if next(calls) == 1 else 1)
+    )
     lab.fit(training, "a")
     assert training.guard.skipped == 1
     assert finite(training)
@@ -107,20 +115,26 @@ def test_more_of_them_end_the_training_with_the_images_and_what_to_change(lab):
     with pytest.raises(MaskmillError) as raised:
         lab.fit(training, "a")
     ids = Loading(lab.shard, lab.recipe, training.train).ids(3)
-    assert str(raised.value) == (
-        "unet: the loss or gradient of step 4 is not finite, and 1 steps may be skipped (train.max_skipped); its "
-        f"images are {', '.join(ids)}; look at them, lower train.learning_rate (now 0.01) in params.yaml, set "
-        "train.clip_norm: 1.0, or take train.precision: fp32"
+    assert (
+        str(raised.value)
+        == "unet: the loss or gradient of step 4 is not finite, and 1 steps may be skipped"
+        f" (train.max_skipped); its images are {', '.join(ids)}; look at them, lower"
+        " train.learning_rate (now 0.01) in params.yaml, set train.clip_norm: 1.0, or take"
+        " train.precision: fp32"
     )
     kept = Checkpoints(lab.folder / "a").latest()
     assert kept.step == 3
     assert kept.facts["skipped"] == 1
-    assert all(v.isfinite().all() for name, v in kept.tensors.items() if not name.startswith("losses/"))
+    assert all(
+        v.isfinite().all() for name, v in kept.tensors.items() if not name.startswith("losses/")
+    )
 
 
 def test_a_training_that_is_never_finite_writes_no_checkpoint_of_it(lab):
     with pytest.raises(MaskmillError, match="step 1 is not finite, and 0 steps may be skipped"):
-        lab.fit(lab.training(loss=lambda logits, target: logits.sum() * math.nan, max_skipped=0), "a")
+        lab.fit(
+            lab.training(loss=lambda logits, target: logits.sum() * math.nan, max_skipped=0), "a"
+        )
     assert Checkpoints(lab.folder / "a").latest() is None
 
 
@@ -130,7 +144,10 @@ def test_weights_that_are_no_number_are_never_written(lab):
         next(training.plain.parameters()).fill_(math.inf)
     with pytest.raises(MaskmillError) as raised:
         guards.check_finite("unet", 2, training.plain.state_dict(), training.train)
-    assert "is not finite after step 2; no checkpoint is written of it; lower train.learning_rate" in str(raised.value)
+    assert (
+        "is not finite after step 2; no checkpoint is written of it; lower train.learning_rate"
+        in str(raised.value)
+    )
 
 
 def test_a_mask_that_is_all_ignored_trains_nothing_and_is_no_error(lab, make_shard, draw_shapes):
@@ -174,17 +191,21 @@ def test_out_of_memory_takes_fewer_images_at_once_and_says_so(lab, capsys):
     training.model = memory = Memory(training, 1)
     lab.fit(training, "a")
     assert memory.seen == [4, 2, 1, 1, 1, 1, 1, 1, 1, 1]
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("out of memory")]
-    assert told[0] == (
-        "out of memory with 4 images at once: from here on 2 at once, 4 per step as before; batch norm sees the "
-        "smaller batches"
+    told = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("out of memory")
+    ]
+    assert (
+        told[0]
+        == "out of memory with 4 images at once: from here on 2 at once, 4 per step as before;"
+        " batch norm sees the smaller batches"
     )
     assert len(told) == 2
 
     again = lab.training(batch_size=4, steps=2, accumulate=4 // 4, allow_smaller_batches=True)
     again.pieces = 4
     lab.fit(again, "b")
-    assert equal(training.plain.state_dict(), again.plain.state_dict())  # nothing stayed of what was too much
+    # nothing stayed of what was too much
+    assert equal(training.plain.state_dict(), again.plain.state_dict())
 
 
 def test_the_smaller_batches_stay_after_a_restart(lab):
@@ -199,12 +220,15 @@ def test_the_smaller_batches_stay_after_a_restart(lab):
 @pytest.mark.parametrize(
     ("changes", "devices", "text"),
     [
-        ({}, 1, "out of memory with 4 images at once; set train.allow_smaller_batches: true, or lower "
-                "train.batch_size (now 4) and raise train.accumulate by as much, in params.yaml"),
-        ({"allow_smaller_batches": True}, 2, "out of memory with 4 images at once; lower train.batch_size (now 4) and "
-                                             "raise train.accumulate by as much, in params.yaml"),
-        ({"batch_size": 1, "allow_smaller_batches": True}, 1, "out of memory with 1 images at once; set "
-         "augmentation.crop_px, or take a smaller network, in params.yaml"),
+        ({}, 1,
+         "out of memory with 4 images at once; set train.allow_smaller_batches: true, or lower "
+         "train.batch_size (now 4) and raise train.accumulate by as much, in params.yaml"),
+        ({"allow_smaller_batches": True}, 2,
+         "out of memory with 4 images at once; lower train.batch_size (now 4) and "
+         "raise train.accumulate by as much, in params.yaml"),
+        ({"batch_size": 1, "allow_smaller_batches": True}, 1,
+         "out of memory with 1 images at once; set augmentation.crop_px, or "
+         "take a smaller network, in params.yaml"),
     ],
 )  # fmt: skip
 def test_where_that_is_not_allowed_it_is_an_error_that_says_what_is(params, changes, devices, text):

@@ -29,7 +29,10 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_that_says_what_to_tak
     machine(gpu=False)
     with pytest.raises(MaskmillError) as raised:
         hardware.choose_device(train(device="cuda"))
-    assert str(raised.value) == ("params.yaml: train.device: got 'cuda', but torch sees no GPU; take 'auto' or 'cpu'")
+    assert (
+        str(raised.value)
+        == "params.yaml: train.device: got 'cuda', but torch sees no GPU; take 'auto' or 'cpu'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +45,9 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_that_says_what_to_tak
         (False, "cpu", "cpu"),
     ],
 )
-def test_the_device_is_the_one_asked_for_or_a_gpu_where_there_is_one(train, machine, gpu, asked, taken):
+def test_the_device_is_the_one_asked_for_or_a_gpu_where_there_is_one(
+    train, machine, gpu, asked, taken
+):
     machine(gpu=gpu)
     assert hardware.choose_device(train(device=asked)) == taken
 
@@ -74,16 +79,23 @@ def test_fp16_on_a_cpu_is_an_error_that_says_what_to_take(train, machine):
     machine()
     with pytest.raises(MaskmillError) as raised:
         hardware.choose_precision(train(precision="fp16"), "cpu")
-    assert str(raised.value) == (
-        "params.yaml: train.precision: got 'fp16', which trains on a GPU alone, and this is a CPU; take 'auto', "
-        "'bf16' or 'fp32'"
+    assert (
+        str(raised.value)
+        == "params.yaml: train.precision: got 'fp16', which trains on a GPU alone, and this is a"
+        " CPU; take 'auto', 'bf16' or 'fp32'"
     )
     assert hardware.choose_precision(train(precision="fp16"), "cuda") == "fp16"
 
 
 @pytest.mark.parametrize(
     ("asked", "device", "devices", "taken"),
-    [("auto", "cpu", 1, 0), ("auto", "cuda", 1, 8), ("auto", "cuda", 4, 2), (3, "cpu", 1, 3), (0, "cuda", 1, 0)],
+    [
+        ("auto", "cpu", 1, 0),
+        ("auto", "cuda", 1, 8),
+        ("auto", "cuda", 4, 2),
+        (3, "cpu", 1, 3),
+        (0, "cuda", 1, 0),
+    ],
 )
 def test_loader_processes_are_for_a_gpu(train, monkeypatch, asked, device, devices, taken):
     monkeypatch.setattr(hardware, "usable_cores", lambda: 16)

@@ -33,7 +33,8 @@ def test_the_ids_of_a_step_are_those_of_the_images_that_are_loaded(loading, lab)
     images, masks = take(made(5), 1)[0]
     for name, mask in zip(made.ids(5), masks, strict=True):
         stored = torch.tensor(lab.shard[lab.shard.ids.index(name)][1])
-        assert torch.equal(mask, stored) or torch.equal(mask, stored.flip(1))  # the recipe may flip it
+        # the recipe may flip it
+        assert torch.equal(mask, stored) or torch.equal(mask, stored.flip(1))
     assert len(images) == 2
 
 
@@ -64,8 +65,8 @@ def test_a_loader_process_that_dies_or_hangs_is_an_error_in_seconds(loading, how
     assert time.monotonic() - start < 30  # 2 s on an idle machine, and what was loaded before
     text = str(raised.value)
     assert text.startswith(
-        "a loader process died, or gave no batch for 2 s; start the same command again, which goes on at the last "
-        "checkpoint"
+        "a loader process died, or gave no batch for 2 s; start the same command again, which goes"
+        " on at the last checkpoint"
     )
     assert "lower train.workers (now 1)" in text
     assert "train.loader_timeout_s in params.yaml" in text

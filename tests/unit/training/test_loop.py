@@ -20,7 +20,9 @@ def test_training_learns(lab):
 
 
 def test_the_same_seed_gives_bit_equal_weights_and_another_gives_others(lab):
-    first, again, other = (lab.fit(lab.training(seed=s), n) for s, n in ((0, "a"), (0, "b"), (1, "c")))
+    first, again, other = (
+        lab.fit(lab.training(seed=s), n) for s, n in ((0, "a"), (0, "b"), (1, "c"))
+    )
     assert equal(first.weights, again.weights)
     assert first.history == again.history
     assert not equal(first.weights, other.weights)
@@ -62,11 +64,15 @@ def test_auxiliary_heads_are_trained_with_their_weights(lab):
 
     training = lab.training(loss=loss, variant="unet_pp")
     training.plain.aux_heads = {"x0_1": 0.5, "x0_2": 0.0, "x0_3": 2.0}
-    images, masks = next(iter(training_batches(lab.shard, lab.recipe, batch=3, seed=0, first=0, last=1, workers=0)))
+    images, masks = next(
+        iter(training_batches(lab.shard, lab.recipe, batch=3, seed=0, first=0, last=1, workers=0))
+    )
     found = training.forward_backward(images, masks)
     with torch.no_grad():
         out = training.plain(training.preprocessing.apply(images))
-    logits, one, _, three = (out[name].square().mean() for name in ("logits", "x0_1", "x0_2", "x0_3"))
+    logits, one, _, three = (
+        out[name].square().mean() for name in ("logits", "x0_1", "x0_2", "x0_3")
+    )
     assert found.item() == pytest.approx((logits + 0.5 * one + 2 * three).item(), rel=1e-5)
     heads = training.plain.heads
     assert heads["x0_1"].weight.grad.any()
@@ -117,7 +123,9 @@ def test_the_weights_are_those_of_the_best_validation(lab):
     pairs = []
     with torch.no_grad():
         for image, mask in lab.val:
-            x = training.preprocessing.apply(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])
+            x = training.preprocessing.apply(
+                torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
+            )
             pairs.append((training.plain.eval()(x).argmax(1)[0], torch.tensor(mask)))
     assert confusion.over(pairs)["dice_foreground"] == pytest.approx(result.best_score, abs=1e-3)
 
@@ -142,7 +150,9 @@ def test_measuring_the_time_of_a_step_leaves_no_trace(lab):
     expected = lab.fit(lab.training(), "a")
     training = lab.training()
     before = {name: value.clone() for name, value in training.plain.state_dict().items()}
-    images, masks = next(iter(training_batches(lab.shard, lab.recipe, batch=3, seed=5, first=0, last=1, workers=0)))
+    images, masks = next(
+        iter(training_batches(lab.shard, lab.recipe, batch=3, seed=5, first=0, last=1, workers=0))
+    )
     assert 0 < timing.seconds_per_step(training, images, masks) < 10
     assert equal(training.plain.state_dict(), before)
     result = lab.fit(training, "b")
@@ -162,5 +172,8 @@ def test_a_compiled_network_trains_under_the_same_names(lab, monkeypatch):
 def test_each_line_says_speed_and_time_left(lab, capsys):
     lab.fit(lab.training(steps=4, val_every_steps=2), "a")
     lines = capsys.readouterr().out.splitlines()
-    assert [bool(re.search(r"  [\d]+ images/s, \d+ s left$", line)) for line in lines] == [True, True]
+    assert [bool(re.search(r"  [\d]+ images/s, \d+ s left$", line)) for line in lines] == [
+        True,
+        True,
+    ]
     assert lines[-1].endswith(" 0 s left")

@@ -13,7 +13,13 @@ from tests.unit.training.lab import equal
 
 @pytest.fixture
 def train(params):
-    values = {"schedule": "cosine", "learning_rate": 0.1, "warmup_steps": 4, "steps": 24, "weight_decay": 0.5}
+    values = {
+        "schedule": "cosine",
+        "learning_rate": 0.1,
+        "warmup_steps": 4,
+        "steps": 24,
+        "weight_decay": 0.5,
+    }
     return params.train.model_copy(update=values)
 
 
@@ -28,13 +34,17 @@ def test_the_rate_rises_in_a_line_then_falls_by_half_a_cosine(train):
 
 
 def test_without_warm_up_the_first_step_has_the_full_rate(train):
-    assert optim.learning_rate(0, train.model_copy(update={"warmup_steps": 0})) == pytest.approx(0.1)
+    assert optim.learning_rate(0, train.model_copy(update={"warmup_steps": 0})) == pytest.approx(
+        0.1
+    )
 
 
 def test_norms_and_biases_are_not_decayed(train):
     model = models.create("unet", in_channels=1, num_classes=2, feature_scale=16)
     optimizer = optim.create_optimizer(model, train)
-    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    decay = {
+        id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]
+    }
     assert {decay[id(p)] for name, p in model.named_parameters() if name.endswith("bias")} == {0.0}
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -65,14 +75,21 @@ def test_one_cycle_is_that_of_pytorch(train, steps):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     expected = []
     if steps > 3:  # of fewer, PyTorch divides by zero
-        reference = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=steps, cycle_momentum=False)
+        reference = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, 0.1, total_steps=steps, cycle_momentum=False
+        )
         for _ in range(steps):
             expected.append(optimizer.param_groups[0]["lr"])
             optimizer.step()
             if len(expected) < steps:
                 reference.step()
-        assert rates(train, schedule="one_cycle", warmup_steps=0, steps=steps)[:-1] == pytest.approx(expected)
-    assert all(0 < rate <= 0.1 for rate in rates(train, schedule="one_cycle", warmup_steps=0, steps=steps)[:-1])
+        assert rates(train, schedule="one_cycle", warmup_steps=0, steps=steps)[
+            :-1
+        ] == pytest.approx(expected)
+    assert all(
+        0 < rate <= 0.1
+        for rate in rates(train, schedule="one_cycle", warmup_steps=0, steps=steps)[:-1]
+    )
 
 
 def test_sgd_has_its_options_and_is_one_kernel(train):
@@ -80,7 +97,11 @@ def test_sgd_has_its_options_and_is_one_kernel(train):
     changes = {"optimizer": "sgd", "momentum": 0.8, "nesterov": True}
     made = optim.create_optimizer(model, train.model_copy(update=changes))
     assert isinstance(made, torch.optim.SGD)
-    assert (made.defaults["momentum"], made.defaults["nesterov"], made.defaults["fused"]) == (0.8, True, True)
+    assert (made.defaults["momentum"], made.defaults["nesterov"], made.defaults["fused"]) == (
+        0.8,
+        True,
+        True,
+    )
 
 
 def test_the_encoder_has_a_rate_of_its_own_and_every_weight_is_there_once(train):
@@ -90,15 +111,21 @@ def test_the_encoder_has_a_rate_of_its_own_and_every_weight_is_there_once(train)
     inside = {id(p) for p in model.encoder.parameters()}
     assert {scale[i] for i in inside} == {0.1}
     assert {value for i, value in scale.items() if i not in inside} == {1.0}
-    assert sum(len(group["params"]) for group in made.param_groups) == len(list(model.parameters())) == len(scale)
+    assert (
+        sum(len(group["params"]) for group in made.param_groups)
+        == len(list(model.parameters()))
+        == len(scale)
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"freeze_encoder_steps": 5}, "params.yaml: train.freeze_encoder_steps: got 5, and a network of `variants` has "
+        ({"freeze_encoder_steps": 5},
+         "params.yaml: train.freeze_encoder_steps: got 5, and a network of `variants` has "
          "no encoder (UNet); set it to 0, or train variants of network: resnet_unet"),
-        ({"encoder_lr_scale": 0.1}, "params.yaml: train.encoder_lr_scale: got 0.1, and a network of `variants` has no "
+        ({"encoder_lr_scale": 0.1},
+         "params.yaml: train.encoder_lr_scale: got 0.1, and a network of `variants` has no "
          "encoder (UNet); set it to 1.0, or train variants of network: resnet_unet"),
     ],
 )  # fmt: skip
@@ -127,15 +154,17 @@ def test_a_frozen_encoder_stays_as_it_is_and_then_learns(lab):
 
 
 def accumulated(lab, **changes):
-    """Weights and loss after a step of 4 images, by a loss that is a mean over pixels, without batch norm."""
-    training = lab.training(loss=losses.create({"cross_entropy": 1.0}, 255), optimizer="sgd", momentum=0.0,
-                            nesterov=False, warmup_steps=0, **changes)  # fmt: skip
+    """Weights and loss after a step of 4 images by a mean over pixels, without batch norm."""
+    training = lab.training(loss=losses.create({"cross_entropy": 1.0}, 255), optimizer="sgd",
+                            momentum=0.0, nesterov=False, warmup_steps=0, **changes)  # fmt: skip
     for module in training.plain.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.forward = lambda x: x
     images, masks = next(Loading(lab.shard, lab.recipe, training.train)(0))
     training._optimize(images, masks)
-    return torch.cat([p.detach().flatten() for p in training.plain.parameters()]), float(training.losses[0])
+    return torch.cat([p.detach().flatten() for p in training.plain.parameters()]), float(
+        training.losses[0]
+    )
 
 
 def test_accumulated_pieces_make_the_step_of_one_large_batch(lab):

@@ -1,6 +1,7 @@
-"""Ended at any step, by any means, and started again: the weights and rows of a training that was never ended.
+"""Ended at any step, by any means, and started again: as if the training had never ended.
 
-A child that is killed is forked, so that it starts at once; with one thread nothing of PyTorch stands in the way.
+Weights and rows are the same. A child that is killed is forked, so that it starts at once; with one
+thread nothing of PyTorch stands in the way.
 """
 
 import multiprocessing
@@ -46,10 +47,14 @@ def at_call(number, act, real):
 
 @pytest.fixture
 def expect(lab):
-    """A function: the settings -> nothing, once what was ended and now ends equals what was never ended."""
+    """A function: settings -> nothing, once what was ended equals what never was."""
 
     def same(name, **changes):
-        rows, whole, resumed = [], lab.training(**SETTINGS | changes), lab.training(**SETTINGS | changes)
+        rows, whole, resumed = (
+            [],
+            lab.training(**SETTINGS | changes),
+            lab.training(**SETTINGS | changes),
+        )
         expected = lab.fit(whole, "whole")
         result = lab.fit(resumed, name, log=rows.extend)
         assert rows == result.history == expected.history
@@ -67,11 +72,21 @@ def expect(lab):
         (4, {"optimizer": "sgd", "clip_norm": 0.5, "schedule": "poly"}),
         (5, {"accumulate": 2, "batch_size": 2}),
         (6, {"schedule": "one_cycle", "warmup_steps": 0}),
-        (3, {"variant": "resnet18_unet", "freeze_encoder_steps": 5, "encoder_lr_scale": 0.5, "batch_size": 4}),
+        (
+            3,
+            {
+                "variant": "resnet18_unet",
+                "freeze_encoder_steps": 5,
+                "encoder_lr_scale": 0.5,
+                "batch_size": 4,
+            },
+        ),
         (7, {"precision": "bf16"}),
     ],
 )
-def test_ended_between_two_validations_it_goes_on_at_that_step(lab, expect, monkeypatch, step, changes):
+def test_ended_between_two_validations_it_goes_on_at_that_step(
+    lab, expect, monkeypatch, step, changes
+):
     with monkeypatch.context() as patch:
 
         def stop():
@@ -107,30 +122,46 @@ def test_sigkill_at_any_point_costs_nothing_but_time(lab, expect, monkeypatch, p
     found = Checkpoints(lab.folder / "killed").latest()
     assert abs(found.step - step) <= 1
     expect("killed")
-    assert not list((lab.folder / "killed").glob(".*"))  # nor is anything left of the checkpoint that was cut off
+    # nor is anything left of the checkpoint that was cut off
+    assert not list((lab.folder / "killed").glob(".*"))
 
 
 def asked(training, number, call, how=signal.SIGTERM):
     """The training gets the signal in a call of its method of that name."""
-    setattr(training, call, at_call(number, lambda: os.kill(os.getpid(), how), getattr(training, call)))
+    setattr(
+        training, call, at_call(number, lambda: os.kill(os.getpid(), how), getattr(training, call))
+    )
     return training
 
 
-@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["sigterm", "ctrl-c"])
-def test_sigterm_ends_it_after_the_step_with_a_checkpoint_and_a_status(lab, expect, capsys, how, status):
+@pytest.mark.parametrize(
+    ("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["sigterm", "ctrl-c"]
+)
+def test_sigterm_ends_it_after_the_step_with_a_checkpoint_and_a_status(
+    lab, expect, capsys, how, status
+):
     before = signal.getsignal(how)
-    training = asked(lab.training(**SETTINGS, checkpoint_every_s=3600.0), 5, "forward_backward", how)
+    training = asked(
+        lab.training(**SETTINGS, checkpoint_every_s=3600.0), 5, "forward_backward", how
+    )
     with pytest.raises(SystemExit) as raised:
         lab.fit(training, "ended")
     assert raised.value.code == status
-    assert f"unet: ended by {how.name} after step 5; the next start goes on there" in capsys.readouterr().out
+    assert (
+        f"unet: ended by {how.name} after step 5; the next start goes on there"
+        in capsys.readouterr().out
+    )
     assert signal.getsignal(how) is before
     assert Checkpoints(lab.folder / "ended").latest().step == 5
     expect("ended", checkpoint_every_s=3600.0)
 
 
-@pytest.mark.parametrize(("image", "step"), [(1, 3), (4, 6), (6, 8)], ids=["first", "later", "last"])
-def test_asked_to_end_in_a_validation_it_leaves_it_and_the_next_start_makes_it_up(lab, expect, capsys, image, step):
+@pytest.mark.parametrize(
+    ("image", "step"), [(1, 3), (4, 6), (6, 8)], ids=["first", "later", "last"]
+)
+def test_asked_to_end_in_a_validation_it_leaves_it_and_the_next_start_makes_it_up(
+    lab, expect, capsys, image, step
+):
     training = asked(lab.training(**SETTINGS, checkpoint_every_s=3600.0), image, "predict")
     with pytest.raises(SystemExit):
         lab.fit(training, "ended")
@@ -142,7 +173,9 @@ def test_asked_to_end_in_a_validation_it_leaves_it_and_the_next_start_makes_it_u
 
 def test_a_second_ctrl_c_ends_it_at_once(lab):
     training = asked(lab.training(**SETTINGS), 2, "forward_backward", signal.SIGINT)
-    training.guard.step = at_call(2, lambda: os.kill(os.getpid(), signal.SIGINT), training.guard.step)
+    training.guard.step = at_call(
+        2, lambda: os.kill(os.getpid(), signal.SIGINT), training.guard.step
+    )
     with pytest.raises(KeyboardInterrupt):
         lab.fit(training, "ended")
     assert training.step == 1
@@ -161,17 +194,23 @@ def test_nobody_left_to_read_what_it_says_is_no_reason_to_lose_the_step(lab, exp
         patch.setattr("builtins.print", gone)
         patch.setattr("tqdm.tqdm.write", gone)
         with pytest.raises(SystemExit, match="143"):
-            lab.fit(asked(lab.training(**SETTINGS, checkpoint_every_s=3600.0), 5, "forward_backward"), "ended")
+            lab.fit(
+                asked(lab.training(**SETTINGS, checkpoint_every_s=3600.0), 5, "forward_backward"),
+                "ended",
+            )
     assert Checkpoints(lab.folder / "ended").latest().step == 5
     expect("ended", checkpoint_every_s=3600.0)
 
 
 def test_a_full_disk_is_said_and_the_last_checkpoint_goes_on(lab, expect):
     def run():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as on a full disk: an error of the call, not a signal
+        # as on a full disk: an error of the call, not a signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
         def fill():
-            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+            resource.setrlimit(
+                resource.RLIMIT_FSIZE, (10_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+            )
 
         training = lab.training(**SETTINGS)
         training.forward_backward = at_call(5, fill, training.forward_backward)

@@ -35,14 +35,18 @@ def server(request):
     listening = socket.create_server(("127.0.0.1", 0))
     services = SERVICES.model_copy(update={"allowed_hosts": ("mills.example",), "max_body_mb": 1})
     server = uvicorn.Server(
-        uvicorn.Config(AccessGuard(echo, services, auth, limit_body=True), lifespan="off", log_level="error")
+        uvicorn.Config(
+            AccessGuard(echo, services, auth, limit_body=True), lifespan="off", log_level="error"
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     while not server.started:
         time.sleep(0.01)
     with httpx.Client(
-        base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", auth=auth and tuple(auth.split(":")), trust_env=False
+        base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
+        auth=auth and tuple(auth.split(":")),
+        trust_env=False,
     ) as client:
         yield client
     server.should_exit = True
@@ -55,7 +59,9 @@ def test_a_request_under_an_allowed_name_gets_through(server):
         assert server.get("/", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "[", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "[", ""]
+)
 def test_another_host_is_refused_as_after_dns_rebinding(server, host):
     answer = server.get("/", headers={"host": host})
     assert answer.status_code == 400
@@ -66,7 +72,9 @@ def test_another_host_is_refused_as_after_dns_rebinding(server, host):
 def test_a_page_from_elsewhere_is_refused(server):
     answer = server.post("/", headers={"origin": "https://evil.example"})
     assert answer.status_code == 403
-    assert answer.json()["error"].startswith("Origin: got 'https://evil.example'; allowed is '127.0.0.1:")
+    assert answer.json()["error"].startswith(
+        "Origin: got 'https://evil.example'; allowed is '127.0.0.1:"
+    )
     for other in ("null", "http://localhost:8888", "http://["):
         assert server.post("/", headers={"origin": other}).status_code == 403
     for own in (str(server.base_url).rstrip("/"), "https://mills.example"):
@@ -79,7 +87,11 @@ def test_without_the_password_the_answer_is_401_where_there_is_one(server):
         answer = httpx.get(server.base_url, auth=wrong, trust_env=False)
         assert answer.status_code == (401 if protected else 200)
     if protected:
-        assert httpx.get(server.base_url, trust_env=False).headers["www-authenticate"].startswith("Basic")
+        assert (
+            httpx.get(server.base_url, trust_env=False)
+            .headers["www-authenticate"]
+            .startswith("Basic")
+        )
         assert httpx.get(server.base_url.join("/health"), trust_env=False).status_code == 200
 
 
@@ -92,9 +104,10 @@ def test_a_body_over_the_limit_is_413_and_one_at_it_is_not(server, chunked):
     assert send(1_000_000).text == "1000000"
     answer = send(1_001_000)
     assert answer.status_code == 413
-    assert answer.json()["error"] == (
-        "body: got 1,001,000 bytes; at most 1,000,000 are read (services.max_body_mb in params.yaml); "
-        "send fewer images in one request"
+    assert (
+        answer.json()["error"]
+        == "body: got 1,001,000 bytes; at most 1,000,000 are read (services.max_body_mb in"
+        " params.yaml); send fewer images in one request"
     )
 
 

@@ -12,7 +12,11 @@ WHERE = "params.yaml: models.resnet18_unet.weights"
 def resnet_unet(*, in_channels=1, num_classes=3, width=8, seed=0):
     torch.manual_seed(seed)
     return models.create(
-        "resnet18_unet", in_channels=in_channels, num_classes=num_classes, width=width, skip_channels=4
+        "resnet18_unet",
+        in_channels=in_channels,
+        num_classes=num_classes,
+        width=width,
+        skip_channels=4,
     )
 
 
@@ -22,7 +26,9 @@ def encoder(*, in_channels=1, width=8):
 
 
 def fit(model, given, *, in_channels=1, **options):
-    return match_weights(model, given, in_channels=in_channels, where=WHERE, source="given.safetensors", **options)
+    return match_weights(
+        model, given, in_channels=in_channels, where=WHERE, source="given.safetensors", **options
+    )
 
 
 def refusal(model, given, **options):
@@ -58,8 +64,13 @@ def test_a_head_for_other_classes_of_the_same_number_can_be_left_fresh():
 
 
 def test_a_head_of_another_width_is_a_mismatch_whatever_its_classes():
-    given = resnet_unet().state_dict() | {"head.weight": torch.ones(5, 9, 1, 1), "head.bias": torch.ones(5)}
-    assert "1 of another shape: head.weight: 5 x 9 x 1 x 1, needed is 3 x 4 x 1 x 1" in refusal(resnet_unet(), given)
+    given = resnet_unet().state_dict() | {
+        "head.weight": torch.ones(5, 9, 1, 1),
+        "head.bias": torch.ones(5),
+    }
+    assert "1 of another shape: head.weight: 5 x 9 x 1 x 1, needed is 3 x 4 x 1 x 1" in refusal(
+        resnet_unet(), given
+    )
 
 
 def test_an_encoders_weights_go_into_the_encoder_and_its_classifier_is_not_used():
@@ -68,16 +79,21 @@ def test_an_encoders_weights_go_into_the_encoder_and_its_classifier_is_not_used(
     matched = fit(model, given)
     load_weights(model, matched)
     assert torch.equal(model.encoder.layer4[1].conv2.weight, given["layer4.1.conv2.weight"])
-    assert "into encoder; not used: encoder.fc.weight, encoder.fc.bias; fresh: full_resolution, decoder, head" in str(
-        matched
+    assert (
+        "into encoder; not used: encoder.fc.weight, encoder.fc.bias; fresh: full_resolution,"
+        " decoder, head" in str(matched)
     )
 
 
-@pytest.mark.parametrize(("name", "options"), [("se_resnet18_unet", {}), ("resnet18_unet", {"gate": "scse"})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("se_resnet18_unet", {}), ("resnet18_unet", {"gate": "scse"})]
+)
 def test_the_weights_of_a_plain_encoder_start_a_gated_one_whose_gates_stay_fresh(name, options):
     torch.manual_seed(3)
     model = models.create(name, in_channels=1, num_classes=3, width=8, skip_channels=4, **options)
-    gates = {key: value.clone() for key, value in model.encoder.state_dict().items() if ".gate." in key}
+    gates = {
+        key: value.clone() for key, value in model.encoder.state_dict().items() if ".gate." in key
+    }
     given = encoder().state_dict()
     matched = fit(model, given)
     load_weights(model, matched)
@@ -88,21 +104,35 @@ def test_the_weights_of_a_plain_encoder_start_a_gated_one_whose_gates_stay_fresh
 
 
 def test_a_file_with_some_gates_must_have_all():
-    model = models.create("se_resnet18_unet", in_channels=1, num_classes=3, width=8, skip_channels=4)
-    given = {key: value for key, value in model.encoder.state_dict().items() if "layer1.0.gate.squeeze" not in key}
-    assert "2 missing there: encoder.layer1.0.gate.squeeze.weight, encoder.layer1.0.gate.squeeze.bias" in (
-        refusal(model, given).replace("; ", ", ")
+    model = models.create(
+        "se_resnet18_unet", in_channels=1, num_classes=3, width=8, skip_channels=4
+    )
+    given = {
+        key: value
+        for key, value in model.encoder.state_dict().items()
+        if "layer1.0.gate.squeeze" not in key
+    }
+    assert (
+        "2 missing there: encoder.layer1.0.gate.squeeze.weight, encoder.layer1.0.gate.squeeze.bias"
+        in (refusal(model, given).replace("; ", ", "))
     )
 
 
 def test_weights_of_before_the_batch_counter_fit_too():
-    given = {key: value for key, value in encoder().state_dict().items() if "num_batches_tracked" not in key}
+    given = {
+        key: value
+        for key, value in encoder().state_dict().items()
+        if "num_batches_tracked" not in key
+    }
     load_weights(resnet_unet(), fit(resnet_unet(), given))
 
 
 def test_half_precision_weights_are_taken_in_the_networks_own():
     model = resnet_unet()
-    load_weights(model, fit(model, {key: value.half() for key, value in resnet_unet(seed=3).state_dict().items()}))
+    load_weights(
+        model,
+        fit(model, {key: value.half() for key, value in resnet_unet(seed=3).state_dict().items()}),
+    )
     assert model.head.weight.dtype == torch.float32
 
 
@@ -140,7 +170,10 @@ def test_missing_unknown_and_misshapen_keys_are_named_with_their_counts():
     assert text.startswith(f"{WHERE}: given.safetensors does not fit the encoder\n")
     assert "1 missing there: encoder.layer1.0.conv1.weight\n" in text
     assert "1 unknown to the network: encoder.layer9.weight\n" in text
-    assert "1 of another shape: encoder.layer2.0.conv1.weight: 2 x 2 x 3 x 3, needed is 16 x 8 x 3 x 3\n" in text
+    assert (
+        "1 of another shape: encoder.layer2.0.conv1.weight: 2 x 2 x 3 x 3, needed is 16 x 8 x 3"
+        " x 3\n" in text
+    )
     assert "set params.yaml: models.resnet18_unet to the options that they were made with" in text
 
 

@@ -36,11 +36,15 @@ def sha256(path):
 
 
 def same(given, tensors=TENSORS):
-    return given.tensors.keys() == tensors.keys() and all(torch.equal(given.tensors[k], v) for k, v in tensors.items())
+    return given.tensors.keys() == tensors.keys() and all(
+        torch.equal(given.tensors[k], v) for k, v in tensors.items()
+    )
 
 
 def cached(tmp_path):
-    return sorted(path.name for path in (tmp_path / "state/weights").glob("*") if path.suffix != ".lock")
+    return sorted(
+        path.name for path in (tmp_path / "state/weights").glob("*") if path.suffix != ".lock"
+    )
 
 
 @pytest.fixture
@@ -146,12 +150,19 @@ def test_a_file_of_another_kind_is_named(tmp_path, content, text):
 
 @pytest.mark.parametrize(
     ("held", "text"),
-    [({"a": 1, "b": 2}, "it holds the keys a, b"), ([torch.ones(1)], "it holds list"), ({}, "it holds the keys")],
+    [
+        ({"a": 1, "b": 2}, "it holds the keys a, b"),
+        ([torch.ones(1)], "it holds list"),
+        ({}, "it holds the keys"),
+    ],
 )
 def test_a_torch_file_that_holds_something_else_says_what(tmp_path, held, text):
     torch.save(held, tmp_path / "weights.pth")
     told = refusal(tmp_path / "weights.pth", tmp_path)
-    assert "needed is a state dict (name: tensor), by itself or under state_dict, model_state_dict, model" in told
+    assert (
+        "needed is a state dict (name: tensor), by itself or under state_dict, model_state_dict,"
+        " model" in told
+    )
     assert text in told
 
 
@@ -159,8 +170,14 @@ def test_a_torch_file_that_holds_something_else_says_what(tmp_path, held, text):
     ("tensor", "text"),
     [
         (torch.eye(3).to_sparse(), "sparse, quantized or without values: a; save plain tensors"),
-        (torch.empty(2, device="meta"), "sparse, quantized or without values: a; save plain tensors"),
-        (torch.zeros(1).expand(10**6, 10**6), "its tensors take 4,000,000,000,000 bytes and the file has"),
+        (
+            torch.empty(2, device="meta"),
+            "sparse, quantized or without values: a; save plain tensors",
+        ),
+        (
+            torch.zeros(1).expand(10**6, 10**6),
+            "its tensors take 4,000,000,000,000 bytes and the file has",
+        ),
     ],
     ids=["sparse", "meta", "spread"],
 )
@@ -178,8 +195,17 @@ def test_a_file_with_its_digest_is_held_against_it(tmp_path, torch_file):
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
-        ("no/such.pth", "no/such.pth: no such file; allowed are a file (safetensors or torch), https://HOST/FILE#sha"),
-        ("http://host/a.pth#sha256=" + "0" * 64, "allowed are a file (safetensors or torch), https://HOST/FILE#sha256"),
+        (
+            "no/such.pth",
+            (
+                "no/such.pth: no such file; allowed are a file (safetensors or torch),"
+                " https://HOST/FILE#sha"
+            ),
+        ),
+        (
+            "http://host/a.pth#sha256=" + "0" * 64,
+            "allowed are a file (safetensors or torch), https://HOST/FILE#sha256",
+        ),
         ("s3://host/a.pth", "allowed are a file"),
         ("https://[host/a.pth#sha256=" + "0" * 64, "allowed are a file"),
         ("https:///a.pth#sha256=" + "0" * 64, "allowed are a file"),
@@ -197,10 +223,20 @@ def test_a_setting_of_another_form_says_what_is_allowed(tmp_path, setting, text)
 
 
 def test_a_version_without_alias_or_number_is_refused():
-    assert pretrained.is_version("models:/cells@champion", WHERE) and pretrained.is_version("models:/cells/3", WHERE)
+    assert pretrained.is_version("models:/cells@champion", WHERE) and pretrained.is_version(
+        "models:/cells/3", WHERE
+    )
     assert not pretrained.is_version("models/a.pth", WHERE)
-    for setting in ("models:/cells", "models:/cells/", "models:/cells@", "models:/cells/latest", "models:cells/3"):
-        with pytest.raises(MaskmillError, match=r"models\.unet\.weights: got 'models:.*; allowed are a file"):
+    for setting in (
+        "models:/cells",
+        "models:/cells/",
+        "models:/cells@",
+        "models:/cells/latest",
+        "models:cells/3",
+    ):
+        with pytest.raises(
+            MaskmillError, match=r"models\.unet\.weights: got 'models:.*; allowed are a file"
+        ):
             pretrained.is_version(setting, WHERE)
 
 
@@ -266,7 +302,10 @@ def test_a_downloaded_safetensors_file_is_kept_as_it_is(tmp_path, server):
 
 def test_another_file_at_the_address_is_refused_and_not_kept(tmp_path, server):
     text = refusal(server.setting(digest="0" * 64), tmp_path)
-    assert f"has the sha256 {hashlib.sha256(server.content).hexdigest()}, the setting says {'0' * 64}" in text
+    assert (
+        f"has the sha256 {hashlib.sha256(server.content).hexdigest()}, the setting says {'0' * 64}"
+        in text
+    )
     assert cached(tmp_path) == []
 
 
@@ -289,12 +328,16 @@ def test_a_file_that_is_too_large_is_not_kept(tmp_path, server, announced, monke
 
 
 def test_an_address_that_does_not_answer_or_breaks_off_says_what_to_do(tmp_path, server):
-    assert "cannot be had: Not Found; try again, or download it elsewhere" in refusal(server.setting("none"), tmp_path)
+    assert "cannot be had: Not Found; try again, or download it elsewhere" in refusal(
+        server.setting("none"), tmp_path
+    )
     server.length = len(server.content) + 10
     assert f"it broke off after {len(server.content):,} of" in refusal(server.setting(), tmp_path)
     server.http.shutdown()
     server.http.server_close()
-    assert "refused; try again, or download it elsewhere and name the file" in refusal(server.setting(), tmp_path)
+    assert "refused; try again, or download it elsewhere and name the file" in refusal(
+        server.setting(), tmp_path
+    )
     assert cached(tmp_path) == []
 
 

@@ -1,8 +1,8 @@
 """Images that are there twice: as they are, saved anew, resized, mirrored, turned or cropped.
 
-Equal pixels are found by their hash. The others are proposed by the frequencies of small thumbnails (views.py,
-candidates.py), and each proposal is held against more pixels (near.py, registration.py): those of the thumbnails, then
-of the images themselves.
+Equal pixels are found by their hash. The others are proposed by the frequencies of small thumbnails
+(views.py, candidates.py), and each proposal is held against more pixels (near.py, registration.py):
+those of the thumbnails, then of the images themselves.
 """
 
 import time
@@ -26,7 +26,8 @@ MIN_CONTRAST = 1.5  # standard deviation of a thumbnail, grey levels; with less 
 class DuplicateSearch:
     """What is there twice, and how far was looked."""
 
-    pairs: pd.DataFrame  # PAIR: a, b (ids, a < b), kind: exact, copy, flipped, turned, crop; score 0..1
+    # PAIR: a, b (ids, a < b), kind: exact, copy, flipped, turned, crop; score 0..1
+    pairs: pd.DataFrame
     searched: int  # images
     left_out: int  # images that were not looked at, or not in every way
     seconds: float
@@ -39,22 +40,30 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
 
 
 def phash(thumbnail: np.ndarray) -> int:
-    """64 bits that stay nearly the same when an image is saved anew: signs of its 8 x 8 lowest frequencies.
+    """Return 64 bits that stay nearly the same when an image is saved anew.
 
-    Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010; the mean's bit is 0.
+    They are the signs of the 8 x 8 lowest frequencies.
+
+    Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010; the mean's
+    bit is 0.
     """
     bits = views.frequency_coefficients(thumbnail[None])[0] > 0
     return int.from_bytes(np.packbits(bits).tobytes())
 
 
 def find_duplicates(
-    manifest: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], np.ndarray], budget_s: float
+    manifest: pd.DataFrame,
+    thumbnails: np.ndarray,
+    read: Callable[[int], np.ndarray],
+    budget_s: float,
 ) -> DuplicateSearch:
-    """Every pair of rows that shows one picture; the same pairs each time, as long as `budget_s` suffices.
+    """Find every pair of rows that shows one picture.
 
-    `thumbnails` and `read(i)`, (H, W, C) uint8, are in the order of the rows. Equal images are paired with the first of
-    them, not each with each; rows without sha256_pixels, which could not be read, are left out. Time that runs out is
-    said in the note.
+    The pairs are the same each time, as long as `budget_s` suffices.
+
+    `thumbnails` and `read(i)`, (H, W, C) uint8, are in the order of the rows. Equal images are
+    paired with the first of them, not each with each; rows without sha256_pixels, which could not
+    be read, are left out. Time that runs out is said in the note.
     """
     start = time.monotonic()
     by_id = np.argsort(manifest["id"].to_numpy(dtype=str), kind="stable")
@@ -62,11 +71,20 @@ def find_duplicates(
     first = _first_alike(rows["sha256_pixels"])
     unique = np.flatnonzero(first == np.arange(len(rows)))
     told = np.array([i for i in unique if thumbnails[by_id[i]].std() >= MIN_CONTRAST], dtype=int)
-    near = Near(rows.iloc[told], thumbnails[by_id[told]], lambda k: read(int(by_id[told[k]])), start + budget_s)
-    found: list[ThumbnailMatch] = [(int(told[a]), int(told[b]), kind, score) for a, b, kind, score in near.search()]
+    near = Near(
+        rows.iloc[told],
+        thumbnails[by_id[told]],
+        lambda k: read(int(by_id[told[k]])),
+        start + budget_s,
+    )
+    found: list[ThumbnailMatch] = [
+        (int(told[a]), int(told[b]), kind, score) for a, b, kind, score in near.search()
+    ]
     found += [(int(first[i]), i, "exact", 1.0) for i in range(len(rows)) if 0 <= first[i] < i]
     ids = rows["id"].tolist()
-    named = [(*sorted((ids[a], ids[b])), kind, score) for a, b, kind, score in found if ids[a] != ids[b]]
+    named = [
+        (*sorted((ids[a], ids[b])), kind, score) for a, b, kind, score in found if ids[a] != ids[b]
+    ]
     pairs = pd.DataFrame(named, columns=list(PAIR))
     flat = len(unique) - len(told)
     return DuplicateSearch(
@@ -90,7 +108,10 @@ def read_duplicates(path: Path) -> tuple[pd.DataFrame, str]:
 
 
 def connected_components(ids: Iterable[str], pairs: pd.DataFrame) -> list[str]:
-    """For each id the first id of all that are tied to it by pairs, directly or by others; itself where nothing is."""
+    """Return for each id the first id of all that pairs tie to it, directly or by others.
+
+    An id that nothing is tied to stands for itself.
+    """
     parent: dict[str, str] = {name: name for name in ids}
     order = list(parent)
 
@@ -108,6 +129,12 @@ def connected_components(ids: Iterable[str], pairs: pd.DataFrame) -> list[str]:
 
 
 def _first_alike(digests: "pd.Series[str]") -> np.ndarray:
-    """For each row the first one with the same pixels, itself perhaps; -1 for one that could not be read."""
+    """Return for each row the first row with the same pixels, which may be the row itself.
+
+    It is -1 for a row that could not be read.
+    """
     first: dict[str, int] = {}
-    return np.array([first.setdefault(d, i) if isinstance(d, str) and d else -1 for i, d in enumerate(digests)], int)
+    return np.array(
+        [first.setdefault(d, i) if isinstance(d, str) and d else -1 for i, d in enumerate(digests)],
+        int,
+    )

@@ -1,4 +1,7 @@
-"""Copies that are not equal pixel by pixel: proposed by their coefficients, verified by registration, within a time."""
+"""Find copies that are not equal pixel by pixel, within a time.
+
+Their coefficients propose pairs, and registration verifies them.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +19,19 @@ _AT_ONCE, _KEPT = 64, 1024  # images between two looks at the clock; small image
 _CROP, _SHEAR = 0.93, 0.03  # less of the area is a crop; more off the axes is a turn
 _LONGER = "more time: validation.search_s in params.yaml"
 
-ThumbnailMatch = tuple[int, int, str, float]  # two rows, what one is of the other, how well they agree
+# two rows, what one is of the other, how well they agree
+ThumbnailMatch = tuple[int, int, str, float]
 
 
 class Near:
     """The search for copies that are not equal pixel by pixel."""
 
     def __init__(
-        self, rows: pd.DataFrame, thumbnails: np.ndarray, read: Callable[[int], np.ndarray], deadline: float
+        self,
+        rows: pd.DataFrame,
+        thumbnails: np.ndarray,
+        read: Callable[[int], np.ndarray],
+        deadline: float,
     ) -> None:
         self.sizes = [(int(h), int(w)) for h, w in zip(rows["height"], rows["width"], strict=True)]
         self.thumbnails = thumbnails
@@ -43,17 +51,23 @@ class Near:
                 late = proposals[done:]
                 self.left_out |= set(late["a"].tolist()) | set(late["b"].tolist())
                 self.notes.append(
-                    f"time was up before {len(late)} of {len(proposals)} likely pairs were compared ({_LONGER})"
+                    f"time was up before {len(late)} of {len(proposals)} likely pairs were compared"
+                    f" ({_LONGER})"
                 )
                 break
         return sorted(found.values())
 
     def _propose(self) -> np.ndarray:
-        """Likely pairs (candidates.FOUND), the most alike first: of whole images, then of their windows and turns."""
+        """Return likely pairs (candidates.FOUND), the most alike first.
+
+        Pairs of whole images come before those of their windows and turns.
+        """
         if (count := len(self.thumbnails)) < 2:
             return np.zeros(0, candidates.FOUND)
         until = (time.monotonic() + self.deadline) / 2
-        whole = np.concatenate([views.frequency_coefficients(self.thumbnails[part]) for part in _parts(count)])
+        whole = np.concatenate(
+            [views.frequency_coefficients(self.thumbnails[part]) for part in _parts(count)]
+        )
         inner = np.concatenate([self._turned(i, slice(1)) for i in range(count)])
         by_whole, by_inner = candidates.Index(whole), candidates.Index(inner)
         found, crowded = candidates.of_whole(by_whole, LEAST_COSINE, PER_IMAGE)
@@ -63,8 +77,8 @@ class Near:
             if time.monotonic() > until:
                 self.left_out |= set(range(part.start, count))
                 self.notes.append(
-                    f"time was up before {count - part.start} of {count} images were looked for as crops and turns "
-                    f"of others ({_LONGER})"
+                    f"time was up before {count - part.start} of {count} images were looked for as"
+                    f" crops and turns of others ({_LONGER})"
                 )
                 break
             images = range(part.start, part.stop)
@@ -77,7 +91,12 @@ class Near:
                 into.append(found)
                 partly |= set(crowded.tolist())
         likely, crowded = zip(
-            *(candidates.best_candidates(np.concatenate(of), PER_IMAGE) for of in (cut, turned) if of), strict=True
+            *(
+                candidates.best_candidates(np.concatenate(of), PER_IMAGE)
+                for of in (cut, turned)
+                if of
+            ),
+            strict=True,
         )
         proposals = np.concatenate(likely)
         self._tell_partly(partly.union(*(images.tolist() for images in crowded)))
@@ -87,8 +106,9 @@ class Near:
         self.left_out |= images
         if images:
             self.notes.append(
-                f"{len(images)} of {len(self.thumbnails)} images have many that are alike, as slices of a stack and "
-                f"frames of a film do; each was compared with the {PER_IMAGE} most alike, not with all"
+                f"{len(images)} of {len(self.thumbnails)} images have many that are alike, as"
+                " slices of a stack and frames of a film do; each was compared with the"
+                f" {PER_IMAGE} most alike, not with all"
             )
 
     def _turned(self, i: int, angles: slice) -> np.ndarray:
@@ -118,10 +138,15 @@ class Near:
 def _search(
     index: candidates.Index, images: range, shown: list[np.ndarray], first: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Likely pairs of so many images at once, whose views are numbered from `first` on; images with more of them."""
+    """Return the likely pairs of `images`, and the images that have more of them.
+
+    The views of these images are numbered from `first` on.
+    """
     counts = [len(views_of_one) for views_of_one in shown]
     view = first + np.concatenate([np.arange(count) for count in counts])
-    found, crowded = index.search(np.concatenate(shown), np.repeat(images, counts), view, LEAST_COSINE)
+    found, crowded = index.search(
+        np.concatenate(shown), np.repeat(images, counts), view, LEAST_COSINE
+    )
     chosen, cut = candidates.best_candidates(found, PER_IMAGE)
     return chosen, np.union1d(crowded, cut)
 

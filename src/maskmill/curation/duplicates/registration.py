@@ -1,7 +1,7 @@
 """Whether two images show the same picture: laid over each other, then compared in their details.
 
-Neighbouring slices of a brain and frames of a video agree in the large; copies agree in noise and texture, too,
-and they do so everywhere in the picture.
+Neighbouring slices of a brain and frames of a video agree in the large; copies agree in noise and
+texture, too, and they do so everywhere in the picture.
 """
 
 import cv2
@@ -10,8 +10,10 @@ import numpy as np
 from maskmill.curation.duplicates.views import apply_map
 
 SAME_AS_THUMBNAILS = 0.94  # least agreement on 64 px for a closer look
-SAME, SAME_EVERYWHERE = 0.91, 0.955  # least agreement of two copies: of fine details, of coarser ones in every block
-SURE_PX, SAME_SMALL = 128, 0.985  # on fewer pixels noise is averaged out and more must agree, by .001 a pixel
+# least agreement of two copies: of fine details, of coarser ones in every block
+SAME, SAME_EVERYWHERE = 0.91, 0.955
+# on fewer pixels noise is averaged out and more must agree, by .001 a pixel
+SURE_PX, SAME_SMALL = 128, 0.985
 FINE_PX, LEAST_PX = 256, 32
 _ROUNDS_SMALL, _ROUNDS_FINE = 15, 12  # of the alignment
 _FINE, _COARSE = (0.7, 2.5), (1.5, 5.0)  # two blurs, px, whose difference is detail
@@ -23,7 +25,7 @@ _FAINT = 0.05  # share of the mean energy below which a block says nothing
 def register_thumbnails(
     source: np.ndarray, template: np.ndarray, to_source: np.ndarray, to_template: np.ndarray
 ) -> np.ndarray | None:
-    """On thumbnails: the refined map of a view to the source's places, or None where the two differ.
+    """Refine on thumbnails the map of a view to the source; return None where the two differ.
 
     `to_source` and `to_template` say where the view lies in either, (3, 3), places 0..1.
     """
@@ -35,7 +37,10 @@ def register_thumbnails(
 def compare_closely(
     source: np.ndarray, template: np.ndarray, to_source: np.ndarray, to_template: np.ndarray
 ) -> tuple[np.ndarray, float] | None:
-    """The same on more pixels: the map, and how well the two agree, 0..1; None where they differ."""
+    """Refine the map on more pixels, and measure how well the two agree, 0..1.
+
+    Returns: both, or None where the two differ.
+    """
     side = max(LEAST_PX, round(len(template) * float(np.hypot(*to_template[:2, 0]))))
     shown = apply_map(template, to_template, side)
     moved, found = _fit(source, shown, to_source, _ROUNDS_FINE)
@@ -46,21 +51,30 @@ def compare_closely(
     return moved, min(1.0, whole, worst)
 
 
-def _fit(source: np.ndarray, template: np.ndarray, start: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
+def _fit(
+    source: np.ndarray, template: np.ndarray, start: np.ndarray, iterations: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The map, refined from `start`, and what it shows of the source.
 
-    It is `start` itself where the alignment fails or strays, which the last bits of a sum decide on some images.
+    It is `start` itself where the alignment fails or strays, which the last bits of a sum decide on
+    some images.
     """
     maps = [start, _align(source, template, start, iterations)]
-    shown = [(moved, apply_map(source, moved, len(template))) for moved in maps if moved is not None]
+    shown = [
+        (moved, apply_map(source, moved, len(template))) for moved in maps if moved is not None
+    ]
     return max(shown, key=lambda view: _detail_correlation(view[1], template))
 
 
-def _align(source: np.ndarray, template: np.ndarray, move: np.ndarray, iterations: int) -> np.ndarray | None:
-    """The map from the template's to the source's places, (3, 3) in 0..1, refined from `move`; None where it fails.
+def _align(
+    source: np.ndarray, template: np.ndarray, move: np.ndarray, iterations: int
+) -> np.ndarray | None:
+    """Refine `move`, the map from the template's to the source's places, (3, 3) in 0..1.
 
-    Evangelidis and Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization", IEEE
-    TPAMI 30(10), 2008: blind to brightness and contrast.
+    Returns: the map, or None where the alignment fails.
+
+    Evangelidis and Psarakis, "Parametric image alignment using enhanced correlation coefficient
+    maximization", IEEE TPAMI 30(10), 2008: blind to brightness and contrast.
     """
     height, width = source.shape
     side = len(template)
@@ -69,7 +83,9 @@ def _align(source: np.ndarray, template: np.ndarray, move: np.ndarray, iteration
     start = (to_source @ move @ np.linalg.inv(to_template))[:2].astype(np.float32)
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, iterations, 1e-4)
     try:
-        _, warp = cv2.findTransformECC(template, source, start, cv2.MOTION_AFFINE, criteria, None, 3)
+        _, warp = cv2.findTransformECC(
+            template, source, start, cv2.MOTION_AFFINE, criteria, None, 3
+        )
     except cv2.error:  # its way to say that the two do not converge: they are no copies
         return None
     moved = np.asarray(np.linalg.inv(to_source) @ np.vstack([warp, [0, 0, 1]]) @ to_template)

@@ -1,4 +1,7 @@
-"""BMP, uncompressed: 24 bits as they lie in the file, since Pillow takes four times their memory; others by Pillow."""
+"""Read uncompressed BMP: 24 bits as they lie in the file, other depths by Pillow.
+
+Pillow takes four times the memory for 24 bits.
+"""
 
 import io
 import struct
@@ -21,13 +24,24 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     else:
         width, height, _, bits, compression = struct.unpack("<iiHHI", content[18:34])
     if compression not in (_RGB, _BITFIELDS) or bits not in (1, 4, 8, 16, 24, 32):
-        raise DamageError(f"a BMP of {bits} bits and compression {compression}; only uncompressed ones are read")
+        raise DamageError(
+            f"a BMP of {bits} bits and compression {compression}; only uncompressed ones are read"
+        )
     limits(width, abs(height), max(1, bits // 8))
     if len(content) < start + (width * bits + 31) // 32 * 4 * abs(height):
         raise DamageError("cut off: rows are missing")
     alpha = bits == 32 and compression == _BITFIELDS and size >= 56 and any(content[66:70])
     bands = 1 if bits <= 8 else 4 if alpha else 3
-    return Header("BMP", width, abs(height), bands, palette=bits <= 8, colour="rgb", alpha=alpha, pixels_at=start)
+    return Header(
+        "BMP",
+        width,
+        abs(height),
+        bands,
+        palette=bits <= 8,
+        colour="rgb",
+        alpha=alpha,
+        pixels_at=start,
+    )
 
 
 def samples(content: bytes, header: Header) -> Samples:
@@ -53,7 +67,10 @@ def _bits(content: bytes) -> int:
 
 def _true_colour(content: bytes, header: Header) -> np.ndarray:
     stride = (header.width * _TRUE_COLOUR + 31) // 32 * 4
-    rows = np.frombuffer(content, np.uint8, stride * header.height, header.pixels_at).reshape(header.height, stride)
-    pixels = rows[:, : 3 * header.width].reshape(header.height, header.width, 3)[..., ::-1]  # stored as BGR
+    rows = np.frombuffer(content, np.uint8, stride * header.height, header.pixels_at).reshape(
+        header.height, stride
+    )
+    # stored as BGR
+    pixels = rows[:, : 3 * header.width].reshape(header.height, header.width, 3)[..., ::-1]
     top_down = content[14] != 12 and struct.unpack_from("<i", content, 22)[0] < 0
     return np.ascontiguousarray(pixels if top_down else pixels[::-1])

@@ -23,7 +23,9 @@ def header(content: bytes, limits: SizeLimits) -> Header:
         elif block == _FRAME:
             frame = struct.unpack("<HHHH", content[at + 1 : at + 9])
             if pages == 0 and frame != (0, 0, width, height):
-                raise DamageError(f"its first frame covers {frame[2]} x {frame[3]} of {width} x {height} px")
+                raise DamageError(
+                    f"its first frame covers {frame[2]} x {frame[3]} of {width} x {height} px"
+                )
             at += 11 + _table_bytes(content[at + 9])
             pages += 1
         else:
@@ -33,7 +35,9 @@ def header(content: bytes, limits: SizeLimits) -> Header:
         at += 1
     if not pages:
         raise DamageError("it holds no pixels (no frame)")
-    return Header("GIF", width, height, 1, palette=True, colour="rgb", alpha=transparent, pages=pages)
+    return Header(
+        "GIF", width, height, 1, palette=True, colour="rgb", alpha=transparent, pages=pages
+    )
 
 
 def samples(content: bytes, header: Header) -> Samples:

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SizeLimits = Callable[[int, int, int], None]  # width, height, bytes per pixel; raises where they are too much
-Samples = tuple[np.ndarray, np.ndarray | None]  # (H, W) or (H, W, bands); a palette's colours (N, 3 or 4) uint8
+# width, height, bytes per pixel; raises where they are too much
+SizeLimits = Callable[[int, int, int], None]
+# (H, W) or (H, W, bands); a palette's colours (N, 3 or 4) uint8
+Samples = tuple[np.ndarray, np.ndarray | None]
 
 
 class DamageError(ValueError):
-    """A file that is cut off, damaged, or of a kind that is not read; without its name, which `decode` adds."""
+    """The file is cut off, damaged, or of a kind that is not read.
+
+    The message lacks the name of the file, which `decode` adds.
+    """
 
 
 @dataclass(frozen=True)

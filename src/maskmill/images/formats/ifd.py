@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from maskmill.images.formats.header import DamageError
 
-_TYPES = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}  # whole numbers; no other tag is needed
+# whole numbers; no other tag is needed
+_TYPES = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
 _ORIENTATION = 274
 _MAX_PAGES = 10_000
 
@@ -40,13 +41,20 @@ class Page:
 
 
 def pages(content: bytes) -> list[Page]:
-    """All pages. Raises: DamageError for a chain that is broken or runs in a circle; struct.error for one cut off."""
+    """Return all pages.
+
+    Raises: DamageError for a broken or circular chain; struct.error for one that is cut off.
+    """
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     if order is None:
         raise DamageError("no TIFF header")
     (version,) = struct.unpack_from(f"{order}H", content, 2)
     big = version == 43
-    at = struct.unpack_from(f"{order}Q", content, 8)[0] if big else struct.unpack_from(f"{order}I", content, 4)[0]
+    at = (
+        struct.unpack_from(f"{order}Q", content, 8)[0]
+        if big
+        else struct.unpack_from(f"{order}I", content, 4)[0]
+    )
     found: list[Page] = []
     seen = set()
     while at:
@@ -59,7 +67,10 @@ def pages(content: bytes) -> list[Page]:
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation that an EXIF block states, 1..8; 1 where it states none or is damaged, as viewers do."""
+    """Return the orientation that an EXIF block states, 1..8.
+
+    It is 1 where the block states none or is damaged, as viewers do.
+    """
     try:
         return orientation_of(pages(exif)[0])
     except (DamageError, struct.error, IndexError):

@@ -1,9 +1,9 @@
 """JPEG, by libjpeg in Pillow; with proof that no data were missing, of which libjpeg only warns.
 
-A JPEG says nowhere how many bytes its pixels take, and libjpeg fills what is missing with grey. Pillow's decoder stops
-and waits where data run out before the EOI marker: so it is given the data without that marker, and a few zeros for it
-to read ahead. A progressive file needs its EOI: it is decoded with and without bytes before it, which change the pixels
-only where they were needed.
+A JPEG says nowhere how many bytes its pixels take, and libjpeg fills what is missing with grey.
+Pillow's decoder stops and waits where data run out before the EOI marker: so it is given the data
+without that marker, and a few zeros for it to read ahead. A progressive file needs its EOI: it is
+decoded with and without bytes before it, which change the pixels only where they were needed.
 """
 
 import io
@@ -19,7 +19,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from maskmill.images.formats import ifd
 from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # in the data of a scan FF00 is a value, FFD0..7 a restart
+# in the data of a scan FF00 is a value, FFD0..7 a restart
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _READ = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive, with Huffman codes
 _AHEAD = bytes(8)
@@ -33,7 +34,9 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     for marker, at, body in segments(content):
         if marker in _FRAMES:
             if found is not None or marker not in _READ:
-                raise DamageError(f"a JPEG of the kind SOF{marker - 0xC0}; read are baseline and progressive ones")
+                raise DamageError(
+                    f"a JPEG of the kind SOF{marker - 0xC0}; read are baseline and progressive ones"
+                )
             found = _described(body)
             limits(found.width, found.height, found.bands)
         elif marker == 0xE1 and body[:6] == b"Exif\0\0":
@@ -78,12 +81,17 @@ def segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _described(body: bytes) -> Header:
     bits, height, width, bands = struct.unpack(">BHHB", body[:6])
     if bits != 8 or bands not in (1, 3, 4):
-        raise DamageError(f"a JPEG of {bands} components of {bits} bits; read are 1, 3 or 4 of 8 bits")
-    return Header("JPEG", width, height, bands, colour={1: "grey", 3: "rgb", 4: "cmyk"}[bands], lossy=True)
+        raise DamageError(
+            f"a JPEG of {bands} components of {bits} bits; read are 1, 3 or 4 of 8 bits"
+        )
+    return Header(
+        "JPEG", width, height, bands, colour={1: "grey", 3: "rgb", 4: "cmyk"}[bands], lossy=True
+    )
 
 
 def _pillow(content: bytes) -> np.ndarray:
-    picture = JpegImageFile(io.BytesIO(content))  # not Image.open, whose own limit of pixels is one for all programs
+    # not Image.open, whose own limit of pixels is one for all programs
+    picture = JpegImageFile(io.BytesIO(content))
     picture.load()
     return np.asarray(picture)
 
@@ -101,7 +109,8 @@ class _Scans:
 
     def __init__(self) -> None:
         self.count = 0
-        self._missing: dict[int, np.ndarray] = {}  # component -> bits still missing in each of its 64 coefficients
+        # component -> bits still missing in each of its 64 coefficients
+        self._missing: dict[int, np.ndarray] = {}
 
     def add(self, body: bytes) -> None:
         if not body or len(body) != 4 + 2 * body[0]:
@@ -113,4 +122,6 @@ class _Scans:
             missing[first : last + 1] = approximation & 15
 
     def complete(self, components: int) -> bool:
-        return len(self._missing) == components and not any(bits.any() for bits in self._missing.values())
+        return len(self._missing) == components and not any(
+            bits.any() for bits in self._missing.values()
+        )

@@ -1,6 +1,7 @@
-"""PNG, by libpng, and libspng for interlaced files: both keep 16 bits and refuse missing rows, unlike Pillow.
+"""Read PNG by libpng, and interlaced PNG by libspng.
 
-libpng is the faster of the two, but prints a warning for each interlaced file.
+Both keep 16 bits and refuse missing rows, unlike Pillow. libpng is the faster of the two, but
+prints a warning for each interlaced file.
 """
 
 import ctypes
@@ -14,7 +15,13 @@ import numpy as np
 from maskmill.images.formats import ifd
 from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
 
-_KINDS = {0: (1, "grey", False), 2: (3, "rgb", False), 3: (1, "rgb", False), 4: (2, "grey", True), 6: (4, "rgb", True)}
+_KINDS = {
+    0: (1, "grey", False),
+    2: (3, "rgb", False),
+    3: (1, "rgb", False),
+    4: (2, "grey", True),
+    6: (4, "rgb", True),
+}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 3: (1, 2, 4, 8)}
 _START, _KIND_AT, _INTERLACE_AT = 8, 25, 28
 _RGBA = 6
@@ -39,7 +46,8 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     if found is None or not data:
         raise DamageError("it holds no pixels (no IDAT chunk)")
     if transparent and not found.palette and not found.alpha:
-        found = replace(found, bands=found.bands + 1)  # libpng makes a band of the one transparent colour
+        # libpng makes a band of the one transparent colour
+        found = replace(found, bands=found.bands + 1)
     return replace(found, pages=pages, alpha=found.alpha or transparent, orientation=orientation)
 
 
@@ -54,7 +62,8 @@ def samples(content: bytes, header: Header) -> Samples:
         by_spng = content[_INTERLACE_AT] and plain  # which does not keep the rest
         pixels = imagecodecs.spng_decode(content) if by_spng else imagecodecs.png_decode(content)
     except imagecodecs.PngError:
-        # it has given back a reference to None that it never took, which ends a long-lived Python 3.11 in time
+        # it has given back a reference to None that it never took, which ends a long-lived Python
+        # 3.11 in time
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
         raise
     if header.bits < 8:
@@ -73,7 +82,9 @@ def _chunks(content: bytes, *, check: bool = True) -> Iterator[tuple[bytes, memo
             raise DamageError(f"cut off in chunk {name.decode('latin-1')!r} at byte {at:,}")
         (checksum,) = struct.unpack(">I", view[at + 8 + size : at + 12 + size])
         if check and zlib.crc32(view[at + 4 : at + 8 + size]) != checksum:
-            raise DamageError(f"chunk {name.decode('latin-1')!r} at byte {at:,} has a wrong checksum")
+            raise DamageError(
+                f"chunk {name.decode('latin-1')!r} at byte {at:,} has a wrong checksum"
+            )
         yield name, view[at + 8 : at + 8 + size]
         at += 12 + size
 
@@ -86,13 +97,16 @@ def _described(body: memoryview) -> Header:
         raise DamageError(f"colour type {kind} of {bits} bits does not exist")
     bands, colour, alpha = _KINDS[kind]
     dtype = "uint16" if bits == 16 else "bool" if (bits, kind) == (1, 0) else "uint8"
-    return Header("PNG", width, height, bands, dtype, palette=kind == 3, colour=colour, alpha=alpha, bits=bits)
+    return Header(
+        "PNG", width, height, bands, dtype, palette=kind == 3, colour=colour, alpha=alpha, bits=bits
+    )
 
 
 def _pixels_alone(content: bytes, header: Header) -> tuple[bytes, np.ndarray | None]:
-    """The file without what is not needed, profiles and texts on which libpng prints warnings; a palette's colours.
+    """Return the file without what is not needed, and the colours of its palette.
 
-    Indices are declared as grey values, which libpng does not turn into colours.
+    Left out are profiles and texts, on which libpng prints warnings. Indices are declared as grey
+    values, which libpng does not turn into colours.
     """
     parts, palette, alpha = [content[:_START]], b"", b""
     for name, body in _chunks(content, check=False):  # the header's walk has checked them
@@ -119,4 +133,10 @@ def _colours(palette: bytes, alpha: bytes) -> np.ndarray:
 
 
 def _chunk(name: bytes, body: bytes | memoryview) -> bytes:
-    return b"".join([struct.pack(">I4s", len(body), name), body, struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))])
+    return b"".join(
+        [
+            struct.pack(">I4s", len(body), name),
+            body,
+            struct.pack(">I", zlib.crc32(body, zlib.crc32(name))),
+        ]
+    )

@@ -1,6 +1,7 @@
-"""TIFF, of strips or tiles, 1 to 64 bits and any number of bands: the layout here, the codecs by imagecodecs.
+"""Read TIFF of strips or tiles, 1 to 64 bits and any number of bands.
 
-No library reads the layout: Pillow reduces or refuses what is not 8 bits, and tifffile fills missing strips in silence.
+The layout is read here, the codecs are those of imagecodecs. No library reads the layout: Pillow
+reduces or refuses what is not 8 bits, and tifffile fills missing strips in silence.
 """
 
 import math
@@ -15,11 +16,19 @@ from maskmill.images.formats.header import DamageError, Header, Samples, SizeLim
 _NONE, _JPEG = 1, 7
 _CODECS = {5: "lzw", 8: "zlib", 32946: "zlib", 32773: "packbits", 50000: "zstd"}
 _WHITE_IS_0, _RGB, _PALETTE, _YCBCR = 0, 2, 3, 6
-_COLOURS = {0: (1, "grey"), 1: (1, "grey"), 2: (3, "rgb"), 3: (1, "rgb"), 5: (4, "cmyk"), 6: (3, "rgb")}
+_COLOURS = {
+    0: (1, "grey"),
+    1: (1, "grey"),
+    2: (3, "rgb"),
+    3: (1, "rgb"),
+    5: (4, "cmyk"),
+    6: (3, "rgb"),
+}
 _KINDS = {1: "uint", 2: "int", 3: "float"}
 _DEPTHS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32, 64), 2: (8, 16, 32, 64), 3: (16, 32, 64)}
 _TILE_PX = 1024  # writers of one tile size use up to this in small images, too
-_OVERVIEW = 1 | 4  # subfile types of a GeoTIFF's smaller copies and transparency masks, which are no pages of their own
+# subfile types of a GeoTIFF's smaller copies and transparency masks: none is a page of its own
+_OVERVIEW = 1 | 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,9 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     layout = _layout(pages[0])
     limits(*layout.segment, max(1, (1 if layout.apart else layout.bands) * layout.bits // 8))
     needed = math.prod(layout.grid) * (layout.bands if layout.apart else 1)
-    if len(layout.places) < needed or any(not n or at + n > len(content) for at, n in layout.places[:needed]):
+    if len(layout.places) < needed or any(
+        not n or at + n > len(content) for at, n in layout.places[:needed]
+    ):
         raise DamageError("cut off: strips or tiles are missing")
     base, colour = _COLOURS[layout.photometric]
     extra = pages[0].values(338)
@@ -69,8 +80,8 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     return Header(
         "TIFF", width, height, layout.bands, "bool" if layout.bits == 1 else layout.dtype.name,
         ifd.orientation_of(pages[0]), layout.photometric == _PALETTE,
-        colour if alpha or layout.bands == base else "bands", alpha, alpha and extra == (1,), layout.bits,
-        max(1, len(own)), layout.compression == _JPEG,
+        colour if alpha or layout.bands == base else "bands", alpha, alpha and extra == (1,),
+        layout.bits, max(1, len(own)), layout.compression == _JPEG,
     )  # fmt: skip
 
 
@@ -87,28 +98,41 @@ def samples(content: bytes, header: Header) -> Samples:
     colours = None
     if layout.photometric == _PALETTE:
         table = np.array(page.values(320), np.uint16).reshape(3, -1).T
-        colours = (table >> 8 if table.max(initial=0) > 255 else table).astype(np.uint8)  # some writers store 8 bits
+        # some writers store 8 bits
+        colours = (table >> 8 if table.max(initial=0) > 255 else table).astype(np.uint8)
     return (pixels[..., 0] if layout.bands == 1 else pixels), colours
 
 
 def _layout(page: ifd.Page) -> TiffLayout:
     width, height = page.value(256, 0), page.value(257, 0)
     tiled = 322 in page.tags
-    segment = (page.value(322, 0), page.value(323, 0)) if tiled else (width, min(height, page.value(278, height)))
+    segment = (
+        (page.value(322, 0), page.value(323, 0))
+        if tiled
+        else (width, min(height, page.value(278, height)))
+    )
     if min(segment) < 1 or (tiled and (segment[0] % 16 or segment[1] % 16)):
         raise DamageError(f"strips or tiles of {segment[0]} x {segment[1]} px do not exist")
-    if any(side > max(_TILE_PX, image + -image % 16) for side, image in zip(segment, (width, height), strict=True)):
+    if any(
+        side > max(_TILE_PX, image + -image % 16)
+        for side, image in zip(segment, (width, height), strict=True)
+    ):
         raise DamageError(
-            f"tiles of {segment[0]} x {segment[1]} px in an image of {width} x {height} px; a side larger than the "
-            f"image's may have {_TILE_PX} px"
+            f"tiles of {segment[0]} x {segment[1]} px in an image of {width} x {height} px; a side"
+            f" larger than the image's may have {_TILE_PX} px"
         )
-    places = tuple(zip(page.values(324 if tiled else 273), page.values(325 if tiled else 279), strict=False))
+    places = tuple(
+        zip(page.values(324 if tiled else 273), page.values(325 if tiled else 279), strict=False)
+    )
     layout = TiffLayout(
-        width, height, page.value(277, 1), page.value(258, 1), page.value(339, 1), page.value(262, -1),
-        page.value(259, _NONE), page.value(317, 1), page.value(284, 1) == 2, segment, places,
+        width, height, page.value(277, 1), page.value(258, 1), page.value(339, 1),
+        page.value(262, -1), page.value(259, _NONE), page.value(317, 1), page.value(284, 1) == 2,
+        segment, places,
     )  # fmt: skip
     alike = len(set(page.values(258))) <= 1 and len(set(page.values(339))) <= 1
-    if reason := _not_read(layout) or ("" if alike and page.value(266, 1) == 1 else "bands or bits of several kinds"):
+    if reason := _not_read(layout) or (
+        "" if alike and page.value(266, 1) == 1 else "bands or bits of several kinds"
+    ):
         raise DamageError(f"a TIFF of {reason}, which is not read; save it anew, without that")
     return layout
 
@@ -117,7 +141,11 @@ def _not_read(page: TiffLayout) -> str:
     """What this file has that is not read; "" for nothing."""
     base, _ = _COLOURS.get(page.photometric, (page.bands + 1, ""))
     no_bands_beside = page.photometric in (_PALETTE, _YCBCR)
-    integers, whole, jpeg_data = page.kind == 1, page.bits in (8, 16, 32, 64), page.compression == _JPEG
+    integers, whole, jpeg_data = (
+        page.kind == 1,
+        page.bits in (8, 16, 32, 64),
+        page.compression == _JPEG,
+    )
     values = f"{page.bits} bits of sample format {page.kind}"
     checks = {
         f"photometric interpretation {page.photometric} with {page.bands} bands":
@@ -128,15 +156,20 @@ def _not_read(page: TiffLayout) -> str:
         f"compression {page.compression} (read are none, LZW, Deflate, PackBits, Zstandard, JPEG)":
             page.compression in (_NONE, _JPEG, *_CODECS),
         f"predictor {page.predictor} on {values}":
-            page.predictor == 1 or (page.predictor == 2 and whole) or (page.predictor == 3 and page.kind == 3),
+            page.predictor == 1
+            or (page.predictor == 2 and whole)
+            or (page.predictor == 3 and page.kind == 3),
         "YCbCr colours without JPEG": page.photometric != _YCBCR or jpeg_data,
         f"JPEG data of {page.bands} bands and {values}":
-            not jpeg_data or (page.bits == 8 and integers and page.bands == base and not page.apart),
+            not jpeg_data
+            or (page.bits == 8 and integers and page.bands == base and not page.apart),
     }  # fmt: skip
     return next((what for what, holds in checks.items() if not holds), "")
 
 
-def _segments(layout: TiffLayout, content: bytes, page: ifd.Page) -> Iterator[tuple[int, int, slice, np.ndarray]]:
+def _segments(
+    layout: TiffLayout, content: bytes, page: ifd.Page
+) -> Iterator[tuple[int, int, slice, np.ndarray]]:
     """(y, x, bands, values (rows, width, bands)) of each strip or tile."""
     rows, columns = layout.grid
     tables = bytes(page.values(347)) or None
@@ -165,15 +198,23 @@ def _values(layout: TiffLayout, raw: bytes, rows: int, order: str) -> np.ndarray
         decode = getattr(imagecodecs, f"{_CODECS[layout.compression]}_decode")
         raw = decode(raw, out=row_bytes * layout.segment[1])
     if len(raw) < row_bytes * rows:
-        raise DamageError(f"cut off: a strip or tile holds {len(raw):,} of {row_bytes * rows:,} bytes")
+        raise DamageError(
+            f"cut off: a strip or tile holds {len(raw):,} of {row_bytes * rows:,} bytes"
+        )
     raw, shape = raw[: row_bytes * rows], (rows, layout.segment[0], bands)
     if layout.bits not in (8, 16, 32, 64):
-        packed: np.ndarray = imagecodecs.packints_decode(raw, layout.dtype, layout.bits, runlen=shape[1] * bands)
+        packed: np.ndarray = imagecodecs.packints_decode(
+            raw, layout.dtype, layout.bits, runlen=shape[1] * bands
+        )
         return packed.reshape(shape)
     if layout.predictor == 3:
-        floats: np.ndarray = imagecodecs.floatpred_decode(np.frombuffer(raw, layout.dtype).reshape(shape), axis=-2)
+        floats: np.ndarray = imagecodecs.floatpred_decode(
+            np.frombuffer(raw, layout.dtype).reshape(shape), axis=-2
+        )
         return floats
-    values = np.frombuffer(raw, layout.dtype.newbyteorder(order)).reshape(shape).astype(layout.dtype)  # type: ignore[arg-type]
+    values = (
+        np.frombuffer(raw, layout.dtype.newbyteorder(order)).reshape(shape).astype(layout.dtype)  # type: ignore[arg-type]
+    )
     if layout.predictor == 2:
         imagecodecs.delta_decode(values, axis=-2, out=values)
     return values
@@ -183,8 +224,13 @@ def _jpeg(layout: TiffLayout, raw: bytes, rows: int, tables: bytes | None) -> np
     import imagecodecs
 
     found = jpeg.header(raw, lambda *_: None)
-    if (found.width, found.bands) != (layout.segment[0], layout.bands) or not rows <= found.height <= layout.segment[1]:
+    if (found.width, found.bands) != (
+        layout.segment[0],
+        layout.bands,
+    ) or not rows <= found.height <= layout.segment[1]:
         raise DamageError(f"a strip or tile of {found.width} x {found.height} px does not fit")
     colours = {_RGB: (_RGB, _RGB), _YCBCR: (None, _RGB)}.get(layout.photometric, (None, None))
-    values: np.ndarray = imagecodecs.jpeg8_decode(raw, tables=tables, colorspace=colours[0], outcolorspace=colours[1])
+    values: np.ndarray = imagecodecs.jpeg8_decode(
+        raw, tables=tables, colorspace=colours[0], outcolorspace=colours[1]
+    )
     return values.reshape(found.height, found.width, layout.bands)[:rows]

@@ -31,7 +31,9 @@ def header(content: bytes, limits: SizeLimits) -> Header:
         frames += name == b"ANMF"
         at += 8 + size + size % 2
     if max(at, end) > len(content):
-        raise DamageError(f"cut off: its header promises {max(at, end):,} bytes, it has {len(content):,}")
+        raise DamageError(
+            f"cut off: its header promises {max(at, end):,} bytes, it has {len(content):,}"
+        )
     if found is None:
         raise DamageError("it holds no pixels (no VP8, VP8L or VP8X chunk)")
     return replace(found, orientation=orientation, pages=max(frames, 2) if animated else 1)

@@ -1,4 +1,4 @@
-"""A U-Net whose encoder is a residual network (arXiv:1512.03385), with a skip at full resolution."""
+"""A U-Net with a residual encoder (arXiv:1512.03385) and a skip at full resolution."""
 
 from typing import Unpack
 
@@ -20,7 +20,8 @@ def resnet_unet(
     """`encoder` by torchvision's name, with `gate` in every residual block.
 
     `reduction` divides the channels of the gate's hidden layer; null: by 16 for se, by 2 for scse.
-    Raises: OptionError for fewer than 4 channels, a reduction below 1, or options that do not go together.
+    Raises: OptionError for fewer than 4 channels, a reduction below 1, or options that do not go
+        together.
     """
     return ResNetUNet(
         ENCODERS[encoder],

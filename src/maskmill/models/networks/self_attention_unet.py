@@ -1,12 +1,27 @@
-"""U-Net with self-attention at its deepest: positions (arXiv:1711.07971), channels (arXiv:1809.02983) or both."""
+"""U-Net with self-attention after its deepest map.
+
+It attends over positions (arXiv:1711.07971), channels (arXiv:1809.02983) or both.
+"""
 
 from functools import partial
 from typing import Literal, Unpack
 
 from torch import nn
 
-from maskmill.models.attention import ChannelAttention, LearnedSum, PositionAttention, SimilarityName
-from maskmill.models.parts import SKIP_GATES, Bottleneck, GateName, SkipGateName, check_least, gate_named
+from maskmill.models.attention import (
+    ChannelAttention,
+    LearnedSum,
+    PositionAttention,
+    SimilarityName,
+)
+from maskmill.models.parts import (
+    SKIP_GATES,
+    Bottleneck,
+    GateName,
+    SkipGateName,
+    check_least,
+    gate_named,
+)
 from maskmill.models.unet import Shape, UNet, scaled_filters
 from maskmill.system.errors import OptionError
 
@@ -27,7 +42,7 @@ def self_attention_unet(
     skip_gate: SkipGateName | None = None,
     **shape: Unpack[Shape],
 ) -> nn.Module:
-    """As `unet`; keys and values of attention over positions are pooled by `pool`, 2 if nothing is said.
+    """As `unet`; attention over positions pools keys and values by `pool`, 2 by default.
 
     Raises: OptionError for too few filters, or options that do not go together.
     """
@@ -35,7 +50,8 @@ def self_attention_unet(
     width = scaled_filters(shape.get("feature_scale", 1))[-1]
     if over != "channels" and heads > width // 2:
         raise OptionError(
-            f"heads: got {heads}, which leaves no feature of the {width // 2} for each; at most {width // 2}"
+            f"heads: got {heads}, which leaves no feature of the {width // 2} for each; "
+            f"at most {width // 2}"
         )
     if over != "positions":
         _check_channels(similarity, heads, width)
@@ -58,10 +74,12 @@ def self_attention_unet(
 def _check_channels(similarity: SimilarityName, heads: int, width: int) -> None:
     if similarity == "additive":
         raise OptionError(
-            "similarity: got additive, which would learn a weight for each position, whose number follows "
-            "the image; over channels take dot, scaled_dot or cosine, or set over: positions"
+            "similarity: got additive, which would learn a weight for each position, whose number "
+            "follows the image; over channels take dot, scaled_dot or cosine, or set over: "
+            "positions"
         )
     if width % heads:
         raise OptionError(
-            f"heads: got {heads}, which does not divide the {width} channels of the deepest map; take another"
+            f"heads: got {heads}, which does not divide the {width} channels of the deepest map; "
+            "take another"
         )

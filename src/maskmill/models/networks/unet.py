@@ -4,7 +4,14 @@ from typing import Unpack
 
 from torch import nn
 
-from maskmill.models.parts import BOTTLENECKS, SKIP_GATES, BottleneckName, GateName, SkipGateName, gate_named
+from maskmill.models.parts import (
+    BOTTLENECKS,
+    SKIP_GATES,
+    BottleneckName,
+    GateName,
+    SkipGateName,
+    gate_named,
+)
 from maskmill.models.unet import Shape, UNet
 
 
@@ -20,8 +27,9 @@ def unet(
 ) -> nn.Module:
     """The paper's filters 64..1024 over `feature_scale`; parts by name.
 
-    `gate` stands at the end of every double convolution, `skip_gate` on every skip, `bottleneck` after the deepest
-    map. `reduction` divides the channels of the gate's hidden layer; null: by 16 for se, by 2 for scse.
+    `gate` stands at the end of every double convolution, `skip_gate` on every skip, `bottleneck`
+    after the deepest map. `reduction` divides the channels of the gate's hidden layer; null: by 16
+    for se, by 2 for scse.
     Raises: OptionError when fewer than 4 filters are left at the top, or for a reduction below 1.
     """
     return UNet(

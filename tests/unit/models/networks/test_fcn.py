@@ -12,7 +12,7 @@ def test_maps_from_the_coarsest_to_the_finest_are_scored(finest, scored):
 
 
 def test_the_scores_are_added_as_they_come_up():
-    """With one level's scores alone, what reaches the logits is constant over blocks no finer than its stride."""
+    """With scores of one level alone, the logits come from blocks no finer than its stride."""
     torch.manual_seed(0)
     model = models.create("fcn", in_channels=1, num_classes=1, feature_scale=16, finest=8).eval()
     seen = []

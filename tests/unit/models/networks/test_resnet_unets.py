@@ -21,13 +21,16 @@ def test_too_few_channels_name_the_option_and_the_least(name, option, value, lea
 
 
 def test_a_reduction_below_one_is_refused():
-    with pytest.raises(MaskmillError, match=r"models\.se_resnet18_unet\.reduction: got 0; at least 1"):
+    with pytest.raises(
+        MaskmillError, match=r"models\.se_resnet18_unet\.reduction: got 0; at least 1"
+    ):
         models.create("se_resnet18_unet", in_channels=1, num_classes=2, reduction=0)
 
 
 def test_squeeze_and_excitation_is_all_that_the_two_differ_in():
     plain, gated = (
-        models.create(name, in_channels=1, num_classes=2, width=8) for name in ("resnet18_unet", "se_resnet18_unet")
+        models.create(name, in_channels=1, num_classes=2, width=8)
+        for name in ("resnet18_unet", "se_resnet18_unet")
     )
     extra = set(gated.state_dict()) - set(plain.state_dict())
     assert set(plain.state_dict()) <= set(gated.state_dict())
@@ -56,26 +59,41 @@ def test_full_resolution_structure_reaches_the_logits_past_the_encoder():
 def test_without_the_skip_at_full_resolution_only_its_own_weights_are_gone():
     torch.manual_seed(0)
     plain, whole = (
-        models.create("resnet18_unet", in_channels=1, num_classes=2, width=8, skip_channels=channels, skip_gate="scse")
+        models.create(
+            "resnet18_unet",
+            in_channels=1,
+            num_classes=2,
+            width=8,
+            skip_channels=channels,
+            skip_gate="scse",
+        )
         for channels in (0, 8)
     )
     gone = set(whole.state_dict()) - set(plain.state_dict())
     assert set(plain.state_dict()) <= set(whole.state_dict())
-    assert {key.split(".")[0] for key in gone if not key.startswith("decoder.ups.0.skip_gate.")} == {"full_resolution"}
+    assert {
+        key.split(".")[0] for key in gone if not key.startswith("decoder.ups.0.skip_gate.")
+    } == {"full_resolution"}
     assert plain.eval()(torch.randn(1, 1, 33, 47)).shape == (1, 2, 33, 47)
 
 
 def test_the_stem_has_its_least_width_too():
-    with pytest.raises(MaskmillError, match=r"models\.resnet34_unet\.stem_width: got 3; at least 4 channels$"):
+    with pytest.raises(
+        MaskmillError, match=r"models\.resnet34_unet\.stem_width: got 3; at least 4 channels$"
+    ):
         models.create("resnet34_unet", in_channels=1, num_classes=2, stem_width=3)
 
 
 def test_a_transposed_up_step_that_must_keep_the_size_is_refused_with_both_ways_out():
     with pytest.raises(MaskmillError) as raised:
-        models.create("resnet50_unet", in_channels=1, num_classes=2, output_stride=16, upsampling="transposed")
-    assert str(raised.value) == (
-        "params.yaml: models.resnet50_unet.upsampling: got transposed, which doubles the size at every step; with "
-        "output_stride: 16 some steps keep it; set upsampling: bilinear, or output_stride: 32"
+        models.create(
+            "resnet50_unet", in_channels=1, num_classes=2, output_stride=16, upsampling="transposed"
+        )
+    assert (
+        str(raised.value)
+        == "params.yaml: models.resnet50_unet.upsampling: got transposed, which doubles the size at"
+        " every step; with output_stride: 16 some steps keep it; set upsampling: bilinear, or"
+        " output_stride: 32"
     )
 
 
@@ -86,8 +104,8 @@ def test_an_output_stride_that_there_is_not_is_answered_with_those_there_are():
 
 def test_parts_chosen_by_name_stand_where_they_belong():
     model = models.create(
-        "resnet18_unet", in_channels=1, num_classes=2, width=8, gate="scse", skip_gate="se", stem_width=4,
-        output_stride=8, bottleneck="position_attention",
+        "resnet18_unet", in_channels=1, num_classes=2, width=8, gate="scse", skip_gate="se",
+        stem_width=4, output_stride=8, bottleneck="position_attention",
     )  # fmt: skip
     assert isinstance(model.encoder.layer1[0].gate, ConcurrentExcite)
     assert all(isinstance(up.skip_gate.gate, SqueezeExcite) for up in model.decoder.ups)
@@ -101,7 +119,15 @@ def test_parts_chosen_by_name_stand_where_they_belong():
     ("name", "encoder"),
     [
         (f"{name}_unet", name.removeprefix("se_"))
-        for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "se_resnet34", "se_resnet50")
+        for name in (
+            "resnet18",
+            "resnet34",
+            "resnet50",
+            "resnet101",
+            "resnet152",
+            "se_resnet34",
+            "se_resnet50",
+        )
     ]
     + [("resnext50_unet", "resnext50_32x4d"), ("wide_resnet50_unet", "wide_resnet50_2")],
 )
@@ -109,7 +135,9 @@ def test_the_encoder_of_a_variant_is_the_one_it_is_named_after(name, encoder):
     with torch.device("meta"):
         model = models.create(name, in_channels=3, num_classes=2)
         plain = getattr(encoders, encoder)(in_channels=3)
-    shapes = {key: value.shape for key, value in model.encoder.state_dict().items() if ".gate." not in key}
+    shapes = {
+        key: value.shape for key, value in model.encoder.state_dict().items() if ".gate." not in key
+    }
     assert shapes == {key: value.shape for key, value in plain.state_dict().items()}
 
 

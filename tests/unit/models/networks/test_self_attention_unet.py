@@ -9,7 +9,9 @@ WHERE = "params.yaml: models.self_attention_unet"
 
 
 def make(**options):
-    return models.create("self_attention_unet", in_channels=1, num_classes=2, feature_scale=16, **options)
+    return models.create(
+        "self_attention_unet", in_channels=1, num_classes=2, feature_scale=16, **options
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,20 +39,35 @@ def test_every_similarity_gives_finite_logits_at_an_odd_size(similarity):
     [
         (
             {"over": "both", "similarity": "additive"},
-            f"{WHERE}.similarity: got additive, which would learn a weight for each position, whose number follows the "
-            "image; over channels take dot, scaled_dot or cosine, or set over: positions",
+            (
+                f"{WHERE}.similarity: got additive, which would learn a weight for each position,"
+                " whose number follows the image; over channels take dot, scaled_dot or cosine, or"
+                " set over: positions"
+            ),
         ),
         (
             {"over": "channels", "heads": 3},
-            f"{WHERE}.heads: got 3, which does not divide the 64 channels of the deepest map; take another",
+            (
+                f"{WHERE}.heads: got 3, which does not divide the 64 channels of the deepest map;"
+                " take another"
+            ),
         ),
-        ({"over": "channels", "pool": 2}, f"{WHERE}.pool: got 2, which over: channels has no use for; delete it"),
-        ({"heads": 33}, f"{WHERE}.heads: got 33, which leaves no feature of the 32 for each; at most 32"),
+        (
+            {"over": "channels", "pool": 2},
+            f"{WHERE}.pool: got 2, which over: channels has no use for; delete it",
+        ),
+        (
+            {"heads": 33},
+            f"{WHERE}.heads: got 33, which leaves no feature of the 32 for each; at most 32",
+        ),
         ({"heads": 0}, f"{WHERE}.heads: got 0; at least 1"),
         ({"pool": 0}, f"{WHERE}.pool: got 0; at least 1"),
         (
             {"similarity": "dots"},
-            f"{WHERE}.similarity: got 'dots': Input should be 'dot', 'scaled_dot', 'cosine' or 'additive'",
+            (
+                f"{WHERE}.similarity: got 'dots': Input should be 'dot', 'scaled_dot', 'cosine' or"
+                " 'additive'"
+            ),
         ),
     ],
 )

@@ -9,12 +9,17 @@ from maskmill.system.errors import MaskmillError
 
 
 def test_the_papers_size_has_the_number_of_parameters_counted_by_hand():
-    def twice(i, o):  # two 3x3 convolutions without bias, each with a norm of two values per channel
+    # two 3x3 convolutions without bias, each with a norm of two values per channel
+    def twice(i, o):
         return 9 * i * o + 2 * o + 9 * o * o + 2 * o
 
-    contracting = twice(3, 64) + twice(64, 128) + twice(128, 256) + twice(256, 512) + twice(512, 1024)
-    reducing = (1024 * 512 + 512) + (512 * 256 + 256) + (256 * 128 + 128) + (128 * 64 + 64)  # 1x1 with bias
-    expanding = twice(1024, 512) + twice(512, 256) + twice(256, 128) + twice(128, 64)  # skip and deep map joined
+    contracting = (
+        twice(3, 64) + twice(64, 128) + twice(128, 256) + twice(256, 512) + twice(512, 1024)
+    )
+    # 1x1 with bias
+    reducing = (1024 * 512 + 512) + (512 * 256 + 256) + (256 * 128 + 128) + (128 * 64 + 64)
+    # skip and deep map joined
+    expanding = twice(1024, 512) + twice(512, 256) + twice(256, 128) + twice(128, 64)
     head = 64 * 2 + 2
     with torch.device("meta"):
         model = models.create("unet", in_channels=3, num_classes=2, feature_scale=1)
@@ -36,18 +41,28 @@ def test_without_batch_norm_every_convolution_has_a_bias():
 def test_a_scale_that_leaves_too_few_filters_says_what_is_allowed(scale):
     with pytest.raises(MaskmillError) as raised:
         models.create("unet", in_channels=1, num_classes=2, feature_scale=scale)
-    assert str(raised.value) == (
-        f"params.yaml: models.unet.feature_scale: got {scale}, which leaves 64/{scale} filters at the top level; "
-        "allowed are 1 to 16"
+    assert (
+        str(raised.value)
+        == f"params.yaml: models.unet.feature_scale: got {scale}, which leaves 64/{scale} filters"
+        " at the top level; allowed are 1 to 16"
     )
 
 
-@pytest.mark.parametrize(("options", "published"), [({}, 31_030_593), ({"feature_scale": 2}, 7_759_521)])
-def test_with_transposed_convolutions_and_no_norm_the_count_is_the_published_one(options, published):
-    """31.03 M in public re-implementations; 7.76 M of 32..512 filters in table 2 of arXiv:1807.10165."""
+@pytest.mark.parametrize(
+    ("options", "published"), [({}, 31_030_593), ({"feature_scale": 2}, 7_759_521)]
+)
+def test_with_transposed_convolutions_and_no_norm_the_count_is_the_published_one(
+    options, published
+):
+    """31.03 M in re-implementations; 7.76 M of 32..512 filters in arXiv:1807.10165, table 2."""
     with torch.device("meta"):
         model = models.create(
-            "unet", in_channels=1, num_classes=1, upsampling="transposed", batch_norm=False, **options
+            "unet",
+            in_channels=1,
+            num_classes=1,
+            upsampling="transposed",
+            batch_norm=False,
+            **options,
         )
     assert models.count_parameters(model) == published
 
@@ -58,7 +73,9 @@ def test_with_transposed_convolutions_and_no_norm_the_count_is_the_published_one
 )
 @pytest.mark.parametrize("upsampling", ["bilinear", "transposed"])
 def test_widths_that_do_not_halve_exactly_are_rounded_down_and_work(scale, filters, upsampling):
-    model = models.create("unet", in_channels=1, num_classes=2, feature_scale=scale, upsampling=upsampling).eval()
+    model = models.create(
+        "unet", in_channels=1, num_classes=2, feature_scale=scale, upsampling=upsampling
+    ).eval()
     assert [level[0].out_channels for level in model.levels] == filters
     with torch.no_grad():
         assert model(torch.randn(1, 1, 33, 18)).shape == (1, 2, 33, 18)
@@ -66,7 +83,9 @@ def test_widths_that_do_not_halve_exactly_are_rounded_down_and_work(scale, filte
 
 def test_layers_are_initialised_once_at_the_end_and_by_he():
     torch.manual_seed(0)
-    model = models.create("unet", in_channels=1, num_classes=2, feature_scale=2, upsampling="transposed")
+    model = models.create(
+        "unet", in_channels=1, num_classes=2, feature_scale=2, upsampling="transposed"
+    )
     conv = model.levels[3][0].weight
     assert conv.std().item() == pytest.approx((2 / conv[0].numel()) ** 0.5, rel=0.02)
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -81,7 +100,10 @@ def test_parts_chosen_by_name_stand_where_they_belong():
     )  # fmt: skip
     assert all(isinstance(level[-1], SqueezeExcite) for level in model.levels)
     assert all(isinstance(up.skip_gate, AttentionGate) for up in model.decoder.ups)
-    assert [type(branch) for branch in model.bottleneck.branches] == [PositionAttention, ChannelAttention]
+    assert [type(branch) for branch in model.bottleneck.branches] == [
+        PositionAttention,
+        ChannelAttention,
+    ]
 
 
 def test_se_unet_is_unet_with_that_gate_and_so_on():
@@ -94,7 +116,9 @@ def test_se_unet_is_unet_with_that_gate_and_so_on():
     assert keys("scse_unet") == keys("unet", gate="scse")
     assert keys("attention_unet") == keys("unet", skip_gate="attention")
     assert keys("self_attention_unet") == keys("unet", bottleneck="position_attention")
-    assert keys("self_attention_unet", over="both", similarity="cosine") != keys("unet", bottleneck="dual_attention")
+    assert keys("self_attention_unet", over="both", similarity="cosine") != keys(
+        "unet", bottleneck="dual_attention"
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,14 +127,20 @@ def test_se_unet_is_unet_with_that_gate_and_so_on():
         ("upsampling", "nearest", "'bilinear' or 'transposed'"),
         ("gate", "SE", "'se' or 'scse'"),
         ("skip_gate", "gate", "'attention', 'se' or 'scse'"),
-        ("bottleneck", "attention", "'position_attention', 'channel_attention' or 'dual_attention'"),
+        (
+            "bottleneck",
+            "attention",
+            "'position_attention', 'channel_attention' or 'dual_attention'",
+        ),
         ("batch_norm", "no", "valid boolean"),
     ],
 )
 def test_an_unknown_part_is_answered_with_the_known_ones(option, value, allowed):
     with pytest.raises(MaskmillError) as raised:
         models.create("unet", in_channels=1, num_classes=2, **{option: value})
-    assert str(raised.value).startswith(f"params.yaml: models.unet.{option}: got {value!r}: Input should be ")
+    assert str(raised.value).startswith(
+        f"params.yaml: models.unet.{option}: got {value!r}: Input should be "
+    )
     assert str(raised.value).endswith(allowed)
 
 
@@ -120,7 +150,11 @@ def test_a_reduction_below_one_is_refused(name):
         models.create(name, in_channels=1, num_classes=2, reduction=0)
 
 
-@pytest.mark.parametrize("name", ["fcn", "unet_pp", "se_unet", "attention_unet", "self_attention_unet"])
+@pytest.mark.parametrize(
+    "name", ["fcn", "unet_pp", "se_unet", "attention_unet", "self_attention_unet"]
+)
 def test_an_error_names_the_variant_that_it_is_about(name):
-    with pytest.raises(MaskmillError, match=rf"^params\.yaml: models\.{name}\.feature_scale: got 99, "):
+    with pytest.raises(
+        MaskmillError, match=rf"^params\.yaml: models\.{name}\.feature_scale: got 99, "
+    ):
         models.create(name, in_channels=1, num_classes=2, feature_scale=99)

@@ -14,7 +14,12 @@ def test_the_papers_size_has_the_published_number_of_parameters():
     """Table 2 of arXiv:1807.10165: 9.04 M, of 32..512 filters with deep supervision."""
     with torch.device("meta"):
         model = models.create(
-            "unet_pp", in_channels=1, num_classes=1, feature_scale=2, batch_norm=False, upsampling="transposed"
+            "unet_pp",
+            in_channels=1,
+            num_classes=1,
+            feature_scale=2,
+            batch_norm=False,
+            upsampling="transposed",
         )
     assert round(models.count_parameters(model) / 1e6, 2) == 9.04
 
@@ -22,7 +27,9 @@ def test_the_papers_size_has_the_published_number_of_parameters():
 def test_a_node_joins_all_nodes_before_it_in_its_row_and_the_one_below():
     model, asked = make().eval(), {}
     for name, node in model.nodes.items():
-        node.register_forward_pre_hook(lambda node, args, name=name: asked.update({name: [a.shape[1] for a in args]}))
+        node.register_forward_pre_hook(
+            lambda node, args, name=name: asked.update({name: [a.shape[1] for a in args]})
+        )
     model(torch.randn(1, 1, 32, 32))
     assert asked["x0_1"] == [8, 4]
     assert asked["x0_4"] == [8, 4, 4, 4, 4]
@@ -56,5 +63,7 @@ def test_without_deep_supervision_there_are_no_further_heads():
 
 
 def test_a_negative_weight_is_refused():
-    with pytest.raises(MaskmillError, match=r"models\.unet_pp\.deep_supervision: got -1.0; at least 0$"):
+    with pytest.raises(
+        MaskmillError, match=r"models\.unet_pp\.deep_supervision: got -1.0; at least 0$"
+    ):
         make(deep_supervision=-1.0)
