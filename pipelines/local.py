@@ -16,6 +16,7 @@ from maskmill.system.files import full_disk_in_words
 from maskmill.system.processes import die_with_parent, exit_on_sigterm, report_interrupt
 from maskmill.system.repository import check_git
 from pipelines import registry, workspace
+from pipelines.frozen_splits import freeze_after_experiment
 
 
 def main() -> int:
@@ -43,6 +44,7 @@ def _run() -> int:
         with workspace.exclusive_lock(Path(params.paths.state), _say):
             workspace.mend_after_kill(_say)
             check_outs(params)  # again: it may have waited for another run
+            freeze_after_experiment(params, _say)
             before = workspace.read_lock_file()
             code = dvc.run("repro") or _register_again(
                 asked, restored=workspace.read_lock_file() != before

@@ -35,6 +35,7 @@ from maskmill.system.files import full_disk_in_words
 from maskmill.system.processes import FLOW_GRACE_S, watch_parent
 from maskmill.system.repository import check_inside
 from pipelines import dag, page, registry, summary, workspace
+from pipelines.frozen_splits import freeze_after_experiment
 from pipelines.repro import Commands
 
 LEASE_S = 60  # a slot whose holder was killed is free again after so long
@@ -72,6 +73,7 @@ def _train(update_data: bool, parallel: int) -> State[Any]:
     with workspace.exclusive_lock(Path(params.paths.state), say), Commands() as commands:
         workspace.mend_after_kill(say)
         check_outs(params)
+        freeze_after_experiment(params, say)
         before, asked = (
             workspace.read_lock_file(),
             workspace.registry_question("pipelines.registry"),

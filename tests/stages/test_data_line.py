@@ -169,3 +169,57 @@ def test_maskmills_own_split_keeps_copies_together(line):
     table = pd.read_parquet("data/prepared/manifest.parquet").set_index("id")
     assert table.loc["copy", "split"] == table.loc["p3", "split"]
     assert table["clean"].all()
+
+
+def own_split(line, pairs):
+    """`pairs` images, each a group of its own, divided by maskmill."""
+    line.values["splits"] |= {"given": False, "val": 0.2, "test": 0.2}
+    for i in range(8, pairs):
+        line.add("train", f"p{i}", *scene(i))
+
+
+def splits_of(path="data/prepared/manifest.parquet"):
+    return pd.read_parquet(path).set_index("id")["split"].to_dict()
+
+
+def test_old_images_keep_their_split_when_new_ones_come(line, capsys):
+    own_split(line, 16)
+    written = Path("data/splits.csv")
+    written.write_text("# by hand\ngroup,split\np3,test\n")
+    line.run()
+    before = splits_of()
+    assert "split: 15 groups keep their split from now on: data/splits.csv" in (
+        capsys.readouterr().out
+    )
+    assert written.read_text().startswith("# by hand\ngroup,split\np3,test\np0,")
+    frozen = written.read_text()
+    line.run()
+    assert written.read_text() == frozen
+    own_split(line, 28)
+    line.run()
+    after = splits_of()
+    assert (len(before), len(after)) == (16, 28)
+    assert before.items() <= after.items()
+    assert written.read_text().startswith(frozen)
+
+
+def test_an_experiment_freezes_nothing_and_says_so(line, capsys, monkeypatch):
+    own_split(line, 12)
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-owl")
+    line.run()
+    assert not Path("data/splits.csv").exists()
+    assert "12 groups are not in data/splits.csv; an experiment does not change it" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_split_of_one_group_is_told_and_stands_on_the_page(line, capsys):
+    line.run()
+    told = "val holds one group, p0, test holds one group, p1: a score tells how a model does on"
+    assert f"split: warning: {told}" in capsys.readouterr().out
+    assert told in Path("reports/data.html").read_text()
+
+
+def test_nothing_is_frozen_where_the_source_gives_the_splits(line):
+    line.run()
+    assert not Path("data/splits.csv").exists()

@@ -190,17 +190,24 @@ def neighbour_pairs(
     return [(int(index[a]), int(index[b])) for a, b in sorted(pairs, key=sorted)]
 
 
+def masks_of_several_values(table: pd.DataFrame) -> "pd.Series[str]":
+    """Give the digest of each mask, and NaN for one of a single value.
+
+    Those are alike without meaning anything: empty ones, say.
+    """
+    counted = [
+        column for column in table.columns if column.startswith("px_") or column == "ignored_px"
+    ]
+    several = (table[counted].fillna(0) > 0).sum(axis=1) > 1
+    return table["sha256_mask"].where(several)
+
+
 def _masks(used: pd.DataFrame, copy_of: pd.Series) -> Iterator[Leak]:
     """Yield a leak for each mask that different images in several splits share.
 
-    Masks of one value are left out, since they are alike without meaning anything, and copies of an
-    image may share theirs.
+    Copies of an image may share theirs.
     """
-    counted = [
-        column for column in used.columns if column.startswith("px_") or column == "ignored_px"
-    ]
-    several = (used[counted].fillna(0) > 0).sum(axis=1) > 1
-    for _, rows in _groups_over_splits(used, used["sha256_mask"].where(several)):
+    for _, rows in _groups_over_splits(used, masks_of_several_values(used)):
         if copy_of[rows.index].nunique() > 1:
             name = str(rows["id"].iloc[0])
             yield _leak(

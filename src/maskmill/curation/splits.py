@@ -3,44 +3,44 @@
 data/splits.csv freezes the division.
 """
 
-import io
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from maskmill.curation import duplicates, leakage, stratify
+from maskmill.curation.frozen import FOLD, Frozen
 from maskmill.settings.config import SPLITS, Splits
 from maskmill.system.errors import MaskmillError, few_of
 
-_FOLD = re.compile(r"fold(\d+)")
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Frozen:
-    """What data/splits.csv says; nothing where there is no such file."""
+class Division:
+    """The manifest with its splits, and what data/splits.csv calls them.
 
-    path: Path
-    split_of: Mapping[str, str]  # group -> train, val, test or foldN
+    Both name every group, and none where the source gives the splits.
+    """
+
+    table: pd.DataFrame  # with the columns `split` ("": left out) and `fold` (-1: in none)
+    names: Mapping[str, str]  # group -> train, val, test or foldN
+    frozen_names: Mapping[str, str]  # the same, without folds where data/splits.csv has none
 
 
 def assign_splits(
     manifest: pd.DataFrame, pairs: pd.DataFrame, frozen: Frozen, splits: Splits
-) -> tuple[pd.DataFrame, dict[str, str]]:
+) -> Division:
     """Give each pair its `split` and `fold` (-1 where there are no folds).
 
     The split that the source gives, where `splits.given` says so (with `splits.folds`, only its
-    test split); else the one that data/splits.csv names for its group, else a new one: copies of
-    one image (`pairs`: columns a, b) stay together, images and classes are divided by the wanted
-    shares. Of neighbours in two of these splits, within `splits.guard` places of a sequence, one is
-    left out (split ""), of train rather than of val, of val rather than of test.
+    test split); else the one that data/splits.csv names for its group, else a new one: images that
+    show the same (`pairs`: columns a, b) or share a mask stay together, images and classes are
+    divided by the wanted shares, and every split holds every class where that can be. Of neighbours
+    in two of these splits, within `splits.guard` places of a sequence, one is left out (split ""),
+    of train rather than of val, of val rather than of test.
 
-    Returns: the manifest with these columns, and for every group what data/splits.csv would call
-        its split; nothing where the source gives it.
     Raises: MaskmillError for a malformed file, an empty split, or too few groups.
     """
     unit = _tied_groups(manifest, pairs)
@@ -49,6 +49,7 @@ def assign_splits(
     else:
         table = manifest.assign(fold=-1)
         table["split"] = table["group"].map(_split_of_groups(table, unit, frozen, splits))
+    whole = dict(zip(table["group"], table["split"], strict=True))
     if splits.folds is not None:
         table["fold"] = _folds(table, unit, frozen, splits)
         table["split"] = np.where(
@@ -60,39 +61,8 @@ def assign_splits(
     names = {} if splits.given else dict(zip(table["group"], called, strict=True))
     if not splits.given or splits.folds is not None:
         table = _guarded(table, splits.guard)
-    _check_filled(table, frozen, splits)
-    return table, names
-
-
-def read_frozen_splits(path: Path) -> Frozen:
-    """What data/splits.csv at `path` freezes.
-
-    Raises: MaskmillError for another encoding than UTF-8, other columns, an unknown split, or a
-        group that stands there twice.
-    """
-    try:
-        lines = [
-            line
-            for line in path.read_text(encoding="utf-8").splitlines()
-            if not line.startswith("#")
-        ]
-        table = pd.read_csv(io.StringIO("\n".join(lines)), dtype=str, keep_default_na=False)
-    except (FileNotFoundError, pd.errors.EmptyDataError):
-        return Frozen(path, {})
-    except UnicodeDecodeError as error:
-        raise MaskmillError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except pd.errors.ParserError as error:
-        raise MaskmillError(f"{path}: not a table of two columns, group,split: {error}") from None
-    if list(table.columns) != ["group", "split"]:
-        raise MaskmillError(f"{path}: columns {list(table.columns)}; needed are group,split")
-    known = table["split"].isin(SPLITS) | table["split"].str.fullmatch(_FOLD.pattern)
-    if wrong := table[~known]["group"].tolist():
-        raise MaskmillError(
-            f"{path}: groups {wrong} have no split of {', '.join(SPLITS)}, or fold0, fold1, .."
-        )
-    if twice := table[table["group"].duplicated()]["group"].tolist():
-        raise MaskmillError(f"{path}: groups {twice} stand there twice; a group has one split")
-    return Frozen(path, dict(zip(table["group"], table["split"], strict=True)))
+    _check_filled(table, unit, frozen, splits)
+    return Division(table, names, names if splits.given or frozen.has_folds else whole)
 
 
 def to_freeze(names: Mapping[str, str], frozen: Frozen) -> pd.DataFrame:
@@ -115,12 +85,23 @@ def _given_splits(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tied_groups(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, str]:
-    """Group -> the first of the groups that copies tie it to: they are assigned as one."""
+    """Group -> the first of those that copies or a mask tie it to: they are assigned as one."""
     group_of = dict(zip(table["id"], table["group"], strict=True))
     tied = pairs[pairs["a"].isin(group_of.keys()) & pairs["b"].isin(group_of.keys())]
     groups = sorted(set(table["group"]))
-    between = pd.DataFrame({"a": tied["a"].map(group_of), "b": tied["b"].map(group_of)})
+    copies = pd.DataFrame({"a": tied["a"].map(group_of), "b": tied["b"].map(group_of)})
+    between = pd.concat([copies, _groups_of_one_mask(table)])
     return dict(zip(groups, duplicates.connected_components(groups, between), strict=True))
+
+
+def _groups_of_one_mask(table: pd.DataFrame) -> pd.DataFrame:
+    """Pairs a, b of groups: the first one that holds a mask, with each other one."""
+    if "sha256_mask" not in table:  # before any mask was read
+        return pd.DataFrame(columns=["a", "b"])
+    known = table.assign(mask=leakage.masks_of_several_values(table)).dropna(subset=["mask"])
+    known = known.sort_values("group")[["group", "mask"]].drop_duplicates()
+    first = known.groupby("mask")["group"].transform("first")
+    return pd.DataFrame({"a": first, "b": known["group"]})[first != known["group"]]
 
 
 def _split_of_groups(
@@ -131,7 +112,7 @@ def _split_of_groups(
     for group, split in frozen.split_of.items():
         if group not in unit:
             continue
-        if _FOLD.fullmatch(split) and splits.folds is None:
+        if FOLD.fullmatch(split) and splits.folds is None:
             raise MaskmillError(
                 f"{frozen.path}: group {group} is frozen in {split}, and splits.folds in"
                 " params.yaml is null; set the number of folds there, or give the group one of"
@@ -164,7 +145,7 @@ def _folds(
     """The fold of each image that is not of test; frozen ones stay."""
     assert splits.folds is not None
     held = {group: int(found[1]) for group, split in frozen.split_of.items() if group in unit
-            if (found := _FOLD.fullmatch(split))}  # fmt: skip
+            if (found := FOLD.fullmatch(split))}  # fmt: skip
     if too_high := sorted(group for group, fold in held.items() if fold >= splits.folds):
         raise MaskmillError(
             f"{frozen.path}: groups {too_high} are frozen in a fold above fold{splits.folds - 1};"
@@ -218,7 +199,9 @@ def _guarded(table: pd.DataFrame, guard: int) -> pd.DataFrame:
     return table.assign(split=table["split"].mask(gone, ""), fold=table["fold"].mask(gone, -1))
 
 
-def _check_filled(table: pd.DataFrame, frozen: Frozen, splits: Splits) -> None:
+def _check_filled(
+    table: pd.DataFrame, unit: Mapping[str, str], frozen: Frozen, splits: Splits
+) -> None:
     counts, groups = table["split"].value_counts(), table["group"].nunique()
     for split in SPLITS:
         if counts.get(split, 0):
@@ -233,9 +216,22 @@ def _check_filled(table: pd.DataFrame, frozen: Frozen, splits: Splits) -> None:
                 f"at least {len(SPLITS)} groups are needed: say what a group is in data/source.yaml"
                 " (`groups`; `blocks: 5` cuts a stack), or add images"
             )
+        elif len(set(unit.values())) < len(SPLITS):
+            said += (
+                f"copies and shared masks tie the groups to {len(set(unit.values()))} units"
+                f" ({_ties_in_words(unit)}), and at least {len(SPLITS)} are needed: take what is"
+                f" there twice out, or assign the groups in {frozen.path} and allow what leaks by"
+                " then (splits.allow_leaks in params.yaml)"
+            )
         else:
             said += (
                 f"assign a group to it in {frozen.path}, or change splits.val and splits.test in"
                 " params.yaml"
             )
         raise MaskmillError(said)
+
+
+def _ties_in_words(unit: Mapping[str, str]) -> str:
+    """The groups that are tied to another one."""
+    tied = [f"{group} to {first}" for group, first in sorted(unit.items()) if group != first]
+    return few_of(tied, _SHOWN)

@@ -1,13 +1,16 @@
-"""Divide whole groups into parts of wanted shares, balanced in images and in each class."""
+"""Whole groups into parts of wanted shares, each of which holds its share of every class."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# what a part without images costs, and one without a class that there is
-_EMPTY, _ABSENT = 10.0, 0.5
+from maskmill.curation import coverage
+
+_EMPTY, _ABSENT = 1e4, 1e2  # cost of a part without images, and without a class; shares cost < 20
 _ROUNDS = 8  # of moves and swaps, at most
-_MOVED, _SWAPPED = 2000, 64  # groups up to which these are tried; many small groups need neither
+_MOVED, _SWAPPED = 2000, 300  # groups up to which these are tried; many groups need neither
+_NOTHING = 1e-12  # of a share: rounding
+_BETTER = 1e-9
 
 
 def stratify_groups(
@@ -16,27 +19,21 @@ def stratify_groups(
     rng: np.random.Generator,
     held: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return a part for each group: first chosen greedily, then improved by moves and swaps.
+    """A part for each group, so that each part holds every class wherever that can be.
 
-    The greedy order is random; moves and swaps go on as long as they help. `amounts` (G, A) are
-    each group's images and pixels of each class; `held` (P, A) is what the parts hold already. The
-    cost of a division is chi-square against the shares, the mean over classes and that of the
-    images, and more for a part that lacks images or a class.
-
-    Returns: (G,) part numbers.
+    `amounts` (G, A) are each group's images and pixels of each class; `held` (P, A) is what the
+    parts hold already. First greedily in a random order, then by moves and swaps as long as they
+    help, then by an integer program where a class is lacking that need not be. Of divisions that
+    lack as little, one is taken whose images and classes are near the shares (chi-square, the mean
+    over classes and that of the images). Returns: (G,) part numbers.
     """
     parts = _Parts(amounts, np.asarray(shares, dtype=float), held)
     order = rng.permutation(len(amounts))
     for i in order:
         parts.put(int(i), parts.best(int(i)))
-    for _ in range(_ROUNDS if len(amounts) <= _MOVED else 0):
-        moved = sum(parts.move(int(i)) for i in order)
-        if len(amounts) <= _SWAPPED:
-            moved += sum(
-                parts.swap(int(i), int(j)) for k, i in enumerate(order) for j in order[k + 1 :]
-            )
-        if not moved:
-            break
+    parts.improve(order)
+    if parts.fill():
+        parts.improve(order)
     return parts.of
 
 
@@ -47,12 +44,14 @@ class _Parts:
         before = np.zeros((len(shares), amounts.shape[1])) if held is None else held
         total = amounts.sum(axis=0) + before.sum(axis=0)
         present = total > 0
-        # of each group, as shares of all there is
-        self._amounts = amounts[:, present] / total[present]
+        self._amounts = amounts[:, present] / total[present]  # of each group, as shares of all
+        self._held = before[:, present] > 0
         self._sums = before[:, present] / total[present]
-        self._shares = np.maximum(shares, 1e-6)[:, None]
-        self._weights = np.full(int(present.sum()), 1 / max(1, int(present.sum()) - 1))
+        self._shares = np.maximum(shares, 1e-6)
+        count = int(present.sum())
+        self._weights = np.full(count, 1 / max(1, count - 1))
         self._weights[0] = 1.0  # the images
+        self._absent = np.where(np.arange(count) == 0, _EMPTY, _ABSENT)
         self.of = np.full(len(amounts), -1)
 
     def put(self, group: int, part: int) -> None:
@@ -64,39 +63,66 @@ class _Parts:
 
     def best(self, group: int) -> int:
         """The part in which a group that is in none costs least."""
-        return int(
-            np.argmin(self._costs(self._sums + self._amounts[group]) - self._costs(self._sums))
-        )
+        after = self._costs(self._sums + self._amounts[group], self._shares)
+        return _first_least(after - self._costs(self._sums, self._shares))
 
-    def move(self, group: int) -> bool:
+    def improve(self, order: np.ndarray) -> None:
+        """Move and swap groups as long as that costs less, in the given order."""
+        for _ in range(_ROUNDS if len(order) <= _MOVED else 0):
+            changes = sum([self._move(int(i)) for i in order])
+            if len(order) <= _SWAPPED:
+                changes += sum([self._swap(int(i)) for i in order])
+            if not changes:
+                return
+
+    def fill(self) -> bool:
+        """Bring the classes into parts that lack them and need not; whether any group moved."""
+        covered = self._sums > _NOTHING
+        can_cover = self._held.sum(axis=0) + (self._amounts > 0).sum(axis=0)
+        if (covered.sum(axis=0) >= np.minimum(len(covered), can_cover)).all():
+            return False
+        sizes = self._amounts[:, 0]
+        found = coverage.cover_classes(self._amounts > 0, self._held, self.of, sizes)
+        moved = np.flatnonzero(found != self.of)
+        for group in moved:
+            self.put(int(group), int(found[group]))
+        return bool(len(moved))
+
+    def _move(self, group: int) -> bool:
         """Put a group where it costs less; whether there was such a part."""
         before, cost = int(self.of[group]), self._cost()
         self.put(group, -1)
         self.put(group, self.best(group))
-        if self._cost() < cost - 1e-9:
+        if self._cost() < cost - _BETTER:
             return True
         self.put(group, before)
         return False
 
-    def swap(self, one: int, other: int) -> bool:
-        """Exchange two groups where that costs less; whether it did."""
-        a, b, cost = int(self.of[one]), int(self.of[other]), self._cost()
-        if a == b:
+    def _swap(self, group: int) -> bool:
+        """Exchange a group for the best one of another part; whether that costs less."""
+        own, now = int(self.of[group]), self._costs(self._sums, self._shares)
+        gained = self._amounts - self._amounts[group]  # (G, A) by the group's part, for each other
+        costs = self._costs(self._sums[own] + gained, self._shares[own]) - now[own]
+        costs += self._costs(self._sums[self.of] - gained, self._shares[self.of]) - now[self.of]
+        costs[self.of == own] = 0
+        other = _first_least(costs)
+        if costs[other] >= -_BETTER:
             return False
-        self.put(one, b)
-        self.put(other, a)
-        if self._cost() < cost - 1e-9:
-            return True
-        self.put(one, a)
-        self.put(other, b)
-        return False
+        self.put(group, int(self.of[other]))
+        self.put(other, own)
+        return True
 
     def _cost(self) -> float:
-        return float(self._costs(self._sums).sum())
+        return float(self._costs(self._sums, self._shares).sum())
 
-    def _costs(self, sums: np.ndarray) -> np.ndarray:
-        """(P, A) shares of all there is -> (P,) what each part costs."""
-        lacking = sums <= 1e-12
-        penalty = _EMPTY * lacking[:, 0] + _ABSENT * (lacking[:, 1:] @ self._weights[1:])
-        costs: np.ndarray = ((sums - self._shares) ** 2 / self._shares) @ self._weights + penalty
+    def _costs(self, sums: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """(N, A) what a part holds of all there is, (N,) or () its share -> (N,) what it costs."""
+        wanted = shares[..., None]
+        apart = (sums - wanted) ** 2 / wanted * self._weights
+        costs: np.ndarray = (apart + (sums <= _NOTHING) * self._absent).sum(axis=-1)
         return costs
+
+
+def _first_least(costs: np.ndarray) -> int:
+    """The first of the least, up to rounding, which is not the same on every processor."""
+    return int(np.argmin(np.round(costs, 9)))

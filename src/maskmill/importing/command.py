@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from maskmill.curation import splits
+from maskmill.curation.frozen import read_frozen_splits
 from maskmill.importing import meaning, placing
 from maskmill.importing.plan import Plan, Wishes, groups_in_several_splits, make_plan
 from maskmill.settings import config
@@ -41,7 +41,7 @@ def import_folder(
         )
     plan, frozen = (
         make_plan(folder, wishes, params),
-        splits.read_frozen_splits(Path(paths.splits)).split_of,
+        read_frozen_splits(Path(paths.splits)).split_of,
     )
     describe_plan(plan, say)
     if copied := placing.check_free(folder, target, plan.files, replace=replace):

@@ -74,6 +74,7 @@ class DataPage:
     findings: Sequence[Finding]
     read: Read  # None, or None in place of a side, where it cannot be read
     leaks: "Sequence[Leak] | None" = None  # None: not looked for yet
+    split_warnings: Sequence[str] = ()  # what the splits cannot show
     note: str = ""  # what the search for copies left out
     stopped: str = ""  # the error that stopped the line; empty: all is well
 

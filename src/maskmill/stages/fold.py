@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from maskmill.curation import manifest
+from maskmill.curation.frozen import read_frozen_splits
 from maskmill.evaluation import evaluate
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
@@ -15,7 +16,7 @@ from maskmill.samples.shards import Shard
 from maskmill.settings import state
 from maskmill.settings.config import Augmentation, Data, Evaluation, Paths, Splits, Train, Variant
 from maskmill.stages.augment import augment
-from maskmill.stages.split import split
+from maskmill.stages.split import write_division
 from maskmill.stages.train import train as learn
 from maskmill.system.errors import MaskmillError
 from maskmill.system.processes import is_first_of_training
@@ -38,7 +39,8 @@ def fold(
     own = _paths_of_fold(paths, fold, folds)
     if is_first_of_training():
         _link_inputs(paths, own)
-        split(own, data, splits.model_copy(update={"folds": folds, "fold": fold}))
+        frozen = read_frozen_splits(Path(own.splits))
+        write_division(own, data, splits.model_copy(update={"folds": folds, "fold": fold}), frozen)
         _check_same_test(paths, own)
         augment(own, data, augmentation)
     learn(own, data, models, train, evaluation, variant)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskmill.curation import splits
+from maskmill.curation.frozen import read_frozen_splits
 from maskmill.settings.config import Splits
 from maskmill.system.errors import MaskmillError
 
@@ -36,16 +37,16 @@ NO_COPIES = pd.DataFrame(columns=["a", "b"])
 
 def assign(manifest, frozen, settings, copies=NO_COPIES):
     """The table, and the groups that the frozen file does not name."""
-    known = splits.read_frozen_splits(frozen)
-    assigned, names = splits.assign_splits(manifest, copies, known, settings)
-    return assigned, sorted(names.keys() - known.split_of.keys())
+    known = read_frozen_splits(frozen)
+    division = splits.assign_splits(manifest, copies, known, settings)
+    return division.table, sorted(division.names.keys() - known.split_of.keys())
 
 
 def freeze(manifest, frozen, settings):
     """The text that would keep this division."""
-    known = splits.read_frozen_splits(frozen)
-    _, names = splits.assign_splits(manifest, NO_COPIES, known, settings)
-    return splits.to_freeze(names, known).to_csv(index=False)
+    known = read_frozen_splits(frozen)
+    division = splits.assign_splits(manifest, NO_COPIES, known, settings)
+    return splits.to_freeze(division.names, known).to_csv(index=False)
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_more_data_moves_no_frozen_group(frozen, tmp_path):
             "groups ['b'] have no split of train, val, test, or fold0, fold1, ..",
         ),
         ("group,split\na,train\na,val\n", "groups ['a'] stand there twice; a group has one split"),
-        ("group,split\na,train\nb,val,why\n", ""),
+        ("group,split\na,train\nb,val,why\n", "b,val,why is not a row of two columns, group,split"),
         ("group,split\na,train\n\udce9,val\n", "not UTF-8 at byte 20; save it as UTF-8"),
     ],
     ids=["columns", "split name", "no split", "twice", "a cell too many", "encoding"],
@@ -140,6 +141,57 @@ def test_an_empty_split_says_how_to_fill_it(frozen):
         str(raised.value)
         == f"split 'val' is empty (3 images in 3 groups); assign a group to it in {path}, "
         "or change splits.val and splits.test in params.yaml"
+    )
+
+
+def test_a_class_that_few_groups_hold_is_in_every_split():
+    manifest = table({f"g{i:02d}": 2 for i in range(40)})
+    rare = {"g03": 900, "g17": 40, "g31": 5}
+    manifest = manifest.assign(px_common=1000, px_rare=manifest["group"].map(rare).fillna(0))
+    for seed in range(10):
+        assigned, _ = assign(manifest, Path("none.csv"), shares(seed))
+        assert (assigned.groupby("split")["px_rare"].sum() > 0).all()
+        assert assigned["split"].value_counts()["val"] in range(14, 19)
+
+
+def test_new_groups_bring_the_classes_that_the_frozen_ones_lack(frozen):
+    path = frozen("group,split\na,train\nb,val\nc,test\n")
+    manifest = table({"a": 9, "b": 2, "c": 2, "d": 2, "e": 2, "f": 9})
+    manifest = manifest.assign(px_common=9, px_new=manifest["group"].isin(["d", "e", "f"]) * 5)
+    assigned, _ = assign(manifest, path, shares())
+    assert sorted(by_group(assigned)[group] for group in "def") == ["test", "train", "val"]
+
+
+def masked(sizes, **masks):
+    """A manifest of two classes, whose masks differ but where `masks` names them by their ids."""
+    manifest = table(sizes)
+    digests = [masks.get(name, f"mask of {name}") for name in manifest["id"]]
+    return manifest.assign(px_back=9, px_front=3, ignored_px=0, sha256_mask=digests)
+
+
+def test_images_that_share_a_mask_are_in_one_split():
+    sizes = {f"g{i:02d}": 2 for i in range(20)}
+    shared = masked(sizes, g030="one", g110="one", g191="one", g041="other", g050="other")
+    for seed in range(10):
+        assigned, _ = assign(shared, Path("none.csv"), shares(seed))
+        found = by_group(assigned)
+        assert found["g03"] == found["g11"] == found["g19"]
+        assert found["g04"] == found["g05"]
+
+
+def test_masks_of_one_value_tie_nothing():
+    sizes = {f"g{i:02d}": 1 for i in range(20)}
+    empty = masked(sizes, **{f"{group}0": "empty" for group in sizes}).assign(px_front=0)
+    assigned, _ = assign(empty, Path("none.csv"), shares())
+    assert assigned["split"].value_counts().to_dict() == {"train": 12, "val": 4, "test": 4}
+
+
+def test_too_few_units_name_the_groups_that_masks_tie():
+    tied = masked({"a": 1, "b": 1, "c": 1, "d": 1}, a0="one", b0="one", c0="one")
+    with pytest.raises(MaskmillError) as raised:
+        assign(tied, Path("none.csv"), shares())
+    assert "tie the groups to 2 units (b to a, c to a), and at least 3 are needed" in str(
+        raised.value
     )
 
 
@@ -299,6 +351,23 @@ def test_frozen_folds_stay_when_groups_come(frozen, tmp_path):
     assert sorted(new) == ["g20", "g21", "g22", "g23"]
     before, after = (dict(zip(t["group"], t["fold"], strict=True)) for t in (first, more))
     assert before.items() <= after.items()
+
+
+def test_with_folds_the_splits_without_folds_are_frozen():
+    manifest = table({f"g{i}": 2 for i in range(20)})
+    known = read_frozen_splits(Path("none.csv"))
+    plain, folded = (
+        splits.assign_splits(manifest, NO_COPIES, known, shares(folds=count)) for count in (None, 4)
+    )
+    assert folded.frozen_names == plain.frozen_names == plain.names
+    assert {name for name in folded.names.values() if name.startswith("fold")}
+
+
+def test_new_groups_beside_frozen_folds_get_folds(frozen):
+    path = frozen("group,split\ng0,fold0\ng1,fold1\ng2,test\n")
+    manifest = table({f"g{i}": 2 for i in range(5)})
+    division = splits.assign_splits(manifest, NO_COPIES, read_frozen_splits(path), shares(folds=2))
+    assert {division.frozen_names[group] for group in ("g3", "g4")} <= {"fold0", "fold1", "test"}
 
 
 def test_a_rare_class_is_spread_over_the_folds(tmp_path):
