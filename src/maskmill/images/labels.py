@@ -34,15 +34,24 @@ def read_ids(path: Path, data: Data) -> np.ndarray:
     return found.pixels
 
 
-def stored_values(source: Path | bytes, data: Data, name: str = "") -> np.ndarray:
+def stored_values(
+    source: Path | bytes, data: Data, name: str = "", page: int | None = None
+) -> np.ndarray:
     """Return a mask's values as `class_ids` takes them.
 
     They are colours where the table is of them, of a palette or grey file, too.
     """
-    values = decode.mask(source, data.decoding, name, palette_colours=of_colours(data))
-    return (
-        np.repeat(values[..., None], 3, axis=2) if of_colours(data) and values.ndim == 2 else values
+    colours = of_colours(data)
+    by_threshold = data.threshold is not None
+    values = decode.mask(
+        source,
+        data.decoding,
+        name,
+        palette_colours=colours or by_threshold,
+        lossy=by_threshold or data.nearest_colour,
+        page=page,
     )
+    return np.repeat(values[..., None], 3, axis=2) if colours and values.ndim == 2 else values
 
 
 def of_colours(data: Data) -> bool:
@@ -58,6 +67,8 @@ def class_ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
 
     Raises: DecodeError for colours where the table names numbers, or the other way.
     """
+    if data.threshold is not None:
+        return _by_threshold(stored, data, data.threshold)
     if of_colours(data):
         return _of_colours(stored, data, name)
     if stored.ndim == 3:
@@ -70,8 +81,17 @@ def class_ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
     if stored.dtype == np.uint8:
         return _of_bytes(stored, data)
     table, known = _tables(data, 65536)
+    table, known = np.append(table, np.uint8(data.ignore_index)), np.append(known, True)  # NO_DATA
     found = table[stored]
     return Ids(found, histogram(found), _count_values(stored[~known[stored]], str))
+
+
+def _by_threshold(stored: np.ndarray, data: Data, threshold: int) -> Ids:
+    """Two classes: the brightest channel below the threshold, and from it on."""
+    grey = stored.max(axis=2) if stored.ndim == 3 else stored
+    found = (grey >= threshold).astype(np.uint8)
+    found[grey == decode.NO_DATA] = data.ignore_index
+    return Ids(found, histogram(found), {})
 
 
 def list_values(unknown: Mapping[str, int]) -> str:
@@ -146,9 +166,27 @@ def _of_colours(stored: np.ndarray, data: Data, name: str) -> Ids:
     table = np.zeros(1 << 24, np.uint16)
     for colour, label in (data.values or {}).items():
         table[int(str(colour)[1:], 16)] = 1 + _id(label, data)
+    if data.nearest_colour:
+        _add_nearest(table, packed, data)
     found = table[packed]
     out = np.where(found == 0, data.ignore_index, found - 1).astype(np.uint8)
     return Ids(out, histogram(out), _count_values(packed[found == 0], "#{:06x}".format))
+
+
+def _add_nearest(table: np.ndarray, packed: np.ndarray, data: Data) -> None:
+    """Give each colour of a mask that has no class that of the named colour nearest to it in RGB."""
+    colours = np.unique(packed)
+    strangers = colours[table[colours] == 0]
+    named = np.array([int(str(colour)[1:], 16) for colour in data.values or ()], np.uint32)
+
+    def channels(codes: np.ndarray) -> np.ndarray:
+        return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.int64)
+
+    targets = channels(named)
+    for start in range(0, len(strangers), 4096):
+        part = strangers[start : start + 4096]
+        distance = ((channels(part)[:, None] - targets) ** 2).sum(axis=2)
+        table[part] = table[named[distance.argmin(axis=1)]]
 
 
 def _count_values(values: np.ndarray, name: Callable[[int], str]) -> dict[str, int]:

@@ -41,8 +41,9 @@ def to_8_bit(
         pixels = _apply_palette(stored, colours)
     if header.alpha:
         pixels, alpha = pixels[..., :-1], pixels[..., -1]
+        _check_opaque(alpha, decoding)
     pixels = _eight_bits(pixels, 8 if header.palette else header.bits, decoding)
-    if alpha is not None and decoding.alpha != "drop":
+    if alpha is not None and decoding.alpha not in ("drop", "refuse"):
         pixels = _lay_over(
             pixels, alpha, 255 if decoding.alpha == "white" else 0, header.premultiplied
         )
@@ -67,6 +68,19 @@ def turn_upright(pixels: np.ndarray, header: Header, decoding: Decoding) -> np.n
         pixels = np.rot90(pixels, turns)
         pixels = pixels[:, ::-1] if mirrored else pixels
     return np.ascontiguousarray(pixels)
+
+
+def _check_opaque(alpha: np.ndarray, decoding: Decoding) -> None:
+    """Raises: DamageError for clear pixels where the policy has no meaning for them."""
+    if decoding.alpha != "refuse":
+        return
+    full = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1
+    if clear := int(np.count_nonzero(alpha != full)):
+        raise DamageError(
+            f"{clear:,} pixels that are not opaque; alpha is refused; allowed are drop, white and "
+            f"black: {policy.WHERE}.alpha; or, where it is a band of its own, all bands by number: "
+            f"{policy.WHERE}.bands"
+        )
 
 
 def _apply_palette(indices: np.ndarray, colours: np.ndarray) -> np.ndarray:

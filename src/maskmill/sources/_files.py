@@ -29,7 +29,10 @@ def regular_files(folder: Path, without: Path | None = None) -> Iterator[Path]:
         elif _is_regular(path):
             yield path
         else:
-            what = "a link that leads to no file" if entry.is_symlink() else "no regular file"
+            what = "no regular file"
+            if entry.is_symlink():
+                kind = "a folder" if path.is_dir() else "no file"
+                what = f"a link that leads to {kind}"
             raise MaskmillError(
                 f"{str(path)!a}: {what}; replace it by the file or folder itself, or delete it"
             )

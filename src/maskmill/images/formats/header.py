@@ -18,6 +18,10 @@ class DamageError(ValueError):
     """
 
 
+class UnreadError(DamageError):
+    """A whole file of a kind that is not read."""
+
+
 @dataclass(frozen=True)
 class Header:
     """A file's own description of its pixels."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskmill.images.formats import ifd, jpeg
-from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits, UnreadError
 
-_NONE, _JPEG = 1, 7
+_NONE, _FAX4, _JPEG = 1, 4, 7
 _CODECS = {5: "lzw", 8: "zlib", 32946: "zlib", 32773: "packbits", 50000: "zstd"}
 _WHITE_IS_0, _RGB, _PALETTE, _YCBCR = 0, 2, 3, 6
 _COLOURS = {
@@ -59,14 +59,17 @@ class TiffLayout:
         return math.ceil(self.height / self.segment[1]), math.ceil(self.width / self.segment[0])
 
 
-def header(content: bytes, limits: SizeLimits) -> Header:
-    """Reads the tags and checks that every strip or tile lies inside the file."""
-    pages = ifd.pages(content)
-    if not pages:
+def header(content: bytes, limits: SizeLimits, page: int = 0) -> Header:
+    """Reads the tags of a page and checks that each of its strips or tiles lies in the file."""
+    own = _pages(content)
+    if not own:
         raise DamageError("it holds no page")
-    width, height = pages[0].value(256, 0), pages[0].value(257, 0)
-    limits(width, height, max(1, pages[0].value(277, 1) * pages[0].value(258, 1) // 8))
-    layout = _layout(pages[0])
+    if page >= len(own):
+        raise DamageError(f"it holds {len(own)} pages; page {page + 1} is asked for")
+    tags = own[page]
+    width, height = tags.value(256, 0), tags.value(257, 0)
+    limits(width, height, max(1, tags.value(277, 1) * tags.value(258, 1) // 8))
+    layout = _layout(tags)
     limits(*layout.segment, max(1, (1 if layout.apart else layout.bands) * layout.bits // 8))
     needed = math.prod(layout.grid) * (layout.bands if layout.apart else 1)
     if len(layout.places) < needed or any(
@@ -74,20 +77,28 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     ):
         raise DamageError("cut off: strips or tiles are missing")
     base, colour = _COLOURS[layout.photometric]
-    extra = pages[0].values(338)
+    extra = tags.values(338)
     alpha = layout.bands == base + 1 and extra in ((1,), (2,))
-    own = [page for page in pages if not page.value(254, 0) & _OVERVIEW]
     return Header(
         "TIFF", width, height, layout.bands, "bool" if layout.bits == 1 else layout.dtype.name,
-        ifd.orientation_of(pages[0]), layout.photometric == _PALETTE,
+        ifd.orientation_of(tags), layout.photometric == _PALETTE,
         colour if alpha or layout.bands == base else "bands", alpha, alpha and extra == (1,),
-        layout.bits, max(1, len(own)), layout.compression == _JPEG,
+        layout.bits, len(own), layout.compression == _JPEG,
     )  # fmt: skip
 
 
-def samples(content: bytes, header: Header) -> Samples:
+def samples(content: bytes, header: Header, page: int = 0) -> Samples:
     """(H, W) or (H, W, bands) stored values, and the palette's colours."""
-    page = ifd.pages(content)[0]
+    return _samples_of_page(content, _pages(content)[page])
+
+
+def _pages(content: bytes) -> list[ifd.Page]:
+    """The pages, without the smaller copies and transparency masks of a GeoTIFF."""
+    found = ifd.pages(content)
+    return [page for page in found if not page.value(254, 0) & _OVERVIEW] or found[:1]
+
+
+def _samples_of_page(content: bytes, page: ifd.Page) -> Samples:
     layout = _layout(page)
     pixels = np.empty((layout.height, layout.width, layout.bands), layout.dtype)
     for y, x, bands, values in _segments(layout, content, page):
@@ -133,7 +144,7 @@ def _layout(page: ifd.Page) -> TiffLayout:
     if reason := _not_read(layout) or (
         "" if alike and page.value(266, 1) == 1 else "bands or bits of several kinds"
     ):
-        raise DamageError(f"a TIFF of {reason}, which is not read; save it anew, without that")
+        raise UnreadError(f"a TIFF of {reason}, which is not read; save it anew, without that")
     return layout
 
 
@@ -153,8 +164,10 @@ def _not_read(page: TiffLayout) -> str:
         values: page.bits in _DEPTHS.get(page.kind, ())
             and (integers or page.photometric not in (_WHITE_IS_0, _PALETTE))
             and (page.bits <= 8 or page.photometric != _PALETTE),
-        f"compression {page.compression} (read are none, LZW, Deflate, PackBits, Zstandard, JPEG)":
-            page.compression in (_NONE, _JPEG, *_CODECS),
+        f"compression {page.compression} (read are none, LZW, Deflate, PackBits, Zstandard, JPEG, Group 4)":
+            page.compression in (_NONE, _FAX4, _JPEG, *_CODECS),
+        f"Group 4 data of {page.bands} bands and {values}":
+            page.compression != _FAX4 or (page.bits == 1 and page.bands == 1),
         f"predictor {page.predictor} on {values}":
             page.predictor == 1
             or (page.predictor == 2 and whole)
@@ -194,6 +207,8 @@ def _values(layout: TiffLayout, raw: bytes, rows: int, order: str) -> np.ndarray
 
     bands = 1 if layout.apart else layout.bands
     row_bytes = math.ceil(layout.segment[0] * bands * layout.bits / 8)
+    if layout.compression == _FAX4:
+        return _fax4(layout, raw, rows)
     if layout.compression != _NONE:
         decode = getattr(imagecodecs, f"{_CODECS[layout.compression]}_decode")
         raw = decode(raw, out=row_bytes * layout.segment[1])
@@ -218,6 +233,16 @@ def _values(layout: TiffLayout, raw: bytes, rows: int, order: str) -> np.ndarray
     if layout.predictor == 2:
         imagecodecs.delta_decode(values, axis=-2, out=values)
     return values
+
+
+def _fax4(layout: TiffLayout, raw: bytes, rows: int) -> np.ndarray:
+    """ITU-T T.6 ("Group 4"): 1 bit a pixel."""
+    import imagecodecs
+
+    found: np.ndarray = imagecodecs.ccittfax4_decode(raw, rows, layout.segment[0])
+    if found.shape[:2] != (rows, layout.segment[0]):
+        raise DamageError(f"cut off: a strip of {found.shape[0]} rows where {rows} belong")
+    return found.reshape(rows, layout.segment[0], 1).astype(layout.dtype)
 
 
 def _jpeg(layout: TiffLayout, raw: bytes, rows: int, tables: bytes | None) -> np.ndarray:
