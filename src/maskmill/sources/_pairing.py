@@ -29,8 +29,8 @@ def pair_names(images: Sequence[str], masks: Sequence[str], *, one_folder: bool)
     one folder.
     """
     if one_folder:
-        return _by_ending(images, masks) or _by_last_word(images)
-    ways = (_exact, _by_class_folder, _by_ending, _by_own_ends, _by_numbers, _by_case)
+        return _by_ending(images, masks, shortest=True) or _by_last_word(images)
+    ways = (_exact, _by_class_folder, _by_ending, _by_case, _by_numbers, _by_own_ends)
     enough = max(1, min(len(images), len(masks)) // 4)
     for way in ways:
         if found := [pairing for pairing in way(images, masks) if pairing.matched >= enough]:
@@ -56,14 +56,21 @@ def _by_class_folder(images: Sequence[str], masks: Sequence[str]) -> list[NamePa
     return [NamePairing("{name}", "{class}/{name}", len(matched))]
 
 
-def _by_ending(images: Sequence[str], masks: Sequence[str]) -> list[NamePairing]:
-    """1_mask of 1; 1_gt_ids and 1_gt_colour of 1_left; 1_mask, 1_mask_1 and 1_mask_2 of 1."""
+def _by_ending(
+    images: Sequence[str], masks: Sequence[str], *, shortest: bool = False
+) -> list[NamePairing]:
+    """1_mask of 1; 1_gt_ids and 1_gt_colour of 1_left; 1_mask, 1_mask_1 and 1_mask_2 of 1.
+
+    Of several images whose names a mask's begins with it is that of the longest, or `shortest`.
+    """
     for suffix in ("", _common_suffix(images)):
         cores = {image.removesuffix(suffix) for image in images if image.endswith(suffix)}
         endings: Counter[str] = Counter()
         of_core: dict[str, list[str]] = defaultdict(list)
         for mask in masks:
-            core = next((part for part in _beginnings(mask) if part in cores), None)
+            parts = [part for part in _beginnings(mask) if part in cores]
+            parts = [part for part in parts if mask[len(part)] in _SEPARATORS]
+            core = parts[-1 if shortest else 0] if parts else None
             if core is not None:
                 endings[mask[len(core) :]] += 1
                 of_core[core].append(mask[len(core) :])
@@ -73,11 +80,10 @@ def _by_ending(images: Sequence[str], masks: Sequence[str]) -> list[NamePairing]
         if _has_numbered(base, of_core.values()):
             count = sum(base in found for found in of_core.values())
             return [NamePairing(f"{{name}}{suffix}", f"{{name}}{base}{{object}}", count)]
-        # an image cannot be the ending of another: 1 and 10 are two
         found = [
             NamePairing(f"{{name}}{suffix}", f"{{name}}{ending}", count)
             for ending, count in endings.items()
-            if count * 4 >= len(cores) and ending[0] in _SEPARATORS and not ending[1:].isdecimal()
+            if count * 4 >= len(cores) and not ending[1:].isdecimal()
         ]
         if found:
             return found

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +14,7 @@ from maskmill.sources import Pair, _files, _names, _pages
 from maskmill.sources._made import BackgroundMask, ObjectMasks
 from maskmill.sources._templates import PathTemplate
 from maskmill.sources.coco import class_name
+from maskmill.sources.recognised import Recognised
 from maskmill.system.errors import MaskmillError
 
 _WHERE = "data/source.yaml: kind"
@@ -69,7 +70,7 @@ def folder(
     of_images, of_masks = _templates(folder, images, masks, image_suffix, mask_suffix)
     found = _find(folder, of_images, of_masks, pairing)
     if lists is not None:
-        found = _listed(folder, lists, found)
+        found = listed(folder, lists, found)
     if unpaired == "leave_out":
         found = [files for files in found if files.image and files.masks]
     found.sort(key=lambda files: _names.natural_sort_key(files.identity))
@@ -138,6 +139,25 @@ def _with_split(folder: Path, images: str, masks: str) -> tuple[str, str]:
             if _names.is_split(path.name) and inside.is_dir():
                 return of_images, of_masks
     return images, masks
+
+
+def find_files(folder: Path, images: str, masks: str, pairing: Pairing) -> list[Files]:
+    """The files of each image, by templates with `{name}`. Raises: MaskmillError as `folder`."""
+    return _find(
+        folder,
+        PathTemplate(images, f"{_WHERE}.images"),
+        PathTemplate(masks, f"{_WHERE}.masks"),
+        pairing,
+    )
+
+
+def recognise(
+    top: Path, files: Sequence[Path], images: str = "", masks: str = ""
+) -> Recognised | None:
+    """Whether `top` holds images and masks as files, see `_folder_recognition`."""
+    from maskmill.sources import _folder_recognition  # which reads by this module
+
+    return _folder_recognition.recognise(top, files, images, masks)
 
 
 def _find(folder: Path, images: PathTemplate, masks: PathTemplate, pairing: Pairing) -> list[Files]:
@@ -249,7 +269,7 @@ def _check_splits(
     return sorted(set().union(*words.values()))
 
 
-def _listed(folder: Path, lists: Mapping[str, str], found: list[Files]) -> list[Files]:
+def listed(folder: Path, lists: Mapping[str, str], found: list[Files]) -> list[Files]:
     """The images that the lists name, with their splits."""
     if unknown := [split for split in lists if split not in SPLITS]:
         raise MaskmillError(
