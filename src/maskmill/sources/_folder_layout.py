@@ -212,9 +212,7 @@ def _several_in_folder(
     if matched * 2 < len(counts):
         return []
     return [
-        Match(
-            _join(images.template, "{name}"), _join(masks.template, "{object}"), "exact", matched
-        )
+        Match(_join(images.template, "{name}"), _join(masks.template, "{object}"), "exact", matched)
     ]
 
 

@@ -64,9 +64,7 @@ def recognise(
     )
 
 
-def _read(
-    top: Path, match: Match, found: list[folder.Files]
-) -> tuple[Match, list[folder.Files]]:
+def _read(top: Path, match: Match, found: list[folder.Files]) -> tuple[Match, list[folder.Files]]:
     """The files of each image; a word in place of `{split}` where only one split has masks."""
     labelled = {each.split for each in found if each.masks and each.image}
     if "{split}" in match.images and "{split}" in match.masks and len(labelled) == 1:

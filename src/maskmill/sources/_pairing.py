@@ -22,7 +22,9 @@ class NamePairing:
     pairing: str = "exact"
 
 
-def pair_names(images: Sequence[str], masks: Sequence[str], *, one_folder: bool) -> list[NamePairing]:
+def pair_names(
+    images: Sequence[str], masks: Sequence[str], *, one_folder: bool
+) -> list[NamePairing]:
     """Ways in which names of images and masks pair, the first that finds any.
 
     Several where one way leads to several masks of an image. `one_folder`: both are the names of
