@@ -80,8 +80,9 @@ def mask_refused(header: Header, *, by_colour: bool, lossy: bool = False) -> str
     """
     if header.lossy and not lossy:
         return (
-            f"a mask as lossy {header.format}, which changes ids; allowed are lossless files, or "
-            "data.threshold in params.yaml for masks of two classes; export it as PNG"
+            f"a mask as lossy {header.format}, which changes ids; allowed are lossless files;"
+            " export it as PNG, or set data.threshold (of two classes) or data.nearest_colour (of"
+            " colours) in params.yaml"
         )
     if header.format == "GIF" and not by_colour:
         return (
@@ -116,7 +117,7 @@ def _colours_refused(header: Header, channels: int, decoding: Decoding) -> str:
         f"{kind}; data.in_channels is {channels}, for which TIFFs of several bands are read; "
         "change it in params.yaml to 1 or 3": channels not in (1, 3),
         f"{kind}, which its colours are weighted by; allowed are white and black: {WHERE}.alpha":
-            header.premultiplied and decoding.alpha in ("drop", "refuse"),
+            header.premultiplied and decoding.alpha == "drop",
         f"{kind}; CMYK is refused; allowed is convert, of 8 bits: {WHERE}.cmyk":
             header.colour == "cmyk" and (decoding.cmyk == "refuse" or header.dtype != "uint8"),
         colour_refused(header): header.colour != "grey" and not header.palette and not luma,

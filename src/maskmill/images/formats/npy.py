@@ -14,10 +14,13 @@ _READERS = {
 
 
 def header(content: bytes, limits: SizeLimits) -> Header:
-    """Reads the header and counts the values."""
+    """Read the header and count the values."""
     shape, _, dtype, start = _described(content)
     if dtype.kind not in "uibf" or len(shape) != 2:
-        raise UnreadError(f"an array of {dtype} {shape}; read are 2-D arrays of numbers, as masks")
+        raise UnreadError(
+            f"an array of {dtype} {shape}; read are 2-D arrays of numbers, as masks; save one such"
+            " array for each image"
+        )
     height, width = shape
     limits(width, height, dtype.itemsize)
     if len(content) != start + width * height * dtype.itemsize:

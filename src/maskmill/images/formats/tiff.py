@@ -4,11 +4,13 @@ The layout is read here, the codecs are those of imagecodecs. No library reads t
 reduces or refuses what is not 8 bits, and tifffile fills missing strips in silence.
 """
 
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from maskmill.images.formats import ifd, jpeg
 from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits, UnreadError
@@ -60,12 +62,18 @@ class TiffLayout:
 
 
 def header(content: bytes, limits: SizeLimits, page: int = 0) -> Header:
-    """Reads the tags of a page and checks that each of its strips or tiles lies in the file."""
+    """Read the tags of a page and check that each of its strips or tiles lies in the file.
+
+    `page` counts from 0; `pages` of the header is that of the whole file.
+    """
     own = _pages(content)
     if not own:
         raise DamageError("it holds no page")
     if page >= len(own):
-        raise DamageError(f"it holds {len(own)} pages; page {page + 1} is asked for")
+        raise UnreadError(
+            f"{len(own)} pages; page {page + 1} is asked for; put the whole stack there, or list"
+            " the data anew"
+        )
     tags = own[page]
     width, height = tags.value(256, 0), tags.value(257, 0)
     limits(width, height, max(1, tags.value(277, 1) * tags.value(258, 1) // 8))
@@ -88,30 +96,27 @@ def header(content: bytes, limits: SizeLimits, page: int = 0) -> Header:
 
 
 def samples(content: bytes, header: Header, page: int = 0) -> Samples:
-    """(H, W) or (H, W, bands) stored values, and the palette's colours."""
-    return _samples_of_page(content, _pages(content)[page])
-
-
-def _pages(content: bytes) -> list[ifd.Page]:
-    """The pages, without the smaller copies and transparency masks of a GeoTIFF."""
-    found = ifd.pages(content)
-    return [page for page in found if not page.value(254, 0) & _OVERVIEW] or found[:1]
-
-
-def _samples_of_page(content: bytes, page: ifd.Page) -> Samples:
-    layout = _layout(page)
+    """(H, W) or (H, W, bands) stored values of a page, and its palette's colours."""
+    tags = _pages(content)[page]
+    layout = _layout(tags)
     pixels = np.empty((layout.height, layout.width, layout.bands), layout.dtype)
-    for y, x, bands, values in _segments(layout, content, page):
+    for y, x, bands, values in _segments(layout, content, tags):
         target = pixels[y : y + values.shape[0], x : x + values.shape[1], bands]
         target[...] = values[: target.shape[0], : target.shape[1]]
     if layout.photometric == _WHITE_IS_0:
         np.subtract(2**layout.bits - 1, pixels, out=pixels, casting="unsafe")
     colours = None
     if layout.photometric == _PALETTE:
-        table = np.array(page.values(320), np.uint16).reshape(3, -1).T
+        table = np.array(tags.values(320), np.uint16).reshape(3, -1).T
         # some writers store 8 bits
         colours = (table >> 8 if table.max(initial=0) > 255 else table).astype(np.uint8)
     return (pixels[..., 0] if layout.bands == 1 else pixels), colours
+
+
+def _pages(content: bytes) -> list[ifd.Page]:
+    """The pages, without the smaller copies and transparency masks of a GeoTIFF."""
+    found = ifd.pages(content)
+    return [page for page in found if not page.value(254, 0) & _OVERVIEW] or found[:1]
 
 
 def _layout(page: ifd.Page) -> TiffLayout:
@@ -141,9 +146,12 @@ def _layout(page: ifd.Page) -> TiffLayout:
         segment, places,
     )  # fmt: skip
     alike = len(set(page.values(258))) <= 1 and len(set(page.values(339))) <= 1
-    if reason := _not_read(layout) or (
-        "" if alike and page.value(266, 1) == 1 else "bands or bits of several kinds"
-    ):
+    reason = _not_read(layout)
+    if not alike:
+        reason = "bands or bits of several kinds"
+    elif (order := page.value(266, 1)) != 1:
+        reason = f"fill order {order}"
+    if reason:
         raise UnreadError(f"a TIFF of {reason}, which is not read; save it anew, without that")
     return layout
 
@@ -164,9 +172,10 @@ def _not_read(page: TiffLayout) -> str:
         values: page.bits in _DEPTHS.get(page.kind, ())
             and (integers or page.photometric not in (_WHITE_IS_0, _PALETTE))
             and (page.bits <= 8 or page.photometric != _PALETTE),
-        f"compression {page.compression} (read are none, LZW, Deflate, PackBits, Zstandard, JPEG, Group 4)":
+        f"compression {page.compression} (read are none, LZW, Deflate, PackBits, Zstandard, JPEG,"
+        " CCITT Group 4)":
             page.compression in (_NONE, _FAX4, _JPEG, *_CODECS),
-        f"Group 4 data of {page.bands} bands and {values}":
+        f"CCITT Group 4 data of {page.bands} bands and {values}":
             page.compression != _FAX4 or (page.bits == 1 and page.bands == 1),
         f"predictor {page.predictor} on {values}":
             page.predictor == 1
@@ -196,6 +205,8 @@ def _segments(
         try:
             if layout.compression == _JPEG:
                 yield y, x, bands, _jpeg(layout, raw, tall, tables)
+            elif layout.compression == _FAX4:
+                yield y, x, bands, _fax4(layout, raw, tall)
             else:
                 yield y, x, bands, _values(layout, raw, tall, page.order)
         except RuntimeError as error:  # of imagecodecs
@@ -207,8 +218,6 @@ def _values(layout: TiffLayout, raw: bytes, rows: int, order: str) -> np.ndarray
 
     bands = 1 if layout.apart else layout.bands
     row_bytes = math.ceil(layout.segment[0] * bands * layout.bits / 8)
-    if layout.compression == _FAX4:
-        return _fax4(layout, raw, rows)
     if layout.compression != _NONE:
         decode = getattr(imagecodecs, f"{_CODECS[layout.compression]}_decode")
         raw = decode(raw, out=row_bytes * layout.segment[1])
@@ -236,13 +245,32 @@ def _values(layout: TiffLayout, raw: bytes, rows: int, order: str) -> np.ndarray
 
 
 def _fax4(layout: TiffLayout, raw: bytes, rows: int) -> np.ndarray:
-    """ITU-T T.6 ("Group 4"): 1 bit a pixel."""
+    """ITU-T T.6, "Group 4": 1 bit a pixel.
+
+    The decoder makes up what is missing. So the pixels are packed again, which every writer does
+    in the same way, and must give the same bytes.
+    """
     import imagecodecs
 
-    found: np.ndarray = imagecodecs.ccittfax4_decode(raw, rows, layout.segment[0])
-    if found.shape[:2] != (rows, layout.segment[0]):
-        raise DamageError(f"cut off: a strip of {found.shape[0]} rows where {rows} belong")
-    return found.reshape(rows, layout.segment[0], 1).astype(layout.dtype)
+    values: np.ndarray = imagecodecs.ccittfax4_decode(raw, rows, layout.segment[0])
+    if values.shape != (rows, layout.segment[0]) or _packed(values) != raw.rstrip(b"\0"):
+        raise DamageError(
+            "cut off or damaged: its CCITT Group 4 data are not those of its pixels; if the file is"
+            " whole, save it with another compression"
+        )
+    return values[..., None].astype(layout.dtype)
+
+
+def _packed(values: np.ndarray) -> bytes:
+    """(H, W) 0 and 1 as data of Group 4, by libtiff, without the zeros at their end."""
+    file = io.BytesIO()
+    rows_of_strip = {278: len(values)}
+    picture = Image.fromarray(values.astype(np.bool_))
+    picture.save(file, "TIFF", compression="group4", tiffinfo=rows_of_strip)
+    content = file.getvalue()
+    (tags,) = ifd.pages(content)
+    at, size = tags.value(273, 0), tags.value(279, 0)
+    return content[at : at + size].rstrip(b"\0")
 
 
 def _jpeg(layout: TiffLayout, raw: bytes, rows: int, tables: bytes | None) -> np.ndarray:
