@@ -20,7 +20,7 @@ def drop_alpha(stored: np.ndarray, header: Header, decoding: Decoding) -> np.nda
     """
     alpha = stored[..., -1]
     values = stored[..., 0] if stored.shape[2] == 2 else stored[..., :-1]
-    if not (clear := pixels.count_not_opaque(alpha, header)):
+    if not (clear := pixels.count_not_opaque(stored, header)):
         return np.ascontiguousarray(values)
     if decoding.mask_alpha == "refuse":
         raise DamageError(

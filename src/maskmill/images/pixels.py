@@ -40,9 +40,9 @@ def to_8_bit(
     if colours is not None:
         pixels = _apply_palette(stored, colours)
     if header.alpha:
-        pixels, alpha = pixels[..., :-1], pixels[..., -1]
         if decoding.alpha == "refuse":
-            _check_opaque(alpha, header)
+            _check_opaque(pixels, header)
+        pixels, alpha = pixels[..., :-1], pixels[..., -1]
     pixels = _eight_bits(pixels, 8 if header.palette else header.bits, decoding)
     if alpha is not None and decoding.alpha not in ("drop", "refuse"):
         pixels = _lay_over(pixels, alpha, 255 if decoding.alpha == "white" else 0, header)
@@ -69,10 +69,12 @@ def turn_upright(pixels: np.ndarray, header: Header, decoding: Decoding) -> np.n
     return np.ascontiguousarray(pixels)
 
 
-def count_not_opaque(alpha: np.ndarray, header: Header) -> int:
-    """The pixels of (H, W) alpha that are not fully opaque."""
+def count_not_opaque(pixels: np.ndarray, header: Header) -> int:
+    """The pixels of (H, W, bands), of which alpha is the last, that are not fully opaque."""
+    alpha = pixels[..., -1]
     full = _full_alpha(alpha, header)
-    if alpha.min() >= full:  # of nearly all files, and without an array of Booleans
+    # row by row, which is many times as fast as alpha alone, and nearly all files end here
+    if pixels.dtype.kind == "u" and (np.bitwise_and.reduce(pixels, axis=0)[:, -1] == full).all():
         return 0
     return int(np.count_nonzero(alpha != full))
 
@@ -87,12 +89,12 @@ def _full_alpha(alpha: np.ndarray, header: Header) -> int:
     if alpha.dtype.kind == "f":
         return 1
     bits = 8 if header.palette else header.bits
-    return 2 ** (bits if alpha.dtype.kind == "u" else bits - 1) - 1
+    return (1 << (bits if alpha.dtype.kind == "u" else bits - 1)) - 1
 
 
-def _check_opaque(alpha: np.ndarray, header: Header) -> None:
+def _check_opaque(pixels: np.ndarray, header: Header) -> None:
     """Raises: DamageError for pixels that are not opaque."""
-    if not (clear := count_not_opaque(alpha, header)):
+    if not (clear := count_not_opaque(pixels, header)):
         return
     ways = "white and black" if header.premultiplied else "drop, white and black"
     bands = f", or all bands by their numbers: {policy.WHERE}.bands"

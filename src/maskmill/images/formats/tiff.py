@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -61,12 +62,12 @@ class TiffLayout:
         return math.ceil(self.height / self.segment[1]), math.ceil(self.width / self.segment[0])
 
 
-def header(content: bytes, limits: SizeLimits, page: int = 0) -> Header:
+def header(content: bytes, limits: SizeLimits, page: int | None = None) -> Header:
     """Read the tags of a page and check that each of its strips or tiles lies in the file.
 
-    `page` counts from 0; `pages` of the header is that of the whole file.
+    `page` is that of a stack, from 0; `pages` of the header is that of the whole file.
     """
-    own = _pages(content)
+    own, page = _pages(content) if page is None else _pages_of_stack(content), page or 0
     if not own:
         raise DamageError("it holds no page")
     if page >= len(own):
@@ -95,9 +96,9 @@ def header(content: bytes, limits: SizeLimits, page: int = 0) -> Header:
     )  # fmt: skip
 
 
-def samples(content: bytes, header: Header, page: int = 0) -> Samples:
+def samples(content: bytes, header: Header, page: int | None = None) -> Samples:
     """(H, W) or (H, W, bands) stored values of a page, and its palette's colours."""
-    tags = _pages(content)[page]
+    tags = _pages(content)[0] if page is None else _pages_of_stack(content)[page]
     layout = _layout(tags)
     pixels = np.empty((layout.height, layout.width, layout.bands), layout.dtype)
     for y, x, bands, values in _segments(layout, content, tags):
@@ -117,6 +118,10 @@ def _pages(content: bytes) -> list[ifd.Page]:
     """The pages, without the smaller copies and transparency masks of a GeoTIFF."""
     found = ifd.pages(content)
     return [page for page in found if not page.value(254, 0) & _OVERVIEW] or found[:1]
+
+
+# the images and the masks, whose pages are read in turn: each page would walk the tags of all
+_pages_of_stack = lru_cache(maxsize=2)(_pages)
 
 
 def _layout(page: ifd.Page) -> TiffLayout:
