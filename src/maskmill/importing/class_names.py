@@ -10,7 +10,7 @@ from pathlib import Path
 
 from maskmill.importing.file_facts import Value
 from maskmill.settings.config import IGNORE
-from maskmill.sources.coco import class_name
+from maskmill.sources._names import class_name
 from maskmill.system.errors import MaskmillError
 
 LISTS = ("classes.txt", "labels.txt", "class_names.txt", "codes.txt", "obj.names", "names.txt")

@@ -48,7 +48,7 @@ class MaskFacts:
 
     @property
     def numbered(self) -> int | None:
-        """k where the values are 0, 1, .., k; None where they are others."""
+        """K where the values are 0, 1, .., k; None where they are others."""
         top = len(self.values) - 1
         return top if self.form == "numbers" and set(self.values) == set(range(top + 1)) else None
 
@@ -105,9 +105,7 @@ def _of_file(
     header = decode.header(content, decoding, name, page)
     lenient = decoding.model_copy(update=_LENIENT)
     colours = by_colour or header.format == "GIF" or threshold is not None
-    stored = decode.mask(
-        content, lenient, name, palette_colours=colours, lossy=True, page=page
-    )
+    stored = decode.mask(content, lenient, name, palette_colours=colours, lossy=True, page=page)
     palette = {}
     if header.palette and not colours:
         palette = _palette(content, name, stored, lenient, page)
@@ -192,9 +190,7 @@ def _count(stored: np.ndarray, told: str) -> Counter[Value]:
         return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
     found, pixels = np.unique(_codes(stored), return_counts=True)
     check_few(len(found), told)
-    return Counter(
-        {f"#{int(code):06x}": int(n) for code, n in zip(found, pixels, strict=True)}
-    )
+    return Counter({f"#{int(code):06x}": int(n) for code, n in zip(found, pixels, strict=True)})
 
 
 def check_few(count: int, told: str) -> None:

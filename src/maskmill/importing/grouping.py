@@ -81,8 +81,7 @@ def _pattern(
     """The beginning of the names up to the group, and the order where one number follows."""
     parts = [_field_pattern(column) for column in fields]
     head = "".join(
-        part + re.escape(mark)
-        for part, mark in zip(parts[:first], separators[:first], strict=True)
+        part + re.escape(mark) for part, mark in zip(parts[:first], separators[:first], strict=True)
     )
     made = f"(?P<group>{head}{parts[first]})"
     rest = [place for place in varying if place > first]

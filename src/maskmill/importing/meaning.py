@@ -1,8 +1,8 @@
 """What the values in masks mean: class names, the table from value to class, what is ignored."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-import re
 
 from maskmill.importing.class_names import ClassNames
 from maskmill.importing.file_facts import Value

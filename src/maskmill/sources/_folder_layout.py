@@ -9,7 +9,7 @@ import numpy as np
 
 from maskmill.images import decode
 from maskmill.settings.config import SPLITS, Decoding
-from maskmill.sources import _files, _names, _pairing, _roles
+from maskmill.sources import _names, _pairing, _roles
 from maskmill.sources._templates import PathTemplate
 from maskmill.system.errors import MaskmillError, few_of
 

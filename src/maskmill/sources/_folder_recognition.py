@@ -7,10 +7,9 @@ from typing import Any
 
 from maskmill.images import decode
 from maskmill.settings.config import STRICT
-from maskmill.sources import _files, _folder_layout, folder
+from maskmill.sources import Recognised, _files, _folder_layout, folder
 from maskmill.sources._folder_layout import Match, PictureSet
-from maskmill.sources.coco import class_name
-from maskmill.sources.recognised import Recognised
+from maskmill.sources._names import class_name
 from maskmill.system.errors import few_of
 
 _PAIRINGS = {

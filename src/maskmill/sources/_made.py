@@ -7,6 +7,7 @@ import numpy as np
 
 from maskmill.images import decode, labels
 from maskmill.settings.config import Data
+from maskmill.sources._annotated import background_id
 from maskmill.system.errors import MaskmillError
 
 
@@ -105,14 +106,3 @@ class BackgroundMask:
         if header.orientation >= 5 and decoding.exif == "upright":
             size = (header.width, header.height)
         return np.full(size, background_id(self.data), np.uint8)
-
-
-def background_id(data: Data) -> int:
-    """The id of the pixels of no object. Raises: MaskmillError where the settings have none."""
-    if data.background is None or data.values is not None:
-        raise MaskmillError(
-            f"params.yaml: data.background {data.background!r}, data.values {data.values!r}; this "
-            "source leaves pixels without an object, and its masks are drawn as ids: name the "
-            "class of those pixels, and set values: null"
-        )
-    return data.classes.index(data.background)

@@ -10,11 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from maskmill.settings.config import SPLITS, Data
-from maskmill.sources import Pair, _files, _names, _pages
+from maskmill.sources import Pair, Recognised, _files, _names, _pages
 from maskmill.sources._made import BackgroundMask, ObjectMasks
+from maskmill.sources._names import class_name
 from maskmill.sources._templates import PathTemplate
-from maskmill.sources.coco import class_name
-from maskmill.sources.recognised import Recognised
 from maskmill.system.errors import MaskmillError
 
 _WHERE = "data/source.yaml: kind"

@@ -10,8 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from maskmill.settings.config import SPLITS, Data
-from maskmill.sources import Pair, _files, _names
-from maskmill.sources.recognised import Recognised
+from maskmill.sources import Pair, Recognised, _files, _names
 from maskmill.system import components
 from maskmill.system.errors import MaskmillError, few_of
 
