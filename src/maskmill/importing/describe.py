@@ -14,6 +14,7 @@ Say = Callable[[str], None]
 _SHOWN = 5
 _TRIVIAL = 0.6  # of dice_foreground, by one class for every pixel; more is told
 _VALUES_SHOWN = 300
+_MOST = 0.5  # of the pixels; a class of so many may be a background
 
 
 class ValueRow(NamedTuple):
@@ -68,6 +69,8 @@ def describe_plan(plan: Plan, say: Say) -> None:
             "names       none were found: --classes A,B,.. gives them in this order, --ignore VALUE"
             " leaves one out"
         )
+    if note := _of_background(plan):
+        say(f"doubtful    {note}")
     say(
         f"background  {plan.meaning.background or 'none: every class counts as foreground'}"
         " (data.background)"
@@ -172,6 +175,22 @@ def _of_majority(plan: Plan) -> list[str]:
     return [told]
 
 
+def _of_background(plan: Plan) -> str:
+    """What is said where the commonest value would count as foreground, unnamed."""
+    meant = plan.meaning
+    if meant.background is not None or not meaning.are_numbered(meant.classes):
+        return ""
+    pixels = meaning.pixels_of_classes(plan.contents.values, meant)
+    first = max(pixels, key=pixels.__getitem__)
+    share = pixels[first] / max(1, sum(pixels.values()))
+    if share < _MOST:
+        return ""
+    return (
+        f"{first} holds {share:.0%} of the pixels and counts as foreground; if it is the "
+        f"background: --background {first}"
+    )
+
+
 def _of_crops(plan: Plan) -> list[str]:
     crop, found = plan.settings["augmentation.crop_px"], plan.contents
     if crop is None:
@@ -197,7 +216,7 @@ def _groups(plan: Plan) -> str:
         pair = plan.pairs[0]
         return f"{count} by name, {pair.id} is of {pair.group}: groups: {given['groups']}"
     if given.get("pages"):
-        return f"{count}, a stack each"
+        return f"{count}, each a stack of pages"
     if count < len(plan.pairs):
         return f"{count} of the list"
     return "each image alone: groups, blocks"

@@ -257,7 +257,7 @@ def _by_order(
 ) -> dict[Value, str]:
     numbers = [value for value in values if isinstance(value, int)]
     plain = len(numbers) == len(values)
-    if not named and values in ([0, IGNORE_INDEX], _BLACK_AND_WHITE):
+    if not named and values in ([0, 1], [0, IGNORE_INDEX], _BLACK_AND_WHITE):
         named = ["background", "foreground"]
     if not named:
         contiguous = plain and numbers == list(range(len(numbers)))

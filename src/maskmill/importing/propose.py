@@ -469,6 +469,10 @@ def _grouped(
         channels = settings["data.in_channels"]
         guessed, notes = _guess_grouping(options, pairs, channels, folder, data, decoding, where)
         options = options | guessed
+    stacks = {pair.group for pair in pairs}
+    if options.get("pages") and len(stacks) in (1, len(pairs)) and "groups" not in options:
+        options = options | {"blocks": grouping.BLOCKS}
+        notes = [*notes, "one stack: it is cut into contiguous blocks, which are the groups"]
     if options != layout.config:
         layout = replace(layout, config=options)
         pairs = sources.create(options, folder, data, where)
