@@ -57,6 +57,6 @@ def to_whole_numbers(stored: np.ndarray) -> np.ndarray:
 
 def _narrow(numbers: np.ndarray) -> np.ndarray:
     """Whole numbers from 0 on as uint8 or uint16."""
-    if (most := numbers.max(initial=0)) > _MOST:
+    if (most := float(numbers.max(initial=0))) > _MOST:  # float16 holds no 65535
         raise DamageError(f"the value {most:.0f} in a mask; {_ALLOWED}; export it so")
     return numbers.astype(np.uint8 if numbers.dtype.itemsize == 1 else np.uint16)
