@@ -52,9 +52,12 @@ def find(files: Iterable[Path]) -> tuple[ClassNames, list[str]]:
     if not found:
         return ClassNames(), notes
     first = found[0]
-    for other in found[1:]:
-        if (other.by_value, other.in_order) != (first.by_value, first.in_order):
-            notes.append(f"{other.path}: other names of classes than {first.path}; passed by")
+    others = [
+        other
+        for other in found[1:]
+        if (other.by_value, other.in_order) != (first.by_value, first.in_order)
+    ]
+    notes += [f"{each.path}: other names than {first.path} has; passed by" for each in others]
     return first, notes
 
 
@@ -64,12 +67,9 @@ def read(path: Path) -> ClassNames | None:
     Raises: MaskmillError for a file that is called like one and holds something else.
     """
     name = path.name.lower()
-    if name == "dataset.json":
-        return _nnunet(path)
     is_table = path.suffix.lower() == ".csv"
-    if name not in (*LISTS, *_LABELMAP) and not is_table:
-        return None
-    if path.stat().st_size > _MAX_BYTES:
+    known = name in (*LISTS, *_LABELMAP, "dataset.json") or is_table
+    if not known or path.stat().st_size > _MAX_BYTES:
         return None
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -79,9 +79,9 @@ def read(path: Path) -> ClassNames | None:
         raise MaskmillError(f"{path}: not UTF-8: {error}; save it as UTF-8") from None
     if is_table:
         return _table(text, path)
-    if name in _LABELMAP:
-        return _labelmap(text, path)
-    return _lines(text, path)
+    if name == "dataset.json":
+        return _nnunet(text, path)
+    return _labelmap(text, path) if name in _LABELMAP else _lines(text, path)
 
 
 def _named(rows: Sequence[tuple[Value, str]], path: Path) -> ClassNames:
@@ -154,17 +154,15 @@ def _labelmap(text: str, path: Path) -> ClassNames:
     return _named(rows, path)
 
 
-def _nnunet(path: Path) -> ClassNames | None:
-    """nnU-Net's `labels`: name -> value."""
+def _nnunet(text: str, path: Path) -> ClassNames | None:
+    """nnU-Net's `labels`: name -> value, or, of its first version, value -> name."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-        labels = found["labels"].items()
-        rows = [(int(value), str(name)) for name, value in labels if not isinstance(value, list)]
-        if not rows:  # of its first version: value -> name
-            rows = [(int(value), str(name)) for value, name in labels]
+        labels = json.loads(text)["labels"]
+        pairs = [(str(a), b) for a, b in labels.items() if not isinstance(b, list)]
+        turned = all(name.isdecimal() for name, _ in pairs)
+        rows: list[tuple[Value, str]] = [
+            (int(name), str(value)) if turned else (int(value), name) for name, value in pairs
+        ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        try:
-            rows = [(int(value), str(name)) for value, name in labels]
-        except (ValueError, UnboundLocalError, TypeError):
-            return None
+        return None
     return _named(rows, path) if rows else None

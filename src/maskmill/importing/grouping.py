@@ -72,7 +72,7 @@ def _fields(names: Sequence[str]) -> tuple[list[list[str]], list[str]]:
         if len({tuple(found[place : place + 1]) for found in marks}) > 1:
             break
     columns = [[row[place] for row in split] for place in range(depth)]
-    return columns, [found for found in marks[0][:depth]] if marks else []
+    return columns, list(marks[0][:depth]) if marks else []
 
 
 def _pattern(

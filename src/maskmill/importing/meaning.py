@@ -73,8 +73,8 @@ def guess_meaning(found: FolderContents, names: ClassNames, asked: Asked) -> Mas
 
 
 _TWO_CONVENTIONS = (
-    "{} masks hold 0 and 1, {} hold 0 and 255: two conventions for one thing, so 1 and 255 are both "
-    "foreground; --ignore 255, or --classes A,B,C, says otherwise"
+    "{} masks hold 0 and 1, {} hold 0 and 255: two conventions for one thing, so 1 and 255 are "
+    "both foreground; --ignore 255, or --classes A,B,C, says otherwise"
 )
 _NUMBERED = (
     "masks hold 0, 1, .., k, and k differs from mask to mask: a number per object; every number "
@@ -132,9 +132,10 @@ def _check_blurred(found: FolderContents) -> None:
         colours = isinstance(solid[0], str)
         help_with = f'--values "{table}" --nearest' if colours else way
         raise MaskmillError(
-            f"masks hold {len(soft)} {'colours' if colours else 'values'} on thin edges alone beside "
-            f"{len(solid)} that fill areas ({_listed({v: found.values[v] for v in solid})}): blurred "
-            f"edges. Export the masks without smoothing, or: {help_with}"
+            f"masks hold {len(soft)} {'colours' if colours else 'values'} on thin edges alone "
+            f"beside {len(solid)} that fill areas "
+            f"({_listed({v: found.values[v] for v in solid})}): blurred edges. "
+            f"Export the masks without smoothing, or: {help_with}"
         )
 
 
@@ -179,7 +180,8 @@ def _by_table(found: FolderContents, table: dict[Value, str], asked: Asked) -> M
 
 def _by_names(found: FolderContents, names: ClassNames, asked: Asked) -> MaskMeaning:
     values: list[Value] = sorted(v for v in found.values if v != asked.ignore)
-    ignore, notes = asked.ignore, []
+    ignore = asked.ignore
+    notes: list[str] = []
     in_order = list(asked.classes)
     table: dict[Value, str] = {}
     if not asked.classes and not names.is_empty:
@@ -204,22 +206,7 @@ def _fit_names(
     Raises: MaskmillError where it names most of the values and not all.
     """
     if names.in_order:
-        listed = names.in_order
-        if all(isinstance(v, int) and (v < len(listed) or v == IGNORE_INDEX) for v in values) and (
-            len(values) > 2 or IGNORE_INDEX not in values
-        ):
-            return dict(enumerate(listed)), [], []
-        if len(listed) == len(values):
-            return {}, listed, []
-        if len(listed) == len(values) - 1 and values[0] in (0, "#000000"):
-            return {}, ["background", *listed], [
-                f"{names.path} names {len(listed)} classes for {len(values)} values: the first "
-                "value is the background"
-            ]  # fmt: skip
-        return {}, [], [
-            f"{names.path} names {len(listed)} classes, masks hold {len(values)} values "
-            f"({few_of([str(v) for v in values], 6)}); it is passed by: --classes A,B,.. names them"
-        ]  # fmt: skip
+        return _fit_list(values, names)
     strangers = [v for v in values if v not in names.by_value and v != IGNORE_INDEX]
     if not strangers:
         return dict(names.by_value), [], []
@@ -228,14 +215,28 @@ def _fit_names(
             f"masks hold {few_of([str(v) for v in strangers], 8)}, which the file of class names, "
             f"{names.path}, lacks; add them, or give --ignore VALUE or --classes"
         )
+    told = f"{names.path} names other values than masks hold"
     if len(names.by_value) == len(values) and isinstance(values[0], int):
-        return dict(zip(values, names.by_value.values(), strict=True)), [], [
-            f"{names.path} names other values than masks hold: its names are taken in its order"
-        ]  # fmt: skip
-    return {}, [], [
-        f"{names.path} names other values than masks hold; it is passed by: --classes A,B,.. names "
-        "them"
-    ]  # fmt: skip
+        by_order = dict(zip(values, names.by_value.values(), strict=True))
+        return by_order, [], [f"{told}: its names are taken in its order"]
+    return {}, [], [f"{told}; it is passed by: --classes A,B,.. names them"]
+
+
+def _fit_list(
+    values: Sequence[Value], names: ClassNames
+) -> tuple[dict[Value, str], list[str], list[str]]:
+    """The same of names in an order: each is of its place, or of the values in their order."""
+    listed = names.in_order
+    known = all(isinstance(v, int) and (v < len(listed) or v == IGNORE_INDEX) for v in values)
+    if known and (len(values) > 2 or IGNORE_INDEX not in values):
+        return dict(enumerate(listed)), [], []
+    if len(listed) == len(values):
+        return {}, listed, []
+    told = f"{names.path} names {len(listed)} classes, masks hold {len(values)} values"
+    if len(listed) == len(values) - 1 and values[0] in (0, "#000000"):
+        return {}, ["background", *listed], [f"{told}: the first value is the background"]
+    shown = few_of([str(v) for v in values], 6)
+    return {}, [], [f"{told} ({shown}); it is passed by: --classes A,B,.. names them"]
 
 
 def _finished(table: dict[Value, str], asked: Asked, notes: list[str]) -> MaskMeaning:
@@ -263,9 +264,9 @@ def _by_order(
         contiguous = plain and numbers == list(range(len(numbers)))
         if not contiguous and len(values) > _GUESSED:
             raise MaskmillError(
-                f"masks hold {len(values)} values, {_listed(dict.fromkeys(values, 0))}: too many for "
-                "classes; smoothed edges, or JPEG, make such values: save the masks as PNG without "
-                "smoothing, name the classes with --classes, or divide the values in two: "
+                f"masks hold {len(values)} values, {_listed(dict.fromkeys(values, 0))}: too many "
+                "for classes; smoothed edges, or JPEG, make such values: save the masks as PNG "
+                "without smoothing, name the classes with --classes, or divide the values in two: "
                 "--threshold VALUE"
             )
         named = _numbered_names(len(values))

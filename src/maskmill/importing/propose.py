@@ -199,13 +199,12 @@ def _data_to_read(layout: Recognised, wishes: Wishes, data: Data, before: bool) 
         }
     )
     if layout.classes is None:
-        made = data.model_copy(update={**changes, "values": None, "decoding": decoding})
-        return made
+        return data.model_copy(update={**changes, "values": None, "decoding": decoding})
     asked = wishes.asked
     if asked.classes or asked.values or asked.ignore is not None:
         raise MaskmillError(
-            f"--classes, --values, --ignore: the source, {layout.told}, names the classes and draws "
-            "the masks itself; leave them out"
+            f"--classes, --values, --ignore: the source, {layout.told}, names the classes and "
+            "draws the masks itself; leave them out"
         )
     drawn_already = {*layout.classes} == {*data.classes} and data.values is None
     if before and drawn_already and asked.background in (None, "none", data.background):
@@ -399,8 +398,8 @@ def _check_readable(found: FolderContents, channels: int, decoding: Decoding) ->
     """Raises: MaskmillError where no pair could be trained on."""
     if found.holes:
         raise MaskmillError(
-            f"{len(found.holes)} images hold NaN, which is no number: {few_of(found.holes, 3)}; fill "
-            "the pixels in the files, or leave those images out"
+            f"{len(found.holes)} images hold NaN, which is no number: {few_of(found.holes, 3)}; "
+            "fill the pixels in the files, or leave those images out"
         )
     refused = found.refused(channels, decoding)
     total = len(found.images)
@@ -462,7 +461,8 @@ def _grouped(
     before: bool,
 ) -> tuple[Recognised, list[Pair], list[str]]:
     """The source with `groups` or `blocks`, where names or images show what belongs together."""
-    options, notes = layout.config, []
+    options = layout.config
+    notes: list[str] = []
     if before and wishes.groups is None:
         options = options | kept.kept_grouping(where)
     elif wishes.groups is None and not _has_groups(options, pairs):

@@ -109,10 +109,10 @@ def _describe_files(top: Path, files: Sequence[Path]) -> str:
         )
     pictures = [path for path in files if path.suffix.lower() in _files.SUFFIXES]
     if pictures and not unread:
-        parents = Counter(path.parent.relative_to(top).as_posix() for path in pictures)
+        folders = Counter(path.parent for path in pictures)
         shown = "; ".join(
-            f"{parent}: {few_of([p.name for p in pictures if p.parent == top / parent], 2)}"
-            for parent, _ in parents.most_common(4)
+            f"{each.relative_to(top)}: {few_of([p.name for p in pictures if p.parent == each], 2)}"
+            for each, _ in folders.most_common(4)
         )
         lines.append(f"No two of its folders have names that pair: {shown}.")
     return " ".join(lines)

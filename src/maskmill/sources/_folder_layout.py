@@ -38,7 +38,7 @@ class Match:
 
     images: str  # template of paths without ending
     masks: str
-    pairing: str
+    pairing: _pairing.Way
     matched: int
 
 

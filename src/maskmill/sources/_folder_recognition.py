@@ -10,6 +10,7 @@ from maskmill.settings.config import STRICT
 from maskmill.sources import Recognised, _files, _folder_layout, folder
 from maskmill.sources._folder_layout import Match, PictureSet
 from maskmill.sources._names import class_name
+from maskmill.sources._templates import PathTemplate
 from maskmill.system.errors import few_of
 
 _PAIRINGS = {
@@ -72,7 +73,7 @@ def _read(top: Path, match: Match, found: list[folder.Files]) -> tuple[Match, li
             for each in found
             if each.image and each.masks and (path := each.image)
         ]
-        template = _folder_layout.PathTemplate(match.images, "layout")
+        template = PathTemplate(match.images, "layout")
         place = template.match(PurePosixPath(words[0]).with_suffix("").as_posix()) or {}
         if word := place.get("split"):
             match = Match(
@@ -112,7 +113,7 @@ def _config(match: Match) -> dict[str, Any]:
 
 
 def _places(text: str) -> list[str]:
-    return [f"{{{name}}}" for name in _folder_layout.PathTemplate(text, "layout").places]
+    return [f"{{{name}}}" for name in PathTemplate(text, "layout").places]
 
 
 def _notes_on_masks(match: Match) -> list[str]:

@@ -1,4 +1,4 @@
-"""Images and masks that a source makes of files: a page of a stack, the masks of an image's objects."""
+"""Images and masks that a source makes of files: pages of stacks, masks of an image's objects."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ class ImagePage:
 
 @dataclass(frozen=True)
 class MaskPage:
-    """A page of a stack of masks; called, it gives the stored values (H, W) or colours (H, W, 3)."""
+    """A page of a stack of masks; called, it gives stored values (H, W) or colours (H, W, 3)."""
 
     path: Path
     page: int

@@ -40,8 +40,8 @@ def _rows(
     counts = {side: _count(side, data) for side in (image, mask) if side is not None}
     if image and mask and counts[image] != counts[mask]:
         raise MaskmillError(
-            f"{image} has {counts[image]} pages, {mask} {counts[mask]}; a page of one belongs to the "
-            "same page of the other: export them again"
+            f"{image} has {counts[image]} pages, {mask} {counts[mask]}; a page of one belongs to "
+            "the same page of the other: export them again"
         )
     for page in range(max(counts.values())):
         yield (

@@ -1,15 +1,18 @@
 """How the names of images and of their masks belong together, found by comparing all of them."""
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from maskmill.sources import _names, _roles
 
 _NUMBERED = re.compile(r"[_\-. ]?\d+")
 _SEPARATORS = "_-. "
+
+
+Way = Literal["exact", "numbers", "case"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class NamePairing:
     image: str
     mask: str
     matched: int
-    pairing: str = "exact"
+    pairing: Way = "exact"
 
 
 def pair_names(
@@ -162,13 +165,22 @@ def _beginnings(name: str) -> Iterable[str]:
 
 def _common_prefix(names: Sequence[str]) -> str:
     """What all names begin with, up to the first digit or within a word to its end."""
-    prefix = os.path.commonprefix(list(names))
+    prefix = _shared_start(names)
     return re.sub(r"\d+$", "", prefix)
 
 
 def _common_suffix(names: Sequence[str]) -> str:
-    """What all names end with, from a separator before a letter on, or nnU-Net's channel `_0000`."""
-    common = os.path.commonprefix([name[::-1] for name in names])[::-1]
+    """What all names end with, from a separator before a letter on; or nnU-Net's `_0000`."""
+    common = _shared_start([name[::-1] for name in names])[::-1]
     if match := re.search(r"[_\-. ][A-Za-z][\w\-. ]*$", common):
         return match[0]
     return "_0000" if common.endswith("_0000") else ""
+
+
+def _shared_start(names: Sequence[str]) -> str:
+    """The longest beginning that all names have."""
+    first, last = min(names), max(names)
+    end = 0
+    while end < min(len(first), len(last)) and first[end] == last[end]:
+        end += 1
+    return first[:end]

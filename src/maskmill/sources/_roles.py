@@ -46,7 +46,7 @@ def is_derived(name: str) -> bool:
 
 
 def split_words(part: str) -> tuple[str, str]:
-    """A folder's name with `{split}` in place of train, val or test, and the word; else "" for it."""
+    """A folder's name with `{split}` in place of train, val or test, and that word or ""."""
     match = _SPLIT.search(part)
     if match is None:
         return part, ""

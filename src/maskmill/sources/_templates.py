@@ -47,7 +47,7 @@ class PathTemplate:
         return before.rpartition("/")[0]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """What stands in the places of a path without its ending; None for a path of another form."""
+        """What stands in the places of a path without ending; None for a path of another form."""
         found = self._pattern.fullmatch(path)
         return found and {name: value for name, value in found.groupdict().items() if value}
 

@@ -111,7 +111,8 @@ def _templates(
         for path in (folder / images, folder / masks):
             if path.is_symlink():
                 raise MaskmillError(
-                    f"{path}: a folder that is a link; DVC does not version what it leads to: copy it"
+                    f"{path}: a folder that is a link; DVC does not version what it leads to: "
+                    "copy it"
                 )
         images, masks = _with_split(folder, images, masks)
         if images == masks and not mask_suffix:

@@ -88,7 +88,7 @@ def table(
         )
 
 
-def read(path: Path, renamed: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read(path: Path, renamed: Mapping[Any, str] | None = None) -> pd.DataFrame:
     """The list as text; columns that are not known are of no effect.
 
     Raises: MaskmillError when it is no such list.
@@ -138,8 +138,8 @@ def recognise(top: Path, files: Sequence[Path]) -> Recognised | None:
     splits = {path.stem.lower(): name for path, name in named.items()}
     if len(lists) > 1 and not (len(splits) == len(lists) and {*splits} <= {*SPLITS}):
         raise MaskmillError(
-            f"{top}: several lists of images and masks: {few_of(list(named.values()), 6)}; keep one, "
-            "or one for each split: train.csv, val.csv, test.csv"
+            f"{top}: several lists of images and masks: {few_of(list(named.values()), 6)}; "
+            "keep one, or one for each split: train.csv, val.csv, test.csv"
         )
     config |= {"files": splits} if len(lists) > 1 else {"file": next(iter(named.values()))}
     path, renamed = next(iter(lists.items()))
