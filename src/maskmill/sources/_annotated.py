@@ -103,6 +103,19 @@ class DrawnMask:
         return size
 
 
+def annotated(
+    image: Path, folder: Path, source: str, read: Callable[[], Annotation], split: str = ""
+) -> AnnotatedImage:
+    """An image with the name and the split that its place says; folders called images say nothing.
+
+    `split` is what the annotation says, and goes before.
+    """
+    relative = image.relative_to(folder).with_suffix("")
+    parts = [part for part in relative.parts[:-1] if part.lower() != "images"]
+    name = "/".join([*parts, relative.name])
+    return AnnotatedImage(image, name, split or _names.split_of_path(relative.parent), source, read)
+
+
 def background_id(data: Data) -> int:
     """The id of the pixels of no object. Raises: MaskmillError where the settings have none."""
     if data.background is None or data.values is not None:

@@ -22,7 +22,6 @@ from maskmill.sources import (
     _drawing,
     _files,
     _lookup,
-    _names,
 )
 from maskmill.sources._annotated import AnnotatedImage, Annotation, Shape
 from maskmill.sources._drawing import Size
@@ -82,10 +81,8 @@ def _images(folder: Path, files: Sequence[Path]) -> Iterator[AnnotatedImage]:
                 f"{path}: its image {said!a} is nowhere below {folder}; put it beside the JSON file"
             )
         image = known.one(asked, str(path), path.parent)
-        relative = image.relative_to(folder)
-        split = _names.split_of_path(relative.parent)
         read = partial(_annotation, path, image)
-        yield AnnotatedImage(image, relative.with_suffix("").as_posix(), split, str(path), read)
+        yield _annotated.annotated(image, folder, str(path), read)
 
 
 def _annotation(path: Path, image: Path) -> Annotation:
