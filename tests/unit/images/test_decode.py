@@ -327,7 +327,7 @@ def test_a_colour_mask_keeps_its_colours_and_a_full_alpha_is_taken_off():
 @pytest.mark.parametrize(
     ("form", "options"), [("JPEG", {"quality": 100}), ("WEBP", {"quality": 100})]
 )
-def test_a_lossy_mask_is_refused_where_its_ids_are_not_those_that_were_drawn(form, options):
+def test_a_lossy_mask_is_refused_since_its_ids_are_not_those_that_were_drawn(form, options):
     content = encoded(COLOUR, form, **options)
     with pytest.raises(DecodeError) as raised:
         decode.mask(content, name="m")
