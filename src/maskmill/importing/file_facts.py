@@ -29,6 +29,7 @@ class ImageFacts(NamedTuple):
     size: tuple[int, int]  # height, width
     span: tuple[float, float] | None
     holes: int  # pixels that are NaN
+    clear: bool  # some pixels are not opaque
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,21 @@ def read_image(pair: Pair, decoding: Decoding) -> tuple[ImageFacts | None, list[
         if header.format == "NPY":
             kinds = ", ".join(decode.FORMATS)
             return None, [f"{name}: an image as NPY; read are {kinds}; save it as one of them"]
-        span, holes = None, 0
+        span, holes, clear = None, 0, False
         if header.bits > 8:
             stored, _ = decode.stored(path, decoding, page=page)
             known = stored[np.isfinite(stored)] if stored.dtype.kind == "f" else stored
             holes = stored.size - known.size
             span = (float(known.min()), float(known.max())) if known.size else None
+        if header.alpha and decoding.alpha == "refuse" and decoding.bands is None:
+            content = decode.read_bytes(path, decoding)
+            clear = not _is_opaque(content, name, decoding, page)
     except decode.DecodeError as error:
         return None, [str(error)]
     size = (header.height, header.width)
     if header.orientation >= 5 and decoding.exif == "upright":
         size = (header.width, header.height)
-    return ImageFacts(name, header, size, span, holes), []
+    return ImageFacts(name, header, size, span, holes, clear), []
 
 
 def read_mask(

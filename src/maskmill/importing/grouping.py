@@ -15,6 +15,7 @@ _LEAST_STACK = 10
 _COMPARED = 60
 _NUMBERED = re.compile(r"(\D*)\d+")
 _SEPARATOR = re.compile(r"[/_\-. ]+")
+_SPLIT_WORD = re.compile(r"(train(ing)?|val(id|idation)?|test(ing)?)[A-Z]?", re.IGNORECASE)
 _YEAR = re.compile(r"(19|20)\d\d")
 _MANY_WORDS = 10  # so many words without digits are patients or places, fewer are kinds
 _FIELDS = (  # in the order of trying: what all names may have at one place
@@ -51,6 +52,8 @@ def guess_groups(names: Sequence[str]) -> GroupGuess:
         return GroupGuess(None)
     pattern = _pattern(fields, separators, first, varying)
     words = sorted({*column})
+    if all(map(_SPLIT_WORD.fullmatch, words)):
+        return GroupGuess(None)
     if len(prefixes) < len(SPLITS) or (
         len(prefixes) < _MANY_WORDS and not any(map(str.isdigit, "".join(words)))
     ):

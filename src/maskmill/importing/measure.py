@@ -44,6 +44,7 @@ class FolderContents:
     images: list[tuple[str, Header]] = field(default_factory=list)  # name, what the file says
     spans: list[tuple[float, float]] = field(default_factory=list)  # of files beyond 8 bits
     holes: list[str] = field(default_factory=list)  # images with NaN
+    see_through: list[str] = field(default_factory=list)  # images that are not opaque
     turned: list[str] = field(default_factory=list)  # whose camera's flag their mask has not
     # of both
     broken: list[str] = field(default_factory=list)
@@ -134,6 +135,8 @@ def _take_image(found: FolderContents, image: ImageFacts) -> None:
         found.spans.append(image.span)
     if image.holes:
         found.holes.append(image.name)
+    if image.clear:
+        found.see_through.append(image.name)
 
 
 def _take_mask(found: FolderContents, mask: MaskFacts) -> None:

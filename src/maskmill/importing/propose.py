@@ -401,6 +401,16 @@ def _check_readable(found: FolderContents, channels: int, decoding: Decoding) ->
             f"{len(found.holes)} images hold NaN, which is no number: {few_of(found.holes, 3)}; "
             "fill the pixels in the files, or leave those images out"
         )
+    if found.see_through:
+        bands = max(header.bands for _, header in found.images if header.alpha)
+        way = ",".join(str(band + 1) for band in range(bands))
+        is_tiff = any(header.format == "TIFF" for _, header in found.images if header.alpha)
+        of_bands = f"; --bands {way} takes it for a band like the others" if is_tiff else ""
+        raise MaskmillError(
+            f"{len(found.see_through)} images are not opaque: {few_of(found.see_through, 3)}. Their "
+            "last band is called alpha: data.decoding.alpha in params.yaml says whether to drop it, "
+            f"or to lay the image over white or black{of_bands}"
+        )
     refused = found.refused(channels, decoding)
     total = len(found.images)
     if total and sum(map(len, refused.values())) >= total:
