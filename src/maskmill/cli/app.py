@@ -282,7 +282,7 @@ def data_import(
     """
     from maskmill.cli import options
     from maskmill.importing import command
-    from maskmill.importing.propose import Wishes
+    from maskmill.importing.plan import Wishes
     from maskmill.report import import_page
 
     repository.check_git()  # before anything is written

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from maskmill.curation import splits
 from maskmill.importing import placing, propose, recognise
 from maskmill.importing.describe import Say, describe_plan
-from maskmill.importing.propose import Plan, Wishes
+from maskmill.importing.plan import Plan, Wishes
 from maskmill.settings import config
 from maskmill.settings.config import PARAMS, Params, Paths
 from maskmill.sources import _files

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from maskmill.importing import meaning
 from maskmill.importing.file_facts import Value
-from maskmill.importing.propose import Plan, groups_in_several_splits
+from maskmill.importing.plan import Plan
+from maskmill.importing.propose import groups_in_several_splits
 from maskmill.settings import config
 from maskmill.settings.config import IGNORE, PARAMS
 from maskmill.system.errors import few_of

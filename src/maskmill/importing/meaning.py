@@ -4,22 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from maskmill.importing import conventions
 from maskmill.importing.class_names import ClassNames
 from maskmill.importing.file_facts import Value
 from maskmill.importing.measure import FolderContents
 from maskmill.settings.config import IGNORE
 from maskmill.system.errors import MaskmillError, few_of
 
-IGNORE_INDEX = 255
+IGNORE_INDEX = conventions.VOID
 MAX_CLASSES = 250
 # more values than this, and not 0, 1, 2, ..: they are no classes but blurred edges
 _GUESSED = 40
 _BACKGROUND = ("background", "bg", "_background_")
 _UNNAMED = re.compile(r"class_\d+|background|foreground|object")
-_NEAR = 32  # so near to black or white counts as blurred from it
-_BLURRED = 0.95  # of the pixels lie so near, or have a colour that fills 3 x 3 px
 _BLACK_AND_WHITE: list[Value] = ["#000000", "#ffffff"]
-_NUMBERED_MASKS, _NUMBERED_TOPS = 5, 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ def guess_meaning(found: FolderContents, names: ClassNames, asked: Asked) -> Mas
         return _by_threshold(asked, names, asked.threshold)
     if asked.ignore is not None and asked.ignore not in found.values:
         raise MaskmillError(
-            f"--ignore: no mask holds {asked.ignore}; they hold {_listed(found.values)}"
+            f"--ignore: no mask holds {asked.ignore}; they hold "
+            f"{conventions.list_values(found.values)}"
         )
     if asked.values:
         return _by_table(found, dict(asked.values), asked)
@@ -64,10 +63,12 @@ def guess_meaning(found: FolderContents, names: ClassNames, asked: Asked) -> Mas
             f"--classes: {', '.join(asked.classes)} names a class twice; each value has its own"
         )
     if not asked.classes:
-        _check_blurred(found)
-        if merged := _two_conventions(found):
-            return _finished(merged, asked, [_TWO_CONVENTIONS.format(*_counts(found))])
-        if names.is_empty and _is_numbered(found):
+        conventions.check_blurred(found)
+        if merged := conventions.two_conventions(found):
+            return _finished(
+                merged, asked, [_TWO_CONVENTIONS.format(*conventions.masks_of_conventions(found))]
+            )
+        if names.is_empty and conventions.is_numbered(found):
             return MaskMeaning(["background", "object"], "background", None, 1, False, [_NUMBERED])
     return _by_names(found, names, asked)
 
@@ -80,67 +81,6 @@ _NUMBERED = (
     "masks hold 0, 1, .., k, and k differs from mask to mask: a number per object; every number "
     "above 0 is `object` (data.threshold: 1); --classes A,B,.. where the numbers are classes"
 )
-
-
-def _counts(found: FolderContents) -> tuple[int, int]:
-    return found.holding[1], found.holding[255]
-
-
-def _two_conventions(found: FolderContents) -> dict[Value, str]:
-    """The table where some masks are of 0 and 1, and others of 0 and 255; empty elsewhere."""
-    if set(found.values) != {0, 1, 255} or found.pairs_of_values[1, 255]:
-        return {}
-    if min(_counts(found)) * 10 < max(_counts(found)):
-        return {}
-    return {0: "background", 1: "foreground", 255: "foreground"}
-
-
-def _is_numbered(found: FolderContents) -> bool:
-    tops = {top for top in found.numbered if top}
-    masks = sum(found.numbered.values())
-    everything = masks == len(found.plain) and not found.coloured
-    return everything and masks >= _NUMBERED_MASKS and len(tops) >= _NUMBERED_TOPS and max(tops) > 2
-
-
-def _check_blurred(found: FolderContents) -> None:
-    """Raises: MaskmillError where edges were smoothed, or saved with loss, with what helps."""
-    numbers = [value for value in found.values if isinstance(value, int)]
-    total = sum(found.values.values())
-    way = "--threshold 128 takes what is brighter for the object"
-    near = sum(found.values[v] for v in numbers if min(v, abs(255 - v)) <= _NEAR)
-    both = any(v <= _NEAR for v in numbers) and any(abs(255 - v) <= _NEAR for v in numbers)
-    clusters = both and len(numbers) > 3 and near >= _BLURRED * total
-    if numbers and max(numbers) <= 255 and clusters and not _ids_and_void(sorted(numbers)):
-        kind = f" ({len(found.lossy)} of them are JPEG or the like)" if found.lossy else ""
-        raise MaskmillError(
-            f"masks hold {len(numbers)} values, {near / total:.1%} of the pixels near 0 or 255"
-            f"{kind}: two classes with blurred edges. {way}"
-        )
-    if found.lossy:
-        raise MaskmillError(
-            f"{len(found.lossy)} masks were saved with loss, which changes ids: "
-            f"{few_of(found.lossy, 3)}. Export them as PNG; of two classes, {way}"
-        )
-    soft = [value for value in found.values if value not in found.solid]
-    solid = [value for value in found.values if value in found.solid]
-    kept = sum(found.values[value] for value in solid)
-    if len(soft) > len(solid) >= 2 and kept >= _BLURRED * total:
-        table = ",".join(
-            f"{value}={name}"
-            for value, name in zip(sorted(solid, key=str), _numbered_names(len(solid)), strict=True)
-        )
-        colours = isinstance(solid[0], str)
-        help_with = f'--values "{table}" --nearest' if colours else way
-        raise MaskmillError(
-            f"masks hold {len(soft)} {'colours' if colours else 'values'} on thin edges alone "
-            f"beside {len(solid)} that fill areas "
-            f"({_listed({v: found.values[v] for v in solid})}): blurred edges. "
-            f"Export the masks without smoothing, or: {help_with}"
-        )
-
-
-def _numbered_names(count: int) -> list[str]:
-    return [f"class_{place}" for place in range(count)]
 
 
 def _by_threshold(asked: Asked, names: ClassNames, threshold: int) -> MaskMeaning:
@@ -164,14 +104,15 @@ def _by_table(found: FolderContents, table: dict[Value, str], asked: Asked) -> M
     strangers = [value for value in found.values if value not in table]
     nearest = asked.nearest and any(isinstance(value, str) for value in table)
     if strangers and not nearest:
+        listed = conventions.list_values({v: found.values[v] for v in strangers})
         raise MaskmillError(
-            f"--values: masks hold {_listed({v: found.values[v] for v in strangers})}, too; add "
-            "them, or give --ignore VALUE; --nearest takes a colour for the nearest that is named"
+            f"--values: masks hold {listed}, too; add them, or give --ignore VALUE; "
+            "--nearest takes a colour for the nearest that is named"
         )
     if unseen := [value for value in table if value not in found.values]:
         raise MaskmillError(
             f"--values: no mask holds {few_of([str(v) for v in unseen], 5)}; they hold "
-            f"{_listed(found.values)}"
+            f"{conventions.list_values(found.values)}"
         )
     made = _finished(table, asked, [])
     notes = [f"{len(strangers)} other colours count as the nearest named one"] if strangers else []
@@ -187,7 +128,7 @@ def _by_names(found: FolderContents, names: ClassNames, asked: Asked) -> MaskMea
     if not asked.classes and not names.is_empty:
         table, in_order, notes = _fit_names(values, names)
     free = IGNORE_INDEX not in table and len(in_order) in (0, len(values) - 1)
-    if ignore is None and free and _ids_and_void(values):
+    if ignore is None and free and conventions.is_ids_and_void(values):
         ignore = IGNORE_INDEX
         values.remove(ignore)
     if table:
@@ -263,30 +204,26 @@ def _by_order(
     if not named:
         contiguous = plain and numbers == list(range(len(numbers)))
         if not contiguous and len(values) > _GUESSED:
+            listed = conventions.list_values(dict.fromkeys(values, 0))
             raise MaskmillError(
-                f"masks hold {len(values)} values, {_listed(dict.fromkeys(values, 0))}: too many "
-                "for classes; smoothed edges, or JPEG, make such values: save the masks as PNG "
-                "without smoothing, name the classes with --classes, or divide the values in two: "
-                "--threshold VALUE"
+                f"masks hold {len(values)} values, {listed}: too many for classes; smoothed "
+                "edges, or JPEG, make such values: save the masks as PNG without smoothing, name "
+                "the classes with --classes, or divide the values in two: --threshold VALUE"
             )
-        named = _numbered_names(len(values))
+        named = conventions.numbered_names(len(values))
     if len(named) == len(values):
         table = dict(zip(values, named, strict=True))
     elif plain and numbers and len(named) > len(values) and numbers[-1] < len(named):
         # a class that no mask holds
         table = {place: name for place, name in enumerate(named) if place != ignore}
     else:
+        listed = conventions.list_values({value: found[value] for value in values})
         raise MaskmillError(
             f"--classes names {len(named)} ({', '.join(named)}); masks hold {len(values)} values: "
-            f"{_listed({value: found[value] for value in values})}. Name as many, in that order; "
+            f"{listed}. Name as many, in that order; "
             "--ignore VALUE leaves one out"
         )
     return table if ignore is None else table | {ignore: IGNORE}
-
-
-def _ids_and_void(values: Sequence[Value]) -> bool:
-    """Whether they are 0, 1, .., k and 255, which marks pixels of no class since PASCAL VOC."""
-    return len(values) > 2 and list(values) == [*range(len(values) - 1), IGNORE_INDEX]
 
 
 def _is_plain(table: Mapping[Value, str], classes: list[str]) -> bool:
@@ -343,11 +280,3 @@ def best_constant_class(found: Mapping[Value, int], meant: MaskMeaning) -> tuple
     best = max(foreground, key=pixels.__getitem__)
     present = sum(pixels[name] > 0 for name in foreground)
     return best, 2 * pixels[best] / (total + pixels[best]) / max(1, present)
-
-
-def _listed(found: Mapping[Value, int]) -> str:
-    total = sum(found.values())
-    parts = [f"{v} ({found[v] / total:.2%})" if total else f"{v}" for v in sorted(found, key=str)]
-    if all(isinstance(v, int) for v in found):
-        parts = [f"{v} ({found[v] / total:.2%})" if total else f"{v}" for v in sorted(found)]
-    return few_of(parts, 20)

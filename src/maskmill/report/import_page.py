@@ -13,7 +13,7 @@ import numpy as np
 
 from maskmill.images import decode, labels
 from maskmill.importing import describe
-from maskmill.importing.propose import Plan
+from maskmill.importing.plan import Plan
 from maskmill.report import pictures, templates
 from maskmill.settings.config import SPLITS, Data
 from maskmill.sources import Pair
