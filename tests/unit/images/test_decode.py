@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from maskmill.images import decode, pixels
+from maskmill.images import decode, mask_values, pixels
 from maskmill.images.decode import DecodeError
 from maskmill.images.formats import jpeg, tiff
 from maskmill.settings.config import STRICT
@@ -399,6 +399,9 @@ def test_clear_pixels_of_a_mask_are_refused_or_zero_and_smoothed_ones_keep_their
     colours = np.array([[[9, 8, 7, 0], [6, 5, 4, 255]]], np.uint8)
     assert decode.mask(encoded(colours), zero).tolist() == [[[0, 0, 0], [6, 5, 4]]]
     assert decode.mask(encoded(colours[:, :1]), zero).tolist() == [[[0, 0, 0]]], "of one pixel"
+    colours.flags.writeable = False  # as some decoders give them
+    one, opaque = colours[:, :1], decode.Header("PNG", 1, 1, 4, colour="rgb", alpha=True)
+    assert mask_values.drop_alpha(one, opaque, zero).tolist() == [[[0, 0, 0]]]
 
 
 def test_whole_floats_are_ids_and_fractions_and_too_large_numbers_are_refused():

@@ -208,7 +208,8 @@ def test_every_mistake_is_told_at_once(values):
             "threshold",
             128,
             "threshold: got 128 with 2 classes and values {0: 'background', 1: 'disc',"
-            " 7: 'ignore'}; it divides stored values in two: name two classes, and set values: null",
+            " 7: 'ignore'}; it divides stored values in two: name two classes, and set values:"
+            " null",
         ),
         (
             "nearest_colour",
