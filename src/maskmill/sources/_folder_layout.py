@@ -49,21 +49,31 @@ def picture_sets(folder: Path, pictures: Iterable[Path]) -> list[PictureSet]:
     found: dict[str, dict[str, Path]] = defaultdict(dict)
     for name, path in relative.items():
         found[shape(PurePosixPath(name).parent.parts)][name] = path
+    return [
+        PictureSet(template or _common_folder(names), names)
+        for template, names in sorted(found.items())
+    ]
+
+
+def _common_folder(names: Iterable[str]) -> str:
+    """The folders in which all of them are."""
+    folders = [PurePosixPath(name).parent.parts for name in names]
+    first, last = min(folders), max(folders)
+    common = [a for a, b in zip(first, last, strict=False) if a == b]
+    while first[: len(common)] != last[: len(common)]:
+        common.pop()
+    return "/".join(common)
+
+
+def _divided(each: PictureSet) -> list[PictureSet]:
+    """The next folders of a set one by one, where no folder's name says what it holds."""
+    if each.role or "{" in each.template:
+        return [each]
+    depth = len(PurePosixPath(each.template).parts)
+    found: dict[str, dict[str, Path]] = defaultdict(dict)
+    for name, path in each.names.items():
+        found["/".join(PurePosixPath(name).parent.parts[: depth + 1])][name] = path
     return [PictureSet(template, names) for template, names in sorted(found.items())]
-
-
-def _merge_unnamed(sets: Sequence[PictureSet]) -> list[PictureSet]:
-    """One set of all folders whose names say nothing; empty where it is no more than one."""
-    plain = [each for each in sets if not each.role and "{" not in each.template]
-    if len(plain) < 2:
-        return []
-    common = []
-    for level in zip(*(PurePosixPath(each.template).parts for each in plain), strict=False):
-        if len({*level}) > 1:
-            break
-        common.append(level[0])
-    merged = {name: path for each in plain for name, path in each.names.items()}
-    return [PictureSet("/".join(common), merged)]
 
 
 def _folder_templates(
@@ -125,8 +135,8 @@ def find_matches(sets: Sequence[PictureSet], *, images: str = "", masks: str = "
 
     `images`, `masks`: a folder, or a template, that the user has named.
     """
-    of_masks = [each for each in sets if _is_asked(each, masks, each.role == "mask")]
-    of_images = [each for each in sets if _is_asked(each, images, each.role == "image")]
+    of_masks = [one for each in sets if (one := _asked(each, masks, each.role == "mask"))]
+    of_images = [one for each in sets if (one := _asked(each, images, each.role == "image"))]
     if masks and not of_masks:
         raise MaskmillError(f"--masks {masks}: no pictures are there; there are in {_listed(sets)}")
     if images and not of_images:
@@ -134,28 +144,32 @@ def find_matches(sets: Sequence[PictureSet], *, images: str = "", masks: str = "
             f"--images {images}: no pictures are there; there are in {_listed(sets)}"
         )
     found = _matches(of_images, of_masks)
+    every = [one for each in sets for one in _divided(each)]
     if not found and not images:
-        others = [each for each in sets if each not in of_masks]
-        found = _matches(others, of_masks)
+        taken = {name for each in of_masks for name in each.names}
+        found = _matches([each for each in every if not taken & each.names.keys()], of_masks)
     if not found and not masks and not images:
-        alone = [*sets, *_merge_unnamed(sets)]
-        found = [match for each in alone for match in _matches([each], [each])]
+        found = [match for each in sets for match in _matches([each], [each])]
     if not found and not of_masks:
-        found = _by_pixels(sets)
+        found = _by_pixels(every)
     return sorted(found, key=lambda match: -match.matched)
 
 
-def _is_asked(each: PictureSet, wanted: str, by_name: bool) -> bool:
-    if not wanted:
-        return by_name
+def _asked(each: PictureSet, wanted: str, by_name: bool) -> PictureSet | None:
+    """The set, or what of it is in the folder that is wanted; None where it is another."""
     plain = wanted.strip("/")
+    if not plain:
+        return each if by_name else None
     if plain in (each.template, each.template.replace("{split}", "").strip("/")):
-        return True
-    return any(name == plain or name.startswith(f"{plain}/") for name in each.names)
+        return each
+    inside = {name: path for name, path in each.names.items() if name.startswith(f"{plain}/")}
+    if not inside or "{" in each.template or len(inside) == len(each.names):
+        return each if inside else None
+    return PictureSet(plain, inside)
 
 
 def _listed(sets: Sequence[PictureSet]) -> str:
-    return few_of([each.template or "." for each in sets], 12)
+    return few_of([one.template or "." for each in sets for one in _divided(each)], 12)
 
 
 def _matches(images: Iterable[PictureSet], masks: Iterable[PictureSet]) -> list[Match]:

@@ -11,7 +11,7 @@ from maskmill.sources import Recognised, _files, _folder_layout, folder
 from maskmill.sources._folder_layout import Match, PictureSet
 from maskmill.sources._names import class_name
 from maskmill.sources._templates import PathTemplate
-from maskmill.system.errors import few_of
+from maskmill.system.errors import MaskmillError, few_of
 
 _PAIRINGS = {
     "numbers": "zeros before numbers are dropped to find pairs",
@@ -28,10 +28,12 @@ def recognise(
     """
     pictures = [path for path in files if path.suffix.lower() in _files.SUFFIXES]
     sets = _folder_layout.picture_sets(top, pictures)
-    matches = _folder_layout.find_matches(sets, images=images, masks=masks)
-    if not matches:
+    if "{" in images + masks:
+        match = _match_of_paths(images, masks)
+    elif matches := _folder_layout.find_matches(sets, images=images, masks=masks):
+        match = _folder_layout.choose(matches, sets, top)
+    else:
         return None
-    match = _folder_layout.choose(matches, sets, top)
     every = folder.find_files(top, match.images, match.masks, match.pairing)
     match, found = _read(top, match, every)
     config = _config(match)
@@ -62,6 +64,18 @@ def recognise(
         notes,
         unused,
     )
+
+
+def _match_of_paths(images: str, masks: str) -> Match:
+    """The user's own paths: `scans/{name}_t1`. Raises: MaskmillError where one has no name."""
+    for option, text in (("--images", images), ("--masks", masks)):
+        if "{name}" not in text and "{object}" not in text:
+            raise MaskmillError(
+                f"{option}: got {text!r}; needed is a path with {{name}} in it, as the other one has: "
+                "FOLDER/{name}"
+            )
+        PathTemplate(text, option)
+    return Match(images, masks, "exact", 0)
 
 
 def _read(top: Path, match: Match, found: list[folder.Files]) -> tuple[Match, list[folder.Files]]:

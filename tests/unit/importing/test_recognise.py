@@ -3,8 +3,13 @@ import json
 import pytest
 
 from maskmill import sources
-from maskmill.importing import layouts
+from maskmill.importing import recognise
 from maskmill.system.errors import MaskmillError
+
+
+def layout(folder, **wishes):
+    found, _ = recognise.recognise(folder, **wishes)
+    return found
 
 
 @pytest.fixture
@@ -62,7 +67,7 @@ def files(tmp_path):
 )
 def test_folders_of_images_and_masks_are_recognised_and_read(files, data, images, masks, options):
     folder = files(*(name.format(i) for i in (1, 2, 10) for name in (images, masks)))
-    found = layouts.recognise(folder)
+    found = layout(folder)
     assert found.config == {"kind": "folder", **options}
     pairs = sources.create(found.config, folder, data, "data/source.yaml")
     assert [pair.id.removeprefix("p1__") for pair in pairs] == ["1", "2", "10"]
@@ -88,7 +93,7 @@ def test_folders_of_a_given_split_are_recognised_and_read(files, data, image, ma
             for name in (image, mask)
         )
     )
-    config = layouts.recognise(folder).config
+    config = layout(folder).config
     assert (config["images"], config["masks"]) == patterns
     pairs = sources.create(config, folder, data, "data/source.yaml")
     assert {(pair.id, pair.split) for pair in pairs} == {
@@ -102,14 +107,14 @@ def test_a_list_is_recognised_by_its_columns(files):
     folder = files("x/1.png", "y/1.png")
     (folder / "notes.csv").write_text("a,b\n1,2\n")
     (folder / "list.csv").write_text("image;mask;camera_model\nx/1.png;y/1.png;c\n")
-    found = layouts.recognise(folder)
+    found = layout(folder)
     assert found.config == {"kind": "table", "file": "list.csv"}
     assert found.told == "a list, list.csv, with the columns image, mask; not used: camera_model"
     (folder / "again.csv").write_text("image,mask\n")
     with pytest.raises(
         MaskmillError, match=r"several lists of images and masks: again.csv, list.csv; keep one"
     ):
-        layouts.recognise(folder)
+        layout(folder)
 
 
 def coco(folder, name, image):
@@ -138,7 +143,7 @@ def test_coco_is_recognised_with_the_folder_of_its_images(files, annotations, im
     )
     for split in ("train", "val"):
         coco(folder, annotations.format(split), "1.jpg")
-    config = layouts.recognise(folder).config
+    config = layout(folder).config
     assert config["annotations"] == {
         annotations.format(s): images.format(s) for s in ("train", "val")
     }
@@ -151,11 +156,11 @@ def test_coco_without_its_images_or_with_images_twice_is_refused(files):
     with pytest.raises(
         MaskmillError, match=r"a.json, b.json annotate the images of one folder, images; keep one"
     ):
-        layouts.recognise(folder)
+        layout(folder)
     (folder / "b.json").unlink()
     (folder / "images/1.jpg").unlink()
     with pytest.raises(MaskmillError, match=r"a.json: its images \(1.jpg, ..\) are nowhere below"):
-        layouts.recognise(folder)
+        layout(folder)
 
 
 def test_what_cannot_be_told_is_said(files):
@@ -165,16 +170,16 @@ def test_what_cannot_be_told_is_said(files):
             MaskmillError,
             match=r"no layout that is known. Known are: a folder `images` and a folder",
         ):
-            layouts.recognise(files(*names))
+            layout(files(*names))
     with pytest.raises(
         MaskmillError,
         match=r"masks could be in gt, labels; keep one and move the others out, or name it",
     ):
-        layouts.recognise(files("labels/1.png", "gt/1.png"))
+        layout(files("labels/1.png", "gt/1.png"))
     for name in ("gt/1.png", "labels/1.png"):
         (folder / name).unlink()
     with pytest.raises(
         MaskmillError,
         match=r"images are in photos, masks in masks/\{split\}: only one of them is split",
     ):
-        layouts.recognise(files("masks/train/1.png"))
+        layout(files("masks/train/1.png"))
