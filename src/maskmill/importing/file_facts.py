@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maskmill.images import decode
+from maskmill.images import decode, pixels
 from maskmill.images.formats.header import Header
 from maskmill.settings.config import Decoding
 from maskmill.sources import Pair
@@ -73,8 +73,7 @@ def read_image(pair: Pair, decoding: Decoding) -> tuple[ImageFacts | None, list[
             holes = stored.size - known.size
             span = (float(known.min()), float(known.max())) if known.size else None
         if header.alpha and decoding.alpha == "refuse" and decoding.bands is None:
-            content = decode.read_bytes(path, decoding)
-            clear = not _is_opaque(content, name, decoding, page)
+            clear = not _is_opaque(path, name, decoding, page)
     except decode.DecodeError as error:
         return None, [str(error)]
     size = (header.height, header.width)
@@ -105,7 +104,8 @@ def _of_file(
     page = mask.page if isinstance(mask, MaskPage) else None
     path = mask.path if isinstance(mask, MaskPage) else mask
     name = str(path)
-    content = decode.read_bytes(path, decoding)
+    # a stack is read once for all its pages
+    content = decode.read_bytes(path, decoding) if page is None else path
     header = decode.header(content, decoding, name, page)
     lenient = decoding.model_copy(update=_LENIENT)
     colours = by_colour or header.format == "GIF" or threshold is not None
@@ -142,24 +142,22 @@ def _of_file(
 
 
 def _palette(
-    content: bytes, name: str, stored: np.ndarray, decoding: Decoding, page: int | None
+    content: Path | bytes, name: str, stored: np.ndarray, decoding: Decoding, page: int | None
 ) -> dict[int, str]:
     """The colours of the indices in use."""
-    pixels = decode.mask(content, decoding, name, palette_colours=True, lossy=True, page=page)
-    pixels = np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+    shown = decode.mask(content, decoding, name, palette_colours=True, lossy=True, page=page)
+    shown = np.repeat(shown[..., None], 3, axis=2) if shown.ndim == 2 else shown
     indices, first = np.unique(stored, return_index=True)
-    colours = pixels.reshape(-1, 3)[first]
+    colours = shown.reshape(-1, 3)[first]
     return {
         int(i): f"#{int(r):02x}{int(g):02x}{int(b):02x}"
         for i, (r, g, b) in zip(indices, colours, strict=True)
     }
 
 
-def _is_opaque(content: bytes, name: str, decoding: Decoding, page: int | None) -> bool:
-    stored, header = decode.stored(content, decoding, name, page)
-    if header.palette or stored.ndim != 3:
-        return True
-    return bool((stored[..., -1] == np.iinfo(stored.dtype).max).all())
+def _is_opaque(source: Path | bytes, name: str, decoding: Decoding, page: int | None) -> bool:
+    stored, header = decode.stored(source, decoding, name, page)
+    return pixels.count_not_opaque(stored, header) == 0
 
 
 def _solid(stored: np.ndarray, form: str) -> frozenset[Value]:
@@ -192,9 +190,9 @@ def _count(stored: np.ndarray, told: str) -> Counter[Value]:
         counts = np.bincount(known.ravel())
         check_few(int(np.count_nonzero(counts)), told)
         return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
-    found, pixels = np.unique(_codes(stored), return_counts=True)
+    found, counted = np.unique(_codes(stored), return_counts=True)
     check_few(len(found), told)
-    return Counter({f"#{int(code):06x}": int(n) for code, n in zip(found, pixels, strict=True)})
+    return Counter({f"#{int(code):06x}": int(n) for code, n in zip(found, counted, strict=True)})
 
 
 def check_few(count: int, told: str) -> None:

@@ -42,6 +42,7 @@ class FolderContents:
     # of images
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # height, width -> images
     images: list[tuple[str, Header]] = field(default_factory=list)  # name, what the file says
+    headers: dict[Header, Header] = field(default_factory=dict)  # each that differs, once
     spans: list[tuple[float, float]] = field(default_factory=list)  # of files beyond 8 bits
     holes: list[str] = field(default_factory=list)  # images with NaN
     see_through: list[str] = field(default_factory=list)  # images that are not opaque
@@ -130,7 +131,8 @@ def measure(
 
 def _take_image(found: FolderContents, image: ImageFacts) -> None:
     found.sizes[image.size] += 1
-    found.images.append((image.name, image.header))
+    header = found.headers.setdefault(image.header, image.header)  # most files have one
+    found.images.append((image.name, header))
     if image.span is not None:
         found.spans.append(image.span)
     if image.holes:

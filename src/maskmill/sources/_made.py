@@ -61,7 +61,10 @@ class ObjectMasks:
     def __call__(self) -> np.ndarray:
         drawn: np.ndarray | None = None
         for name, path in self.parts:
-            stored = decode.mask(path, self.data.decoding, lossy=self.data.threshold is not None)
+            by_threshold = self.data.threshold is not None
+            stored = decode.mask(
+                path, self.data.decoding, palette_colours=by_threshold, lossy=by_threshold
+            )
             grey = stored.max(axis=2) if stored.ndim == 3 else stored
             if drawn is None:
                 drawn = np.full(grey.shape, background_id(self.data), np.uint8)
