@@ -1,5 +1,6 @@
 """Which folders, and which names in them, are images and masks: found from all names at once."""
 
+import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from maskmill.images import decode
-from maskmill.settings.config import SPLITS, Decoding
+from maskmill.settings.config import Decoding
 from maskmill.sources import _names, _pairing, _roles
 from maskmill.sources._templates import PathTemplate
 from maskmill.system.errors import MaskmillError, few_of
@@ -50,19 +51,9 @@ def picture_sets(folder: Path, pictures: Iterable[Path]) -> list[PictureSet]:
     for name, path in relative.items():
         found[shape(PurePosixPath(name).parent.parts)][name] = path
     return [
-        PictureSet(template or _common_folder(names), names)
+        PictureSet(template or posixpath.commonpath(map(posixpath.dirname, names)), names)
         for template, names in sorted(found.items())
     ]
-
-
-def _common_folder(names: Iterable[str]) -> str:
-    """The folders in which all of them are."""
-    folders = [PurePosixPath(name).parent.parts for name in names]
-    first, last = min(folders), max(folders)
-    common = [a for a, b in zip(first, last, strict=False) if a == b]
-    while first[: len(common)] != last[: len(common)]:
-        common.pop()
-    return "/".join(common)
 
 
 def _divided(each: PictureSet) -> list[PictureSet]:
@@ -287,21 +278,3 @@ def _last(template: str) -> str:
 def _folder_of(template: str) -> str:
     folder, _, rest = template.rpartition("/")
     return template if rest != "{name}" else folder
-
-
-def split_lists(folder: Path, files: Iterable[Path], names: Iterable[str]) -> dict[str, str]:
-    """Split -> text file that names its images, a line each: `ImageSets/Segmentation/train.txt`."""
-    known = {PurePosixPath(name).name for name in names} | {*names}
-    found: dict[str, str] = {}
-    for path in files:
-        split = path.stem.lower()
-        if path.suffix.lower() != ".txt" or split not in SPLITS or split in found:
-            continue
-        try:
-            lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-        except UnicodeDecodeError:
-            continue
-        listed = [Path(words[0]).stem for words in lines if words]
-        if listed and all(name in known for name in listed):
-            found[split] = path.relative_to(folder).as_posix()
-    return found if "train" in found else {}

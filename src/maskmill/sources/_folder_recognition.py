@@ -1,12 +1,12 @@
 """Whether a folder holds images and masks as files, and how data/source.yaml says so."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maskmill.images import decode
-from maskmill.settings.config import STRICT
+from maskmill.settings.config import SPLITS, STRICT
 from maskmill.sources import Recognised, _files, _folder_layout, folder
 from maskmill.sources._folder_layout import Match, PictureSet
 from maskmill.sources._names import class_name
@@ -37,7 +37,7 @@ def recognise(
     every = folder.find_files(top, match.images, match.masks, match.pairing)
     match, found = _read(top, match, every)
     config = _config(match)
-    if lists := _folder_layout.split_lists(top, files, [each.identity for each in found]):
+    if lists := _split_lists(top, files, [each.identity for each in found]):
         config["lists"] = lists
         listed = folder.listed(top, lists, found)
     else:
@@ -71,8 +71,8 @@ def _match_of_paths(images: str, masks: str) -> Match:
     for option, text in (("--images", images), ("--masks", masks)):
         if "{name}" not in text and "{object}" not in text:
             raise MaskmillError(
-                f"{option}: got {text!r}; needed is a path with {{name}} in it, as the other one has: "
-                "FOLDER/{name}"
+                f"{option}: got {text!r}; needed is a path with {{name}} in it, as the other one "
+                "has: FOLDER/{name}"
             )
         PathTemplate(text, option)
     return Match(images, masks, "exact", 0)
@@ -191,3 +191,21 @@ def _unused(
         endings = sorted({path.suffix.lower() or path.name for path in others})
         why[f"other files ({few_of(endings, 6)})"] += others
     return dict(why)
+
+
+def _split_lists(folder: Path, files: Iterable[Path], names: Iterable[str]) -> dict[str, str]:
+    """Split -> text file that names its images, a line each: `ImageSets/Segmentation/train.txt`."""
+    known = {PurePosixPath(name).name for name in names} | {*names}
+    found: dict[str, str] = {}
+    for path in files:
+        split = path.stem.lower()
+        if path.suffix.lower() != ".txt" or split not in SPLITS or split in found:
+            continue
+        try:
+            lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+        except UnicodeDecodeError:
+            continue
+        listed = [Path(words[0]).stem for words in lines if words]
+        if listed and all(name in known for name in listed):
+            found[split] = path.relative_to(folder).as_posix()
+    return found if "train" in found else {}
