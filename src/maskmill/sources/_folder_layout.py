@@ -1,6 +1,7 @@
 """Which folders, and which names in them, are images and masks: found from all names at once."""
 
 import posixpath
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,12 +72,11 @@ def _folder_templates(
     folders: set[tuple[str, ...]],
 ) -> Callable[[tuple[str, ...]], str]:
     """A function: a folder's parts -> its template."""
-    every = {folder[:depth] for folder in folders for depth in range(len(folder) + 1)}
-    children: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for folder in every:
-        if folder:
-            children[folder[:-1]].append(folder[-1])
-    variable = {parent for parent, names in children.items() if _are_alike(parent, names, folders)}
+    below: dict[tuple[str, ...], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for folder in folders:
+        for depth, name in enumerate(folder):
+            below[folder[:depth]][name].update(folder[depth + 1 :])
+    variable = {parent for parent, inside in below.items() if _are_alike(inside)}
 
     def template(parts: tuple[str, ...]) -> str:
         made: list[str] = []
@@ -99,26 +99,22 @@ def _folder_templates(
     return template
 
 
-def _are_alike(
-    parent: tuple[str, ...], names: Sequence[str], folders: set[tuple[str, ...]]
-) -> bool:
-    """Whether the folders in `parent` hold the same folders of images and masks: patients, say."""
-    told = [name for name in names if not _roles.role_of(name) and not _roles.split_words(name)[1]]
-    if len(told) < 2:
-        return False
+def _are_alike(below: Mapping[str, set[str]]) -> bool:
+    """Whether folders hold the same folders of images and masks: patients, say.
+
+    `below`: folder -> the names of all folders in it.
+    """
     inside: Counter[frozenset[str]] = Counter()
-    depth = len(parent) + 1
-    for name in told:
-        below = [each[depth:] for each in folders if each[:depth] == (*parent, name)]
-        roles = {
-            part
-            for rest in below
-            for part in rest
-            if _roles.role_of(part) or _roles.split_words(part)[1]
-        }
-        inside[frozenset(roles)] += 1
+    for name, parts in below.items():
+        if _roles.split_words(name)[1]:
+            continue
+        roles = {part: _roles.role_of(part) for part in parts}
+        if not _roles.role_of(name) or (re.search(r"\d", name) and "mask" in roles.values()):
+            inside[frozenset(p for p in parts if roles[p] or _roles.split_words(p)[1])] += 1
+    if inside.total() < 2:
+        return False
     commonest, count = inside.most_common(1)[0]
-    return bool(commonest) and count >= _ALIKE * len(told)
+    return bool(commonest) and count >= _ALIKE * inside.total()
 
 
 def find_matches(sets: Sequence[PictureSet], *, images: str = "", masks: str = "") -> list[Match]:

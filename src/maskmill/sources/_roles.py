@@ -34,8 +34,10 @@ def words_of(name: str) -> list[str]:
 
 
 def role_of(name: str) -> str:
-    """What a folder's name says that it holds: "mask", "image" or ""."""
+    """What a folder's name says that it holds: "mask", "image" or "". x and y do, x1 does not."""
     words = {*words_of(name), re.sub(r"[^a-z]", "", name.lower())}
+    if re.search(r"\d", name):
+        words = {word for word in words if len(word) > 1}
     return "mask" if words & MASK_WORDS else "image" if words & IMAGE_WORDS else ""
 
 
