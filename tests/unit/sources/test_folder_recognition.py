@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from maskmill import sources
 from maskmill.images import decode
 from maskmill.sources import _files, folder
 from maskmill.system.errors import MaskmillError
@@ -60,8 +59,11 @@ CASES = {
         ["background", "cat", "dog"],
     ),
     "masks beside their images, several of some": (
-        spread("benign/b (#).png", "benign/b (#)_mask.png", "normal/n (#).png", "normal/n (#)_mask.png")
-        + ["benign/b (1)_mask_1.png"],
+        [
+            *spread("benign/b (#).png", "benign/b (#)_mask.png"),
+            *spread("normal/n (#).png", "normal/n (#)_mask.png"),
+            "benign/b (1)_mask_1.png",
+        ],
         {"images": "{name}", "masks": "{name}_mask{object}"},
         {"benign__b (1)", "normal__n (4)"},
         ["background", "object"],
@@ -243,8 +245,4 @@ def test_the_source_file_of_a_layout_reads_what_comes_later(source, recognised, 
     source(*spread("p#/images/1.png", "p#/masks/1.png", count=3))
     config = recognised().config
     source("p9/images/1.png", "p9/masks/1.png")
-    assert "p9__1" in {pair.id for pair in sources_of(read, config)}
-
-
-def sources_of(read, config) -> list[sources.Pair]:
-    return read(**config)
+    assert "p9__1" in {pair.id for pair in read(**config)}

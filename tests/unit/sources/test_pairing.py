@@ -25,7 +25,7 @@ def pair(images, masks, *, one_folder=False):
             ["mask_1", "mask_22"],
             [("image_{name}", "mask_{name}", 2, "exact")],
         ),
-        (["case_1_0000", "case_2_0000"], ["case_1", "case_2"], [("{name}_0000", "{name}", 2, "exact")]),
+        (["c_1_0000", "c_2_0000"], ["c_1", "c_2"], [("{name}_0000", "{name}", 2, "exact")]),
         (["1", "12"], ["0001", "0012"], [("{name}", "{name}", 2, "numbers")]),
         (["Img_1", "IMG_2"], ["img_1", "img_2"], [("{name}", "{name}", 2, "case")]),
         (
@@ -40,7 +40,7 @@ def pair(images, masks, *, one_folder=False):
         ),
         (["a", "b"], ["c", "d"], []),
     ],
-)  # fmt: skip
+)
 def test_names_of_two_folders_pair(images, masks, found):
     assert pair(images, masks) == found
 

@@ -23,6 +23,9 @@ from maskmill.sources import _roles
         ("p12", ""),
         ("benign", ""),
         ("unlabelling", ""),
+        ("x", "image"),
+        ("x1", ""),
+        ("2L", ""),
     ],
 )
 def test_a_folder_says_images_masks_or_nothing(name, role):
