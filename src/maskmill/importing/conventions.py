@@ -17,13 +17,11 @@ def masks_of_conventions(found: FolderContents) -> tuple[int, int]:
     return found.holding[1], found.holding[255]
 
 
-def two_conventions(found: FolderContents) -> dict[Value, str]:
-    """The table where some masks are of 0 and 1, and others of 0 and 255; empty elsewhere."""
+def are_two(found: FolderContents) -> bool:
+    """Whether some masks are of 0 and 1, and others of 0 and 255, and none of 1 and 255."""
     if set(found.values) != {0, 1, 255} or found.pairs_of_values[1, 255]:
-        return {}
-    if min(masks_of_conventions(found)) * 10 < max(masks_of_conventions(found)):
-        return {}
-    return {0: "background", 1: "foreground", 255: "foreground"}
+        return False
+    return min(masks_of_conventions(found)) * 10 >= max(masks_of_conventions(found))
 
 
 def is_numbered(found: FolderContents) -> bool:
@@ -36,16 +34,12 @@ def is_numbered(found: FolderContents) -> bool:
 
 def check_blurred(found: FolderContents) -> None:
     """Raises: MaskmillError where edges were smoothed, or saved with loss, with what helps."""
-    numbers = [value for value in found.values if isinstance(value, int)]
-    total = sum(found.values.values())
     way = "--threshold 128 takes what is brighter for the object"
-    near = sum(found.values[v] for v in numbers if min(v, abs(255 - v)) <= _NEAR)
-    both = any(v <= _NEAR for v in numbers) and any(abs(255 - v) <= _NEAR for v in numbers)
-    clusters = both and len(numbers) > 3 and near >= _BLURRED * total
-    if numbers and max(numbers) <= 255 and clusters and not is_ids_and_void(sorted(numbers)):
+    soft = found.edges - found.solid
+    if (near := _share_near_ends(found, soft)) >= _BLURRED:
         kind = f" ({len(found.lossy)} of them are JPEG or the like)" if found.lossy else ""
         raise MaskmillError(
-            f"masks hold {len(numbers)} values, {near / total:.1%} of the pixels near 0 or 255"
+            f"masks hold {len(found.values)} values, {near:.1%} of the pixels near 0 or 255"
             f"{kind}: two classes with blurred edges. {way}"
         )
     if found.lossy:
@@ -53,10 +47,10 @@ def check_blurred(found: FolderContents) -> None:
             f"{len(found.lossy)} masks were saved with loss, which changes ids: "
             f"{few_of(found.lossy, 3)}. Export them as PNG; of two classes, {way}"
         )
-    soft = [value for value in found.values if value not in found.solid]
     solid = [value for value in found.values if value in found.solid]
     kept = sum(found.values[value] for value in solid)
-    if len(soft) > len(solid) >= 2 and kept >= _BLURRED * total:
+    rest = sum(found.values[value] for value in soft)
+    if len(soft) > len(solid) >= 2 and kept >= _BLURRED * (kept + rest):
         table = ",".join(
             f"{value}={name}"
             for value, name in zip(sorted(solid, key=str), numbered_names(len(solid)), strict=True)
@@ -69,6 +63,23 @@ def check_blurred(found: FolderContents) -> None:
             f"({list_values({v: found.values[v] for v in solid})}): blurred edges. "
             f"Export the masks without smoothing, or: {help_with}"
         )
+
+
+def _share_near_ends(found: FolderContents, soft: set[Value]) -> float:
+    """The share of pixels near 0 and near 255, where these are two clusters; 0 elsewhere.
+
+    Ids and one 255, and values between that fill areas, are none.
+    """
+    numbers = [value for value in found.values if isinstance(value, int)]
+    low = [value for value in numbers if value <= _NEAR]
+    high = [value for value in numbers if 255 - _NEAR <= value <= 255]
+    between = [value for value in numbers if _NEAR < value < 255 - _NEAR]
+    blurred = len(high) > 1 if not between else 2 * len(soft.intersection(between)) >= len(between)
+    if len(numbers) < 4 or max(numbers) > 255 or not low or not high:
+        return 0
+    if not (blurred or found.lossy):
+        return 0
+    return sum(found.values[value] for value in low + high) / sum(found.values.values())
 
 
 def is_ids_and_void(values: Sequence[Value]) -> bool:

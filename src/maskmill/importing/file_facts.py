@@ -45,7 +45,9 @@ class MaskFacts:
     no_data: bool = False
     turned: bool = False  # by a camera's flag of its own
     palette: dict[int, str] = field(default_factory=dict)  # index in use -> #rrggbb
+    # of masks whose shapes were looked at
     solid: frozenset[Value] = frozenset()  # values that fill 3 x 3 px somewhere
+    soft: frozenset[Value] = frozenset()  # the others
 
     @property
     def numbered(self) -> int | None:
@@ -126,7 +128,8 @@ def _of_file(
         counts = Counter({f"#{v:02x}{v:02x}{v:02x}": n for v, n in counts.items()})
     if threshold is not None:
         form = "numbers"
-    solid = _solid(stored, form) if shapes and 2 < len(counts) <= _MAX_SHAPES else frozenset(counts)
+    looked_at = frozenset(counts) if shapes and len(counts) <= _MAX_SHAPES else frozenset()
+    solid = _solid(stored, form) if len(looked_at) > 2 else looked_at
     return MaskFacts(
         str(path) if page is None else f"{path}, page {page + 1}",
         counts,
@@ -138,6 +141,7 @@ def _of_file(
         header.orientation >= 5,
         palette,
         solid,
+        looked_at - solid,
     )
 
 

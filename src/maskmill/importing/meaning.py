@@ -64,22 +64,32 @@ def guess_meaning(found: FolderContents, names: ClassNames, asked: Asked) -> Mas
         )
     if not asked.classes:
         conventions.check_blurred(found)
-        if merged := conventions.two_conventions(found):
-            return _finished(
-                merged, asked, [_TWO_CONVENTIONS.format(*conventions.masks_of_conventions(found))]
-            )
-        if names.is_empty and conventions.is_numbered(found):
-            return MaskMeaning(["background", "object"], "background", None, 1, False, [_NUMBERED])
+        first, second = _two_names(names) or ("background", "foreground")
+        is_told = asked.ignore is not None or conventions.VOID in names.by_value
+        if not is_told and conventions.are_two(found):
+            told = _TWO_CONVENTIONS.format(*conventions.masks_of_conventions(found), second)
+            return _finished({0: first, 1: second, 255: second}, asked, [told])
+        if (names.is_empty or _two_names(names)) and conventions.is_numbered(found):
+            classes = _two_names(names) or ["background", "object"]
+            background = choose_background(classes, asked.background or classes[0])
+            note = _NUMBERED.format(classes[1])
+            return MaskMeaning(classes, background, None, 1, False, [note])
     return _by_names(found, names, asked)
+
+
+def _two_names(names: ClassNames) -> list[str]:
+    """The names of a file that gives two; else none."""
+    named = names.in_order or list(names.by_value.values())
+    return named if len(named) == 2 else []
 
 
 _TWO_CONVENTIONS = (
     "{} masks hold 0 and 1, {} hold 0 and 255: two conventions for one thing, so 1 and 255 are "
-    "both foreground; --ignore 255, or --classes A,B,C, says otherwise"
+    "both {}; --ignore 255, or --classes A,B,C, says otherwise"
 )
 _NUMBERED = (
     "masks hold 0, 1, .., k, and k differs from mask to mask: a number per object; every number "
-    "above 0 is `object` (data.threshold: 1); --classes A,B,.. where the numbers are classes"
+    "above 0 is `{}` (data.threshold: 1); --classes A,B,.. where the numbers are classes"
 )
 
 

@@ -31,6 +31,7 @@ class FolderContents:
     holding: Counter[Value] = field(default_factory=Counter)  # the same -> masks that hold it
     pairs_of_values: Counter[tuple[Value, Value]] = field(default_factory=Counter)  # 1 and 255
     solid: set[Value] = field(default_factory=set)  # values that fill 3 x 3 px somewhere
+    edges: set[Value] = field(default_factory=set)  # values that are on thin edges in some mask
     numbered: Counter[int] = field(default_factory=Counter)  # k -> masks that hold 0, 1, .., k
     coloured: list[str] = field(default_factory=list)  # masks of colours
     plain: list[str] = field(default_factory=list)  # masks of one value per pixel
@@ -101,7 +102,7 @@ def measure(
     Raises: MaskmillError where masks hold more values than classes can have.
     """
     found = FolderContents()
-    looked_at = {pair.id for pair in pairs[:_EDGES_LOOKED_AT]}
+    looked_at = {pair.id for pair in pairs[:: 1 + len(pairs) // _EDGES_LOOKED_AT]}
 
     def read(pair: Pair) -> tuple[ImageFacts | None, MaskFacts | None, list[str]]:
         image, errors = file_facts.read_image(pair, decoding)
@@ -148,6 +149,7 @@ def _take_mask(found: FolderContents, mask: MaskFacts) -> None:
     if {1, 255} <= mask.values.keys():
         found.pairs_of_values[1, 255] += 1
     found.solid |= mask.solid
+    found.edges |= mask.soft
     if (top := mask.numbered) is not None:
         found.numbered[top] += 1
     (found.coloured if mask.form == "colours" else found.plain).append(mask.name)
@@ -195,11 +197,16 @@ def _one_form(found: FolderContents) -> FolderContents:
         )
     for counts in (found.values, found.holding):
         for value in [value for value in counts if isinstance(value, int)]:
-            counts[f"#{value:02x}{value:02x}{value:02x}"] += counts.pop(value)
-    found.solid = {f"#{v:02x}{v:02x}{v:02x}" if isinstance(v, int) else v for v in found.solid}
+            counts[_as_colour(value)] += counts.pop(value)
+    found.solid = {_as_colour(value) for value in found.solid}
+    found.edges = {_as_colour(value) for value in found.edges}
     found.coloured += [name.removesuffix(file_facts.GREY) for name in grey]
     found.plain = []
     return found
+
+
+def _as_colour(value: Value) -> Value:
+    return f"#{value:02x}{value:02x}{value:02x}" if isinstance(value, int) else value
 
 
 def thumbnail(image: Path, channels: int, decoding: Decoding) -> np.ndarray:
