@@ -21,7 +21,7 @@ from maskmill.system.errors import MaskmillError
             {0: "sky", 3: "side walk", 255: "ignore"},
         ),
         ("classes.csv", "name,value\nsky,7\nroad/lane,9\n", [], {7: "sky", 9: "road_lane"}),
-        ("_classes.csv", "Pixel Value, Class\n0, background\n1, cat\n", [], {0: "background", 1: "cat"}),
+        ("_classes.csv", "Pixel Value, Class\n0, sky\n1, cat\n", [], {0: "sky", 1: "cat"}),
         (
             "class_dict.csv",
             "name,r,g,b\nsky,128,128,128\nroad,0,0,255\n",
@@ -47,7 +47,7 @@ from maskmill.system.errors import MaskmillError
             {0: "background", 1: "liver"},
         ),
     ],
-)  # fmt: skip
+)
 def test_names_of_classes_are_read_from_a_file(tmp_path, name, text, in_order, by_value):
     (tmp_path / name).write_text(text)
     found = class_names.read(tmp_path / name)

@@ -171,7 +171,7 @@ def test_coco_without_its_images_or_with_images_twice_is_refused(files):
     (folder / "b.json").unlink()
     (folder / "images/1.jpg").unlink()
     with pytest.raises(
-        MaskmillError, match=r"a.json: COCO; its images \(1.jpg\) are nowhere below .*; put them there"
+        MaskmillError, match=r"a.json: COCO; its images \(1.jpg\) are nowhere below .*; put them"
     ):
         layout(folder)
 
@@ -218,7 +218,7 @@ def test_an_archive_a_file_and_what_is_not_there_are_no_folder(files):
 
 def test_two_folders_of_masks_are_never_chosen_between(files):
     folder = files("photos/1.png", "labels/1.png", "gt/1.png")
-    with pytest.raises(MaskmillError, match=r"masks could be gt/{name}, labels/{name}: .* --masks gt"):
+    with pytest.raises(MaskmillError, match=r"could be gt/{name}, labels/{name}: .* --masks gt"):
         layout(folder)
     assert layout(folder, masks="labels").config["masks"] == "labels"
 
