@@ -175,7 +175,7 @@ class Findings:
 
     def not_drawn(self) -> list[str]:
         """What is not drawn, and why."""
-        return [f"{len(places)} {why} ({_listed(places)})" for why, places in self.counted.items()]
+        return [f"{why}: {len(places)} ({_listed(places)})" for why, places in self.counted.items()]
 
     def notes(self) -> list[str]:
         """What a user should know."""
@@ -185,8 +185,8 @@ class Findings:
         ]
         if self.faults:
             told.append(
-                f"{len(self.faults)} of {self.total} annotations cannot be drawn and are left out: "
-                f"{few_of(self.faults, _SHOWN, '; ')}"
+                f"annotations that cannot be drawn are left out: {len(self.faults)} of "
+                f"{self.total}: {few_of(self.faults, _SHOWN, '; ')}"
             )
         return told
 

@@ -1,5 +1,6 @@
 """Which image file annotations mean by a name."""
 
+import os
 import re
 import unicodedata
 from collections import defaultdict
@@ -25,6 +26,10 @@ class ImageFiles:
         for path in self.paths:
             self._by_name[_plain(path.name)].append(path)
             self._by_stem[_plain(path.stem)].append(path)
+        self._folders = {part for path in self.paths for part in self._parents(path)}
+
+    def _parents(self, path: Path) -> tuple[str, ...]:
+        return path.relative_to(self.folder).parts[:-1]
 
     def named(self, name: str, beside: Path | None = None) -> list[Path]:
         """The image files that a name can mean; several where it does not say which.
@@ -34,8 +39,10 @@ class ImageFiles:
         """
         asked = PurePosixPath(portable(name))
         found = self._by_name.get(_plain(asked.name)) or self._by_stem.get(_plain(asked.name), [])
-        if len(found) > 1 and asked.parts[:-1]:
-            parts = [part for part in asked.parts[:-1] if part not in ("..", ".", "/")]
+        parts = [part for part in asked.parts[:-1] if part not in ("..", ".", "/")]
+        if parts and parts[-1] in self._folders:  # and of train/5.jpg val/5.jpg is another
+            found = [path for path in found if parts[-1] in self._parents(path)]
+        if parts and len(found) > 1:
             found = _sharing_most(found, parts)
         near = [path for path in found if path.parent == beside]
         return near if near and len(found) > 1 else found
@@ -76,7 +83,7 @@ def images_folder(
 ) -> Path:
     """The folder below which the images that `path` annotates lie under their names.
 
-    The one that holds most of them: the annotations' own, one of the same split, or any.
+    The one that holds most of them: the annotations' own, the nearest, or one of the same split.
     Raises: MaskmillError where none is anywhere, and for the images that are missing there.
     """
     there = {unicodedata.normalize("NFC", file.as_posix()) for file in files}
@@ -84,10 +91,12 @@ def images_folder(
     split = _names.split_of(path.stem)
     sample = names[:: max(1, len(names) // _SAMPLED)]
 
-    def rank(parent: Path) -> tuple[int, bool, bool, int, str]:
+    def rank(parent: Path) -> tuple[int, bool, int, bool, int, str]:
+        near = os.path.commonpath([parent, path.parent])
         held = sum(_below(parent, name) in there for name in sample)
         other_split = not split or _names.split_of(parent.name) != split
-        return -held, parent != path.parent, other_split, len(parent.parts), str(parent)
+        own = parent == path.parent
+        return -held, not own, -len(near), other_split, len(parent.parts), str(parent)
 
     best = min(parents, key=rank)
     missing = [name for name in names if _below(best, name) not in there]

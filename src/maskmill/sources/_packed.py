@@ -22,7 +22,7 @@ def fault(packed: Any, size: Size) -> str:
         return "a brush needs its bytes, whole numbers from 0 to 255"
     expected = size[0] * size[1] * 4
     if len(packed) * 8 < _HEAD_BITS or int.from_bytes(bytes(packed[:4]), "big") != expected:
-        return f"a brush that does not fill {size[0]} x {size[1]} px"
+        return f"a brush that does not fill {size[1]} x {size[0]} px"
     return ""
 
 

@@ -74,7 +74,7 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
     classes, notes = _annotated.class_list(labels, str(paths[0]))
     notes += findings.notes()
     if findings.empty:
-        notes.append(f"{findings.empty} images without a shape are background as a whole")
+        notes.append(f"images without a shape are background as a whole: {findings.empty}")
     used = {image.image for image in images}
     others = [path for path in known.paths if path not in used]
     config = {

@@ -77,11 +77,11 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
     notes += findings.notes()
     if export.several:
         notes.append(
-            f"{len(export.several)} tasks have several annotations, of which the last is taken, or "
-            f"the one that is marked as ground truth ({few_of(export.several, _SHOWN)})"
+            "of several annotations of a task the last is taken, or the one marked as ground "
+            f"truth: {few_of(export.several, _SHOWN)}"
         )
     if findings.empty:
-        notes.append(f"{findings.empty} images without a region are background as a whole")
+        notes.append(f"images without a region are background as a whole: {findings.empty}")
     used = {image.image for image in export.images}
     others = [file for file in known.paths if file not in used]
     unused = {"images without an annotation": others} if others else {}

@@ -63,7 +63,7 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
         unused["images without a JSON file"] = others
     notes += findings.notes()
     if findings.empty:
-        notes.append(f"{findings.empty} images without a shape are background as a whole")
+        notes.append(f"images without a shape are background as a whole: {findings.empty}")
     told = f"{_KIND}: {len(sources)} JSON files with their images"
     return Recognised({"kind": "labelme"}, told, sources, classes, notes, unused)
 

@@ -99,7 +99,7 @@ def _doubts(table: "_Table", images: Sequence[AnnotatedImage], labels: Sequence[
         "data/source.yaml reads along the rows"
     ]
     if without := len(images) - len(table.lines):
-        told.append(f"{without} images without a line are taken for background as a whole")
+        told.append(f"images without a line are taken for background as a whole: {without}")
     if any(label.startswith("class_") for label in labels):
         told.append(
             f"classes have numbers alone ({few_of(labels, _SHOWN)}): `names: {{1: NAME}}` in "

@@ -71,7 +71,7 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
     classes, notes = _annotated.class_list(_class_names(described).values(), str(described))
     notes += findings.notes()
     if findings.empty:
-        notes.append(f"{findings.empty} images without a label are background as a whole")
+        notes.append(f"images without a label are background as a whole: {findings.empty}")
     labels = [path for path in found.labels.values() if path]
     told = f"YOLO segmentation: {len(labels)} label files, names in {described.name}"
     settings = {"kind": "yolo", "names": described.relative_to(folder).as_posix()}
@@ -163,11 +163,10 @@ def _is_label(path: Path, folder: Path) -> bool:
 
 def _image_of(label: Path, known: ImageFiles) -> Path | None:
     """In `images` as the label is in `labels`, or beside it, or the one of that name."""
-    parts = list(label.parent.parts)
+    parts = list(label.parent.relative_to(known.folder).parts)
     if "labels" in parts:
-        place = len(parts) - 1 - parts[::-1].index("labels")
-        parts[place] = "images"
-    found = known.named(label.stem, Path(*parts))
+        parts[len(parts) - 1 - parts[::-1].index("labels")] = "images"
+    found = known.named(label.stem, known.folder.joinpath(*parts))
     return found[0] if len(found) == 1 else None
 
 
@@ -231,7 +230,7 @@ def _shape(place: str, words: list[str], names: dict[int, str], described: Path)
         return Shape(place, "", partial(_scaled, corners), ignored=True, counted="lines are boxes")
     if len(shares) < 6 or len(shares) % 2:
         return Shape(
-            place, fault=f"a polygon needs three or more points; got {len(shares)} numbers"
+            place, fault=f"a polygon needs three or more points x, y; got {len(shares)} numbers"
         )
     label = names[int(number)]
     return Shape(place, label, partial(_scaled, shares), label.lower() in _annotated.IGNORED)
