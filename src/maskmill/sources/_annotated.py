@@ -30,6 +30,7 @@ class Shape:
     label: str = ""
     inside: Callable[[Size], np.ndarray] | None = None  # size -> (H, W) bool
     ignored: bool = False  # its pixels take part in nothing
+    box: bool = False  # a rectangle, which may stand around an object
     counted: str = ""  # what is said of such annotations: "points are not drawn"
     fault: str = ""  # why it cannot be drawn
 
@@ -151,6 +152,7 @@ class Findings:
 
     labels: dict[str, str] = field(default_factory=dict)  # -> where it stands first
     drawn: int = 0
+    boxes: int = 0  # of those that are drawn
     counted: dict[str, list[Place]] = field(default_factory=lambda: defaultdict(list))  # by why
     boxed: set[str] = field(default_factory=set)  # of those: whose pixels are ignored
     faults: list[str] = field(default_factory=list)
@@ -165,6 +167,7 @@ class Findings:
             self.boxed |= {shape.counted} if shape.inside else set()
         else:
             self.drawn += 1
+            self.boxes += shape.box
             if not shape.ignored:
                 self.labels.setdefault(shape.label, f"{source}: {shape.place}")
 
@@ -183,6 +186,11 @@ class Findings:
             f"{said}; the pixels in their boxes are ignored" if why in self.boxed else said
             for why, said in zip(self.counted, self.not_drawn(), strict=True)
         ]
+        if self.boxes == self.drawn:
+            told.append(
+                f"all shapes are rectangles, and drawn as such: {self.boxes}; if they are boxes "
+                "around objects, they are no outlines"
+            )
         if self.faults:
             told.append(
                 f"annotations that cannot be drawn are left out: {len(self.faults)} of "

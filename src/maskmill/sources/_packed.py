@@ -1,9 +1,9 @@
-"""Brush strokes as Label Studio packs them: a stream of bits, in the form of @thi.ng/rle-pack.
+"""Run lengths that are packed: as text by COCO, as a stream of bits by Label Studio.
 
-32 bits of a number of values, 5 of their width less 1, four times 4 of the widths of lengths less
-1; then runs: a bit that says whether all values are equal, 2 bits that choose the width of the
-length, the length less 1, and the value, or all values. The values are red, green, blue and alpha
-of the pixels, along the rows.
+The stream has the form of @thi.ng/rle-pack: 32 bits of a number of values, 5 of their width less 1,
+four times 4 of the widths of lengths less 1; then runs: a bit that says whether all values are
+equal, 2 bits that choose the width of the length, the length less 1, and the value, or all values.
+The values are red, green, blue and alpha of the pixels, along the rows.
 """
 
 from typing import Any
@@ -52,3 +52,21 @@ def unpack(packed: list[int], size: Size) -> np.ndarray:
         values[done:end] = take(8) if equal else [take(8) for _ in range(end - done)]
         done = end
     return values[3::4].reshape(size) >= _DRAWN
+
+
+def lengths_of_text(text: str) -> list[int]:
+    """The run lengths in COCO's compressed text.
+
+    5 bits a character from 48, from the fourth on as differences.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        code = ord(character) - 48
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            value -= (code & 16) << (shift - 4)
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = shift = 0
+    return counts if not shift else []

@@ -5,7 +5,8 @@ pycocotools.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from maskmill.sources import (
     _files,
     _lookup,
     _names,
+    _packed,
 )
 from maskmill.sources._annotated import AnnotatedImage, Annotation, Shape
 from maskmill.sources._drawing import Size
@@ -61,6 +63,8 @@ def coco(
     for file, images in annotations.items():
         path = _files.file_inside(folder, file, where)
         found += _images(folder, path, images, read(path), data.decoding.max_pixels)
+    if len({(image.split, image.name) for image in found}) < len(found):  # told by their folders
+        found = [replace(i, name=_files.stem_below(folder, i.image)) for i in found]
     yield from _annotated.pairs(found, _KIND, data, groups, blocks)
 
 
@@ -99,7 +103,7 @@ def _images(
         file = _lookup.portable(str(entry["file_name"]))
         image = _files.file_inside(folder / images, file, where)
         size = _size(entry, path, max_pixels)
-        name = image.relative_to(folder / images).with_suffix("").as_posix()
+        name = _files.stem_below(folder / images, image)
         parse = partial(_annotation, of_image[entry["id"]], size, names)
         yield AnnotatedImage(image, name, split, str(path), parse)
     if strangers := sorted(map(str, of_image.keys() - known)):
@@ -165,30 +169,12 @@ def _runs_fault(shape: Any, size: Size) -> str:
 
 def _lengths(shape: dict[str, Any]) -> Any:
     counts = shape.get("counts")
-    return _unpacked(counts) if isinstance(counts, str) else counts
+    return _packed.lengths_of_text(counts) if isinstance(counts, str) else counts
 
 
 def _decoded(shape: dict[str, Any], size: Size) -> np.ndarray:
     """(H, W) bool of run lengths, which go down the columns."""
     return _drawing.alternating(_lengths(shape), (size[1], size[0])).T
-
-
-def _unpacked(text: str) -> list[int]:
-    """The run lengths in COCO's compressed text.
-
-    5 bits a character from 48, from the fourth on as differences.
-    """
-    counts: list[int] = []
-    value = shift = 0
-    for character in text:
-        code = ord(character) - 48
-        value |= (code & 31) << shift
-        shift += 5
-        if not code & 32:
-            value -= (code & 16) << (shift - 4)
-            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-            value = shift = 0
-    return counts if not shift else []
 
 
 def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
@@ -201,7 +187,7 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
     found = {}
     for path in files:
         content = _documents.json_with_keys(path, "images", "annotations")
-        if content is None or not _is_coco(content):
+        if not _is_coco(content):
             continue
         if why := _unused(content):
             unused[why].append(path)
@@ -211,34 +197,33 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
         return None
     folders = {path: _images_folder(path, found[path], folder, files) for path in found}
     chosen = _without_rivals(found, folders, unused)
-    images = {
-        path: list(_images(folder, path, folders[path].relative_to(folder).as_posix(), found[path]))
-        for path in chosen
-    }
-    for path in chosen:
-        if images[path] and not _has_outlines(found[path]):
-            _annotated.find(images[path], f"{path}: {_KIND}")  # says what there is instead
-    every = [image for path in chosen for image in images[path]]
-    findings = _annotated.find(every, f"{few_of(chosen, _SHOWN)}: {_KIND}")
-    ordered = {entry["id"]: str(entry["name"]) for p in chosen for entry in found[p]["categories"]}
-    labels = [name for _, name in sorted(ordered.items(), key=lambda item: str(item[0]).zfill(9))]
-    classes, merged = _annotated.class_list(labels, str(chosen[0]))
-    used = {image.image for image in every}
-    if others := [path for path in _lookup.ImageFiles(folder, files).paths if path not in used]:
-        unused["images that no annotations name"] += others
     config = {
         path.relative_to(folder).as_posix(): folders[path].relative_to(folder).as_posix()
         for path in chosen
     }
-    told = ", ".join(f"{file} with the images in {images}" for file, images in config.items())
-    return Recognised(
-        {"kind": "coco", "annotations": config},
-        f"{_KIND}: {told}",
-        chosen,
-        classes,
-        [*findings.notes(), *merged],
-        dict(unused),
-    )
+    every = []
+    for path, below in zip(chosen, config.values(), strict=True):
+        images = list(_images(folder, path, below, found[path]))
+        every += images
+        if not _has_outlines(found[path]):
+            _annotated.find(images, f"{path}: {_KIND}")  # says what there is instead
+    findings = _annotated.find(every, f"{few_of(chosen, _SHOWN)}: {_KIND}")
+    labels = _ordered_labels([e for p in chosen for e in found[p]["categories"]], findings.labels)
+    classes, merged = _annotated.class_list(labels, str(chosen[0]))
+    used = {image.image for image in every}
+    if others := [path for path in _lookup.ImageFiles(folder, files).paths if path not in used]:
+        unused["images that no annotations name"] += others
+    told = ", ".join(f"{file} with the images in {below}" for file, below in config.items())
+    settings, notes = {"kind": "coco", "annotations": config}, [*findings.notes(), *merged]
+    return Recognised(settings, f"{_KIND}: {told}", chosen, classes, notes, dict(unused))
+
+
+def _ordered_labels(entries: Sequence[dict[str, Any]], used: Container[str]) -> list[str]:
+    """Names of categories in the order of their numbers, without those that only hold others."""
+    named = [(str(e["id"]).zfill(9), str(e["name"]), e.get("supercategory")) for e in entries]
+    above = {holds for _, name, holds in named if name != holds}
+    ordered = [name for _, name, _ in sorted(named, key=lambda entry: entry[:2])]
+    return [name for name in ordered if name in used or name not in above]
 
 
 def _is_coco(content: Any) -> bool:
@@ -278,19 +263,23 @@ def _images_folder(
 def _without_rivals(
     found: dict[Path, dict[str, Any]], folders: dict[Path, Path], unused: dict[str, list[Path]]
 ) -> list[Path]:
-    """The files that are used: of several that annotate the same images `instances_*` is.
+    """The files that are used: of several for the same images `instances_*`, or the outlines.
 
-    Raises: MaskmillError where none of several is called so.
+    Raises: MaskmillError where neither chooses one.
     """
+
+    def rank(path: Path) -> tuple[bool, bool]:
+        return path.name.startswith("instances"), _has_outlines(found[path])
+
     annotated: dict[Path, Path] = {}  # image -> file of annotations
     chosen = []
-    for path in sorted(found, key=lambda p: (not p.name.startswith("instances"), str(p))):
+    for path in sorted(sorted(found), key=rank, reverse=True):
         images = {folders[path] / str(entry["file_name"]) for entry in found[path]["images"]}
         rivals = sorted({annotated[image] for image in images if image in annotated})
         if not rivals:
             annotated |= dict.fromkeys(images, path)
             chosen.append(path)
-        elif rivals[0].name.startswith("instances") and not path.name.startswith("instances"):
+        elif rank(rivals[0]) > rank(path):
             unused[f"other annotations of the images of {rivals[0].name}"].append(path)
         else:
             raise MaskmillError(

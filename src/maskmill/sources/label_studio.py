@@ -61,7 +61,7 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
     Raises: MaskmillError where nothing is outlined, an image is missing, or there are several
     exports.
     """
-    found = {path: tasks for path in files if path.suffix == ".json" and (tasks := _tasks(path))}
+    found = {path: tasks for path in files if (tasks := _tasks(path))}
     if len(found) > 1:
         raise MaskmillError(
             f"{folder}: several exports of Label Studio: {few_of(list(found), _SHOWN)}; keep one, "
@@ -216,6 +216,7 @@ def _region(place: str, region: dict[str, Any], sizes: Sequence[Size]) -> Shape:
         turned = region["image_rotation"]
         return Shape(place, fault=f"the image was turned by {turned} degrees while annotating")
     draw: Any
+    box = False
     if "rle" in value:
         fault, draw = _packed.fault(value["rle"], size), partial(_packed.unpack, value["rle"])
     elif "points" in value:
@@ -223,11 +224,11 @@ def _region(place: str, region: dict[str, Any], sizes: Sequence[Size]) -> Shape:
     elif "radiusX" in value:
         fault, draw = _ellipse(value, size)
     elif "height" in value:
-        fault, draw = _rectangle(value, size)
+        (fault, draw), box = _rectangle(value, size), True
     else:
         return Shape(place, counted="points are not drawn")
     ignored = labels[0].lower() in _annotated.IGNORED
-    return Shape(place, fault=fault) if fault else Shape(place, labels[0], draw, ignored)
+    return Shape(place, fault=fault) if fault else Shape(place, labels[0], draw, ignored, box)
 
 
 def _in_pixels(percents: Any, size: Size) -> Any:

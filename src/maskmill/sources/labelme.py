@@ -128,7 +128,11 @@ def _shape(place: str, shape: Any, size: Size) -> Shape:
             fault, draw = _mask(points, shape.get("mask"), size)
         case _:
             return Shape(place, counted=f"shapes of the type {kind!a} are not drawn")
-    return Shape(place, fault=fault) if fault else Shape(place, label, draw, ignored)
+    return (
+        Shape(place, fault=fault)
+        if fault
+        else Shape(place, label, draw, ignored, kind == "rectangle")
+    )
 
 
 def _rectangle(points: Any, size: Size) -> tuple[str, Any]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as runs
 
-from maskmill.sources import coco
+from maskmill.sources import _packed
 from tests.unit.sources import examples
 
 SQUARE = [1, 1, 4, 1, 4, 3, 1, 3]  # x 1..3, y 1..2
@@ -72,7 +72,7 @@ def test_compressed_run_lengths_are_read_as_pycocotools_does():
     rng = np.random.default_rng(0)
     for _ in range(50):
         pixels = rng.random(rng.integers(1, 60, 2)) < rng.random()
-        assert coco._unpacked(compressed(pixels)["counts"]) == uncompressed(pixels)
+        assert _packed.lengths_of_text(compressed(pixels)["counts"]) == uncompressed(pixels)
 
 
 def test_the_split_is_that_of_the_file_and_one_name_in_two_splits_two_images(annotated, read):
@@ -180,6 +180,29 @@ def test_two_files_that_annotate_the_same_images_are_refused(tmp_path, not_recog
     assert "annotate the same images, in" in not_recognised("coco")
 
 
+def test_outlines_are_used_before_boxes_of_the_same_images(tmp_path, recognise):
+    examples.coco(tmp_path, segmentation=list)
+    path = tmp_path / "annotations/instances_train.json"
+    path.rename(tmp_path / "boxes.json")
+    examples.coco(tmp_path)
+    path.rename(tmp_path / "outlines.json")
+    found = recognise("coco")
+    assert found.files == [tmp_path / "outlines.json"]
+    assert found.unused == {
+        "other annotations of the images of outlines.json": [tmp_path / "boxes.json"]
+    }
+
+
+def test_files_may_number_categories_in_their_own_ways(tmp_path, recognise, read, data):
+    examples.coco(tmp_path)
+    examples.coco(tmp_path / "more", categories=[{"id": 7, "name": "bar"}])
+    found = recognise("coco")
+    assert found.classes == ["background", "bar", "disc"]
+    masks = {pair.id: pair.mask().max() for pair in read(data, **found.config)}
+    assert masks["train__a"] == 1
+    assert masks["more__train__a"] == 3
+
+
 def test_files_that_annotate_other_images_of_one_folder_are_splits(tmp_path, recognise, read, data):
     content = examples.coco(tmp_path)
     (tmp_path / "annotations/instances_train.json").unlink()
@@ -264,6 +287,18 @@ def test_classes_come_in_the_order_of_their_numbers_and_a_background_is_theirs(t
     found = recognise("coco")
     assert found.classes == ["background", "disc", "no_name", "wheel", "no:name"]
     assert found.notes == ["the labels no/name and no?name are one class, no_name"]
+
+
+def test_a_category_that_only_holds_others_is_no_class(tmp_path, recognise):
+    categories = [
+        {"id": 0, "name": "cells", "supercategory": "none"},
+        {"id": 7, "name": "disc", "supercategory": "cells"},
+    ]
+    examples.coco(tmp_path, categories=categories)
+    assert recognise("coco").classes == ["background", "disc"]
+    above = [{"id": 7, "name": "disc", "supercategory": "disc"}]
+    examples.coco(tmp_path, categories=above)
+    assert recognise("coco").classes == ["background", "disc"]
 
 
 def test_too_many_categories_are_refused(tmp_path, not_recognised):

@@ -22,6 +22,14 @@ def test_every_kind_of_shape_is_drawn_in_the_order_of_z(tmp_path, draw):
     ]
 
 
+def test_boxes_alone_are_drawn_and_doubted(tmp_path, recognise):
+    cvat(tmp_path, BOX.format(0))
+    assert recognise("cvat").notes == [
+        "all shapes are rectangles, and drawn as such: 3; if they are boxes around objects, they "
+        "are no outlines"
+    ]
+
+
 def test_a_box_may_be_turned(tmp_path, draw):
     cvat(tmp_path, '<box label="disc" xtl="1" ytl="1" xbr="5" ybr="3" rotation="90"/>')
     assert draw("cvat")["a"].tolist() == [[0, 0, 1, 1, 0, 0]] * 4

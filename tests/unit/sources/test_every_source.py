@@ -8,6 +8,7 @@ import pytest
 from maskmill import sources
 from maskmill.images import decode
 from maskmill.sources import Recognised, _files
+from maskmill.system import components
 from maskmill.system.errors import MaskmillError
 from tests.unit.sources import examples
 
@@ -91,3 +92,10 @@ def test_an_image_that_is_gone_is_named(kind, tmp_path, recognise, read, data):
         return
     with pytest.raises(MaskmillError, match=r"b\.(png|json)"):
         read(data, **config)
+
+
+def test_the_guide_says_how_each_kind_is_read():
+    guide = Path("docs/own-data.md").read_text()
+    assert [
+        kind for kind in components.names(sources.__name__) if f"| `{kind}` |" not in guide
+    ] == []
