@@ -150,7 +150,7 @@ def class_id(label: str, data: Data, where: str) -> int:
 class Findings:
     """What all annotations of a source hold."""
 
-    labels: dict[str, str] = field(default_factory=dict)  # -> where it stands first
+    labels: dict[str, str] = field(default_factory=dict)  # of classes -> where it stands first
     drawn: int = 0
     boxes: int = 0  # of those that are drawn
     counted: dict[str, list[Place]] = field(default_factory=lambda: defaultdict(list))  # by why
@@ -168,7 +168,7 @@ class Findings:
         else:
             self.drawn += 1
             self.boxes += shape.box
-            if not shape.ignored:
+            if not shape.ignored and shape.label.lower() not in (*BACKGROUND, *IGNORED):
                 self.labels.setdefault(shape.label, f"{source}: {shape.place}")
 
     @property

@@ -205,8 +205,7 @@ def _shape(place: str, tag: str, said: dict[str, str], size: Size | None) -> Sha
     except (KeyError, ValueError) as error:
         missing = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         return Shape(place, fault=f"its numbers cannot be read: {missing}")
-    ignored = label.lower() in _annotated.IGNORED
-    return Shape(place, fault=fault) if fault else Shape(place, label, draw, ignored, tag == "box")
+    return Shape(place, fault=fault) if fault else Shape(place, label, draw, box=tag == "box")
 
 
 _UNKNOWN = (16_384, 16_384)  # where the file does not say the size, which is then the image's own

@@ -227,8 +227,7 @@ def _region(place: str, region: dict[str, Any], sizes: Sequence[Size]) -> Shape:
         (fault, draw), box = _rectangle(value, size), True
     else:
         return Shape(place, counted="points are not drawn")
-    ignored = labels[0].lower() in _annotated.IGNORED
-    return Shape(place, fault=fault) if fault else Shape(place, labels[0], draw, ignored, box)
+    return Shape(place, fault=fault) if fault else Shape(place, labels[0], draw, box=box)
 
 
 def _in_pixels(percents: Any, size: Size) -> Any:

@@ -128,13 +128,7 @@ def _images(
 
 
 def _annotation(brushes: Sequence[_Brush]) -> Annotation:
-    ignored = _annotated.IGNORED
-    return Annotation(
-        [
-            Shape(b.path.name, b.label, partial(_pixels, b.path), b.label.lower() in ignored)
-            for b in brushes
-        ]
-    )
+    return Annotation([Shape(b.path.name, b.label, partial(_pixels, b.path)) for b in brushes])
 
 
 def _pixels(path: Path, size: Size) -> np.ndarray:

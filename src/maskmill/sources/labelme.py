@@ -113,7 +113,6 @@ def _shape(place: str, shape: Any, size: Size) -> Shape:
         return Shape(place, fault="a shape needs a label")
     kind, points = shape.get("shape_type") or "polygon", _drawing.flat(shape.get("points"))
     label = shape["label"]
-    ignored = label.lower() in _annotated.IGNORED
     if kind in _LINES:
         return Shape(place, counted=f"{_LINES[kind]} are not drawn")
     draw: Any
@@ -129,9 +128,7 @@ def _shape(place: str, shape: Any, size: Size) -> Shape:
         case _:
             return Shape(place, counted=f"shapes of the type {kind!a} are not drawn")
     return (
-        Shape(place, fault=fault)
-        if fault
-        else Shape(place, label, draw, ignored, kind == "rectangle")
+        Shape(place, fault=fault) if fault else Shape(place, label, draw, box=kind == "rectangle")
     )
 
 

@@ -202,8 +202,7 @@ def _shape(line: _Line, order: Order, names: dict[str, str]) -> Shape:
             fault="run lengths are pairs of a first pixel, from 1, and how many; got "
             f"{line.runs[:80]!a}",
         )
-    ignored = label.lower() in _annotated.IGNORED
-    return Shape(place, label or _FOREGROUND, partial(_filled, numbers, order), ignored)
+    return Shape(place, label or _FOREGROUND, partial(_filled, numbers, order))
 
 
 def _filled(numbers: list[int], order: Order, size: Size) -> np.ndarray:

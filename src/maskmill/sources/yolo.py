@@ -232,8 +232,7 @@ def _shape(place: str, words: list[str], names: dict[int, str], described: Path)
         return Shape(
             place, fault=f"a polygon needs three or more points x, y; got {len(shares)} numbers"
         )
-    label = names[int(number)]
-    return Shape(place, label, partial(_scaled, shares), label.lower() in _annotated.IGNORED)
+    return Shape(place, names[int(number)], partial(_scaled, shares))
 
 
 def _scaled(shares: list[float], size: Size) -> np.ndarray:

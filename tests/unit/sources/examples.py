@@ -142,7 +142,9 @@ def base64_png(pixels):
 
 def packed(alpha):
     """(H, W) alpha as Label Studio packs strokes: raw values, 4 to a run, or one long run."""
-    values = np.repeat(np.asarray(alpha, np.uint8).ravel(), 4)
+    values = np.zeros((np.size(alpha), 4), np.uint8)  # red, green, blue, alpha
+    values[:, 3] = np.ravel(alpha)
+    values = values.ravel()
     bits = (
         format(values.size, "032b")
         + format(7, "05b")

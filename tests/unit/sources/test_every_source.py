@@ -79,6 +79,18 @@ def test_a_label_that_is_no_class_is_named_with_its_place(kind, tmp_path, recogn
     )
 
 
+@pytest.mark.parametrize("kind", [kind for kind in DRAWING if kind != "run_lengths"])  # by number
+def test_a_label_called_ignore_is_no_class(kind, tmp_path, recognise, read, data):
+    examples.ALL[kind](tmp_path)
+    config = recognise(kind).config
+    for path in list(_files.regular_files(tmp_path)):
+        if path.suffix != ".png":
+            path.write_text(path.read_text().replace("disc", "Ignore"))
+        path.rename(path.with_name(path.name.replace("disc", "Ignore")))
+    with pytest.raises(MaskmillError, match="without outlines"):  # of a class
+        read(data, **config)
+
+
 @pytest.mark.parametrize("kind", DRAWING)
 def test_an_image_that_is_gone_is_named(kind, tmp_path, recognise, read, data):
     examples.ALL[kind](tmp_path)
