@@ -107,14 +107,19 @@ class DrawnMask:
 def annotated(
     image: Path, folder: Path, source: str, read: Callable[[], Annotation], split: str = ""
 ) -> AnnotatedImage:
-    """An image with the name and the split that its place says; folders called images say nothing.
+    """An image with the name and the split of its place; the `split` of its annotation goes before.
 
-    `split` is what the annotation says, and goes before.
+    Folders called images, or after a split, are no part of the name: they are no group.
     """
-    relative = image.relative_to(folder).with_suffix("")
-    parts = [part for part in relative.parts[:-1] if part.lower() != "images"]
-    name = "/".join([*parts, relative.name])
-    return AnnotatedImage(image, name, split or _names.split_of_path(relative.parent), source, read)
+    relative = image.relative_to(folder)
+    split = split or _names.split_of_path(relative.parent)
+    return AnnotatedImage(image, name_of_path(relative), split, source, read)
+
+
+def name_of_path(path: Path) -> str:
+    """The name of the image at a path below its folder, without folders that tell no group."""
+    told = [p for p in path.parts[:-1] if p.lower() != "images" and not _names.split_of(p)]
+    return "/".join([*told, path.stem])
 
 
 def background_id(data: Data) -> int:
@@ -238,7 +243,7 @@ def class_list(labels: Iterable[str], where: str) -> tuple[list[str], list[str]]
     Raises: MaskmillError where they are too many.
     """
     of_class: dict[str, list[str]] = {}
-    for label in labels:
+    for label in dict.fromkeys(labels):
         if label.lower() not in (*BACKGROUND, *IGNORED):
             of_class.setdefault(_names.class_name(label), []).append(label)
     if len(of_class) >= MAX_CLASSES:

@@ -81,11 +81,6 @@ def file_inside(folder: Path, name: str, where: str) -> Path:
     return path
 
 
-def stem_below(folder: Path, path: Path) -> str:
-    """The path of a file below `folder` without its ending, with `/` between folders."""
-    return path.relative_to(folder).with_suffix("").as_posix()
-
-
 def is_below(name: str) -> bool:
     """Whether a path is relative and leads nowhere but down."""
     path = Path(name)

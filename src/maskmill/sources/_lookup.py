@@ -107,7 +107,7 @@ def images_folder(
         )
     if missing:
         raise MaskmillError(
-            f"{path}: {kind}; {len(missing)} of its {len(names)} images are not in {best}: "
+            f"{path}: {kind}; of its {len(names)} images {len(missing)} not in {best}: "
             f"{few_of(missing, _SHOWN)}; put them there, or delete what annotates them"
         )
     return best

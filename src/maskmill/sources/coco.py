@@ -64,7 +64,8 @@ def coco(
         path = _files.file_inside(folder, file, where)
         found += _images(folder, path, images, read(path), data.decoding.max_pixels)
     if len({(image.split, image.name) for image in found}) < len(found):  # told by their folders
-        found = [replace(i, name=_files.stem_below(folder, i.image)) for i in found]
+        below = [i.image.relative_to(folder).with_suffix("") for i in found]
+        found = [replace(i, name=name.as_posix()) for i, name in zip(found, below, strict=True)]
     yield from _annotated.pairs(found, _KIND, data, groups, blocks)
 
 
@@ -103,7 +104,7 @@ def _images(
         file = _lookup.portable(str(entry["file_name"]))
         image = _files.file_inside(folder / images, file, where)
         size = _size(entry, path, max_pixels)
-        name = _files.stem_below(folder / images, image)
+        name = _annotated.name_of_path(image.relative_to(folder / images))
         parse = partial(_annotation, of_image[entry["id"]], size, names)
         yield AnnotatedImage(image, name, split, str(path), parse)
     if strangers := sorted(map(str, of_image.keys() - known)):

@@ -29,7 +29,7 @@ from maskmill.system.errors import MaskmillError
 
 _KIND = "LabelMe"
 _LINES = {"line": "lines", "linestrip": "linestrips", "point": "points", "points": "points"}
-_SHOWN = 5
+_LIST = "labels.txt"  # that labelme starts with: the order of the classes
 
 
 def labelme(
@@ -55,8 +55,11 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
     if not images:
         return None
     findings = _annotated.find(images, _KIND)
-    classes, notes = _annotated.class_list(sorted(findings.labels), str(folder))
     sources = [Path(image.source) for image in images]
+    lists = [path for path in files if path.name == _LIST and path.parent == folder]
+    listed = [line.strip() for path in lists for line in _documents.read_text(path).splitlines()]
+    labels = [label for label in listed if label] + sorted(findings.labels)
+    classes, notes = _annotated.class_list(labels, str(folder))
     used = {image.image for image in images}
     unused = {}
     if others := [path for path in _lookup.ImageFiles(folder, files).paths if path not in used]:
@@ -65,7 +68,7 @@ def recognise(folder: Path, files: Sequence[Path]) -> Recognised | None:
     if findings.empty:
         notes.append(f"images without a shape are background as a whole: {findings.empty}")
     told = f"{_KIND}: {len(sources)} JSON files with their images"
-    return Recognised({"kind": "labelme"}, told, sources, classes, notes, unused)
+    return Recognised({"kind": "labelme"}, told, [*sources, *lists], classes, notes, unused)
 
 
 def _images(folder: Path, files: Sequence[Path]) -> Iterator[AnnotatedImage]:

@@ -220,7 +220,7 @@ def test_a_missing_image_is_named(tmp_path, not_recognised):
     examples.coco(tmp_path)
     (tmp_path / "train/b.png").unlink()
     told = not_recognised("coco")
-    assert "instances_train.json: COCO; 1 of its 3 images are not in" in told
+    assert "instances_train.json: COCO; of its 3 images 1 not in" in told
     assert "train: b.png; put them there" in told
     for path in tmp_path.rglob("*.png"):
         path.unlink()
@@ -312,7 +312,7 @@ def test_paths_of_windows_are_read(tmp_path, recognise, draw):
         entry["file_name"] = f"train\\{entry['file_name']}"
     examples.put(tmp_path, "annotations/instances_train.json", content)
     assert recognise("coco").config["annotations"] == {"annotations/instances_train.json": "."}
-    assert draw("coco")["train__a"].tolist() == examples.DRAWN
+    assert draw("coco")["a"].tolist() == examples.DRAWN
 
 
 def test_a_path_that_leads_out_is_refused(tmp_path, not_recognised):

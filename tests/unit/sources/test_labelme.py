@@ -40,6 +40,14 @@ def test_ignore_and_background_are_labels_of_their_own(tmp_path, recognise, draw
     assert draw("labelme")["a"].tolist() == [[255, 1, 1, 1, 1, 0]] * 4
 
 
+def test_the_list_of_labels_gives_the_order_of_the_classes(tmp_path, recognise):
+    labelme(tmp_path, labelme_shape(), labelme_shape(label="bar"), labelme_shape(label="new"))
+    put(tmp_path, "labels.txt", "__ignore__\n_background_\nrare\ndisc\nbar\n")
+    found = recognise("labelme")
+    assert found.classes == ["background", "rare", "disc", "bar", "new"]
+    assert tmp_path / "labels.txt" in found.files
+
+
 def test_lines_and_points_are_counted_and_not_drawn(tmp_path, recognise):
     labelme(tmp_path, labelme_shape(), labelme_shape("linestrip"), labelme_shape("point", [1, 1]))
     put(tmp_path, "d.png")
@@ -78,7 +86,9 @@ def test_folders_of_splits_give_the_split(tmp_path, recognise, read, data):
     for split in ("train", "val", "test"):
         labelme(tmp_path / split)
     pairs = read(data, **recognise("labelme").config)
-    assert [(p.id, p.split) for p in pairs[:2]] == [("test__a", "test"), ("test__b", "test")]
+    assert {(p.id, p.split) for p in pairs[:3]} == {
+        (f"{split}__a", split) for split in ("train", "val", "test")
+    }
 
 
 def test_an_image_that_is_missing_is_named(tmp_path, not_recognised):

@@ -35,7 +35,7 @@ def test_columns_are_those_of_competitions(tmp_path, recognise, draw, header, im
         path = tmp_path / "train.csv"
         path.write_text("\ufeff" + path.read_text().replace(",", ";"))
     assert recognise("run_lengths").classes == classes
-    assert draw("run_lengths")["train_images__a"].tolist() == DRAWN
+    assert draw("run_lengths")["a"].tolist() == DRAWN
 
 
 def test_numbers_of_classes_get_names(tmp_path, read, data):
@@ -49,9 +49,9 @@ def test_lines_of_one_image_add_up_and_empty_ones_are_background(tmp_path, recog
     path.write_text(path.read_text() + "d.png,1,\nd.png,2,-1\na.png,2,1 1\n")
     put(tmp_path, "train_images/d.png")
     masks = draw("run_lengths")
-    assert masks["train_images__a"][0, 0] == 2
-    assert masks["train_images__a"][1, 1] == 1
-    assert not masks["train_images__d"].any()
+    assert masks["a"][0, 0] == 2
+    assert masks["a"][1, 1] == 1
+    assert not masks["d"].any()
 
 
 def test_what_is_assumed_is_told(tmp_path, recognise, draw):
@@ -69,7 +69,7 @@ def test_what_is_assumed_is_told(tmp_path, recognise, draw):
         "a form for predictions, no truth": [tmp_path / "sample_submission.csv"],
         "images in a folder of which no line names one": [tmp_path / "test_images/t.png"],
     }
-    assert not draw("run_lengths")["train_images__none"].any()
+    assert not draw("run_lengths")["none"].any()
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,16 @@ def test_the_split_is_that_of_data_yaml_which_may_name_folders_or_lists(
     }  # fmt: skip
 
 
+def test_folders_of_splits_are_no_part_of_names_that_groups_see(tmp_path, recognise, read, data):
+    yolo(tmp_path)
+    pairs = read(data, **recognise("yolo").config, groups="(?P<group>.*)")
+    assert [(p.id, p.group) for p in pairs] == [
+        ("train__a", "a"),
+        ("val__a", "a"),
+        ("train__b", "b"),
+    ]
+
+
 def test_one_folder_for_two_splits_is_no_split(tmp_path, recognise, read, data):
     for name in "abc":
         put(tmp_path, f"images/{name}.png")
