@@ -103,7 +103,8 @@ def _doubts(table: "_Table", images: Sequence[AnnotatedImage], labels: Sequence[
     if any(label.startswith("class_") for label in labels):
         told.append(
             f"classes have numbers alone ({few_of(labels, _SHOWN)}): `names: {{1: NAME}}` in "
-            "data/source.yaml gives them names, with data.classes in params.yaml"
+            "data/source.yaml gives them names, with those in data.classes and data.colours of "
+            "params.yaml"
         )
     return told
 
