@@ -1,6 +1,6 @@
 """python benchmarks/data.py [--data DIR] [--files N] [ROW ..]: what it costs to read and keep data.
 
-Rows: reading files, the manifest that remembers them, packing shards, versioning with DVC. Prints
+Rows: reading files, the manifest that remembers them, importing a folder, packing shards, versioning with DVC. Prints
 the tables of docs/benchmarks.md. Images and masks are those of DIR/images and DIR/masks, or
 generated: smooth random pictures of 360 x 480 px. Every table is made by a process of its own;
 those of one core by one that has one.
@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from pairs import as_png, generate, index_of, write_tiny
+from pairs import ROOT, as_png, generate, index_of, write_tiny
 
-ROWS = ("manifest", "unchanged", "shards", "dvc")
+ROWS = ("manifest", "unchanged", "import", "shards", "dvc")
 ROUNDS = 3
 
 
@@ -76,6 +76,30 @@ def unchanged(folder: Path, count: int) -> None:
         rows.append((name, f"{count:,}", f"{time.perf_counter() - start:.1f}"))
     _table(["manifest", "files", "s"], rows)
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB of memory")
+
+
+def import_folder(folder: Path, count: int) -> None:
+    """Propose an import of so many pairs, beside the manifest of the same files."""
+    from maskmill.curation.manifest import build
+    from maskmill.importing.plan import Wishes
+    from maskmill.importing.propose import make_plan
+    from maskmill.settings import config
+
+    rows = []
+    for pairs in (count // 10, count):
+        tiny = write_tiny(folder / f"tiny-{pairs}", pairs)
+        start = time.perf_counter()
+        make_plan(tiny, Wishes(), config.load(ROOT / "params.yaml"))
+        seconds = time.perf_counter() - start
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        index, data = index_of(tiny)
+        start = time.perf_counter()
+        build(index, data, None)
+        manifest_s = time.perf_counter() - start
+        rows.append(
+            (f"{pairs:,}", f"{seconds:.1f}", f"{seconds / manifest_s:.2f}", f"{memory:.0f}")
+        )
+    _table(["pairs", "import, s", "of the manifest's time", "memory until then, MB"], rows)
 
 
 def shards(folder: Path) -> None:
@@ -207,7 +231,7 @@ def _run(row: str, data: Path | None, files: int) -> None:
                 generate(folder)
             {"manifest": manifest, "shards": shards}[row](folder)
         else:
-            {"unchanged": unchanged, "dvc": dvc}[row](folder, files)
+            {"unchanged": unchanged, "import": import_folder, "dvc": dvc}[row](folder, files)
 
 
 def main() -> None:

@@ -30,6 +30,17 @@ def pages(pixels, count):
     return encoded(picture, "TIFF", save_all=True, append_images=[picture] * (count - 1))
 
 
+def stack(pixels):
+    """A TIFF whose pages are these (pages, H, W)."""
+    import tifffile
+
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        for page in pixels:
+            file.write(page, photometric="minisblack", contiguous=False, metadata=None)
+    return buffer.getvalue()
+
+
 def chunk(name, content):
     """One chunk of a PNG, with the right checksum."""
     return (
@@ -102,6 +113,23 @@ def with_tag(content, number, value, index=0):
             struct.pack_into("<H" if kind == 3 else "<I", out, where + index * wide, value)
             return bytes(out)
     raise KeyError(number)
+
+
+def tag_values(content, number):
+    """The values of a tag of the first page."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        value = file.pages[0].tags[number].value
+    return value if isinstance(value, tuple) else (value,)
+
+
+def group4(ones, *, photometric=1, rows=None, fill_order=1):
+    """(H, W) bool as a TIFF of CCITT Group 4; `rows` in each strip, by default all."""
+    tags = {262: photometric, 278: rows or len(ones)}
+    if fill_order != 1:
+        tags[266] = fill_order
+    return encoded(Image.fromarray(ones), "TIFF", compression="group4", tiffinfo=tags)
 
 
 def npy(array, **options):

@@ -155,15 +155,19 @@ def bands(rng: Rng, size: tuple[int, int]) -> Good:
 
 
 def alpha(rng: Rng, size: tuple[int, int]) -> Good:
-    """Alpha dropped, or the image laid over white or black."""
-    pixels, policy = _values(rng, (*size, 4)), ["drop", "white", "black"][rng.integers(3)]
+    """Alpha dropped, or the image laid over white or black; none is refused where all is opaque."""
+    pixels, policy = _values(rng, (*size, 4)), ["drop", "white", "black", "refuse"][rng.integers(4)]
+    if policy == "refuse":
+        pixels[..., 3] = 255
     form = ["PNG", "WEBP", "TIFF"][rng.integers(3)]
     content = build.encoded(
         pixels, form, **({"lossless": True, "exact": True} if form == "WEBP" else {})
     )
     a, colours = pixels[..., 3:].astype(float) / 255, pixels[..., :3].astype(float)
     laid = (
-        colours if policy == "drop" else colours * a + (255 if policy == "white" else 0) * (1 - a)
+        colours
+        if policy in ("drop", "refuse")
+        else colours * a + (255 if policy == "white" else 0) * (1 - a)
     )
     return Good(
         content, np.floor(laid + 0.5 + 1e-9).astype(np.uint8), (*size, 3), 3, _policy(alpha=policy)
@@ -179,7 +183,15 @@ def scaled(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def mask(rng: Rng, size: tuple[int, int]) -> Good:
     """A mask of a random format and depth."""
-    kind = int(rng.integers(6))
+    kind = int(rng.integers(8))
+    if kind == 6:
+        return _mask_with_no_data(rng, size)
+    if kind == 7:
+        ones = _values(rng, size) > 127
+        content = build.group4(
+            ones, photometric=int(rng.integers(2)), rows=int(rng.integers(1, size[0] + 1))
+        )
+        return Good(content, ones.astype(np.uint8), size)
     depth = [1, 2, 4, 8, 16, 8][kind]
     pixels = rng.integers(0, min(2**depth, 2 ** int(rng.integers(1, depth + 1))), size)
     pixels = pixels.astype(np.uint16 if depth == 16 else np.uint8)
@@ -201,3 +213,14 @@ def mask(rng: Rng, size: tuple[int, int]) -> Good:
         stored = np.dstack([pixels, np.full(size, 255, np.uint8)]) if rng.random() < 0.3 else pixels
         content = build.encoded(stored, ["PNG", "TIFF", "WEBP"][rng.integers(3)], lossless=True)
     return Good(content, pixels, pixels.shape)
+
+
+def _mask_with_no_data(rng: Rng, size: tuple[int, int]) -> Good:
+    """Signed numbers or floats, of which some are negative or, of floats, NaN."""
+    dtype = np.dtype(["int8", "int16", "<i8", "float32", "float64"][rng.integers(5)])
+    stored = rng.integers(0, 120, size).astype(dtype)
+    empty = rng.random(size) < 0.2
+    empty[tuple(rng.integers(0, side) for side in size)] = True
+    stored[empty] = rng.choice([np.nan, -1, -9999] if dtype.kind == "f" else [-1, -128])
+    content = build.tiff(stored) if dtype.itemsize < 8 else build.npy(stored)
+    return Good(content, np.where(empty, -1, np.nan_to_num(stored)).astype(np.int32), size)

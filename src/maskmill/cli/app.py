@@ -221,9 +221,27 @@ def data_import(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Images and masks; data/source if they are there.")
     ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say and draw what would be; write nothing else.")
+    ] = False,
+    kind: Annotated[str, typer.Option(help="The source, where several could read DIR.")] = "",
+    images: Annotated[
+        str, typer.Option(help="The folder of the images, or paths: scans/{name}_t1.")
+    ] = "",
+    masks: Annotated[str, typer.Option(help="The folder of the masks, or their paths.")] = "",
     classes: Annotated[
         str, typer.Option(help="Names in the order of the values in the masks: sky,road,tree.")
     ] = "",
+    values: Annotated[
+        str, typer.Option(help="What each value or colour is: 0=sky,7=road or #ff0000=tumour.")
+    ] = "",
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Other colours count as the nearest of --values.")
+    ] = False,
+    threshold: Annotated[
+        int | None,
+        typer.Option(min=1, help="Two classes: values from here on are the second. 1: not 0."),
+    ] = None,
     background: Annotated[
         str | None, typer.Option(help="The class that no score counts, or none.")
     ] = None,
@@ -232,27 +250,70 @@ def data_import(
     ] = None,
     groups: Annotated[
         str | None,
-        typer.Option(help="Regular expression on the names: '(?P<group>.+)_(?P<order>\\d+)'."),
+        typer.Option(
+            help="What stays in one split: a regular expression on the names,"
+            " '(?P<group>.+)_(?P<order>\\d+)', a column of the list, folder or none."
+        ),
     ] = None,
+    split: Annotated[
+        str, typer.Option(help="given: that of the source; new: maskmill's own.")
+    ] = "",
+    bands: Annotated[str, typer.Option(help="Bands of TIFFs, from 1: 4,3,2.")] = "",
+    value_range: Annotated[
+        str, typer.Option("--range", help="LOW,HIGH of 16-bit and float images.")
+    ] = "",
+    keep_unlabelled: Annotated[
+        bool,
+        typer.Option("--keep-unlabelled", help="An image without a mask is background alone."),
+    ] = False,
     title: Annotated[str | None, typer.Option(help="Name of the data in the report.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model in the registry.")] = None,
     link: Annotated[bool, typer.Option("--link", help="Hard links instead of copies.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Put other files in data/source aside.")
     ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Add new files, and corrected ones, to those there.")
+    ] = False,
 ) -> None:
     """Recognise images and masks, guess what they mean, and put them under DVC.
 
-    Their meaning is written to params.yaml and data/source.yaml.
+    Their meaning is written to params.yaml and data/source.yaml; reports/import.html shows it.
     """
+    from maskmill.cli import options
     from maskmill.importing import command
     from maskmill.importing.plan import Wishes
+    from maskmill.report import import_page
 
     repository.check_git()  # before anything is written
-    named = tuple(part.strip() for part in classes.split(",")) if classes else ()
-    value = int(ignore) if ignore is not None and ignore.isdecimal() else ignore and ignore.lower()
-    wishes = Wishes(named, background, value, groups, title, name)
-    command.import_folder(folder, wishes, link=link, replace=replace)
+    wishes = Wishes(
+        classes=tuple(part.strip() for part in classes.split(",")) if classes else (),
+        background=background,
+        ignore=options.stored_value(ignore) if ignore is not None else None,
+        groups=groups,
+        title=title,
+        name=name,
+        kind=kind,
+        images=images,
+        masks=masks,
+        values=options.table_of_values(values),
+        threshold=threshold,
+        nearest=nearest,
+        split=options.one_of("--split", split, ("given", "new")),
+        bands=options.whole_numbers("--bands", bands),
+        value_range=options.value_range(value_range),
+        keep_unlabelled=keep_unlabelled,
+    )
+    command.import_folder(
+        folder,
+        wishes,
+        link=link,
+        replace=replace,
+        update=update,
+        dry_run=dry_run,
+        draw=import_page.write,
+        command=command.repeated_command(sys.argv[3:]),
+    )
 
 
 @app.command()

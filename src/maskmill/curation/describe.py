@@ -89,7 +89,15 @@ def description_versions(data: Data) -> tuple[str, str]:
     return (
         _version("describe_image", [decoding, str(data.in_channels)]),
         _version(
-            "describe_mask", [decoding, str(data.classes), str(data.values), str(data.ignore_index)]
+            "describe_mask",
+            [
+                decoding,
+                str(data.classes),
+                str(data.values),
+                str(data.ignore_index),
+                str(data.threshold),
+                str(data.nearest_colour),
+            ],
         ),
     )
 

@@ -161,6 +161,9 @@ def _derive(manifest: pd.DataFrame, data: Data, near: pd.DataFrame | None) -> pd
         & (data.decoding.exif == "upright")
     )
     turned = table["image_orientation"] != table["mask_orientation"]
+    # of a quarter turn the sizes decide: where they are equal once it is made, it is right
+    quarter = (table["image_orientation"] >= 5) != (table["mask_orientation"] >= 5)
+    turned &= ~(quarter & ~differs & (table["height"] != table["width"]))
     table["turned_apart"] = turned.astype(object).where(flags, None)
     table["foreground_px"] = table[[f"px_{data.classes[i]}" for i in data.foreground]].sum(
         axis=1, min_count=1

@@ -8,21 +8,23 @@ is refused; see `formats`.
 import io
 import stat
 import struct
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 from PIL import Image
 
-from maskmill.images import formats, pixels, policy
-from maskmill.images.formats.header import DamageError, Header
+from maskmill.images import formats, mask_values, pixels, policy
+from maskmill.images.formats.header import DamageError, Header, UnreadError
+from maskmill.images.mask_values import NO_DATA
 from maskmill.settings.config import STRICT, Decoding
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
 
 __all__ = [
-    "FORMATS", "SUFFIXES", "DecodeError", "Header",
-    "header", "image", "mask", "png_bytes", "read_bytes", "write_png",
+    "FORMATS", "NO_DATA", "SUFFIXES", "DecodeError", "Header",
+    "header", "image", "mask", "png_bytes", "read_bytes", "stored", "write_png",
 ]  # fmt: skip
 FORMATS = formats.NAMES
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
@@ -32,13 +34,16 @@ class DecodeError(MaskmillError):
     """A file that cannot be read as what it should be; the message names it."""
 
 
-def header(source: Path | bytes, decoding: Decoding, name: str = "") -> Header:
-    """What the file says of its pixels; none is read.
+def header(
+    source: Path | bytes, decoding: Decoding, name: str = "", page: int | None = None
+) -> Header:
+    """What the file says of its pixels, or of those of a page, counted from 0; none is read.
 
     Raises: DecodeError for what is no file, another format, damage, or more than the limits.
     """
     name = _source_name(source, name)
-    found, _ = _header(read_bytes(source, decoding, name), decoding, name, None, formats.OF_MASKS)
+    data = _read(source, decoding, name, page)
+    found, _ = _header(data, decoding, name, None, formats.OF_MASKS, page)
     return found
 
 
@@ -48,21 +53,39 @@ def image(
     decoding: Decoding = STRICT,
     name: str = "",
     max_pixels: int | None = None,
+    page: int | None = None,
 ) -> np.ndarray:
-    """An image as the policy wants it; `max_pixels` is a server's own limit, which may be lower.
+    """An image, or a page of a stack, counted from 0, as the policy wants it.
+
+    `max_pixels` is a server's own limit, which may be lower.
 
     Returns: (H, W, channels) uint8; a grey file fills three channels where three are wanted.
     Raises: DecodeError as `header` does, and for what the policy refuses.
     """
     name = _source_name(source, name)
-    data = read_bytes(source, decoding, name)
-    found, module = _header(data, decoding, name, max_pixels, formats.NAMES)
+    data = _read(source, decoding, name, page)
+    found, module = _header(data, decoding, name, max_pixels, formats.NAMES, page)
     if reason := policy.image_refused(found, channels, decoding):
         raise DecodeError(f"{name}: {reason}")
     try:
-        return pixels.to_8_bit(*_samples(data, found, module, name), found, channels, decoding)
+        values, colours = _samples(data, found, module, name, page)
+        return pixels.to_8_bit(values, colours, found, channels, decoding)
     except DamageError as error:
         raise DecodeError(f"{name}: {error}") from None
+
+
+def stored(
+    source: Path | bytes, decoding: Decoding, name: str = "", page: int | None = None
+) -> tuple[np.ndarray, Header]:
+    """The values as the file has them, (H, W) or (H, W, bands), and its header.
+
+    Raises: DecodeError as `header` does.
+    """
+    name = _source_name(source, name)
+    data = _read(source, decoding, name, page)
+    found, module = _header(data, decoding, name, None, formats.OF_MASKS, page)
+    values, _ = _samples(data, found, module, name, page)
+    return values, found
 
 
 def mask(
@@ -71,31 +94,39 @@ def mask(
     name: str = "",
     *,
     palette_colours: bool = False,
+    lossy: bool = False,
+    page: int | None = None,
 ) -> np.ndarray:
-    """Return a mask's stored values, or with `palette_colours` a palette's colours.
+    """Return a mask's stored values; those of a palette file are its indices.
 
-    Without it, the values of a palette file are its indices.
+    `palette_colours` gives a palette's colours instead, and spreads the greys of fewer than 8 bits
+    over 0..255, as viewers do. `lossy` takes files that were saved with loss, too, whose values
+    must be read by a threshold or as the nearest colour. `page` is that of a stack, from 0.
+    Negative numbers and NaN, which stand for no data, become NO_DATA.
 
-    Returns: (H, W) uint8 or uint16; (H, W, 3) uint8 of a colour mask.
+    Returns: (H, W) uint8 or uint16, int32 where NO_DATA occurs; (H, W, 3) uint8 of colours.
     Raises: DecodeError as `header` does, and for a lossy file, a GIF read by its values, CMYK,
-        bands, transparency, or values that are no whole numbers from 0 to 65535.
+        bands, transparency, fractions, or numbers above 65535.
     """
     name = _source_name(source, name)
-    data = read_bytes(source, decoding, name)
-    found, module = _header(data, decoding, name, None, formats.OF_MASKS)
-    if reason := policy.mask_refused(found, by_colour=palette_colours) or policy.exif_refused(
-        found, decoding
-    ):
+    data = _read(source, decoding, name, page)
+    found, module = _header(data, decoding, name, None, formats.OF_MASKS, page)
+    if reason := policy.mask_refused(
+        found, by_colour=palette_colours, lossy=lossy
+    ) or policy.exif_refused(found, decoding):
         raise DecodeError(f"{name}: {reason}")
-    stored, colours = _samples(data, found, module, name)
-    if palette_colours and colours is not None:
-        try:
-            stored = pixels.looked_up(stored, colours)
-        except DamageError as error:
-            raise DecodeError(f"{name}: {error}") from None
-    if found.alpha and stored.ndim == 3:
-        stored = _drop_full_alpha(stored, name)
-    return pixels.turn_upright(_check_whole_numbers(stored, name), found, decoding)
+    values, colours = _samples(data, found, module, name, page)
+    try:
+        if palette_colours and colours is not None:
+            values = pixels.looked_up(values, colours)
+        if found.alpha and values.ndim == 3:
+            values = mask_values.drop_alpha(values, found, decoding)
+        if palette_colours and colours is None:
+            values = pixels.spread_few_bits(values, found.bits)
+        whole = mask_values.to_whole_numbers(values)
+    except DamageError as error:
+        raise DecodeError(f"{name}: {error}") from None
+    return pixels.turn_upright(whole, found, decoding)
 
 
 def read_bytes(source: Path | bytes, decoding: Decoding = STRICT, name: str = "") -> bytes:
@@ -126,6 +157,27 @@ def read_bytes(source: Path | bytes, decoding: Decoding = STRICT, name: str = ""
             raise
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise DecodeError(f"{name}: cannot be read: {reason}") from None
+
+
+def _read(source: Path | bytes, decoding: Decoding, name: str, page: int | None) -> bytes:
+    """As `read_bytes`; a stack is read once for the pages that are asked for in a row."""
+    if page is not None and isinstance(source, Path):
+        try:
+            status = source.stat()
+        except (OSError, ValueError):
+            pass  # `read_bytes` says what it is
+        else:
+            version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            return _read_stack(source, version, decoding, name)
+    return read_bytes(source, decoding, name)
+
+
+@lru_cache(maxsize=2)  # the images and the masks, whose pages are read in turn
+def _read_stack(
+    path: Path, version: tuple[int, int, int, int], decoding: Decoding, name: str
+) -> bytes:
+    """`version` changes with the file."""
+    return read_bytes(path, decoding, name)
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
@@ -159,80 +211,70 @@ def _source_name(source: Path | bytes, name: str) -> str:
 
 
 def _header(
-    data: bytes, decoding: Decoding, name: str, max_pixels: int | None, allowed: tuple[str, ...]
+    data: bytes,
+    decoding: Decoding,
+    name: str,
+    max_pixels: int | None,
+    allowed: tuple[str, ...],
+    page: int | None,
 ) -> tuple[Header, ModuleType]:
     kind, module = formats.recognise(data)
     if module is None or kind not in allowed:
-        got = f"{kind} by its first bytes" if kind else "not an image by its first bytes"
-        raise DecodeError(f"{name}: {got}; read are {', '.join(allowed)}; save it as one of them")
+        raise DecodeError(f"{name}: {formats.describe(data, kind, allowed)}")
 
     def limits(width: int, height: int, pixel_bytes: int) -> None:
         if reason := policy.too_much(width, height, pixel_bytes, len(data), decoding, max_pixels):
             raise DecodeError(f"{name}: {reason}")
 
+    if page is not None and kind != "TIFF":
+        raise DecodeError(
+            f"{name}: {kind} as a stack; pages are read of TIFF; `pages: false` in data/source.yaml"
+            " reads it as one image"
+        )
     try:
-        found: Header = module.header(data, limits)
+        found: Header = module.header(data, limits, **_page_option(page))
     except DecodeError:
         raise
     except (ValueError, struct.error, IndexError, OverflowError) as error:
-        # numbers that are not there
-        reason = str(error) if isinstance(error, DamageError) else "cut off in its header"
-        raise DecodeError(
-            f"{name}: broken or unreadable: {reason}; put the whole file there"
-        ) from None
-    if found.pages > 1 and kind != "GIF":
-        raise DecodeError(
-            f"{name}: {found.pages} pages; one image per file is read; split it into files"
-        )
+        # struct.error and IndexError: numbers that are not there
+        said = str(error) if isinstance(error, DamageError) else "cut off in its header"
+        raise _refusal(name, error, said) from None
+    if page is None and found.pages > 1 and kind != "GIF":
+        way = "split it into files"
+        if kind == "TIFF":
+            way += ", or take each page for an image by `pages: true` in data/source.yaml"
+        raise DecodeError(f"{name}: {found.pages} pages; one image per file is read; {way}")
     return found, module
 
 
 def _samples(
-    data: bytes, found: Header, module: ModuleType, name: str
+    data: bytes, found: Header, module: ModuleType, name: str, page: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The stored values, of the shape that the header promises."""
     try:
-        stored, colours = module.samples(data, found)
+        values, colours = module.samples(data, found, **_page_option(page))
     except MemoryError:
         raise
     except Exception as error:
         # a damaged file makes decoders raise TypeError, KeyError, RuntimeError and others
-        reason = escape_name(" ".join(str(error).split()))
-        raise DecodeError(
-            f"{name}: broken or unreadable: {reason}; put the whole file there"
-        ) from None
+        raise _refusal(name, error, escape_name(" ".join(str(error).split()))) from None
     shape = (found.height, found.width, *((found.bands,) if found.bands > 1 else ()))
-    if stored.shape != shape:
+    if values.shape != shape:
         raise DecodeError(
-            f"{name}: broken or unreadable: pixels of shape {stored.shape}, its header says {shape}"
+            f"{name}: broken or unreadable: pixels of shape {values.shape}, its header says {shape}"
         )
-    return stored, colours
+    return values, colours
 
 
-def _drop_full_alpha(stored: np.ndarray, name: str) -> np.ndarray:
-    """Without its alpha, which must be full."""
-    clear = np.count_nonzero(stored[..., -1] != np.iinfo(stored.dtype).max)
-    if clear:
-        raise DecodeError(
-            f"{name}: {clear:,} transparent pixels in a mask;"
-            " allowed is no alpha, or a full one; export it without"
-        )
-    return stored[..., 0] if stored.shape[2] == 2 else np.ascontiguousarray(stored[..., :-1])
+def _page_option(page: int | None) -> dict[str, int]:
+    return {} if page is None else {"page": page}
 
 
-def _check_whole_numbers(stored: np.ndarray, name: str) -> np.ndarray:
-    """uint8 or uint16."""
-    if stored.dtype == np.uint8:
-        return stored
-    if stored.dtype in (np.bool_, np.int8) and not (stored.dtype == np.int8 and stored.min() < 0):
-        return stored.astype(np.uint8)
-    if (least := int(stored.min())) < 0 or (most := int(stored.max())) > 65535:
-        got = f"the value {least}" if least < 0 else f"the value {most}"
-        raise DecodeError(
-            f"{name}: {got} in a mask;"
-            " allowed are whole numbers from 0 to 65535; export the mask so"
-        )
-    return stored.astype(np.uint16)
+def _refusal(name: str, error: Exception, said: str) -> DecodeError:
+    """What is said of a damaged file, and of a whole one of a kind that is not read."""
+    if isinstance(error, UnreadError):
+        return DecodeError(f"{name}: {said}")
+    return DecodeError(f"{name}: broken or unreadable: {said}; put the whole file there")
 
 
 def _kind(mode: int) -> str:

@@ -12,6 +12,7 @@ from maskmill.images.moments import histogram
 from maskmill.settings.config import IGNORE, Data
 
 _SHOWN = 8
+_BLOCK = 4096  # colours whose distances are taken at once
 
 
 class Ids(NamedTuple):
@@ -34,15 +35,24 @@ def read_ids(path: Path, data: Data) -> np.ndarray:
     return found.pixels
 
 
-def stored_values(source: Path | bytes, data: Data, name: str = "") -> np.ndarray:
-    """Return a mask's values as `class_ids` takes them.
+def stored_values(
+    source: Path | bytes, data: Data, name: str = "", page: int | None = None
+) -> np.ndarray:
+    """Return a mask's values as `class_ids` takes them; `page` is that of a stack, from 0.
 
-    They are colours where the table is of them, of a palette or grey file, too.
+    They are colours where the table is of them, of a palette or grey file, too; by a threshold,
+    what a palette's colours show.
     """
-    values = decode.mask(source, data.decoding, name, palette_colours=of_colours(data))
-    return (
-        np.repeat(values[..., None], 3, axis=2) if of_colours(data) and values.ndim == 2 else values
+    colours, by_threshold = of_colours(data), data.threshold is not None
+    values = decode.mask(
+        source,
+        data.decoding,
+        name,
+        palette_colours=colours or by_threshold,
+        lossy=by_threshold or data.nearest_colour,
+        page=page,
     )
+    return np.repeat(values[..., None], 3, axis=2) if colours and values.ndim == 2 else values
 
 
 def of_colours(data: Data) -> bool:
@@ -58,6 +68,8 @@ def class_ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
 
     Raises: DecodeError for colours where the table names numbers, or the other way.
     """
+    if data.threshold is not None:
+        return _by_threshold(stored, data, data.threshold)
     if of_colours(data):
         return _of_colours(stored, data, name)
     if stored.ndim == 3:
@@ -70,8 +82,24 @@ def class_ids(stored: np.ndarray, data: Data, name: str = "mask") -> Ids:
     if stored.dtype == np.uint8:
         return _of_bytes(stored, data)
     table, known = _tables(data, 65536)
+    if stored.dtype == np.int32:  # the last entry, at -1, is that of NO_DATA
+        table, known = np.append(table, np.uint8(data.ignore_index)), np.append(known, True)
     found = table[stored]
     return Ids(found, histogram(found), _count_values(stored[~known[stored]], str))
+
+
+def _by_threshold(stored: np.ndarray, data: Data, threshold: int) -> Ids:
+    """Two classes: below the threshold the first, from it on the second.
+
+    Of colours the brightest channel counts. No stored value is `ignore_index`.
+    """
+    values = stored
+    if stored.ndim == 3:
+        values = np.maximum(np.maximum(stored[..., 0], stored[..., 1]), stored[..., 2])
+    found = (values >= threshold).astype(np.uint8)
+    if values.dtype == np.int32:
+        found[values == decode.NO_DATA] = data.ignore_index
+    return Ids(found, histogram(found), {})
 
 
 def list_values(unknown: Mapping[str, int]) -> str:
@@ -145,10 +173,38 @@ def _of_colours(stored: np.ndarray, data: Data, name: str) -> Ids:
     # touched only where colours occur; 0: without a meaning, else 1 + id
     table = np.zeros(1 << 24, np.uint16)
     for colour, label in (data.values or {}).items():
-        table[int(str(colour)[1:], 16)] = 1 + _id(label, data)
+        table[_code(colour)] = 1 + _id(label, data)
     found = table[packed]
+    if data.nearest_colour and (strangers := np.unique(packed[found == 0])).size:
+        table[strangers] = table[_nearest_colours(strangers, data)]
+        found = table[packed]
     out = np.where(found == 0, data.ignore_index, found - 1).astype(np.uint8)
     return Ids(out, histogram(out), _count_values(packed[found == 0], "#{:06x}".format))
+
+
+def _nearest_colours(strangers: np.ndarray, data: Data) -> np.ndarray:
+    """(N,) colours 0xrrggbb -> the colour of the table nearest to each, by Euclid in RGB.
+
+    Of colours that are equally near the table's first one counts.
+    """
+    named = np.array([_code(colour) for colour in data.values or ()], np.uint32)
+    targets = _channels(named)
+    nearest = np.empty(len(strangers), np.intp)
+    for start in range(0, len(strangers), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        differences = _channels(strangers[block])[:, None] - targets
+        nearest[block] = (differences**2).sum(axis=2).argmin(axis=1)
+    return named[nearest]
+
+
+def _channels(codes: np.ndarray) -> np.ndarray:
+    """(N,) colours 0xrrggbb -> (N, 3) int32."""
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1).astype(np.int32)
+
+
+def _code(colour: int | str) -> int:
+    """`#rrggbb` as 0xrrggbb."""
+    return int(str(colour)[1:], 16)
 
 
 def _count_values(values: np.ndarray, name: Callable[[int], str]) -> dict[str, int]:

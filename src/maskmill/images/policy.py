@@ -73,15 +73,16 @@ def exif_refused(header: Header, decoding: Decoding) -> str:
     )
 
 
-def mask_refused(header: Header, *, by_colour: bool) -> str:
+def mask_refused(header: Header, *, by_colour: bool, lossy: bool = False) -> str:
     """Return why no mask can be of this kind; "" where one can.
 
-    A mask is read by its colours or by its stored values.
+    A mask is read by its colours or by its stored values; `lossy` takes files saved with loss.
     """
-    if header.lossy:
+    if header.lossy and not lossy:
         return (
             f"a mask as lossy {header.format}, which changes ids; allowed are lossless files;"
-            " export it as PNG"
+            " export it as PNG, or set data.threshold (of two classes) or data.nearest_colour (of"
+            " colours) in params.yaml"
         )
     if header.format == "GIF" and not by_colour:
         return (
@@ -89,11 +90,7 @@ def mask_refused(header: Header, *, by_colour: bool) -> str:
             " or colours in data.values of params.yaml; export it as PNG"
         )
     colours = header.colour == "rgb" and not header.palette
-    if (
-        header.colour in ("cmyk", "bands")
-        or header.dtype.startswith("float")
-        or (colours and header.dtype != "uint8")
-    ):
+    if header.colour in ("cmyk", "bands") or (colours and header.dtype != "uint8"):
         return (
             f"{_kind(header).replace('image', 'mask')}; allowed are one whole number per pixel, or"
             " 8-bit RGB with colours in data.values of params.yaml; export it so"
@@ -119,8 +116,6 @@ def _colours_refused(header: Header, channels: int, decoding: Decoding) -> str:
         f"{kind}; name the bands to read, e.g. [1, 2, 3]: {WHERE}.bands": header.colour == "bands",
         f"{kind}; data.in_channels is {channels}, for which TIFFs of several bands are read; "
         "change it in params.yaml to 1 or 3": channels not in (1, 3),
-        f"{kind}; alpha is refused; allowed are drop, white and black: {WHERE}.alpha":
-            header.alpha and decoding.alpha == "refuse",
         f"{kind}, which its colours are weighted by; allowed are white and black: {WHERE}.alpha":
             header.premultiplied and decoding.alpha == "drop",
         f"{kind}; CMYK is refused; allowed is convert, of 8 bits: {WHERE}.cmyk":

@@ -1,22 +1,26 @@
 """`maskmill data import DIR`: guess, say, write the settings, bring the files under DVC."""
 
 import io
+import os
+import shlex
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from maskmill.curation.frozen import read_frozen_splits
-from maskmill.importing import meaning, placing
-from maskmill.importing.plan import Plan, Wishes, groups_in_several_splits, make_plan
+from maskmill.importing import placing, propose, recognise
+from maskmill.importing.describe import Say, describe_plan
+from maskmill.importing.plan import Plan, Wishes
 from maskmill.settings import config
-from maskmill.settings.config import IGNORE, PARAMS, Paths
+from maskmill.settings.config import PARAMS, Params, Paths
+from maskmill.sources import _files
 from maskmill.system import files, repository
-from maskmill.system.errors import MaskmillError, few_of
+from maskmill.system.errors import MaskmillError
 
-Say = Callable[[str], None]
-_SHOWN = 5
-_TRIVIAL = 0.6  # of dice_foreground, by one class for every pixel; more is told
+PAGE = "import.html"
+Draw = Callable[[Plan, Path], None]
 _HEAD = (
     "# Where images and masks come from; written by `maskmill data import`, explained in"
     " docs/own-data.md.\n"
@@ -24,33 +28,52 @@ _HEAD = (
 
 
 def import_folder(
-    folder: Path, wishes: Wishes, *, link: bool = False, replace: bool = False, say: Say = print
+    folder: Path,
+    wishes: Wishes,
+    *,
+    link: bool = False,
+    replace: bool = False,
+    update: bool = False,
+    dry_run: bool = False,
+    draw: Draw | None = None,
+    command: str = "",
+    say: Say = print,
 ) -> None:
     """Make the images and masks of `folder` this repository's data.
 
     Nothing is written before all is checked. Killed at any moment, it can be started again.
+    `update` adds the files to those of the import before, in place of the same names; `dry_run`
+    says and draws what would be; `draw` draws the page; `command` repeats the import.
 
     Raises: MaskmillError for what a user has to mend first.
     """
     params = config.load()
     paths, target = params.paths, Path(params.paths.source)
     repository.check_inside(paths.versioned)
-    if not folder.is_dir():
+    if update:
+        folder, replace = _merge(folder, target, params, say), True
+    plan = propose.make_plan(folder, wishes, params)
+    if update and not plan.again:
         raise MaskmillError(
-            f"{folder}: no such folder; name the one that holds the images and masks"
+            f"--update: the new files would change what is there: {plan.layout.told}, "
+            f"{'; '.join(plan.changes) or 'another layout'}. Import all files together, without "
+            "--update"
         )
-    plan, frozen = (
-        make_plan(folder, wishes, params),
-        read_frozen_splits(Path(paths.splits)).split_of,
-    )
+    frozen = read_frozen_splits(Path(paths.splits)).split_of
     describe_plan(plan, say)
+    page = Path(paths.reports) / PAGE
+    if draw is not None:
+        draw(plan, page)
+    if dry_run:
+        say(f"dry run     nothing is written but {page}; without --dry-run the import is made")
+        return
     if copied := placing.check_free(folder, target, plan.files, replace=replace):
         moved = placing.place_files(
-            folder, target, plan.files, Path(paths.state) / "replaced", link=link
+            folder, target, plan.files, Path(paths.state) / "replaced", link=link or update
         )
         if moved:
             say(f"kept        what stood in {target} is in {moved}; delete it when nobody needs it")
-    _write_settings(plan, frozen, paths, say)
+    _write_settings(plan, frozen, paths, command, say)
     elsewhere = placing.followed_address(target)
     if elsewhere and not copied:
         say(f"versioned   by DVC already, which brings {target} from {elsewhere}")
@@ -60,166 +83,60 @@ def import_folder(
             f"versioned   {len(plan.files)} files by DVC; commit what says so: git add"
             f" {target.parent} {PARAMS}"
         )
-    say("next        make pipeline")
+    if command:
+        say(f"again       {command}")
+    say(f"next        make pipeline{f', after a look at {page}' if draw else ''}")
 
 
-def describe_plan(plan: Plan, say: Say) -> None:
-    """What was found and guessed, a line each, with the setting that changes it."""
-    pairs, settings, found = plan.pairs, plan.settings, plan.contents
-    say(f"found       {plan.layout.told}: {len(pairs)} pairs (data/source.yaml)")
-    given = {name: sum(pair.split == name for pair in pairs) for name in config.SPLITS}
-    if settings["splits.given"]:
-        say(
-            f"split       given: {', '.join(f'{name} {count}' for name, count in given.items())}"
-            " (splits.given)"
-        )
-    elif any(given.values()):
-        lacking = ", ".join(name for name, count in given.items() if not count)
-        say(f"split       new, by maskmill: the source gives no {lacking} (splits)")
-    total = sum(found.values.values())
-    ids = dict(enumerate(plan.meaning.classes))
-    for value in sorted(
-        found.values, key=str if any(isinstance(v, str) for v in found.values) else None
-    ):
-        name = (plan.meaning.values or ids | {settings["data.ignore_index"]: IGNORE}).get(
-            value, "?"
-        )
-        say(
-            f"class       {value} -> {name}, {found.values[value] / total:.2%} of pixels"
-            " (data.classes, data.values)"
-        )
-    if meaning.are_numbered(plan.meaning.classes):
-        say(
-            "names       none were found: --classes A,B,.. gives them in this order, --ignore VALUE"
-            " leaves one out"
-        )
-    say(
-        f"background  {plan.meaning.background or 'none: every class counts as foreground'}"
-        " (data.background)"
-    )
-    colour = {1: "grey", 3: "colour"}.get(
-        settings["data.in_channels"], f"{settings['data.in_channels']} bands"
-    )
-    sizes = ", ".join(f"{width} x {height}" for height, width in list(found.sizes)[:3])
-    more = f" and {len(found.sizes) - 3} more sizes" if len(found.sizes) > 3 else ""
-    crop = settings["augmentation.crop_px"]
-    trained = f"crops of {crop[1]} x {crop[0]}" if crop else "whole images"
-    say(
-        f"images      {colour} (data.in_channels), {sizes}{more} px; trained on {trained}"
-        " (augmentation.crop_px)"
-    )
-    say(f"groups      {_groups(plan)} (data/source.yaml)")
-    least = (
-        ", ".join(f"{metric} {value}" for metric, value in settings["gate.minimum"].items())
-        or "any score"
-    )
-    say(
-        f"model       {settings['tracking.model']} (tracking.model), promoted from {least} on"
-        " (gate.minimum)"
-    )
-    if plan.again:
-        say(
-            f"as before   source and stored values: in {PARAMS}, names and colours of classes,"
-            " crops, gate, selection and model stay, but for what an option asked for"
-        )
-    for line in plan_warnings(plan):
-        say(f"warning     {line}")
+def _merge(folder: Path, target: Path, params: Params, say: Say) -> Path:
+    """A folder of hard links: the files of data/source, with those of `folder` in their places.
+
+    Raises: MaskmillError where there is nothing to add to, or `folder` is no folder of pictures.
+    """
+    there = placing.present_files(target)
+    if not there:
+        raise MaskmillError(f"--update: {target} holds nothing to update; leave --update out")
+    recognise.check_folder(folder)
+    new = [path for path in _files.regular_files(folder) if _is_wanted(path, folder, target)]
+    merged = Path(params.paths.state) / "update" / folder.resolve().name
+    shutil.rmtree(merged, ignore_errors=True)
+    for path in there:
+        _link(path, merged / path.relative_to(target))
+    changed = added = 0
+    for path in new:
+        place = merged / path.relative_to(folder)
+        changed += place.exists() and place.read_bytes() != path.read_bytes()
+        added += not place.exists()
+        place.unlink(missing_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place)
+    say(f"update      {added} new files, {changed} corrected, of {len(there)} that were there")
+    if not added and not changed:
+        raise MaskmillError(f"--update: {folder} holds no new and no corrected file")
+    return merged
 
 
-def plan_warnings(plan: Plan) -> list[str]:
-    """What the user should know before the line runs."""
-    pairs = plan.pairs
-    told = []
-    for kind, other, lacking in (
-        ("images", "a mask", [pair.image for pair in pairs if pair.mask is None]),
-        ("masks", "an image", [pair.mask for pair in pairs if pair.image is None]),
-    ):
-        if lacking:
-            told.append(
-                f"{len(lacking)} {kind} without {other}: {few_of(lacking, _SHOWN)}; `make pipeline`"
-                " will stop there"
-            )
-    if plan.settings["splits.given"] and (torn := groups_in_several_splits(pairs)):
-        each = "; ".join(
-            f"{group}"
-            f" ({', '.join(f'{name} {counts[name]}' for name in config.SPLITS if counts[name])})"
-            for group, counts in list(torn.items())[:_SHOWN]
-        )
-        told.append(
-            f"the given split tears {len(torn)} groups:"
-            f" {each}{' ..' if len(torn) > _SHOWN else ''}; `make pipeline` will stop there:"
-            " splits.given: false makes a new split, splits.allow_leaks names what may leak"
-        )
-    if plan.contents.broken:
-        told.append(
-            f"{len(plan.contents.broken)} files cannot be read:"
-            f" {few_of(plan.contents.broken, _SHOWN)}"
-        )
-    for reason, named in plan.contents.refused(
-        plan.settings["data.in_channels"], plan.decoding
-    ).items():
-        told.append(f"{len(named)} images will be refused: {few_of(named, _SHOWN)}: {reason}")
-    told += _of_crops(plan) + _of_majority(plan)
-    groups = len({pair.group for pair in pairs})
-    if groups < len(config.SPLITS) and not plan.settings["splits.given"]:
-        told.append(
-            f"{groups} groups cannot fill train, val and test; give --groups, or `blocks` in"
-            " data/source.yaml"
-        )
-    return told
+def _is_wanted(path: Path, folder: Path, target: Path) -> bool:
+    """Whether it is a picture, or a file that stands in data/source, too."""
+    return path.suffix.lower() in _files.SUFFIXES or (target / path.relative_to(folder)).is_file()
 
 
-def _of_majority(plan: Plan) -> list[str]:
-    """Where foreground is what most of the images are: its score is high without any learning."""
-    meant, gate = plan.meaning, plan.settings["gate.minimum"]
-    name, score = meaning.best_constant_class(plan.contents.values, meant)
-    if meant.background is None or score <= _TRIVIAL or "dice_foreground" not in gate:
-        return []
-    told = (
-        f"{name} for every pixel would score {score:.2f} already (gate.minimum is"
-        f" {gate['dice_foreground']})"
-    )
-    if len(meant.classes) == 2:
-        names = ",".join("NAME" if each == meant.background else "rest" for each in meant.classes)
-        told += (
-            f"; if {meant.background} is what you look for, import again with --classes {names}"
-            " --background rest"
-        )
-    return [told]
+def _link(path: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path.resolve(), place)
+    except OSError:
+        shutil.copy2(path, place)
 
 
-def _of_crops(plan: Plan) -> list[str]:
-    crop, found = plan.settings["augmentation.crop_px"], plan.contents
-    if crop is None:
-        several = (
-            f"images have {len(found.sizes)} sizes and augmentation.crop_px is null: set [height,"
-            " width] there"
-        )
-        return [several] if len(found.sizes) > 1 else []
-    small = found.smaller(min(crop) / 2)
-    wide = f"{crop[1]} x {crop[0]} px (augmentation.crop_px)"
-    return (
-        [f"{len(small)} images are padded to a crop of {wide}, far larger: {few_of(small, _SHOWN)}"]
-        if small
-        else []
-    )
+def repeated_command(arguments: list[str]) -> str:
+    """The command line that repeats this import."""
+    return shlex.join(["maskmill", "data", "import", *arguments])
 
 
-def _groups(plan: Plan) -> str:
-    count, given = len({pair.group for pair in plan.pairs}), plan.layout.config
-    if "blocks" in given:
-        return f"one stack of alike neighbours, cut into {count} blocks: blocks: {given['blocks']}"
-    if "groups" in given:
-        pair = plan.pairs[0]
-        return f"{count} by name, {pair.id} is of {pair.group}: groups: {given['groups']}"
-    return (
-        f"{count} of the list"
-        if "group" in plan.layout.columns
-        else "each image alone: groups, blocks"
-    )
-
-
-def _write_settings(plan: Plan, frozen: Mapping[str, str], paths: Paths, say: Say) -> None:
+def _write_settings(
+    plan: Plan, frozen: Mapping[str, str], paths: Paths, command: str, say: Say
+) -> None:
     buffer = io.StringIO()
     YAML().dump(plan.layout.config, buffer)
     if plan.changes:
@@ -228,7 +145,11 @@ def _write_settings(plan: Plan, frozen: Mapping[str, str], paths: Paths, say: Sa
         say(f"changed     {change}")
     # after params.yaml: the next import takes those settings for this source's own once the source
     # is written
-    _write(Path(paths.source_config), _HEAD + buffer.getvalue(), say)
+    _write(
+        Path(paths.source_config),
+        _HEAD + (f"# {command}\n" if command else "") + buffer.getvalue(),
+        say,
+    )
     _free_splits(frozen, {pair.group for pair in plan.pairs}, Path(paths.splits), say)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from maskmill.importing import meaning, palette, placing
-from maskmill.importing.contents import FolderContents
-from maskmill.importing.meaning import MaskMeaning, Value
+from maskmill.importing.file_facts import Value
+from maskmill.importing.meaning import MaskMeaning
+from maskmill.importing.measure import FolderContents
 from maskmill.settings import config
 from maskmill.settings.config import IGNORE, Data, Decoding, Params
 from maskmill.system.errors import MaskmillError
@@ -45,6 +46,8 @@ def kept_grouping(source_config: Path) -> dict[str, Any]:
 
 def meaning_of(data: Data, found: Iterable[Value], background: str | None) -> MaskMeaning | None:
     """The meaning that the settings give, where the masks hold exactly the values that it knows."""
+    if data.threshold is not None:
+        return _with_background(data, background)
     table = _table(data)
     ignored = {value for value, name in table.items() if name == IGNORE}
     if set(found) - ignored != table.keys() - ignored:
@@ -57,6 +60,7 @@ def renamed_meaning(data: Data, guessed: MaskMeaning, background: str | None) ->
     values = guessed.values and set(guessed.values)
     before = data.values and set(_table(data))
     same = len(data.classes) == len(guessed.classes) and values == before
+    same = same and data.threshold == guessed.threshold
     return _with_background(data, background) if same else None
 
 
@@ -102,19 +106,28 @@ def kept_settings(
     if found.images and not found.refused(data.in_channels, data.decoding):
         before["data.in_channels"] = data.in_channels
         before["data.decoding.bands"] = data.decoding.bands and list(data.decoding.bands)
+    if span := data.decoding.value_range:
+        before["data.decoding.value_range"] = list(span)
     return {**guessed, **{key: value for key, value in before.items() if key not in asked}}
 
 
-def decoding_of(params: Params, settings: Mapping[str, Any]) -> Decoding:
-    """How images are read once `kept_settings` are written."""
-    bands = settings["data.decoding.bands"]
-    return params.data.decoding.model_copy(update={"bands": bands and tuple(bands)})
+def decoding_of(decoding: Decoding, settings: Mapping[str, Any]) -> Decoding:
+    """How files are read once `kept_settings` are written."""
+    bands, span = settings["data.decoding.bands"], settings["data.decoding.value_range"]
+    return decoding.model_copy(
+        update={
+            "bands": bands and tuple(bands),
+            "value_range": span and tuple(span),
+            "mask_alpha": settings["data.decoding.mask_alpha"],
+        }
+    )
 
 
 def _with_background(data: Data, wanted: str | None) -> MaskMeaning:
     classes = list(data.classes)
     background = data.background if wanted is None else meaning.choose_background(classes, wanted)
-    return MaskMeaning(classes, background, data.values)
+    values = dict(data.values) if data.values else None
+    return MaskMeaning(classes, background, values, data.threshold, data.nearest_colour)
 
 
 def _table(data: Data) -> dict[Value, str]:

@@ -253,8 +253,10 @@ class Decoding(Section):
 
     # a camera's orientation flag, of both files of a pair
     exif: Literal["upright", "as_stored", "refuse"] = "upright"
-    # drop the channel, or lay the image over that colour
+    # drop the channel, or lay the image over that colour; refuse: only where all is opaque
     alpha: Literal["refuse", "drop", "white", "black"] = "refuse"
+    # clear pixels of a mask; zero: they hold the value 0, or black
+    mask_alpha: Literal["refuse", "zero"] = "refuse"
     cmyk: Literal["refuse", "convert"] = "refuse"
     # colour files where in_channels is 1; luma: ITU-R 601
     colour: Literal["refuse", "luma"] = "refuse"
@@ -293,6 +295,10 @@ class Data(Section):
     ignore_index: Byte = 255  # mask value that takes part in nothing
     # value or colour in a mask -> class; null: they are the ids
     values: dict[Stored | Colour, str] | None = None
+    # of two classes: stored values from it on are the second
+    threshold: Annotated[int, Field(ge=1, le=65534)] | None = None
+    # a colour that `values` does not name counts as the nearest one that it does
+    nearest_colour: bool = False
     colours: dict[str, Colour]  # class -> colour of overlays
     in_channels: Annotated[int, Field(ge=1, le=16)]
     decoding: Decoding = Decoding()
@@ -330,6 +336,16 @@ class Data(Section):
             raise ValueError(
                 "values: numbers and colours stand beside each other; "
                 "a mask stores one or the other"
+            )
+        if self.threshold is not None and (self.values is not None or len(self.classes) != 2):
+            raise ValueError(
+                f"threshold: got {self.threshold} with {len(self.classes)} classes and values"
+                f" {self.values}; it divides stored values in two: name two classes, and set"
+                " values: null"
+            )
+        if self.nearest_colour and not any(isinstance(key, str) for key in self.values or ()):
+            raise ValueError(
+                "nearest_colour: needs colours in data.values; name them there, or set false"
             )
         if self.decoding.bands is not None and len(self.decoding.bands) != self.in_channels:
             raise ValueError(

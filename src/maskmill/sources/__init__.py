@@ -1,7 +1,7 @@
 """Where images and masks come from: one source per file, chosen by `kind` in data/source.yaml."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,30 @@ class Pair:
     order: int
     sequence: str = ""
     split: str = ""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A folder's layout: the settings with which a source reads it, and what should be told."""
+
+    config: dict[str, Any]  # what data/source.yaml will hold: kind and its options
+    told: str  # why it is this layout, in words: "LabelMe: 12 JSON files beside their images"
+    files: list[Path] = field(default_factory=list)  # besides images and masks: annotations, lists
+    classes: list[str] | None = None  # where the source draws its masks, background first
+    notes: list[str] = field(default_factory=list)  # what is doubtful, and was counted
+    unused: dict[str, list[Path]] = field(default_factory=dict)  # why -> files that are not used
+
+
+Recogniser = Callable[[Path, Sequence[Path]], Recognised | None]
+
+
+def recognisers() -> dict[str, Recogniser]:
+    """Kind of source -> its function `recognise(folder, files)`, of all sources that have one.
+
+    `files` are all regular files below `folder`. None says that the folder is not laid out so; a
+    MaskmillError that it is, and cannot be used: another source may read the folder nevertheless.
+    """
+    return components.functions(__name__, "recognise")
 
 
 def create(config: Any, folder: Path, data: Data, where: Path) -> list[Pair]:

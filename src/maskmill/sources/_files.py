@@ -29,7 +29,10 @@ def regular_files(folder: Path, without: Path | None = None) -> Iterator[Path]:
         elif _is_regular(path):
             yield path
         else:
-            what = "a link that leads to no file" if entry.is_symlink() else "no regular file"
+            what = "no regular file"
+            if entry.is_symlink():
+                kind = "a folder" if path.is_dir() else "no file"
+                what = f"a link that leads to {kind}"
             raise MaskmillError(
                 f"{str(path)!a}: {what}; replace it by the file or folder itself, or delete it"
             )
@@ -63,7 +66,7 @@ def file_inside(folder: Path, name: str, where: str) -> Path:
     Raises: MaskmillError when it leads out of it, or is not there.
     """
     path = folder / name
-    if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+    if not is_below(name):
         raise MaskmillError(
             f"{where}: {name!a} is not a path below {folder}; write it relative to that folder"
         )
@@ -76,6 +79,12 @@ def file_inside(folder: Path, name: str, where: str) -> Path:
             f"{where}: {path} is not there, or no regular file; put it there, or delete its line"
         )
     return path
+
+
+def is_below(name: str) -> bool:
+    """Whether a path is relative and leads nowhere but down."""
+    path = Path(name)
+    return bool(name) and "\0" not in name and not path.is_absolute() and ".." not in path.parts
 
 
 def _is_regular(path: Path) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from maskmill.system.errors import MaskmillError, few_of
@@ -32,6 +32,18 @@ def split_of(name: str) -> str:
     words = re.split(r"[^a-z]+", name.lower())
     found = {_SPLITS[word] for word in words if word in _SPLITS}
     return found.pop() if len(found) == 1 else ""
+
+
+def split_of_path(path: PurePath) -> str:
+    """The split that the file's name, or else the nearest of its folders, says; empty for none."""
+    named = (PurePath(part).stem for part in reversed(path.parts))
+    return next(filter(None, map(split_of, named)), "")
+
+
+def class_name(label: str) -> str:
+    """A label as a class name: what MLflow takes in the name of a metric."""
+    kept = "".join(c if c.isalnum() or c in "_ .:-" else "_" for c in label.strip())
+    return kept if kept[:1].isalnum() or kept[:1] == "_" else f"_{kept}"
 
 
 def is_split(folder: str) -> bool:

@@ -40,6 +40,13 @@ def factory(package: str, name: str, where: str) -> Callable[..., Any]:
     return made
 
 
+def functions(package: str, name: str) -> dict[str, Callable[..., Any]]:
+    """Part -> its function `name`, of the parts of `package` that have such a one."""
+    modules = {part: importlib.import_module(f"{package}.{part}") for part in names(package)}
+    found = {part: getattr(module, name, None) for part, module in modules.items()}
+    return {part: function for part, function in found.items() if function is not None}
+
+
 def keywords(function: Callable[..., Any]) -> dict[str, bool]:
     """The keyword parameters of `function`, and whether each must be given.
 

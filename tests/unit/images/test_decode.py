@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from maskmill.images import decode, pixels
+from maskmill.images import decode, mask_values, pixels
 from maskmill.images.decode import DecodeError
 from maskmill.images.formats import jpeg, tiff
 from maskmill.settings.config import STRICT
@@ -25,6 +25,13 @@ COLOUR = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)
 
 def policy_of(**options):
     return STRICT.model_copy(update=options)
+
+
+def jpeg_of(place, value):
+    """A JPEG of another byte in its frame's header."""
+    content = bytearray(encoded(GREY, "JPEG"))
+    content[content.index(b"\xff\xc0\0\x0b") + place] = value
+    return bytes(content)
 
 
 @pytest.fixture
@@ -84,12 +91,13 @@ def test_png_bytes_keep_every_pixel():
     ("content", "said"),
     [
         (None, "no such file"),
-        (b"", "not an image by its first bytes; read are PNG, JPEG, TIFF, BMP, WEBP, GIF"),
+        (b"", "an empty file, of 0 bytes; read are PNG, JPEG, TIFF, BMP, WEBP, GIF"),
+        (b"GI", "not an image by its first bytes; read are PNG, JPEG, TIFF, BMP, WEBP, GIF"),
         (encoded(NOISE)[:900], "broken or unreadable: cut off"),
         (encoded(NOISE, "JPEG")[:900], "broken or unreadable: cut off"),
         (encoded(NOISE, "TIFF")[:900], "broken or unreadable: cut off"),
     ],
-    ids=["missing", "empty", "cut png", "half jpeg", "cut tiff"],
+    ids=["missing", "empty", "two bytes", "cut png", "half jpeg", "cut tiff"],
 )
 def test_a_file_that_is_no_whole_image_is_named_with_the_reason(tmp_path, read, content, said):
     path = tmp_path / "scan.png"
@@ -127,8 +135,14 @@ def refused(content, channels=1, **policy):
         ),
         (
             encoded(np.dstack([COLOUR, GREY])), 3,
-            "an RGB image of uint8 with alpha; alpha is refused; allowed are drop, white and "
-            "black: params.yaml: data.decoding.alpha",
+            f"{np.count_nonzero(GREY != 255):,} pixels that are not opaque; alpha is refused; "
+            "allowed are drop, white and black: params.yaml: data.decoding.alpha",
+        ),
+        (
+            encoded(np.dstack([COLOUR, GREY]), "TIFF"), 3,
+            f"{np.count_nonzero(GREY != 255):,} pixels that are not opaque; alpha is refused; "
+            "allowed are drop, white and black: params.yaml: data.decoding.alpha, or all bands by "
+            "their numbers: params.yaml: data.decoding.bands",
         ),
         (
             encoded(Image.new("CMYK", (8, 8)), "JPEG"), 3,
@@ -155,7 +169,9 @@ def refused(content, channels=1, **policy):
             "save it as one of them",
         ),
     ],
-    ids=["colour", "16 bit", "alpha", "cmyk", "bands", "channels", "animation", "npy"],
+    ids=[
+        "colour", "16 bit", "alpha", "alpha band", "cmyk", "bands", "channels", "animation", "npy",
+    ],
 )  # fmt: skip
 def test_what_the_policy_does_not_take_says_what_it_is_what_is_allowed_and_where_to_change_it(
     content, channels, said
@@ -312,8 +328,199 @@ def test_a_colour_mask_keeps_its_colours_and_a_full_alpha_is_taken_off():
     ("form", "options"), [("JPEG", {"quality": 100}), ("WEBP", {"quality": 100})]
 )
 def test_a_lossy_mask_is_refused_since_its_ids_are_not_those_that_were_drawn(form, options):
-    with pytest.raises(DecodeError, match=f"a mask as lossy {form}, which changes ids"):
-        decode.mask(encoded(COLOUR, form, **options))
+    content = encoded(COLOUR, form, **options)
+    with pytest.raises(DecodeError) as raised:
+        decode.mask(content, name="m")
+    assert str(raised.value) == (
+        f"m: a mask as lossy {form}, which changes ids; allowed are lossless files; export it as"
+        " PNG, or set data.threshold (of two classes) or data.nearest_colour (of colours) in"
+        " params.yaml"
+    )
+    shown = np.asarray(build.opened(content).convert("RGB"))
+    assert np.array_equal(decode.mask(content, lossy=True), shown)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
+def test_an_opaque_alpha_is_taken_off_and_a_single_clearer_pixel_is_refused(form):
+    alpha = np.full_like(GREY, 255)
+    options = {"lossless": True, "exact": True} if form == "WEBP" else {}
+    content = encoded(np.dstack([COLOUR, alpha]), form, **options)
+    assert np.array_equal(decode.image(content, 3), COLOUR)
+    alpha[7, 9] = 254
+    content = encoded(np.dstack([COLOUR, alpha]), form, **options)
+    assert "1 pixels that are not opaque; alpha is refused" in refused(content, 3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "full"), [("uint8", 255), ("uint16", 65535), ("float32", 1), ("int16", 32767)]
+)
+def test_what_is_opaque_depends_on_the_depth_of_alpha(dtype, full):
+    pixels = np.stack([GREY % 7, np.full_like(GREY, 1)], axis=-1).astype(dtype)
+    pixels[..., 1] = full
+    content = build.tiff(pixels, extrasamples=["unassalpha"])
+    assert np.array_equal(decode.mask(content), GREY % 7)
+    policy = {} if dtype == "uint8" else {"value_range": (0.0, 255.0)}
+    assert np.array_equal(decode.image(content, 1, policy_of(**policy))[..., 0], GREY % 7)
+    pixels[3, 4, 1] = full - 1
+    content = build.tiff(pixels, extrasamples=["unassalpha"])
+    assert "1 pixels that are not opaque" in refused(content, **policy)
+    with pytest.raises(DecodeError, match="1 transparent pixels in a mask"):
+        decode.mask(content)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_the_one_transparent_grey_of_few_bits_is_laid_over_white_and_the_rest_is_opaque(bits):
+    most = 2**bits - 1
+    greys = np.arange(most + 1, dtype=np.uint8)[None]
+    transparent = build.chunk(b"tRNS", struct.pack(">H", 0))
+    content = build.tiny(greys, bits)
+    content = content[:33] + transparent + content[33:]
+    laid = decode.image(content, 1, policy_of(alpha="white")).ravel().tolist()
+    assert laid == [255, *(int(grey) * 255 // most for grey in greys[0, 1:])]
+    assert "1 pixels that are not opaque" in refused(content)
+
+
+def test_weighted_colours_are_read_where_all_is_opaque():
+    content = build.tiff(np.dstack([COLOUR, np.full_like(GREY, 255)]), extrasamples=["assocalpha"])
+    assert np.array_equal(decode.image(content, 3), COLOUR)
+
+
+def test_clear_pixels_of_a_mask_are_refused_or_zero_and_smoothed_ones_keep_their_value():
+    ids = np.array([[1, 2, 3]], np.uint8)
+    content = encoded(np.dstack([ids, np.array([[0, 128, 255]], np.uint8)]))
+    with pytest.raises(DecodeError) as raised:
+        decode.mask(content, name="m")
+    assert str(raised.value) == (
+        "m: 2 transparent pixels in a mask; allowed is no alpha, or a full one; export it without,"
+        " or take them for 0, or black, by params.yaml: data.decoding.mask_alpha: zero"
+    )
+    zero = policy_of(mask_alpha="zero")
+    assert decode.mask(content, zero).tolist() == [[0, 2, 3]]
+    colours = np.array([[[9, 8, 7, 0], [6, 5, 4, 255]]], np.uint8)
+    assert decode.mask(encoded(colours), zero).tolist() == [[[0, 0, 0], [6, 5, 4]]]
+    assert decode.mask(encoded(colours[:, :1]), zero).tolist() == [[[0, 0, 0]]], "of one pixel"
+    colours.flags.writeable = False  # as some decoders give them
+    one, opaque = colours[:, :1], decode.Header("PNG", 1, 1, 4, colour="rgb", alpha=True)
+    assert mask_values.drop_alpha(one, opaque, zero).tolist() == [[[0, 0, 0]]]
+
+
+def test_whole_floats_are_ids_and_fractions_and_too_large_numbers_are_refused():
+    ids = np.array([[0, 7, 300]], np.float32)
+    for content in (build.tiff(ids), build.npy(ids.astype(np.float64))):
+        found = decode.mask(content)
+        assert (found.tolist(), found.dtype) == ([[0, 7, 300]], np.uint16)
+    allowed = "allowed are whole numbers from 0 to 65535, and negative ones or NaN for no data"
+    for value, said in ((2.5, "2.5"), (65536, "65536"), (np.inf, "inf")):
+        with pytest.raises(DecodeError) as raised:
+            decode.mask(build.tiff(np.array([[1, value]], np.float32)), name="m")
+        assert str(raised.value) == f"m: the value {said} in a mask; {allowed}; export it so"
+    with pytest.raises(DecodeError, match="the value inf in a mask"):
+        decode.mask(build.npy(np.array([[np.inf]], np.float16)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "float16", "float32"])
+def test_negative_numbers_and_nan_of_a_mask_are_no_data(dtype):
+    stored = np.array([[0, 3, -1, -100]]).astype(dtype)
+    wanted = [0, 3, decode.NO_DATA, decode.NO_DATA]
+    if stored.dtype.kind == "f":
+        stored = np.append(stored, [[np.nan, -np.inf]], axis=1).astype(dtype)
+        wanted += [decode.NO_DATA] * 2
+    found = decode.mask(build.npy(stored))
+    assert (found.tolist(), found.dtype) == ([wanted], np.int32)
+
+
+@given(ids=st.lists(st.integers(-3, 65535) | st.none(), min_size=1, max_size=20))
+def test_any_whole_numbers_come_back_from_every_type_that_holds_them(ids):
+    wanted = [[decode.NO_DATA if one is None or one < 0 else one for one in ids]]
+    for dtype in ("float32", "float64", *(("int32", ">i8") if None not in ids else ())):
+        stored = np.array([[np.nan if one is None else one for one in ids]]).astype(dtype)
+        assert decode.mask(build.npy(stored)).tolist() == wanted
+        assert decode.mask(build.tiff(stored.astype(stored.dtype.newbyteorder("=")))).tolist() == (
+            wanted
+        )
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("rows", [1, 7, None])
+def test_a_mask_of_group_4_is_read_as_pillow_reads_it(photometric, rows):
+    content = build.group4(NOISE > 99, photometric=photometric, rows=rows)
+    assert np.array_equal(decode.mask(content), np.asarray(build.opened(content)).astype(np.uint8))
+    assert np.array_equal(decode.image(content, 1)[..., 0], 255 * decode.mask(content))
+
+
+@given(at=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_changed_bit_of_group_4_is_refused_or_makes_another_whole_picture(at, bit):
+    content = bytearray(build.group4(GREY > 99))
+    (start,), (size,) = build.tag_values(bytes(content), 273), build.tag_values(bytes(content), 279)
+    content[start + at % size] ^= 1 << bit
+    try:
+        found = decode.mask(bytes(content))
+    except DecodeError as error:
+        assert "its CCITT Group 4 data are not those of its pixels" in str(error)
+    else:
+        again = build.group4(found.astype(bool))
+        (there,) = build.tag_values(again, 273)
+        assert again[there : there + size] == content[start : start + size]
+
+
+def test_greys_of_few_bits_have_the_colours_that_viewers_show():
+    content = encoded(Image.fromarray(GREY > 99))
+    assert set(np.unique(decode.mask(content, palette_colours=True))) == {0, 255}
+    assert set(np.unique(decode.mask(content))) == {0, 1}
+
+
+STACK = np.stack([GREY, NOISE, 255 - GREY])
+
+
+def test_each_page_of_a_stack_is_read_by_its_number(write):
+    path = write("stack.tif", build.stack(STACK))
+    for number, page in enumerate(STACK):
+        assert np.array_equal(decode.image(path, 1, page=number)[..., 0], page)
+        assert np.array_equal(decode.mask(path, page=number), page)
+    assert decode.header(path, STRICT, page=1).pages == 3
+    assert decode.header(write("one.tif", build.tiff(GREY)), STRICT, page=0).pages == 1
+
+
+def test_the_pages_of_a_stack_are_those_of_the_file_as_it_is_now(write):
+    for pages in (STACK, STACK[::-1]):
+        path = write("stack.tif", build.stack(pages))
+        assert np.array_equal(decode.image(path, 1, page=0)[..., 0], pages[0])
+
+
+def test_a_page_that_is_not_there_and_a_stack_that_is_no_tiff_are_named(write):
+    path = write("stack.tif", build.stack(STACK))
+    with pytest.raises(DecodeError) as raised:
+        decode.image(path, 1, page=3)
+    assert str(raised.value) == (
+        f"{path}: 3 pages; page 4 is asked for; put the whole stack there, or list the data anew"
+    )
+    for number in (0, 2):
+        with pytest.raises(DecodeError) as raised:
+            decode.image(encoded(GREY), 1, name="scan", page=number)
+        assert str(raised.value) == (
+            "scan: PNG as a stack; pages are read of TIFF; `pages: false` in data/source.yaml reads"
+            " it as one image"
+        )
+    with pytest.raises(DecodeError, match="no such file"):
+        decode.image(path.with_name("other.tif"), 1, page=0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (jpeg_of(4, 12), "a JPEG of 1 components of 12 bits; read are 1, 3 or 4 of 8 bits; save"),
+        (jpeg_of(1, 0xC3), "a JPEG of the kind SOF3; read are baseline and progressive ones; save"),
+        (build.with_tag(build.tiff(GREY), 259, 6), "a TIFF of compression 6 (read are none, LZW,"),
+        (build.npy(COLOUR), "an array of uint8 (40, 48, 3); read are 2-D arrays of numbers, as"),
+    ],
+    ids=["12 bits", "lossless JPEG", "old JPEG in TIFF", "3-D array"],
+)
+def test_a_whole_file_of_a_kind_that_is_not_read_is_not_called_broken(content, said):
+    with pytest.raises(DecodeError) as raised:
+        decode.mask(content, name="m")
+    assert str(raised.value).startswith(f"m: {said}")
+    assert "whole file" not in str(raised.value)
 
 
 def test_the_header_tells_size_and_kind_without_pixels():
@@ -356,7 +563,10 @@ def test_an_image_of_many_blocks_of_rows_is_worked_on_as_a_whole(monkeypatch):
 
 
 def test_a_stack_of_pages_is_refused_with_their_number_but_an_overview_is_no_page(tmp_path):
-    assert "3 pages; one image per file is read" in refused(build.pages(GREY, 3))
+    assert refused(build.pages(GREY, 3)) == (
+        "scan: 3 pages; one image per file is read; split it into files, or take each page for an"
+        " image by `pages: true` in data/source.yaml"
+    )
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as file:
         file.write(GREY, metadata=None)

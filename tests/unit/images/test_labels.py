@@ -1,11 +1,15 @@
+import math
 import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from maskmill.images import decode, labels
 from maskmill.images.decode import DecodeError
+from maskmill.settings.config import Data
 from tests.bad_inputs import build
 
 
@@ -82,6 +86,93 @@ def test_colours_and_numbers_are_not_taken_for_each_other(data, table):
         labels.class_ids(np.zeros((2, 2), np.uint8), table(COLOURS))
 
 
+def test_no_data_takes_part_in_nothing(data, table):
+    stored = np.array([[0, 3, decode.NO_DATA, 300]], np.int32)
+    found, unknown = read(stored, data)
+    assert (found.tolist(), unknown) == ([[0, 3, 255, 255]], {"300": 1})
+    found, unknown = read(stored, table({0: "disc", 3: "bar", 300: "ignore"}))
+    assert (found.tolist(), unknown) == ([[1, 3, 255, 255]], {})
+    found, _ = read(stored, data.model_copy(update={"ignore_index": 200}))
+    assert found.tolist()[0][2] == 200
+
+
+@pytest.fixture
+def two_classes(data):
+    """Classes that a threshold of 128 divides."""
+    return data.model_copy(update={"classes": ("background", "disc"), "threshold": 128})
+
+
+def test_a_threshold_divides_numbers_in_two_and_no_value_is_without_a_meaning(two_classes):
+    for dtype in (np.uint8, np.uint16):
+        stored = np.array([[0, 127, 128, 255]], dtype)
+        assert read(stored, two_classes)[0].tolist() == [[0, 0, 1, 1]]
+    stored = np.array([[decode.NO_DATA, 0, 128, 65535]], np.int32)
+    found, unknown = read(stored, two_classes)
+    assert (found.tolist(), unknown) == ([[255, 0, 1, 1]], {})
+
+
+def test_the_brightest_channel_of_a_colour_counts_at_a_threshold(two_classes):
+    stored = np.array([[[0, 0, 128], [200, 0, 0], [127, 127, 127]]], np.uint8)
+    assert read(stored, two_classes)[0].tolist() == [[1, 1, 0]]
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "BMP", "GIF", "1 bit", "palette"])
+def test_a_threshold_sees_what_a_viewer_shows_in_each_format(tmp_path, two_classes, form):
+    wanted = np.zeros((32, 32), np.uint8)
+    wanted[8:24, 8:24] = 1
+    content = build.encoded(255 * wanted, "PNG" if form in ("1 bit", "palette") else form)
+    if form == "1 bit":
+        content = build.encoded(Image.fromarray(wanted.astype(bool)))
+    if form == "palette":
+        picture = Image.fromarray(1 - wanted)
+        picture.putpalette([250, 250, 0, 9, 9, 9])
+        content = build.encoded(picture)
+    (tmp_path / "mask").write_bytes(content)
+    assert np.array_equal(labels.read_ids(tmp_path / "mask", two_classes), wanted)
+
+
+def test_a_colour_without_a_name_counts_as_the_nearest_one_where_that_is_wished(table):
+    stored = np.array([[[0, 0, 0], [250, 9, 3], [30, 200, 100], [240, 250, 245]]], np.uint8)
+    found, unknown = read(stored, table(COLOURS))
+    assert (found.tolist()[0], len(unknown)) == ([0, 255, 255, 255], 3)
+    nearest = table(COLOURS).model_copy(update={"nearest_colour": True})
+    found, unknown = read(stored, nearest)
+    assert (found.tolist(), unknown) == ([[0, 1, 2, 255]], {}), "white is ignore"
+
+
+@given(colours=st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=30))
+def test_the_nearest_colour_is_the_one_of_the_least_distance(colours):
+    nearest = Data(
+        title="", classes=("a", "b", "c"), background="a", ignore_index=255,
+        values={"#000000": "a", "#ff0000": "b", "#80ff10": "c"}, nearest_colour=True,
+        colours={"a": "#000000", "b": "#ff0000", "c": "#80ff10"}, in_channels=1,
+    )  # fmt: skip
+    named = [(0, 0, 0), (255, 0, 0), (128, 255, 16)]
+    found = labels.class_ids(np.array([colours], np.uint8), nearest).pixels[0].tolist()
+    for colour, one in zip(colours, found, strict=True):
+        assert math.dist(colour, named[one]) == min(math.dist(colour, each) for each in named)
+
+
+def test_a_jpeg_of_colours_is_read_by_the_nearest_one(tmp_path, table):
+    wanted = np.zeros((32, 32), np.uint8)
+    wanted[8:24, 8:24] = 1
+    path = tmp_path / "m.jpg"
+    path.write_bytes(build.encoded(np.uint8([[0, 0, 0], [255, 0, 0]])[wanted], "JPEG", quality=95))
+    values = {"#000000": "background", "#ff0000": "disc"}
+    nearest = table(values).model_copy(update={"nearest_colour": True})
+    assert np.count_nonzero(labels.read_ids(path, nearest) != wanted) < 0.02 * wanted.size
+    with pytest.raises(DecodeError, match=r"a mask as lossy JPEG.*data\.nearest_colour"):
+        labels.read_ids(path, table(values))
+
+
+def test_a_page_of_a_stack_of_masks_has_its_values(tmp_path, data):
+    pages = np.stack([np.full((9, 9), i, np.uint8) for i in range(3)])
+    path = tmp_path / "stack.tif"
+    path.write_bytes(build.stack(pages))
+    for number in range(3):
+        assert (labels.stored_values(path, data, page=number) == number).all()
+
+
 def test_palette_and_grey_files_have_colours_too(tmp_path, table):
     picture = Image.fromarray(np.array([[2, 1, 0]], np.uint8))
     picture.putpalette([255, 255, 255, 255, 0, 0, 0, 255, 127])
@@ -90,6 +181,9 @@ def test_palette_and_grey_files_have_colours_too(tmp_path, table):
         assert labels.read_ids(tmp_path / "mask", table(COLOURS)).tolist() == [[2, 1, 255]]
     decode.write_png(tmp_path / "grey.png", np.array([[0, 255]], np.uint8))
     assert labels.read_ids(tmp_path / "grey.png", table(COLOURS)).tolist() == [[0, 255]]
+    one_bit = build.encoded(Image.fromarray(np.array([[False, True]])))
+    (tmp_path / "one_bit.png").write_bytes(one_bit)
+    assert labels.read_ids(tmp_path / "one_bit.png", table(COLOURS)).tolist() == [[0, 255]]
 
 
 def test_a_file_with_unknown_values_is_named_with_the_first_of_them_and_the_way_out(

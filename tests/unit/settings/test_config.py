@@ -17,7 +17,8 @@ def values():
     values["data"] = {
         "title": "discs", "classes": ["background", "disc"], "background": "background",
         "ignore_index": 255, "values": {0: "background", 1: "disc", 7: "ignore"},
-        "colours": dict(COLOURS), "in_channels": 1, "decoding": values["data"]["decoding"],
+        "threshold": None, "nearest_colour": False, "colours": dict(COLOURS),
+        "in_channels": 1, "decoding": values["data"]["decoding"],
     }  # fmt: skip
     return values
 
@@ -203,11 +204,42 @@ def test_every_mistake_is_told_at_once(values):
         ("colours", {"background": "#000000"}, "colours: no colour for ['disc']"),
         ("colours", COLOURS | {"cat": "#ffffff"}, "colours: ['cat'] not in data.classes"),
         ("ignore_index", 1, "ignore_index: 1 is also the id of a class; take 255"),
+        (
+            "threshold",
+            128,
+            "threshold: got 128 with 2 classes and values {0: 'background', 1: 'disc',"
+            " 7: 'ignore'}; it divides stored values in two: name two classes, and set values:"
+            " null",
+        ),
+        (
+            "nearest_colour",
+            True,
+            "nearest_colour: needs colours in data.values; name them there, or set false",
+        ),
     ],
 )
 def test_a_data_section_at_odds_with_itself_says_where(values, key, value, said):
     values["data"][key] = value
     assert f"params.yaml: data: {said}" in refusal(values)
+
+
+def test_a_threshold_and_the_nearest_colour_are_taken_where_they_have_an_effect(values):
+    values["data"] |= {"values": None, "threshold": 128}
+    assert config.parse(values).data.threshold == 128
+    table = {"#000000": "background", "#ffffff": "disc"}
+    values["data"] |= {"values": table, "threshold": None, "nearest_colour": True}
+    assert config.parse(values).data.nearest_colour
+
+
+@pytest.mark.parametrize("threshold", [0, 65535])
+def test_a_threshold_leaves_values_on_both_sides(values, threshold):
+    values["data"] |= {"values": None, "threshold": threshold}
+    assert f"params.yaml: data.threshold: got {threshold}" in refusal(values)
+
+
+def test_the_decoding_of_a_model_that_is_older_than_a_setting_has_its_default():
+    old = config.STRICT.model_dump(mode="json", exclude={"mask_alpha"})
+    assert config.Decoding.model_validate_json(json.dumps(old)) == config.STRICT
 
 
 def test_a_colour_that_is_no_code_is_named_by_its_class(values):

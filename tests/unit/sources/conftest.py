@@ -3,6 +3,8 @@ import pytest
 
 from maskmill import sources
 from maskmill.images import decode
+from maskmill.sources import _files
+from maskmill.system.errors import MaskmillError
 
 GREY = np.full((4, 6), 7, np.uint8)
 
@@ -35,10 +37,44 @@ def refusal(read):
     """A function: the same -> the error's text."""
 
     def refusal(*settings, **config):
-        from maskmill.system.errors import MaskmillError
-
         with pytest.raises(MaskmillError) as raised:
             read(*settings, **config)
         return str(raised.value)
 
     return refusal
+
+
+@pytest.fixture
+def recognise(tmp_path):
+    """A function: kind of source -> what it says of the folder."""
+
+    def recognise(kind):
+        files = list(_files.regular_files(tmp_path))
+        return sources.recognisers()[kind](tmp_path, files)
+
+    return recognise
+
+
+@pytest.fixture
+def not_recognised(recognise):
+    """A function: kind of source -> why it refuses the folder."""
+
+    def not_recognised(kind):
+        with pytest.raises(MaskmillError) as raised:
+            recognise(kind)
+        return str(raised.value)
+
+    return not_recognised
+
+
+@pytest.fixture
+def draw(recognise, read, data):
+    """A function: kind of source -> the masks of the folder, as it is recognised, by id."""
+
+    def draw(kind):
+        found = recognise(kind)
+        classes = tuple(found.classes)
+        settings = data.model_copy(update={"classes": classes})
+        return {pair.id: pair.mask() for pair in read(settings, **found.config)}
+
+    return draw

@@ -75,7 +75,7 @@ def test_subfolders_are_part_of_the_name(source, read):
         ({"groups": "(?P<group>p)", "blocks": 3}, "`groups` and `blocks` exclude each other"),
         ({"blocks": 5}, "blocks: got 5; allowed are 3 to 4, the number of images"),
         ({"images": "../images"}, "'../images' leads out of"),
-        ({"images": "{split}/images"}, "{split} stands in both or in neither"),
+        ({"images": "{split}/images"}, "no folder train, val or test there"),
         ({"images": "{split}/images", "masks": "{split}/masks"},
          "no folder train, val or test there"),
         ({"images": "images", "masks": "images"},
@@ -233,6 +233,7 @@ def test_what_is_no_file_is_named_and_never_waited_for(source, refusal, tmp_path
             {"circle": path, "nowhere": "gone"}.get(odd, tmp_path_factory.mktemp("elsewhere"))
         )
     what = "no regular file" if odd == "pipe" else "a link that leads to no file"
+    what = "a link that leads to a folder" if odd == "folder elsewhere" else what
     assert (
         refusal(kind="folder")
         == f"'{path}': {what}; replace it by the file or folder itself, or delete it"

@@ -24,6 +24,18 @@ def test_every_file_is_a_part_and_none_is_imported_to_list_it(tmp_path, monkeypa
     assert components.names("parts") == ["first", "second"]
 
 
+def test_functions_of_one_name_are_found_by_their_parts(tmp_path, monkeypatch):
+    package = tmp_path / "roles"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "_shared.py").write_text("def recognise(): ...")
+    (package / "silent.py").write_text("")
+    (package / "speaking.py").write_text("def recognise(): return 'mine'")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = components.functions("roles", "recognise")
+    assert {part: function() for part, function in found.items()} == {"speaking": "mine"}
+
+
 def test_an_unknown_name_lists_the_known_ones_and_suggests_the_nearest():
     known = ", ".join(components.names(NETWORKS))
     with pytest.raises(MaskmillError) as raised:

@@ -9,7 +9,7 @@ import struct
 import numpy as np
 from PIL.BmpImagePlugin import BmpImageFile
 
-from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits, UnreadError
 
 _RGB, _BITFIELDS = 0, 3
 _TRUE_COLOUR = 24
@@ -24,8 +24,9 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     else:
         width, height, _, bits, compression = struct.unpack("<iiHHI", content[18:34])
     if compression not in (_RGB, _BITFIELDS) or bits not in (1, 4, 8, 16, 24, 32):
-        raise DamageError(
-            f"a BMP of {bits} bits and compression {compression}; only uncompressed ones are read"
+        raise UnreadError(
+            f"a BMP of {bits} bits and compression {compression}; only uncompressed ones are read;"
+            " save it as PNG"
         )
     limits(width, abs(height), max(1, bits // 8))
     if len(content) < start + (width * bits + 31) // 32 * 4 * abs(height):

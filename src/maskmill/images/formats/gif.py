@@ -6,7 +6,7 @@ import struct
 import numpy as np
 from PIL.GifImagePlugin import GifImageFile
 
-from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits, UnreadError
 
 _EXTENSION, _FRAME, _END, _CONTROL = 0x21, 0x2C, 0x3B, 0xF9
 
@@ -23,8 +23,9 @@ def header(content: bytes, limits: SizeLimits) -> Header:
         elif block == _FRAME:
             frame = struct.unpack("<HHHH", content[at + 1 : at + 9])
             if pages == 0 and frame != (0, 0, width, height):
-                raise DamageError(
-                    f"its first frame covers {frame[2]} x {frame[3]} of {width} x {height} px"
+                raise UnreadError(
+                    f"its first frame covers {frame[2]} x {frame[3]} of {width} x {height} px;"
+                    " allowed is one that covers all; save it as PNG"
                 )
             at += 11 + _table_bytes(content[at + 9])
             pages += 1

@@ -12,10 +12,14 @@ Samples = tuple[np.ndarray, np.ndarray | None]
 
 
 class DamageError(ValueError):
-    """The file is cut off, damaged, or of a kind that is not read.
+    """The file is cut off or damaged, or its pixels cannot be what they should be.
 
     The message lacks the name of the file, which `decode` adds.
     """
+
+
+class UnreadError(DamageError):
+    """The file is of a kind that is not read, and may be whole; the message says what to do."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from maskmill.images.formats import ifd
-from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits, UnreadError
 
 # in the data of a scan FF00 is a value, FFD0..7 a restart
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
@@ -33,9 +33,12 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     found, scans, orientation = None, _Scans(), 1
     for marker, at, body in segments(content):
         if marker in _FRAMES:
-            if found is not None or marker not in _READ:
-                raise DamageError(
-                    f"a JPEG of the kind SOF{marker - 0xC0}; read are baseline and progressive ones"
+            if found is not None:
+                raise DamageError("it holds two frames")
+            if marker not in _READ:
+                raise UnreadError(
+                    f"a JPEG of the kind SOF{marker - 0xC0}; read are baseline and progressive"
+                    " ones; save it anew as one of them"
                 )
             found = _described(body)
             limits(found.width, found.height, found.bands)
@@ -81,8 +84,9 @@ def segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _described(body: bytes) -> Header:
     bits, height, width, bands = struct.unpack(">BHHB", body[:6])
     if bits != 8 or bands not in (1, 3, 4):
-        raise DamageError(
-            f"a JPEG of {bands} components of {bits} bits; read are 1, 3 or 4 of 8 bits"
+        raise UnreadError(
+            f"a JPEG of {bands} components of {bits} bits; read are 1, 3 or 4 of 8 bits; save it as"
+            " one of them, or as PNG or TIFF"
         )
     return Header(
         "JPEG", width, height, bands, colour={1: "grey", 3: "rgb", 4: "cmyk"}[bands], lossy=True

@@ -1,11 +1,11 @@
-"""NumPy's .npy, for masks: a 2-D array of whole numbers. A pickle is never read."""
+"""NumPy's .npy, for masks: a 2-D array of numbers. A pickle is never read."""
 
 import io
 from typing import Any
 
 import numpy as np
 
-from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits, UnreadError
 
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -14,10 +14,13 @@ _READERS = {
 
 
 def header(content: bytes, limits: SizeLimits) -> Header:
-    """Reads the header and counts the values."""
+    """Read the header and count the values."""
     shape, _, dtype, start = _described(content)
-    if dtype.kind not in "uib" or len(shape) != 2:
-        raise DamageError(f"an array of {dtype} {shape}; read are 2-D arrays of whole numbers")
+    if dtype.kind not in "uibf" or len(shape) != 2:
+        raise UnreadError(
+            f"an array of {dtype} {shape}; read are 2-D arrays of numbers, as masks; save one such"
+            " array for each image"
+        )
     height, width = shape
     limits(width, height, dtype.itemsize)
     if len(content) != start + width * height * dtype.itemsize:

@@ -4,16 +4,19 @@ The layout is read here, the codecs are those of imagecodecs. No library reads t
 reduces or refuses what is not 8 bits, and tifffile fills missing strips in silence.
 """
 
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 
 from maskmill.images.formats import ifd, jpeg
-from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits
+from maskmill.images.formats.header import DamageError, Header, Samples, SizeLimits, UnreadError
 
-_NONE, _JPEG = 1, 7
+_NONE, _FAX4, _JPEG = 1, 4, 7
 _CODECS = {5: "lzw", 8: "zlib", 32946: "zlib", 32773: "packbits", 50000: "zstd"}
 _WHITE_IS_0, _RGB, _PALETTE, _YCBCR = 0, 2, 3, 6
 _COLOURS = {
@@ -59,14 +62,23 @@ class TiffLayout:
         return math.ceil(self.height / self.segment[1]), math.ceil(self.width / self.segment[0])
 
 
-def header(content: bytes, limits: SizeLimits) -> Header:
-    """Reads the tags and checks that every strip or tile lies inside the file."""
-    pages = ifd.pages(content)
-    if not pages:
+def header(content: bytes, limits: SizeLimits, page: int | None = None) -> Header:
+    """Read the tags of a page and check that each of its strips or tiles lies in the file.
+
+    `page` is that of a stack, from 0; `pages` of the header is that of the whole file.
+    """
+    own, page = _pages(content) if page is None else _pages_of_stack(content), page or 0
+    if not own:
         raise DamageError("it holds no page")
-    width, height = pages[0].value(256, 0), pages[0].value(257, 0)
-    limits(width, height, max(1, pages[0].value(277, 1) * pages[0].value(258, 1) // 8))
-    layout = _layout(pages[0])
+    if page >= len(own):
+        raise UnreadError(
+            f"{len(own)} pages; page {page + 1} is asked for; put the whole stack there, or list"
+            " the data anew"
+        )
+    tags = own[page]
+    width, height = tags.value(256, 0), tags.value(257, 0)
+    limits(width, height, max(1, tags.value(277, 1) * tags.value(258, 1) // 8))
+    layout = _layout(tags)
     limits(*layout.segment, max(1, (1 if layout.apart else layout.bands) * layout.bits // 8))
     needed = math.prod(layout.grid) * (layout.bands if layout.apart else 1)
     if len(layout.places) < needed or any(
@@ -74,33 +86,42 @@ def header(content: bytes, limits: SizeLimits) -> Header:
     ):
         raise DamageError("cut off: strips or tiles are missing")
     base, colour = _COLOURS[layout.photometric]
-    extra = pages[0].values(338)
+    extra = tags.values(338)
     alpha = layout.bands == base + 1 and extra in ((1,), (2,))
-    own = [page for page in pages if not page.value(254, 0) & _OVERVIEW]
     return Header(
         "TIFF", width, height, layout.bands, "bool" if layout.bits == 1 else layout.dtype.name,
-        ifd.orientation_of(pages[0]), layout.photometric == _PALETTE,
+        ifd.orientation_of(tags), layout.photometric == _PALETTE,
         colour if alpha or layout.bands == base else "bands", alpha, alpha and extra == (1,),
-        layout.bits, max(1, len(own)), layout.compression == _JPEG,
+        layout.bits, len(own), layout.compression == _JPEG,
     )  # fmt: skip
 
 
-def samples(content: bytes, header: Header) -> Samples:
-    """(H, W) or (H, W, bands) stored values, and the palette's colours."""
-    page = ifd.pages(content)[0]
-    layout = _layout(page)
+def samples(content: bytes, header: Header, page: int | None = None) -> Samples:
+    """(H, W) or (H, W, bands) stored values of a page, and its palette's colours."""
+    tags = _pages(content)[0] if page is None else _pages_of_stack(content)[page]
+    layout = _layout(tags)
     pixels = np.empty((layout.height, layout.width, layout.bands), layout.dtype)
-    for y, x, bands, values in _segments(layout, content, page):
+    for y, x, bands, values in _segments(layout, content, tags):
         target = pixels[y : y + values.shape[0], x : x + values.shape[1], bands]
         target[...] = values[: target.shape[0], : target.shape[1]]
     if layout.photometric == _WHITE_IS_0:
         np.subtract(2**layout.bits - 1, pixels, out=pixels, casting="unsafe")
     colours = None
     if layout.photometric == _PALETTE:
-        table = np.array(page.values(320), np.uint16).reshape(3, -1).T
+        table = np.array(tags.values(320), np.uint16).reshape(3, -1).T
         # some writers store 8 bits
         colours = (table >> 8 if table.max(initial=0) > 255 else table).astype(np.uint8)
     return (pixels[..., 0] if layout.bands == 1 else pixels), colours
+
+
+def _pages(content: bytes) -> list[ifd.Page]:
+    """The pages, without the smaller copies and transparency masks of a GeoTIFF."""
+    found = ifd.pages(content)
+    return [page for page in found if not page.value(254, 0) & _OVERVIEW] or found[:1]
+
+
+# the images and the masks, whose pages are read in turn: each page would walk the tags of all
+_pages_of_stack = lru_cache(maxsize=2)(_pages)
 
 
 def _layout(page: ifd.Page) -> TiffLayout:
@@ -130,10 +151,13 @@ def _layout(page: ifd.Page) -> TiffLayout:
         segment, places,
     )  # fmt: skip
     alike = len(set(page.values(258))) <= 1 and len(set(page.values(339))) <= 1
-    if reason := _not_read(layout) or (
-        "" if alike and page.value(266, 1) == 1 else "bands or bits of several kinds"
-    ):
-        raise DamageError(f"a TIFF of {reason}, which is not read; save it anew, without that")
+    reason = _not_read(layout)
+    if not alike:
+        reason = "bands or bits of several kinds"
+    elif (order := page.value(266, 1)) != 1:
+        reason = f"fill order {order}"
+    if reason:
+        raise UnreadError(f"a TIFF of {reason}, which is not read; save it anew, without that")
     return layout
 
 
@@ -153,8 +177,11 @@ def _not_read(page: TiffLayout) -> str:
         values: page.bits in _DEPTHS.get(page.kind, ())
             and (integers or page.photometric not in (_WHITE_IS_0, _PALETTE))
             and (page.bits <= 8 or page.photometric != _PALETTE),
-        f"compression {page.compression} (read are none, LZW, Deflate, PackBits, Zstandard, JPEG)":
-            page.compression in (_NONE, _JPEG, *_CODECS),
+        f"compression {page.compression} (read are none, LZW, Deflate, PackBits, Zstandard, JPEG,"
+        " CCITT Group 4)":
+            page.compression in (_NONE, _FAX4, _JPEG, *_CODECS),
+        f"CCITT Group 4 data of {page.bands} bands and {values}":
+            page.compression != _FAX4 or (page.bits == 1 and page.bands == 1),
         f"predictor {page.predictor} on {values}":
             page.predictor == 1
             or (page.predictor == 2 and whole)
@@ -183,6 +210,8 @@ def _segments(
         try:
             if layout.compression == _JPEG:
                 yield y, x, bands, _jpeg(layout, raw, tall, tables)
+            elif layout.compression == _FAX4:
+                yield y, x, bands, _fax4(layout, raw, tall)
             else:
                 yield y, x, bands, _values(layout, raw, tall, page.order)
         except RuntimeError as error:  # of imagecodecs
@@ -218,6 +247,35 @@ def _values(layout: TiffLayout, raw: bytes, rows: int, order: str) -> np.ndarray
     if layout.predictor == 2:
         imagecodecs.delta_decode(values, axis=-2, out=values)
     return values
+
+
+def _fax4(layout: TiffLayout, raw: bytes, rows: int) -> np.ndarray:
+    """ITU-T T.6, "Group 4": 1 bit a pixel.
+
+    The decoder makes up what is missing. So the pixels are packed again, which every writer does
+    in the same way, and must give the same bytes.
+    """
+    import imagecodecs
+
+    values: np.ndarray = imagecodecs.ccittfax4_decode(raw, rows, layout.segment[0])
+    if values.shape != (rows, layout.segment[0]) or _packed(values) != raw.rstrip(b"\0"):
+        raise DamageError(
+            "cut off or damaged: its CCITT Group 4 data are not those of its pixels; if the file is"
+            " whole, save it with another compression"
+        )
+    return values[..., None].astype(layout.dtype)
+
+
+def _packed(values: np.ndarray) -> bytes:
+    """(H, W) 0 and 1 as data of Group 4, by libtiff, without the zeros at their end."""
+    file = io.BytesIO()
+    rows_of_strip = {278: len(values)}
+    picture = Image.fromarray(values.astype(np.bool_))
+    picture.save(file, "TIFF", compression="group4", tiffinfo=rows_of_strip)
+    content = file.getvalue()
+    (tags,) = ifd.pages(content)
+    at, size = tags.value(273, 0), tags.value(279, 0)
+    return content[at : at + size].rstrip(b"\0")
 
 
 def _jpeg(layout: TiffLayout, raw: bytes, rows: int, tables: bytes | None) -> np.ndarray:

@@ -3,8 +3,13 @@ import json
 import pytest
 
 from maskmill import sources
-from maskmill.importing import layouts
+from maskmill.importing import recognise
 from maskmill.system.errors import MaskmillError
+
+
+def layout(folder, **wishes):
+    found, _ = recognise.recognise(folder, **wishes)
+    return found
 
 
 @pytest.fixture
@@ -62,7 +67,7 @@ def files(tmp_path):
 )
 def test_folders_of_images_and_masks_are_recognised_and_read(files, data, images, masks, options):
     folder = files(*(name.format(i) for i in (1, 2, 10) for name in (images, masks)))
-    found = layouts.recognise(folder)
+    found = layout(folder)
     assert found.config == {"kind": "folder", **options}
     pairs = sources.create(found.config, folder, data, "data/source.yaml")
     assert [pair.id.removeprefix("p1__") for pair in pairs] == ["1", "2", "10"]
@@ -88,7 +93,7 @@ def test_folders_of_a_given_split_are_recognised_and_read(files, data, image, ma
             for name in (image, mask)
         )
     )
-    config = layouts.recognise(folder).config
+    config = layout(folder).config
     assert (config["images"], config["masks"]) == patterns
     pairs = sources.create(config, folder, data, "data/source.yaml")
     assert {(pair.id, pair.split) for pair in pairs} == {
@@ -102,14 +107,25 @@ def test_a_list_is_recognised_by_its_columns(files):
     folder = files("x/1.png", "y/1.png")
     (folder / "notes.csv").write_text("a,b\n1,2\n")
     (folder / "list.csv").write_text("image;mask;camera_model\nx/1.png;y/1.png;c\n")
-    found = layouts.recognise(folder)
+    found = layout(folder)
     assert found.config == {"kind": "table", "file": "list.csv"}
     assert found.told == "a list, list.csv, with the columns image, mask; not used: camera_model"
-    (folder / "again.csv").write_text("image,mask\n")
+    assert found.files == [folder / "list.csv"]
+
+
+def test_of_several_lists_none_is_chosen(files):
+    folder = files("a/1.png", "b/1.png")
+    for name in ("list.csv", "again.csv"):
+        (folder / name).write_text("image,mask\na/1.png,b/1.png\n")
     with pytest.raises(
         MaskmillError, match=r"several lists of images and masks: again.csv, list.csv; keep one"
     ):
-        layouts.recognise(folder)
+        layout(folder)
+    # of folders that are clear without them they are told and passed by
+    found = layout(files("images/1.png", "masks/1.png"))
+    assert (found.config["kind"], found.config["images"]) == ("folder", "images")
+    assert "several lists of images and masks" in found.notes[0]
+    assert found.notes[0].endswith("; passed by")
 
 
 def coco(folder, name, image):
@@ -138,7 +154,7 @@ def test_coco_is_recognised_with_the_folder_of_its_images(files, annotations, im
     )
     for split in ("train", "val"):
         coco(folder, annotations.format(split), "1.jpg")
-    config = layouts.recognise(folder).config
+    config = layout(folder).config
     assert config["annotations"] == {
         annotations.format(s): images.format(s) for s in ("train", "val")
     }
@@ -149,32 +165,80 @@ def test_coco_without_its_images_or_with_images_twice_is_refused(files):
     coco(folder, "a.json", "1.jpg")
     coco(folder, "b.json", "1.jpg")
     with pytest.raises(
-        MaskmillError, match=r"a.json, b.json annotate the images of one folder, images; keep one"
+        MaskmillError, match=r"a.json, \S*b.json annotate the same images, .*keep one"
     ):
-        layouts.recognise(folder)
+        layout(folder)
     (folder / "b.json").unlink()
     (folder / "images/1.jpg").unlink()
-    with pytest.raises(MaskmillError, match=r"a.json: its images \(1.jpg, ..\) are nowhere below"):
-        layouts.recognise(folder)
+    with pytest.raises(
+        MaskmillError, match=r"a.json: COCO; its images \(1.jpg\) are nowhere below .*; put them"
+    ):
+        layout(folder)
 
 
-def test_what_cannot_be_told_is_said(files):
-    folder = files("readme.txt")
-    for names in ((), ("photos/1.png",)):
-        with pytest.raises(
-            MaskmillError,
-            match=r"no layout that is known. Known are: a folder `images` and a folder",
-        ):
-            layouts.recognise(files(*names))
-    with pytest.raises(
-        MaskmillError,
-        match=r"masks could be in gt, labels; keep one and move the others out, or name it",
+def test_an_empty_folder_and_one_without_pairs_are_no_layout(files):
+    with pytest.raises(MaskmillError, match=r"the folder is empty\. Known are: a folder `images`"):
+        layout(files())
+    folder = files("readme.txt", "photos/1.png", "photos/2.png", "other/3.png")
+    with pytest.raises(MaskmillError) as raised:
+        layout(folder)
+    said = str(raised.value)
+    assert "no layout that is known; it holds 3 .png, 1 .txt." in said
+    assert "No two of its folders have names that pair: photos: 1.png, 2.png; other: 3.png." in said
+    assert "Known are: a folder `images` and a folder `masks`" in said
+    assert "--images and --masks name the folders" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("images/a.heic", "masks/a.png"), "images holds 1 .heic, which are not read"),
+        (("images/a.dcm", "masks/a.png"), "convert them to PNG (dcmj2pnm, or pydicom)"),
+        (("a.npz", "b.npz"), "save image and mask as PNG each"),
+        (("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"), "save the slices as PNG or TIFF"),
+        (("data.zip",), "unpack it, and import the folder that comes out"),
+    ],
+)
+def test_files_that_are_not_read_are_named_with_what_converts_them(files, names, said):
+    with pytest.raises(MaskmillError) as raised:
+        layout(files(*names))
+    assert said in str(raised.value)
+
+
+def test_an_archive_a_file_and_what_is_not_there_are_no_folder(files):
+    folder = files("data.zip", "a.txt")
+    for name, said in (
+        ("data.zip", "data.zip: an archive; unpack it"),
+        ("a.txt", "a.txt: no such folder; name the one that holds the images and masks"),
+        ("gone", "gone: no such folder"),
     ):
-        layouts.recognise(files("labels/1.png", "gt/1.png"))
-    for name in ("gt/1.png", "labels/1.png"):
-        (folder / name).unlink()
+        with pytest.raises(MaskmillError, match=said):
+            layout(folder / name)
+
+
+def test_two_folders_of_masks_are_never_chosen_between(files):
+    folder = files("photos/1.png", "labels/1.png", "gt/1.png")
+    with pytest.raises(MaskmillError, match=r"could be gt/{name}, labels/{name}: .* --masks gt"):
+        layout(folder)
+    assert layout(folder, masks="labels").config["masks"] == "labels"
+
+
+def test_one_annotated_folder_in_two_formats_is_read_by_the_kind_that_is_named(files):
+    folder = files("images/1.jpg", "masks/1.png")
+    coco(folder, "a.json", "1.jpg")
+    (folder / "list.csv").write_text("image,mask\nimages/1.jpg,masks/1.png\n")
     with pytest.raises(
-        MaskmillError,
-        match=r"images are in photos, masks in masks/\{split\}: only one of them is split",
+        MaskmillError, match=r"could be several layouts: coco: .*; table: .*; say which by --kind"
     ):
-        layouts.recognise(files("masks/train/1.png"))
+        layout(folder)
+    for kind in ("coco", "table", "folder"):
+        assert layout(folder, kind=kind).config["kind"] == kind
+    with pytest.raises(MaskmillError, match=r"--kind: 'csv' is not known; known are .*table"):
+        layout(folder, kind="csv")
+
+
+def test_annotations_come_before_files_of_equal_names(files):
+    folder = files("images/1.jpg", "masks/1.png")
+    coco(folder, "a.json", "1.jpg")
+    assert layout(folder).config["kind"] == "coco"
+    assert layout(folder, masks="masks").config["kind"] == "folder"
