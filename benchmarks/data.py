@@ -2,7 +2,8 @@
 
 Rows: reading files, the manifest that remembers them, importing a folder, packing shards,
 versioning with DVC. Prints the tables of docs/benchmarks.md. Images and masks are those of
-DIR/images and DIR/masks, or generated: smooth random pictures of 360 x 480 px. Every table is made by a process of its own;
+DIR/images and DIR/masks, or generated: smooth random pictures of 360 x 480 px. Every table is
+made by a process of its own;
 those of one core by one that has one.
 """
 
