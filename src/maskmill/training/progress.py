@@ -1,7 +1,6 @@
 """What people see of a training: a bar in a terminal, and lines with speed and time left."""
 
-import contextlib
-import sys
+import logging
 import time
 from typing import Any, Self
 
@@ -10,6 +9,8 @@ import torch
 from tqdm import tqdm
 
 from maskmill.system.events import record_event
+
+_log = logging.getLogger(__name__)
 
 _REFRESH_S = 2.0
 
@@ -65,12 +66,8 @@ class TrainingProgress:
         self._record()
         now = time.monotonic()
         left = (now - self._start) / max(self._done - self._first, 1) * (self._steps - self._done)
-        # nobody is left who reads it; the training goes on
-        with contextlib.suppress(BrokenPipeError):
-            self._bar.write(
-                f"{text}  {self.images_per_s:.0f} images/s, {duration_in_words(left)} left"
-            )
-            sys.stdout.flush()  # into a pipe it would come when 8 kB are full
+        speed = f"{self.images_per_s:.0f} images/s"
+        _log.info(f"{text}  {speed}, {duration_in_words(left)} left")
         self._mark = now
 
     def _record(self) -> None:
