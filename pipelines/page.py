@@ -1,6 +1,5 @@
 """Prefect's page of a run: progress of a stage, comparison, verdict, where to look further."""
 
-import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -22,12 +21,11 @@ from maskmill.system.files import read_json
 from maskmill.tracking.server import REPORTS
 from pipelines import registry, summary
 
-_STEP = re.compile(r"\bstep +(\d+)/(\d+)")
 _EVERY_S = 2.0
 
 
 class FlowProgress:
-    """A bar for a stage that prints `step 52/260`.
+    """A bar for a stage that records its optimizer steps.
 
     Drawn from a thread of its own, where a server that is away delays no stage: while one value is
     on its way, newer ones are left out.
@@ -35,22 +33,19 @@ class FlowProgress:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._context = copy_context()  # of the task, whatever thread tells of the steps
         self._bar: UUID | None = None
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._drawing: Future[None] | None = None
         self._drawn = 0.0
 
-    def line(self, line: str) -> None:
-        """Draw the step that a printed line tells."""
-        found = _STEP.search(line)
-        if not found:
-            return
-        step, last = map(int, found.groups())
+    def step(self, step: int, last: int) -> None:
+        """Draw how many of the steps are done."""
         busy = self._drawing is not None and not self._drawing.done()
         if step < last and (busy or time.monotonic() - self._drawn < _EVERY_S):
             return
         self._drawn = time.monotonic()
-        self._drawing = self._thread.submit(copy_context().run, self._draw, 100 * step / last)
+        self._drawing = self._thread.submit(self._context.run, self._draw, 100 * step / last)
 
     def close(self) -> None:
         """Wait for the last value."""

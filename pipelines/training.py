@@ -217,13 +217,11 @@ class _Run:
     def _dvc(self, name: str, *arguments: str) -> State[Any]:
         say = get_run_logger().info
 
-        def line(text: str) -> None:
-            say(text)
-            progress.line(text)
-
         kills = exits.memory_kills()
         with closing(page.FlowProgress(name)) as progress:
-            code, output = self._commands.run("--wait-for-lock", *arguments, say=line)
+            code, output = self._commands.run(
+                "--wait-for-lock", *arguments, say=say, step=progress.step
+            )
         if code:
             how = f"dvc {' '.join(arguments)} {exits.describe_exit(code, kills)}. {exits.GO_ON}"
             self._failures[name] = output.error.removeprefix(f"{name} ") or how

@@ -15,11 +15,13 @@ from maskmill.images import decode
 from maskmill.images.digest import pixel_digest
 from maskmill.samples import packing, shards
 from maskmill.settings import config
+from maskmill.system.logs import log_to_stdout
 
 REPOSITORY = Path(__file__).parents[1]
 # A shell that starts the tests in the background has SIGINT ignored, and what the tests start would
 # inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+log_to_stdout()  # as whatever starts from a command line does
 
 
 # files that take minutes: begun first, so that all processes end together; the later ones need

@@ -1,5 +1,6 @@
 """The plan of a small, real DVC repository, and DVC commands that are ready and gone in time."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -167,19 +168,44 @@ def test_leaving_early_leaves_no_process(repository: Path):
     assert commands.run("status", say=print)[0] == -15
 
 
+DVCS = {"event": "dvc_error", "text": "failed to reproduce 'x'"}
+OWN = {"event": "error", "text": "first\nsecond"}
+
+
 @pytest.mark.parametrize(
-    ("lines", "error"),
+    ("lines", "events", "error"),
     [
-        (["train: x", "error: first", "second", "ERROR: failed to reproduce"], "first\nsecond"),
-        (
-            ["ERROR: failed to reproduce 'x': no space", "noise"],
-            "failed to reproduce 'x': no space\nnoise",
-        ),
-        (["all is well"], ""),
+        (["error: first", "second", "ERROR: failed to"], [DVCS], "first\nsecond"),
+        (["ERROR: failed to"], [OWN, DVCS], "first\nsecond"),
+        (["noise"], [DVCS, DVCS | {"text": "later"}], "failed to reproduce 'x'"),
+        (["all is well"], [], ""),
     ],
 )
-def test_the_error_is_the_stages_own_and_only_else_dvcs(lines: list[str], error: str):
+def test_the_error_is_the_stages_own_and_only_else_dvcs(
+    lines: list[str], events: list[dict[str, str]], error: str
+):
     output = Output(lambda _: None)
     for line in lines:
         output.line(line)
+    for event in events:
+        output.event(event)
     assert output.error == error
+
+
+def test_steps_are_handed_on_while_a_command_runs(repository: Path):
+    record = "from maskmill.system.events import record_event as tell; tell"
+    steps = f"python -c \"{record}('steps', title='x', done=3, total=9)\"; sleep 600"
+    (repository / "dvc.yaml").write_text(f"stages: {{slow: {{cmd: {json.dumps(steps)}}}}}\n")
+    seen: list[tuple[int, int]] = []
+    with Commands() as commands:
+        running = threading.Thread(
+            target=lambda: commands.run(
+                "repro", say=print, step=lambda *counts: seen.append(counts)
+            )
+        )
+        running.start()
+        deadline = time.monotonic() + 60
+        while not seen and time.monotonic() < deadline:
+            time.sleep(0.05)
+    running.join()
+    assert seen == [(3, 9)]

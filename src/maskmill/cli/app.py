@@ -15,6 +15,7 @@ from maskmill.cli import models
 from maskmill.settings import config, configure
 from maskmill.system import files, processes, repository
 from maskmill.system.errors import MaskmillError, few_of
+from maskmill.system.logs import log_to_stdout
 
 if TYPE_CHECKING:
     from maskmill.inference.predict import Predictor
@@ -355,6 +356,7 @@ def ui() -> None:
 
 def main() -> None:
     """Run the command of the command line. Raises: SystemExit with its status."""
+    log_to_stdout()
     try:
         with files.full_disk_in_words():
             app()

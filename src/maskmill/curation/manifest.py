@@ -1,6 +1,7 @@
 """The table of all pairs, one row each: what validation, splits and everything after it read."""
 
 import hashlib
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ from maskmill.settings.config import Data
 from maskmill.system import files
 from maskmill.system.parallel import in_order
 from maskmill.system.stamps import Stamp, is_settled, stamp
+
+_log = logging.getLogger(__name__)
 
 _INDEX = ("id", "image", "mask", "group", "sequence", "order", "given_split")
 _COLUMNS = (
@@ -64,7 +67,7 @@ def build(
         sides = list(table.files(data))
         changed = [file for file in sides if not _recall(table, file, kept)]
         if len(changed) < len(sides):
-            print(
+            _log.info(
                 f"manifest: {len(sides) - len(changed)} of {len(sides)} files have not changed and"
                 " are not read"
             )

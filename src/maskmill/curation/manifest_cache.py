@@ -7,6 +7,7 @@ described anew.
 
 import contextlib
 import json
+import logging
 import sqlite3
 import time
 import zlib
@@ -20,6 +21,8 @@ from maskmill.curation.describe import Described
 from maskmill.curation.duplicates.views import THUMBNAIL_PX
 from maskmill.system.files import DiskFullError
 from maskmill.system.stamps import Stamp
+
+_log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
@@ -115,7 +118,7 @@ class Cache:
             raise error
         with contextlib.suppress(AttributeError, sqlite3.DatabaseError):
             self._database.close()
-        print(
+        _log.info(
             f"{self._path}: damaged ({error}); put aside as {_NAME}.damaged, all files are read"
             " anew"
         )

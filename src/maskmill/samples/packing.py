@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,8 @@ from maskmill.settings.config import Data
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
 from maskmill.system.parallel import in_order
+
+_log = logging.getLogger(__name__)
 
 SHARD_BYTES = 256_000_000
 _KEY = ["sha256_pixels", "sha256_mask"]  # which sample it is; the digests cover the shapes
@@ -99,10 +102,10 @@ def _read_sound_index(folder: Path, cache: Path | None) -> pd.DataFrame:
         index = read_index(folder)
     except MaskmillError as error:
         if (folder / INDEX).exists():
-            print(f"{error}; all samples are packed anew")
+            _log.info(f"{error}; all samples are packed anew")
         return shard_files.empty_index()
     if wrong := shard_files.damaged_files(folder, sorted(set(index["shard"])), cache):
-        print(
+        _log.info(
             f"{', '.join(wrong)} in {folder}: missing or damaged; what lay there is decoded again"
         )
     return index[~index["shard"].isin(wrong)].reset_index(drop=True)

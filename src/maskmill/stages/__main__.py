@@ -14,7 +14,9 @@ from maskmill.settings import config
 from maskmill.stages.settings import check_code_unchanged, check_settings_unchanged
 from maskmill.system import components, quick
 from maskmill.system.errors import MaskmillError
+from maskmill.system.events import record_event
 from maskmill.system.files import full_disk_in_words
+from maskmill.system.logs import log_to_stdout
 from maskmill.system.processes import die_with_parent, is_first_of_training, report_interrupt
 from maskmill.system.repository import check_inside
 
@@ -22,6 +24,7 @@ from maskmill.system.repository import check_inside
 def main(arguments: Sequence[str]) -> int:
     """Exit status 0 when the stage's outs are written, 2 when the user has something to mend."""
     die_with_parent()
+    log_to_stdout()
     if not arguments:
         print(f"error: {__doc__}", file=sys.stderr)
         return 2
@@ -29,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         with full_disk_in_words():
             _run(*arguments)
     except MaskmillError as error:
+        record_event("error", text=str(error))
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """augment: freeze the recipe, prove it on this data, draw a preview."""
 
+import logging
 from pathlib import Path
 
 from maskmill.images import decode
@@ -8,6 +9,8 @@ from maskmill.samples import proof
 from maskmill.samples.augmentation import build_recipe, single_transforms
 from maskmill.samples.shards import Shard
 from maskmill.settings.config import Augmentation, Data, Paths
+
+_log = logging.getLogger(__name__)
 
 
 def augment(paths: Paths, data: Data, augmentation: Augmentation) -> None:
@@ -23,6 +26,6 @@ def augment(paths: Paths, data: Data, augmentation: Augmentation) -> None:
     recipe.save(Path(paths.prepared) / "augmentation.json")
     sheet = pictures.augmentation_sheet(shard, recipe, parts, data.palette, augmentation.preview)
     decode.write_png(Path(paths.reports) / "augmentation.png", sheet)
-    print(
+    _log.info(
         f"augment: preset {augmentation.preset}, {len(parts)} transforms, proved on {tried} pairs"
     )

@@ -1,5 +1,6 @@
 """ensemble: score cross-validation of one variant, and its models together on the test split."""
 
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from maskmill.statistics import units
 from maskmill.statistics.intervals import scores_with_intervals
 from maskmill.statistics.scores import Score
 from maskmill.system import files
+
+_log = logging.getLogger(__name__)
 
 
 def ensemble(
@@ -76,7 +79,7 @@ def ensemble(
         "members": _values(families, alone),
     }  # fmt: skip
     files.write_json(Path(paths.folds) / f"{variant}.json", found)
-    print(_summary_table(found))
+    _log.info(_summary_table(found))
 
 
 def _plain_scores(scores: dict[str, Score]) -> dict[str, dict[str, float | None]]:

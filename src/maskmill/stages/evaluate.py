@@ -1,5 +1,6 @@
 """evaluate: score one variant on the validation and the test split."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Report
 from maskmill.statistics import units
 from maskmill.statistics.intervals import scores_with_intervals
 from maskmill.statistics.scores import Score, clean_name, write_scores
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -47,7 +50,7 @@ def evaluate(
         write_statistics(out / f"{variant}.parquet", result)
         for name in (evaluation.primary, clean_name(evaluation.primary)):
             if name in scores and not math.isnan(scores[name].value):
-                print(f"{variant}: {name} {scores[name].value:.4f} over {split}")
+                _log.info(f"{variant}: {name} {scores[name].value:.4f} over {split}")
     write_evaluation(Path(paths.reports) / "evaluation" / variant, result, data.classes)
     largest = max(range(len(shard)), key=lambda i: shard.sizes[i][0] * shard.sizes[i][1])
     memory_mb = memory.memory_mb(predictor, shard[largest][0])

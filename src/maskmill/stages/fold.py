@@ -1,5 +1,6 @@
 """fold: train one variant on all folds but one, and score it on that one."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -20,6 +21,8 @@ from maskmill.stages.split import write_division
 from maskmill.stages.train import train as learn
 from maskmill.system.errors import MaskmillError
 from maskmill.system.processes import is_first_of_training
+
+_log = logging.getLogger(__name__)
 
 HELD_OUT = "held_out.parquet"  # beside the model: the statistic of each image of the fold
 
@@ -54,7 +57,7 @@ def fold(
         title=f"{variant} on fold {fold}",
     )  # fmt: skip
     evaluate.write_statistics(out / HELD_OUT, result)
-    print(
+    _log.info(
         f"{variant}: {evaluation.primary} {result.points()[evaluation.primary]:.4f} over fold"
         f" {fold} of {folds}"
     )

@@ -1,5 +1,6 @@
 """ingest: list the pairs of the source, and draw those that are no files yet."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from maskmill.settings import config
 from maskmill.settings.config import Data, Paths
 from maskmill.sources import Pair
 from maskmill.system import files
+
+_log = logging.getLogger(__name__)
 
 
 def ingest(paths: Paths, data: Data) -> None:
@@ -31,7 +34,7 @@ def ingest(paths: Paths, data: Data) -> None:
     counts = index["split"].value_counts()
     given = [f"{split} {counts[split]}" for split in config.SPLITS if split in counts]
     told = f", split given: {', '.join(given)}" if given else ""
-    print(
+    _log.info(
         f"ingest: {len(index)} pairs in {index['group'].nunique()} groups{told} ->"
         f" {raw / 'index.csv'}"
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import os
 from pathlib import Path
@@ -19,6 +20,8 @@ from maskmill.statistics import scores as score_files
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
 from maskmill.tracking import promotion, reaper, registry, runs, stores
+
+_log = logging.getLogger(__name__)
 
 
 def register(
@@ -45,7 +48,7 @@ def _register(
     evaluation: Evaluation, metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
 ) -> None:  # fmt: skip
     for line in reaper.close_abandoned_runs(store):
-        print(f"register: {line}")
+        _log.info(f"register: {line}")
     recorded = {variant: _record(store, paths, data, variant) for variant in variants}
     selection = files.read_json(Path(paths.metrics) / "selection.json")
     verdict: dict[str, Any] = {
@@ -60,7 +63,7 @@ def _register(
         )
     verdict["champion"] = _describe(registry.champion(store))
     files.write_json(Path(paths.metrics) / "registration.json", verdict)
-    print(
+    _log.info(
         f"register: {tracking.model} version {verdict['version'] or 'none'} {verdict['outcome']}:"
         f" {verdict['reason']}"
     )

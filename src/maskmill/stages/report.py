@@ -1,5 +1,6 @@
 """report: draw the page that people open."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Report,
 from maskmill.settings.network_names import spelt_out
 from maskmill.statistics import comparison, scores
 from maskmill.system import files
+
+_log = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.parquet"
 
@@ -78,7 +81,7 @@ def report(
     )
     _write_plots(reports / "plots", contents, lead)
     files.write_text(reports / "index.html", page.render(contents))
-    print(f"report: {reports / 'index.html'}")
+    _log.info(f"report: {reports / 'index.html'}")
 
 
 def _write_plots(folder: Path, contents: page.ReportPage, lead: str) -> None:

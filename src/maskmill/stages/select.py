@@ -1,5 +1,6 @@
 """select: put one variant forward, by validation scores and costs alone."""
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from maskmill.statistics import units
 from maskmill.statistics.intervals import paired_differences
 from maskmill.statistics.scores import Score, read_scores
 from maskmill.system import files
+
+_log = logging.getLogger(__name__)
 
 
 def select(
@@ -69,6 +72,6 @@ def select(
                 challenger / name, (Path(paths.models) / choice.challenger / name).read_bytes()
             )
     files.write_json(metrics / "selection.json", choice.as_json(primary, selection))
-    print(f"select: {choice.challenger or 'none'}: {choice.reason}")
+    _log.info(f"select: {choice.challenger or 'none'}: {choice.reason}")
     if choice.caveat:
-        print(f"select: {choice.caveat}")
+        _log.info(f"select: {choice.caveat}")

@@ -1,6 +1,7 @@
 """settings: note the settings and code of each stage, so that DVC runs again what they change."""
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from maskmill.settings.network_names import spelt_out
 from maskmill.system import code_digest, components, files
 from maskmill.system.errors import MaskmillError, few_of
 from maskmill.system.syntax import Symbol
+
+_log = logging.getLogger(__name__)
 
 _ITSELF = _FOLDER = "settings"
 _CODE = "code"  # beside the sections of the settings
@@ -48,8 +51,8 @@ def settings(paths: Paths) -> None:
     for file in set((Path(paths.prepared) / _FOLDER).glob("*.json")) - written:
         file.unlink()
     if changes:
-        print(f"settings: changed: {few_of(list(dict.fromkeys(changes)), _SHOWN)}")
-    print(f"settings: {len(written)} files -> {Path(paths.prepared) / _FOLDER}")
+        _log.info(f"settings: changed: {few_of(list(dict.fromkeys(changes)), _SHOWN)}")
+    _log.info(f"settings: {len(written)} files -> {Path(paths.prepared) / _FOLDER}")
 
 
 def settings_file(paths: Paths, stage: str, variant: str) -> Path:

@@ -1,5 +1,6 @@
 """split: give every pair its split, stop at leaks, and pack the decoded samples."""
 
+import logging
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,8 @@ from maskmill.report import data_page
 from maskmill.samples import packing
 from maskmill.settings.config import SPLITS, Data, Paths, Splits
 from maskmill.system import files
+
+_log = logging.getLogger(__name__)
 
 
 def split(paths: Paths, data: Data, splits: Splits) -> None:
@@ -26,12 +29,14 @@ def split(paths: Paths, data: Data, splits: Splits) -> None:
     division = write_division(paths, data, splits, frozen)
     new = division.frozen_names.keys() - frozen.split_of.keys()
     if new and "DVC_EXP_NAME" in os.environ:
-        print(
+        _log.info(
             f"split: {len(new)} groups are not in {frozen.path}; an experiment does not change it:"
             " `make pipeline` writes them there"
         )
     elif freeze_splits(frozen, division.frozen_names):
-        print(f"split: {len(new)} groups keep their split from now on: {frozen.path}; commit it")
+        _log.info(
+            f"split: {len(new)} groups keep their split from now on: {frozen.path}; commit it"
+        )
 
 
 def write_division(paths: Paths, data: Data, splits: Splits, frozen: Frozen) -> Division:
@@ -67,19 +72,19 @@ def write_division(paths: Paths, data: Data, splits: Splits, frozen: Frozen) -> 
     manifest.write(prepared / "manifest.parquet", table)
     files.write_json(reports / "leakage.json", [asdict(leak) for leak in leaks])
     files.write_text(reports / data_page.PAGE, data_page.render(contents))
-    print("split: " + ", ".join(f"{name} {(table['split'] == name).sum()}" for name in SPLITS))
+    _log.info("split: " + ", ".join(f"{name} {(table['split'] == name).sum()}" for name in SPLITS))
     if leaks:
         clean = ", ".join(
             f"{name} {(table['clean'] & (table['split'] == name)).sum()}" for name in SPLITS
         )
-        print(
+        _log.info(
             f"split: {len(leaks)} leaks, allowed by splits.allow_leaks; clean of them are {clean};"
             " scores come twice"
         )
     if left_out := int((table["split"] == "").sum()):
-        print(
+        _log.info(
             f"split: {left_out} images are left out, as neighbours of another split (splits.guard)"
         )
     for warning in warnings:
-        print(f"split: warning: {warning}")
+        _log.warning(f"split: warning: {warning}")
     return division

@@ -1,5 +1,6 @@
 """train: learn one variant's weights; killed and started again, it goes on where it stopped."""
 
+import logging
 import math
 import os
 import platform
@@ -38,6 +39,8 @@ from maskmill.training.progress import duration_in_words
 from maskmill.training.timing import expected_seconds
 from maskmill.weights import pretrained
 from maskmill.weights.match import load_weights, match_weights
+
+_log = logging.getLogger(__name__)
 
 _CHECKPOINTS = "checkpoints"  # below paths.state
 _KEPT = 3  # checkpoint folders per variant, newest first
@@ -133,7 +136,7 @@ def _train(
     }  # fmt: skip
     files.write_json(out / "run.json", run)
     spool.finish()
-    print(
+    _log.info(
         f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step"
         f" {result.best_step} -> {out}"
     )
@@ -154,9 +157,8 @@ def _exclusive_training(state: Path, variant: str, fabric: Fabric) -> Iterator[N
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                print(
-                    f"{variant}: another training of it works in {folder}; waiting for it to end",
-                    flush=True,
+                _log.info(
+                    f"{variant}: another training of it works in {folder}; waiting for it to end"
                 )
                 lock.acquire()
     try:
@@ -196,7 +198,7 @@ def _loss(data: Data, train: Train, prepared: Path) -> losses.Loss:
         )
         weights = losses.class_weights(train.class_weights, data.classes, pixels)
         said = (f"{name} {weight:.3g}" for name, weight in zip(data.classes, weights, strict=True))
-        print(f"class weights: {', '.join(said)}", flush=True)
+        _log.info(f"class weights: {', '.join(said)}")
     foreground = {data.classes[i]: i for i in data.foreground}
     return losses.create(
         train.losses, data.ignore_index, foreground=foreground, class_weights=weights
@@ -208,7 +210,7 @@ def _sampler(data: Data, train: Train, recipe: Recipe, prepared: Path) -> sampli
     if train.sampling == sampling.PLAIN:
         return sampling.Sampler()
     pixels = manifest.class_pixels(prepared / "manifest.parquet", "train", data.classes)
-    print("; ".join(sampling.describe_sampling(train.sampling, pixels, data.classes)), flush=True)
+    _log.info("; ".join(sampling.describe_sampling(train.sampling, pixels, data.classes)))
     return sampling.create_sampler(train.sampling, pixels, data.foreground, recipe.crop_px)
 
 
@@ -267,9 +269,8 @@ def _create_training(
             heads=heads,
         )
         load_weights(model, matched)
-        print(
-            f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}",
-            flush=True,
+        _log.info(
+            f"{variant}: starts from {given.source} (sha256 {given.sha256[:16]}..): {matched}"
         )
     return Training(model, loss, preprocessing, train, fabric)
 
@@ -310,11 +311,10 @@ def _announce(training: Training, loading: Loading, validation: Validator, varia
     until = time.strftime(
         "%H:%M" if seconds < 43_200 else "%d %b %H:%M", time.localtime(time.time() + seconds)
     )
-    print(
+    _log.info(
         f"{variant}: {networks.count_parameters(training.plain):,} parameters, {training.precision}"
         f" on {on}, {train.optimizer}{', compiled' if train.compile else ''}; {train.steps} steps"
-        f" of {total} at {height} x {width} px: about {duration_in_words(seconds)}, until {until}",
-        flush=True,
+        f" of {total} at {height} x {width} px: about {duration_in_words(seconds)}, until {until}"
     )
 
 

@@ -1,11 +1,14 @@
 """validate: describe every pair in a manifest, look for copies, and check all the expectations."""
 
+import logging
 from pathlib import Path
 
 from maskmill import sources
 from maskmill.curation import duplicates, expectations, manifest, own_expectations
 from maskmill.report import data_page
 from maskmill.settings.config import Data, Paths, Validation
+
+_log = logging.getLogger(__name__)
 
 
 def validate(paths: Paths, data: Data, validation: Validation) -> None:
@@ -32,8 +35,8 @@ def validate(paths: Paths, data: Data, validation: Validation) -> None:
     duplicates.write_duplicates(prepared / "duplicates.json", search)
     expectations.write_findings(reports / "validation.json", findings)
     passed = sum(finding.passed for finding in findings)
-    print(f"validate: {len(table)} pairs, {passed} of {len(findings)} expectations hold")
+    _log.info(f"validate: {len(table)} pairs, {passed} of {len(findings)} expectations hold")
     if told := expectations.explain_findings(findings):
-        print(told)
+        _log.info(told)
     if search.note:
-        print(f"validate: search for copies: {search.note}")
+        _log.info(f"validate: search for copies: {search.note}")

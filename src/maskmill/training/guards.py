@@ -3,6 +3,7 @@
 Steps that are not finite are skipped, and a step whose memory does not suffice is taken in pieces.
 """
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from maskmill.settings.config import Train
 from maskmill.system.errors import MaskmillError, few_of
 from maskmill.training.fabric import Fabric
+
+_log = logging.getLogger(__name__)
 
 _NAMED = 16  # images in a message
 # steps between two looks at a GPU, each of which waits for it; a CPU is looked at after every step
@@ -110,10 +113,7 @@ class StepGuard:
                     f" {self._train.learning_rate:g}) in params.yaml, set train.clip_norm: 1.0, or"
                     " take train.precision: fp32"
                 )
-            print(
-                f"{what}: skipped ({self.skipped} of at most {most}); its images are {named}",
-                flush=True,
-            )
+            _log.info(f"{what}: skipped ({self.skipped} of at most {most}); its images are {named}")
 
 
 def smaller_pieces(pieces: int, images: int, train: Train, devices: int) -> int:
@@ -129,11 +129,10 @@ def smaller_pieces(pieces: int, images: int, train: Train, devices: int) -> int:
         way = f"set train.allow_smaller_batches: true, or {way}"
     if at_once == 1 or devices > 1 or not train.allow_smaller_batches:
         raise MaskmillError(f"out of memory with {at_once} images at once; {way}, in params.yaml")
-    print(
+    _log.info(
         f"out of memory with {at_once} images at once: from here on"
         f" {math.ceil(images / (2 * pieces))} at once, {images} per step as before; batch norm sees"
-        " the smaller batches",
-        flush=True,
+        " the smaller batches"
     )
     return 2 * pieces
 

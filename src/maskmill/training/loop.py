@@ -7,6 +7,7 @@ It is not cut up, nor is `fit`: what counts is the order in which things happen.
 """
 
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ from maskmill.training.guards import StepGuard
 from maskmill.training.loading import Loading
 from maskmill.training.progress import TrainingProgress
 from maskmill.training.signals import Terminated, Termination
+
+_log = logging.getLogger(__name__)
 
 HistoryRow = dict[str, float]  # one row of the history: step, loss, learning_rate, val_<metric>
 Log = Callable[[Sequence[HistoryRow]], None]  # takes the rows that are new
@@ -111,7 +114,7 @@ class Training:
             state.restore_state(self, found)
             if self.history:
                 log(list(self.history))
-            print(f"{title}: goes on at step {self.step} of {self.train.steps}", flush=True)
+            _log.info(f"{title}: goes on at step {self.step} of {self.train.steps}")
         started, before, shown = time.monotonic(), self.seconds, float("nan")
         images_per_step = loading.images_per_step
         checkpoints.expect(state.state_bytes(self))
@@ -302,9 +305,8 @@ class Training:
         if not self.writes:
             sys.exit(0)  # another status has Fabric kill the process that writes
         with contextlib.suppress(OSError):  # nobody is left who reads it
-            print(
-                f"{title}: ended by {by.name} after step {self.step}; the next start goes on there",
-                flush=True,
+            _log.info(
+                f"{title}: ended by {by.name} after step {self.step}; the next start goes on there"
             )
         raise Terminated(by)
 

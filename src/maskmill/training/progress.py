@@ -1,13 +1,16 @@
 """What people see of a training: a bar in a terminal, and lines with speed and time left."""
 
-import contextlib
-import sys
+import logging
 import time
 from typing import Any, Self
 
 import psutil
 import torch
 from tqdm import tqdm
+
+from maskmill.system.events import record_event
+
+_log = logging.getLogger(__name__)
 
 _REFRESH_S = 2.0
 
@@ -20,6 +23,7 @@ class TrainingProgress:
     ) -> None:
         self._first, self._steps, self._images, self._device = first, steps, images_per_step, device
         self._done, self._training_s = first, 0.0
+        self._title, self._recorded = title, shown
         self._start = self._mark = self._refreshed = time.monotonic()
         self._bar = tqdm(
             desc=title, total=steps, initial=first, unit="step", disable=None if shown else True,
@@ -39,8 +43,11 @@ class TrainingProgress:
         self._mark = now
         self._done += 1
         self._bar.update()
-        if not self._bar.disable and now - self._refreshed >= _REFRESH_S:
-            self._refreshed = now
+        if now - self._refreshed < _REFRESH_S:
+            return
+        self._refreshed = now
+        self._record()
+        if not self._bar.disable:
             shown: dict[str, Any] = {
                 "images/s": f"{self.images_per_s:.1f}",
                 "loss": f"{loss:.3f}",
@@ -56,15 +63,17 @@ class TrainingProgress:
         What the time since the last step went to is no step: else a validation would count as slow
         training.
         """
+        self._record()
         now = time.monotonic()
         left = (now - self._start) / max(self._done - self._first, 1) * (self._steps - self._done)
-        # nobody is left who reads it; the training goes on
-        with contextlib.suppress(BrokenPipeError):
-            self._bar.write(
-                f"{text}  {self.images_per_s:.0f} images/s, {duration_in_words(left)} left"
-            )
-            sys.stdout.flush()  # into a pipe it would come when 8 kB are full
+        speed = f"{self.images_per_s:.0f} images/s"
+        _log.info(f"{text}  {speed}, {duration_in_words(left)} left")
         self._mark = now
+
+    def _record(self) -> None:
+        """Tell whoever started the training how far it is."""
+        if self._recorded:
+            record_event("steps", title=self._title, done=self._done, total=self._steps)
 
     @property
     def images_per_s(self) -> float:

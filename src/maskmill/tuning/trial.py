@@ -21,6 +21,7 @@ from maskmill.settings import config, state
 from maskmill.settings.config import Params
 from maskmill.system import exits, files
 from maskmill.system.errors import MaskmillError
+from maskmill.system.logs import log_to_stdout
 from maskmill.system.processes import GRACE_S, RUN, die_with_parent
 from maskmill.tracking import spools
 
@@ -123,6 +124,7 @@ def _stop_process(process: subprocess.Popen[bytes]) -> None:
 def main(folder: Path) -> int:
     """Exit status 0 when the model is written, 2 when the user has something to mend."""
     die_with_parent()  # first: what is imported next takes seconds
+    log_to_stdout()
     try:
         with files.full_disk_in_words():
             from maskmill.stages.train import train

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import logging
 import ssl
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,8 @@ from filelock import FileLock
 
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
+
+_log = logging.getLogger(__name__)
 
 SCHEMES = ("https",)
 _MAX_BYTES = 4_000_000_000
@@ -45,7 +48,7 @@ def fetch(url: str, sha256: str, cache: Path, where: str) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{sha256}.lock"):  # trainings that start together wait for one download
         if not (path.exists() and files.sha256(path) == sha256):
-            print(f"{where}: downloading {url}", flush=True)
+            _log.info(f"{where}: downloading {url}")
             _download(url, sha256, path, where)
     return path
 
