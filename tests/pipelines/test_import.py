@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import shlex
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,7 @@ def test_a_folder_becomes_the_data_in_one_command(workspace: Workspace, tmp_path
         "versioned   12 files by DVC; commit what says so: git add data params.yaml",
     ):
         assert line in done.stdout
-    assert done.stdout.endswith("next        make pipeline\n")
+    assert done.stdout.endswith("next        make pipeline, after a look at reports/import.html\n")
     listed = workspace.run(sys.executable, "-m", "maskmill.stages", "ingest")
     assert "ingest: 6 pairs in 6 groups" in listed.stdout, listed.stderr
     # the same files: only the settings change
@@ -200,11 +201,15 @@ def test_a_given_split_that_tears_a_group_is_told_and_the_void_ignored(
     assert (made.splits.given, made.data.background, made.tracking.model) == (True, "sky", "cars")
     assert made.data.values == {0: "sky", 1: "road", 2: "ignore"}
     assert (
-        r"3 by name, s1_01 is of s1: groups: (?P<group>.+)[_.-][A-Za-z]*(?P<order>\d+)"
+        "groups      3 by name, s1_01 is of s1: groups: (?P<group>[A-Za-z]+\\d+)_[A-Za-z]*"
+        "(?P<order>\\d+) (data/source.yaml)" in done.stdout
+    )
+    assert "split       given: train 3, val 1, test 2 (splits.given)" in done.stdout
+    assert (
+        "not used    1: images without a mask; `maskmill predict` is for them: s2_02.png"
         in done.stdout
     )
-    assert "split       given: train 4, val 1, test 2 (splits.given)" in done.stdout
-    assert "warning     1 images without a mask: " in done.stdout
+    assert not (workspace.root / "data/source/train/images/s2_02.png").exists()
     assert (
         "warning     the given split tears 1 groups: s1 (train 2, val 1); `make pipeline` will stop"
         " there" in done.stdout
@@ -239,8 +244,8 @@ def test_coco_is_drawn_when_it_is_ingested(workspace: Workspace, tmp_path: Path)
     assert is_versioned(workspace)
     refused = bring(workspace, folder, "--classes", "a,b")
     assert (
-        "COCO's categories name the classes, and crowds are ignored; leave them out"
-        in refused.stderr
+        "--classes, --values, --ignore: the source, COCO: annotations/instances_train.json with the"
+        " images in train" in refused.stderr
     )
 
 
@@ -263,6 +268,113 @@ def test_a_list_says_groups_and_split_and_a_file_names_the_colours(
     assert made.augmentation.crop_px is None
     assert "groups      3 of the list (data/source.yaml)" in done.stdout
     assert (workspace.root / "data/source/class_dict.csv").exists()
+
+
+def snapshot(workspace: Workspace) -> dict[str, bytes]:
+    """What git sees, or could see, but for the page."""
+    listed = workspace.run("git", "ls-files", "--cached", "--others", "--exclude-standard").stdout
+    found = [workspace.root / name for name in listed.splitlines()]
+    found += (workspace.root / "data").rglob("*")
+    return {str(path): path.read_bytes() for path in found if path.is_file()}
+
+
+def test_a_dry_run_writes_the_page_alone_and_the_import_does_what_it_said(
+    workspace: Workspace, tmp_path: Path
+):
+    folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(3)])
+    before = snapshot(workspace)
+    tried = bring(workspace, folder, "--dry-run", "--classes", "wall,cell")
+    assert tried.returncode == 0, tried.stderr
+    assert tried.stdout.endswith(
+        "dry run     nothing is written but reports/import.html; without --dry-run the import is"
+        " made\n"
+    )
+    assert snapshot(workspace) == before
+    page = workspace.root / "reports/import.html"
+    shown = page.read_text()
+    assert "wall" in shown
+    done = bring(workspace, folder, "--classes", "wall,cell")
+    *described, _ = tried.stdout.splitlines()
+    assert done.stdout.splitlines()[: len(described)] == described
+    assert page.read_text() == shown
+
+
+def test_the_line_that_repeats_an_import_is_told_and_kept_and_does_so(
+    workspace: Workspace, tmp_path: Path
+):
+    folder = draw(tmp_path / "Cell walls", [f"{{}}/p{i}_{j}" for i in (1, 2, 3) for j in (1, 2)])
+    pattern = r"(?P<group>p\d)_(?P<order>\d+)"
+    options = ("--classes", "wall,cell", "--groups", pattern, "--title", "It's")
+    done = bring(workspace, folder, *options)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line[12:] for line in done.stdout.splitlines() if line.startswith("again")]
+    source = (workspace.root / "data/source.yaml").read_text()
+    assert f"# {line}\n" in source
+    program, data_word, import_word, *arguments = shlex.split(line)
+    assert (program, data_word, import_word) == ("maskmill", "data", "import")
+    assert arguments == [str(folder), *options]
+    before = snapshot(workspace)
+    for name in ("params.yaml", "data/source.yaml"):
+        configured = workspace.root / name
+        configured.write_text(configured.read_text().replace("wall", "other"))
+    shutil.copy(workspace.root / "params.yaml.bak", workspace.root / "params.yaml")
+    assert bring(workspace, *arguments).returncode == 0
+    after = snapshot(workspace)
+    for name in ("params.yaml", "data/source.yaml", "data/source.dvc", "data/splits.csv"):
+        assert after[str(workspace.root / name)] == before[str(workspace.root / name)], name
+
+
+def test_update_takes_new_and_corrected_files_and_loses_nothing(
+    workspace: Workspace, tmp_path: Path
+):
+    assert (
+        "--update: data/source holds nothing to update"
+        in bring(workspace, draw(tmp_path / "early", ["{}/0"]), "--update").stderr
+    )
+    folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(4)])
+    assert bring(workspace, folder, "--classes", "wall,cell", "--title", "Mine").returncode == 0
+    configure.change({"gate.minimum": {"dice_foreground": 0.9}}, workspace.root / "params.yaml")
+    settings = (workspace.root / "params.yaml").read_text()
+    version = (workspace.root / "data/source.dvc").read_text()
+    (workspace.root / "data/splits.csv").write_text("group,split\n0,test\n1,train\n")
+    old = {path.name: path.read_bytes() for path in (workspace.root / "data/source").rglob("*.png")}
+    newer = draw(tmp_path / "newer", ["{}/3", "{}/4"], first=9)
+    (newer / "notes.txt").write_text("of no use")
+    done = bring(workspace, newer, "--update")
+    assert done.returncode == 0, done.stderr
+    assert "update      2 new files, 2 corrected, of 8 that were there" in done.stdout
+    source = workspace.root / "data/source"
+    assert sorted(path.stem for path in (source / "images").iterdir()) == [*"01234"]
+    for kind in ("images", "masks"):
+        for name in ("3.png", "4.png"):
+            assert (source / kind / name).read_bytes() == (newer / kind / name).read_bytes()
+    assert not (source / "notes.txt").exists()
+    # settings and frozen splits stay, the version is a new one, the old file is kept
+    assert (workspace.root / "params.yaml").read_text() == settings
+    assert (workspace.root / "data/splits.csv").read_text() == "group,split\n0,test\n1,train\n"
+    assert (workspace.root / "data/source.dvc").read_text() != version
+    assert is_versioned(workspace)
+    kept = workspace.root / ".maskmill/replaced/source"
+    assert (kept / "masks/3.png").read_bytes() in old.values()
+    again = bring(workspace, newer, "--update")
+    assert again.returncode == 2
+    assert f"--update: {newer} holds no new and no corrected file" in again.stderr
+
+
+@pytest.mark.parametrize("change", ["values", "layout"])
+def test_an_update_that_would_change_what_is_there_is_refused(
+    workspace: Workspace, tmp_path: Path, change: str
+):
+    folder = draw(tmp_path / "cells", [f"{{}}/{i}" for i in range(4)])
+    assert bring(workspace, folder).returncode == 0
+    before = snapshot(workspace)
+    if change == "values":
+        other = draw(tmp_path / "other", ["{}/9"], stored=(0, 1, 2, 255))
+    else:
+        other = draw(tmp_path / "other", [f"p{i}/{{}}/{i}" for i in (7, 8, 9)])
+    done = bring(workspace, other, "--update")
+    assert done.returncode == 2, done.stdout
+    assert snapshot(workspace) == before
 
 
 def test_other_files_are_put_aside_only_when_told_and_never_lost(

@@ -218,6 +218,6 @@ def _groups(plan: Plan) -> str:
         return f"{count} by name, {pair.id} is of {pair.group}: groups: {given['groups']}"
     if given.get("pages"):
         return f"{count}, each a stack of pages"
-    if count < len(plan.pairs):
+    if count < len(plan.pairs) or any(pair.group != pair.id for pair in plan.pairs):
         return f"{count} of the list"
     return "each image alone: groups, blocks"

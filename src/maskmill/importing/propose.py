@@ -241,7 +241,8 @@ def _grouped(
 def _has_groups(options: Mapping[str, Any], pairs: Sequence[Pair]) -> bool:
     """Whether the source says itself which images belong together."""
     said = {"groups", "blocks", "pages"} & {*options} or "group" in options.get("columns", {})
-    return bool(said) or len({pair.group for pair in pairs}) < len(pairs)
+    listed = options["kind"] == "table" and any(pair.group != pair.id for pair in pairs)
+    return bool(said) or listed or len({pair.group for pair in pairs}) < len(pairs)
 
 
 def _guess_grouping(
