@@ -55,12 +55,13 @@ class Sample:
 
 
 class Metric(ABC):
-    """A family of scores."""
+    """A family of scores. One named `.._foreground` is a mean over the foreground classes."""
 
     fields: tuple[str, ...]  # what the S numbers of a statistic are
     definitions: Mapping[str, str]  # score, or `<score>/` for one of each class -> its definition
     # keys of `definitions` that are better the lower they are; others the higher
     lower: frozenset[str] = frozenset()
+    over_all: frozenset[str] = frozenset()  # scores that are means over all classes
 
     @abstractmethod
     def statistic(self, sample: Sample) -> Tensor:
@@ -83,6 +84,7 @@ class Metrics(Metric):
             key: text for family in families.values() for key, text in family.definitions.items()
         }
         self.lower = frozenset().union(*(family.lower for family in families.values()))
+        self.over_all = frozenset().union(*(family.over_all for family in families.values()))
         self.names = tuple(self.scores(torch.zeros(len(self.fields), dtype=torch.float64)))
 
     @property

@@ -59,12 +59,18 @@ class Confusion(Metric):
     """IoU, Dice, precision, recall and accuracy: of each class, macro, micro and weighted."""
 
     definitions = _DEFINITIONS
+    over_all = frozenset({"miou", "mean_accuracy"})
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
         self.fields = tuple(
             f"{part}/{name}" for part in ("hits", "truth", "predicted") for name in labels.classes
         )
+
+    @property
+    def labels(self) -> Labels:
+        """What the ids mean."""
+        return self._labels
 
     def statistic(self, sample: Sample) -> Tensor:
         return self.of(sample.predicted, sample.truth)

@@ -26,6 +26,7 @@ class PerImage(ImageMeans):
     """Means over images of Dice and IoU, all classes."""
 
     definitions = _DEFINITIONS
+    over_all = frozenset({"image_miou"})
     names = ("image_dice", "image_iou")
 
     def __init__(self, labels: Labels) -> None:

@@ -4,6 +4,7 @@ Shapes: units U, numbers of a statistic S, resamples B; leading dimensions are d
 treated alike.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ Scores = Callable[[Tensor], Mapping[str, Tensor]]  # (..., S) sums -> each (...)
 
 _CHUNK = 4_000_000  # numbers that are held at once for a part of the resamples: 32 MB
 # units: resamples lie between the units, and of 4 all are on one side of the truth 1 time in 8
-_LEAST = 5
+LEAST = 5
 _MOST_WIDENED = 2.0  # the jackknife's error means nothing for a score that jumps, a median say
 
 
@@ -28,17 +29,24 @@ class Spread:
     resampled: np.ndarray  # (..., B)
     left_out: np.ndarray  # (..., U) without one unit
     alone: np.ndarray  # (..., U) of one unit by itself
+    support: float = math.inf  # units that truly hold what the score is about
 
     @property
     def n(self) -> np.ndarray:
+        """(...,) the units that the score is made of and that truly hold what it is about."""
+        n: np.ndarray = np.fmin(self.used, self.support)
+        return n
+
+    @property
+    def used(self) -> np.ndarray:
         """(...,) how many units the score is made of.
 
         It is made of a unit that gives a score alone, or without which it changes.
         """
         value = self.value[..., None]
         used = np.isfinite(self.alone) | (np.isfinite(value) & ~_equal(self.left_out, value))
-        n: np.ndarray = used.sum(axis=-1)
-        return n
+        count: np.ndarray = used.sum(axis=-1)
+        return count
 
 
 def resample_weights(units: int, resamples: int, seed: int, size: int) -> Iterator[np.ndarray]:
@@ -105,7 +113,7 @@ def interval_bounds(spread: Spread, confidence: float) -> tuple[np.ndarray, np.n
             known
             & np.isfinite(spread.left_out).all(axis=-1)
             & np.isfinite(spread.value)
-            & (spread.n >= _LEAST)
+            & (spread.used >= LEAST)
         )
         low, high = (
             np.where(given, row_quantiles(spread.resampled, level), np.nan) for level in levels
@@ -122,13 +130,22 @@ def student_quantile(spread: Spread, tail: float) -> np.ndarray:
     the excess kurtosis k of the units' influence, those of a variance with such terms
     (Satterthwaite 1946), at most n - 1.
     """
-    away, units = _unit_influence(spread), spread.left_out.shape[-1]
-    squares = (away**2).sum(axis=-1)
-    freedom = np.fmin(2 * units / np.maximum(2 + _excess(away), 1e-9), spread.n - 1).clip(min=1)
-    jackknife = np.sqrt(squares * (units - 1) / units)
-    ratio = np.nan_to_num(jackknife / _deviation(spread.resampled), nan=1.0)
+    error, freedom = jackknife_error(spread.left_out, spread.n)
+    ratio = np.nan_to_num(error / _deviation(spread.resampled), nan=1.0)
     z: np.ndarray = special.stdtrit(freedom, tail) * ratio.clip(1, _MOST_WIDENED)
     return z
+
+
+def jackknife_error(left_out: np.ndarray, n: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Standard error and its degrees of freedom, (...,) each, of a score that n units tell.
+
+    `left_out`: (..., U) without one unit. The error is NaN where it cannot be known.
+    """
+    away, units = _unit_influence(left_out), left_out.shape[-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt((away**2).sum(axis=-1) * (units - 1) / units)
+        freedom = np.fmin(2 * units / np.maximum(2 + _excess(away), 1e-9), n - 1).clip(min=1)
+    return error, freedom
 
 
 def bca_levels(
@@ -143,7 +160,7 @@ def bca_levels(
     ties = _equal(spread.resampled, value)
     below = ((spread.resampled < value) & ~ties).sum(axis=-1) + ties.sum(axis=-1) / 2
     z0 = special.ndtri(np.clip(below / count, 0.5 / count, 1 - 0.5 / count))
-    away = _unit_influence(spread)
+    away = _unit_influence(spread.left_out)
     a = accelerate * np.nan_to_num((away**3).sum(axis=-1) / (6 * (away**2).sum(axis=-1) ** 1.5))
     low, high = (special.ndtr(_accelerated(z0, a, sign * z)) for sign in (1, -1))
     return low, high
@@ -166,12 +183,12 @@ def row_quantiles(values: np.ndarray, level: np.ndarray) -> np.ndarray:
     return made
 
 
-def _unit_influence(spread: Spread) -> np.ndarray:
+def _unit_influence(left_out: np.ndarray) -> np.ndarray:
     """(..., U) the influence of each unit on the score.
 
     It is how much less the score is without the unit than on average without one.
     """
-    made: np.ndarray = spread.left_out.mean(axis=-1, keepdims=True) - spread.left_out
+    made: np.ndarray = left_out.mean(axis=-1, keepdims=True) - left_out
     return made
 
 

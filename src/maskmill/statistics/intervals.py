@@ -5,6 +5,7 @@ Two models are compared on the same units.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import special
@@ -14,6 +15,7 @@ from maskmill.metrics import Metrics
 from maskmill.settings.config import Intervals
 from maskmill.statistics import bootstrap
 from maskmill.statistics.scores import Score
+from maskmill.statistics.support import supporting_units
 from maskmill.statistics.units import ENOUGH
 
 
@@ -35,7 +37,8 @@ def scores_with_intervals(
     def chosen(sums: Tensor) -> Mapping[str, Tensor]:
         return _wanted_scores(metrics.scores(sums), only)
 
-    return _scores_of_sums(chosen, _unit_sums(statistics, units), settings)
+    sums = unit_sums(statistics, units)
+    return _scores_of_sums(chosen, sums, supporting_units(metrics, sums), settings)
 
 
 def paired_differences(
@@ -57,7 +60,9 @@ def paired_differences(
         of_a, of_b = (metrics.scores(part) for part in sums.chunk(2, dim=-1))
         return {name: value - of_b[name] for name, value in _wanted_scores(of_a, only).items()}
 
-    return _scores_of_sums(difference, _unit_sums(np.concatenate([a, b], axis=1), units), settings)
+    sums = unit_sums(np.concatenate([a, b], axis=1), units)
+    support = supporting_units(metrics, sums[:, : a.shape[1]])
+    return _scores_of_sums(difference, sums, support, settings)
 
 
 def is_significant(difference: Score) -> bool:
@@ -84,18 +89,22 @@ def _wanted_scores(scores: Mapping[str, Tensor], only: str) -> Mapping[str, Tens
 
 
 def _scores_of_sums(
-    scores: bootstrap.Scores, sums: np.ndarray, settings: Intervals
+    scores: bootstrap.Scores, sums: np.ndarray, support: Mapping[str, int], settings: Intervals
 ) -> dict[str, Score]:
+    """The score of a class that fewer than 5 units truly hold has no interval."""
     made = {}
     for name, spread in bootstrap.resampled_scores(
         scores, sums, resamples=settings.resamples, seed=settings.seed
     ).items():
+        spread = replace(spread, support=support[name])
         low, high = bootstrap.interval_bounds(spread, settings.confidence)
+        if "/" in name and spread.n < bootstrap.LEAST:
+            low = high = np.float64(math.nan)
         made[name] = Score(float(spread.value), float(low), float(high), int(spread.n))
     return made
 
 
-def _unit_sums(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
+def unit_sums(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
     """(U, S) sums of each unit, added up in the same order whatever the order of the rows."""
     of_unit = np.unique(units, return_inverse=True)[1]
     order = sorted(range(len(units)), key=lambda i: (of_unit[i], statistics[i].tobytes()))
