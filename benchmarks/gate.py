@@ -37,7 +37,9 @@ class Case:
 
     groups: int = 200
     images: int = 1  # of a group
-    correlation: float = 0.5  # of how hard the images of a group are, and of how well a model does on them
+    correlation: float = (
+        0.5  # of how hard the images of a group are, and of how well a model does on them
+    )
     noise: float = 0.3  # of a model, in an image and in a class of it, in log-odds
     support: int = 50  # groups that hold the rare class
     variants: int = 3
@@ -94,7 +96,9 @@ def gain_of(case: Case, shift: Shift, name: str) -> float:
     return score(ours, name) - score(theirs, name)
 
 
-def shift_for(case: Case, points: float, name: str, places: tuple[int, ...], base: Shift = (0.0,) * 5) -> Shift:
+def shift_for(
+    case: Case, points: float, name: str, places: tuple[int, ...], base: Shift = (0.0,) * 5
+) -> Shift:
     """The shift of the classes `places` that gains so many points in a score."""
     low, high, made = -3.0, 3.0, base
     for _ in range(14):
@@ -124,12 +128,17 @@ def is_promoted(rng: np.random.Generator, case: Case, shift: Shift) -> bool:
     champion, *others = splits(rng, case, [(0.0,) * 5, *models], case.groups, case.support)
     n = len(champion)
     ids = [str(i) for i in range(n)]
-    tables = [pd.DataFrame(rows, columns=FIELDS).assign(id=ids) for rows in (others[best], champion)]
+    tables = [
+        pd.DataFrame(rows, columns=FIELDS).assign(id=ids) for rows in (others[best], champion)
+    ]
     test = TestImages(ids, ids, np.ones(n, bool), np.arange(n) // case.images, independent=True)
     settings = Intervals(resamples=INTERVALS.resamples, seed=int(rng.integers(2**31)))
     margin = 0.01 if case.rule == "not_inferior" else 0.0
     rules = Rules(Gate(minimum={}, rule=case.rule, margin=margin), PRIMARY, HEADLINE, settings)
-    ours, theirs = (Contender(name, table, frozenset()) for name, table in zip(("new", "old"), tables, strict=True))
+    ours, theirs = (
+        Contender(name, table, frozenset())
+        for name, table in zip(("new", "old"), tables, strict=True)
+    )
     return judge(ours, theirs, test, rules, {PRIMARY: 1.0}, None).outcome == PROMOTED
 
 
@@ -149,7 +158,9 @@ def main() -> None:
     sets = parser.parse_args().sets
     torch.set_num_threads(1)
     names = list(changes(CASES[0]))
-    print(f"| units | images of each | noise | hold `rare` | variants | rule | {' | '.join(names)} |")
+    print(
+        f"| units | images of each | noise | hold `rare` | variants | rule | {' | '.join(names)} |"
+    )
     print(f"|{'---|' * (6 + len(names))}")
     for case in CASES:
         cells = []
@@ -158,7 +169,10 @@ def main() -> None:
             cells.append(np.mean([is_promoted(rng, case, shift) for _ in range(sets)]))
         alike = f"{case.images}, correlation {case.correlation}" if case.images > 1 else "1"
         row = [case.groups, alike, case.noise, case.support, case.variants, f"`{case.rule}`"]
-        print(f"| {' | '.join(map(str, row))} | {' | '.join(f'{100 * c:.1f} %' for c in cells)} |", flush=True)
+        print(
+            f"| {' | '.join(map(str, row))} | {' | '.join(f'{100 * c:.1f} %' for c in cells)} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

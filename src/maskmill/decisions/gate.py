@@ -40,7 +40,9 @@ class Contender:
 
     name: str
     statistics: pd.DataFrame  # id, and a column per number of the headline's statistic
-    seen: frozenset[str] | None  # digests of the pixels it was trained and validated on; None: not known
+    seen: (
+        frozenset[str] | None
+    )  # digests of the pixels it was trained and validated on; None: not known
 
 
 @dataclass(frozen=True)
@@ -261,11 +263,17 @@ class _Pair:
             for name, score in self._classes.items()
             if self._gains[score].n < LEAST
         ]
-        return [f"nothing is said of classes that fewer than {LEAST} units hold: {few_of(few, 8)}"] * bool(few)
+        return [
+            f"nothing is said of classes that fewer than {LEAST} units hold: {few_of(few, 8)}"
+        ] * bool(few)
 
     def _few_in_words(self, units: int) -> str:
         gate = self._rules.gate
-        many = f"{units} units, which are parts of groups and not independent," if units >= ENOUGH else f"{units} units"
+        many = (
+            f"{units} units, which are parts of groups and not independent,"
+            if units >= ENOUGH
+            else f"{units} units"
+        )
         return (
             f"{many} are too few for evidence (at least {ENOUGH} independent ones are needed): minimum "
             f"scores decide, and that the point estimate loses at most {gate.max_drop:g} over all and "

@@ -38,6 +38,29 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Winner:
+    """The best score of several, which flatters: the same images chose it."""
+
+    value: float
+    corrected: float  # what choosing like this scores on other images; NaN where it is not known
+    rivals: int  # variants that were compared
+
+    def as_json(self) -> dict[str, Any]:
+        """With what is to be said of it."""
+        numbers = {"value": self.value, "corrected": self.corrected}
+        return {key: _number_or_none(n) for key, n in numbers.items()} | {"text": self.in_words()}
+
+    def in_words(self) -> str:
+        """The correction, or the warning; "" where nothing was chosen."""
+        if self.rivals < 2 or not math.isfinite(self.value):
+            return ""
+        best = f"{self.value:.4f} is the best of {self.rivals} on the images that chose it"
+        if math.isfinite(self.corrected):
+            return f"{best}; corrected for that, {self.corrected:.4f}"
+        return f"{best}, which flatters; too few independent units tell by how much"
+
+
+@dataclass(frozen=True)
 class VariantChoice:
     """The variant put forward, or None, and why."""
 
@@ -46,6 +69,7 @@ class VariantChoice:
     candidates: list[Candidate]  # best first, those over a limit too
     over: dict[str, str]  # variant -> the limit that it is over, in words
     differences: list[Difference]  # of each two candidates, the better one first
+    winner: "Winner"
     caveat: str = ""  # what the comparison cannot be relied on for
 
     def as_json(self, metric: str, selection: Selection) -> dict[str, Any]:
@@ -65,16 +89,13 @@ class VariantChoice:
             for c in self.candidates
         ]  # fmt: skip
         differences = [
-            {
-                "a": d.a,
-                "b": d.b,
-                **{name: _number_or_none(value) for name, value in asdict(d.score).items()},
-            }
+            {"a": d.a, "b": d.b, **d.score.as_json(), "decides": intervals.decides(d.score)}
             for d in self.differences
         ]
         return {
             "challenger": self.challenger, "reason": self.reason, "caveat": self.caveat,
-            "metric": metric, "split": "val", "variants": rows, "differences": differences,
+            "metric": metric, "split": "val", "winner": self.winner.as_json(), "variants": rows,
+            "differences": differences,
         }  # fmt: skip
 
 
@@ -84,15 +105,17 @@ def choose_variant(
     selection: Selection,
     metric: str,
     caveat: str = "",
+    corrected: Callable[[Sequence[str]], float] = lambda variants: math.nan,
 ) -> VariantChoice:
     """Choose the best variant within the limits; of those that tie with it, the cheapest.
 
     The cheapest has the fewest parameters.
 
     `compare` gives the score of one variant less that of another with the paired interval. Two
-    variants tie where they are within `selection.tie`, one seed being worth a point or more, and
-    where the interval holds 0. With too few units for a claim the interval decides nothing, and
-    `tie` alone does. Ties do not chain: all are with the best.
+    variants tie where the interval shows that the lead is below `selection.tie`: its upper bound
+    is, since an interval that holds 0 may hold a large lead too. Where no interval decides, equal
+    scores alone tie. Ties do not chain: all are with the best. `corrected` gives what choosing the
+    best of the variants by their scores is worth on other images.
     """
     ranked = sorted(
         candidates, key=lambda c: (-c.score.value if _has_score(c) else math.inf, c.variant)
@@ -104,10 +127,26 @@ def choose_variant(
     ]
     over = {c.variant: words for c in ranked if (words := _exceeded_limits(c.cost, selection))}
     challenger, reason = _decide(ranked, differences, over, selection, metric)
-    if any(d.score.n < ENOUGH for d in differences):
+    known = [d.score for d in differences if math.isfinite(d.score.value)]
+    decided = all(map(intervals.decides, known))
+    if not decided:
         few = caveat or f"fewer than {ENOUGH} independent units tell {metric}"
-        caveat = f"{few}; so no interval decides here, and selection.tie alone says what ties"
-    return VariantChoice(challenger, reason, ranked, over, differences, caveat)
+        caveat = f"{few}; so no interval decides here, and the best score leads"
+    return VariantChoice(
+        challenger, reason, ranked, over, differences, _winner(ranked, over, decided, corrected),
+        caveat,
+    )  # fmt: skip
+
+
+def _winner(
+    ranked: Sequence[Candidate], over: Mapping[str, str], decided: bool,
+    corrected: Callable[[Sequence[str]], float],
+) -> Winner:  # fmt: skip
+    """The best within the limits, and what its lead is worth where intervals decide."""
+    rivals = [c.variant for c in ranked if c.variant not in over and _has_score(c)]
+    value = next((c.score.value for c in ranked if c.variant in rivals), math.nan)
+    known = corrected(rivals) if decided and len(rivals) > 1 else math.nan
+    return Winner(value, min(value, known) if math.isfinite(known) else math.nan, len(rivals))
 
 
 def _decide(
@@ -152,12 +191,10 @@ def _decide(
 
 def _tie_reason(lead: Score, selection: Selection) -> str:
     """Why a lead of so much is none, in words; "" where it is one."""
-    if lead.value <= selection.tie:
-        return f"within {selection.tie}"
-    if lead.n >= ENOUGH and not intervals.is_significant(lead):
-        if math.isnan(lead.low):
-            return ""
-        return f"{lead.value:.4f} more, and the interval {lead.low:.4f} to {lead.high:.4f} holds 0"
+    if lead.value == 0:
+        return "equal"
+    if intervals.decides(lead) and lead.high < selection.tie:
+        return f"{lead.value:.4f} more, at most {lead.high:.4f} by its interval"
     return ""
 
 

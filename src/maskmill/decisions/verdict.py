@@ -39,7 +39,9 @@ class Check:
         return cls(name, value, limit, bool(value > limit), ABOVE, n=n)
 
     @classmethod
-    def no_harm(cls, name: str, gain: float, margin: float, p: float, alpha: float, n: int) -> "Check":
+    def no_harm(
+        cls, name: str, gain: float, margin: float, p: float, alpha: float, n: int
+    ) -> "Check":
         """Passes unless so great a loss beyond the margin is chance in fewer than `alpha` of cases."""
         return cls(name, gain, -margin, not p < alpha, _NO_WORSE, p, n)
 
@@ -70,7 +72,9 @@ class Basis:
     gain: float = math.nan  # of the primary metric, challenger less champion
     low: float = math.nan  # of the gain's interval
     high: float = math.nan
-    finds: float = math.nan  # the true gain that this rule promotes in 80 % of cases on these images
+    finds: float = (
+        math.nan
+    )  # the true gain that this rule promotes in 80 % of cases on these images
     mistakes: float = math.nan  # share of challengers without any gain that it promotes
     looks: int = 0  # verdicts that these test images have given, this one among them
     caveats: Sequence[str] = ()

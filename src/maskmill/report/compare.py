@@ -162,8 +162,12 @@ def _gap(
     if reason := _incomparable(first, run, variant, split):
         return Gap(variant, run.name, split, None, reason)
     a, b = run.variants[variant].statistics[split], first.variants[variant].statistics[split]
-    of = units.units_of_images(a["id"].tolist(), run.table, settings)
-    made = comparison.paired_scores(create({}, _labels(run)), a, b, of, settings)
+    ids = a["id"].tolist()
+    of = units.units_of_images(ids, run.table, settings)
+    made = comparison.paired_scores(
+        create({}, _labels(run)), a, b, of, settings,
+        independent=units.are_independent(of, ids, run.table),
+    )  # fmt: skip
     return Gap(variant, run.name, split, made[run.primary])
 
 

@@ -183,9 +183,15 @@ def describe_difference(difference: Score) -> str:
         return "better" if difference.value > 0 else "worse"
     apart = difference.low > 0 or difference.high < 0
     return (
-        f"{'above' if difference.value > 0 else 'below'}, n too small for a claim"
+        f"{'above' if difference.value > 0 else 'below'}, {_weakness(difference)}"
         if apart
         else "not told apart"
+    )
+
+
+def _weakness(difference: Score) -> str:
+    return (
+        "n too small for a claim" if difference.independent else "over blocks, which prove nothing"
     )
 
 

@@ -547,6 +547,7 @@ class Evaluation(Section):
     """Which number is the headline: early stopping, selection, gate and report share it."""
 
     primary: str  # a name of `metrics.confusion.names`
+    clean: bool = True  # where a split leaks by permission, decisions use its clean part alone
 
 
 class Intervals(Section):
@@ -612,9 +613,15 @@ class Gate(Section):
     """What a challenger must show on the test split to become champion."""
 
     minimum: dict[str, Share] = {"dice_foreground": 0.8}  # metric -> least value
-    maximum: dict[str, Annotated[float, Field(ge=0)]] = {}  # metric that is better lower -> greatest value
-    rule: Literal["superior", "not_inferior"] = "superior"  # what the interval of the gain must show
-    margin: Share = 0.0  # superior: the gain is surely above it; not_inferior: surely no loss beyond it
+    maximum: dict[
+        str, Annotated[float, Field(ge=0)]
+    ] = {}  # metric that is better lower -> greatest value
+    rule: Literal["superior", "not_inferior"] = (
+        "superior"  # what the interval of the gain must show
+    )
+    margin: Share = (
+        0.0  # superior: the gain is surely above it; not_inferior: surely no loss beyond it
+    )
     class_margin: Share = 0.005  # a class may surely lose no more
     slice_margin: Share = 0.01  # nor may the primary metric of a slice
     max_drop: Share = 0.005  # of the primary metric, where units are too few for evidence

@@ -9,7 +9,7 @@ from maskmill.metrics import Metrics
 from maskmill.settings.config import Intervals, Slices
 from maskmill.statistics import intervals, slices
 from maskmill.statistics.scores import Score
-from maskmill.statistics.units import caveat_of_units, units_of_images
+from maskmill.statistics.units import are_independent, caveat_of_units, units_of_images
 
 
 def paired_scores(
@@ -20,6 +20,7 @@ def paired_scores(
     settings: Intervals,
     *,
     only: str = "",
+    independent: bool = True,
 ) -> dict[str, Score]:
     """Each score, or the one named `only`, of a less that of b, on the same images.
 
@@ -29,8 +30,9 @@ def paired_scores(
     fields = list(metrics.fields)
     of_b = b.set_index("id").loc[a["id"], fields]
     return intervals.paired_differences(
-        metrics, a[fields].to_numpy(float), of_b.to_numpy(float), units, settings, only=only
-    )
+        metrics, a[fields].to_numpy(float), of_b.to_numpy(float), units, settings, only=only,
+        independent=independent,
+    )  # fmt: skip
 
 
 class Comparison:
@@ -50,6 +52,10 @@ class Comparison:
         self._units = {
             split: units_of_images(ids, table, settings) for split, ids in self._ids.items()
         }
+        self._independent = {
+            split: are_independent(self._units[split], ids, table)
+            for split, ids in self._ids.items()
+        }
 
     def differences(self, variant: str) -> dict[str, Score]:
         """By split: the primary score of a variant less that of the leader.
@@ -64,6 +70,7 @@ class Comparison:
                 self._units[split],
                 self._settings,
                 only=self._primary,
+                independent=self._independent[split],
             )[self._primary]
             for split, of in self._tables.items()
             if variant != self._lead

@@ -30,8 +30,8 @@ def scores_with_intervals(
     """Each score, or the one named `only`, with its interval over independent units.
 
     The scores come from (N, S) statistics of images and their (N,) units. `n` counts the units that
-    the score is made of: those without a class say nothing of it. The order of the rows does not
-    matter.
+    the score is made of and that truly hold its class; a mean over classes has the least of them.
+    The order of the rows does not matter.
     """
 
     def chosen(sums: Tensor) -> Mapping[str, Tensor]:
@@ -49,11 +49,13 @@ def paired_differences(
     settings: Intervals,
     *,
     only: str = "",
+    independent: bool = True,
 ) -> dict[str, Score]:
     """Each score, or the one named `only`, of model a less that of model b, with its interval.
 
     The interval is that of the difference. Both are scored on the same resamples, so that what
-    makes a unit hard for both does not count. Shapes as for `scores_with_intervals`.
+    makes a unit hard for both does not count. Shapes as for `scores_with_intervals`; whether the
+    units are `independent` is noted with the scores.
     """
 
     def difference(sums: Tensor) -> Mapping[str, Tensor]:
@@ -62,12 +64,18 @@ def paired_differences(
 
     sums = unit_sums(np.concatenate([a, b], axis=1), units)
     support = supporting_units(metrics, sums[:, : a.shape[1]])
-    return _scores_of_sums(difference, sums, support, settings)
+    made = _scores_of_sums(difference, sums, support, settings)
+    return {name: replace(score, independent=independent) for name, score in made.items()}
+
+
+def decides(difference: Score) -> bool:
+    """Whether there is an interval with enough independent units behind it to decide by."""
+    return difference.independent and difference.n >= ENOUGH and bool(np.isfinite(difference.low))
 
 
 def is_significant(difference: Score) -> bool:
-    """Whether the interval leaves out 0 and enough units stand behind it."""
-    return difference.n >= ENOUGH and (difference.low > 0 or difference.high < 0)
+    """Whether the interval leaves out 0 and enough independent units stand behind it."""
+    return decides(difference) and (difference.low > 0 or difference.high < 0)
 
 
 def mean_over_seeds(values: Sequence[float], confidence: float = 0.95) -> Score:
@@ -96,11 +104,11 @@ def _scores_of_sums(
     for name, spread in bootstrap.resampled_scores(
         scores, sums, resamples=settings.resamples, seed=settings.seed
     ).items():
-        spread = replace(spread, support=support[name])
-        low, high = bootstrap.interval_bounds(spread, settings.confidence)
-        if "/" in name and spread.n < bootstrap.LEAST:
+        supported = replace(spread, support=support[name])
+        low, high = bootstrap.interval_bounds(supported, settings.confidence)
+        if "/" in name and supported.n < bootstrap.LEAST:
             low = high = np.float64(math.nan)
-        made[name] = Score(float(spread.value), float(low), float(high), int(spread.n))
+        made[name] = Score(float(spread.value), float(low), float(high), int(supported.n))
     return made
 
 

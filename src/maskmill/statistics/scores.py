@@ -5,7 +5,7 @@ Reading them needs none of the libraries that compute them.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from maskmill.system import files
@@ -18,12 +18,17 @@ class Score:
     value: float  # NaN where there is nothing to score
     low: float = math.nan  # of the interval; NaN where there is none
     high: float = math.nan
-    n: int = 0  # independent units behind the interval
+    n: int = 0  # independent units behind the interval, that hold what the score is about
+    independent: bool = True  # False: the units are parts of groups, and nothing is decided by them
+
+    def as_json(self) -> dict[str, float | None]:
+        """{value, low, high, n}; NaN becomes null."""
+        return _without_nan({"value": self.value, "low": self.low, "high": self.high, "n": self.n})
 
 
 def write_scores(path: Path, scores: Mapping[str, Score]) -> None:
     """Write each score as {value, low, high, n}; NaN becomes null."""
-    files.write_json(path, {name: _without_nan(asdict(score)) for name, score in scores.items()})
+    files.write_json(path, {name: score.as_json() for name, score in scores.items()})
 
 
 def read_scores(path: Path) -> dict[str, Score]:

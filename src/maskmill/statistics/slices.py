@@ -13,7 +13,7 @@ from maskmill.metrics import Metrics
 from maskmill.settings.config import Intervals, Slices
 from maskmill.statistics.intervals import scores_with_intervals
 from maskmill.statistics.scores import Score
-from maskmill.statistics.units import ENOUGH
+from maskmill.statistics.units import ENOUGH, are_independent
 from maskmill.system.components import suggest
 from maskmill.system.errors import MaskmillError
 
@@ -80,15 +80,17 @@ def slice_scores(
         )[primary]
 
     whole = score(np.ones(len(evaluated), dtype=bool))
+    independent = are_independent(units, evaluated["id"].tolist(), manifest)
     made, left_out = [], 0
-    for column, values in _columns(evaluated["id"], images, manifest, settings).items():
+    for column, values in slice_values(evaluated["id"], images, manifest, settings).items():
         for value in sorted(set(values)) if len(set(values)) > 1 else ():
             rows = values == value
             if rows.sum() < settings.minimum:
                 left_out += 1
                 continue
             own = score(rows)
-            made.append(Slice(column, str(value), int(rows.sum()), own, _verdict(own, whole)))
+            verdict = _verdict(own, whole, independent=independent)
+            made.append(Slice(column, str(value), int(rows.sum()), own, verdict))
     made.sort(key=lambda s: (math.isnan(s.score.value), s.score.value, s.column, s.value))
     return Table(tuple(made), whole, left_out, _caution(len(made), intervals.confidence))
 
@@ -105,10 +107,10 @@ def check_columns(columns: Sequence[str], manifest: pd.DataFrame) -> None:
             )
 
 
-def _columns(
+def slice_values(
     ids: pd.Series, images: pd.DataFrame, manifest: pd.DataFrame, settings: Slices
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """What to slice by -> the value of each image, in words."""
+    """Find what to slice by, and the value of each image in words: column -> (N,) text."""
     rows = manifest.drop_duplicates("id").set_index("id").loc[ids]
     facts = images.drop_duplicates("id").set_index("id").loc[ids]
     made = {"group": by_value(rows["group"])}
@@ -175,15 +177,15 @@ def _text(value: object, digits: int = 6) -> str:
     return str(value)
 
 
-def _verdict(own: Score, whole: Score) -> str:
+def _verdict(own: Score, whole: Score, *, independent: bool) -> str:
     """Whether a slice is worse than all images, in words.
 
-    It is worse only with an interval wholly below the score of all images, over units enough to
-    trust it.
+    It is worse only with an interval wholly below the score of all images, over units enough and
+    independent.
     """
     if not own.value < whole.value:
         return ""
-    return WORSE if own.high < whole.value and own.n >= ENOUGH else CHANCE
+    return WORSE if own.high < whole.value and own.n >= ENOUGH and independent else CHANCE
 
 
 def _caution(count: int, confidence: float) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 from maskmill.settings.config import Intervals
 
 ENOUGH = 20  # units; intervals over fewer promise too little for a claim (docs/intervals.md)
+_GROUPS = 5  # from which on `auto` takes groups; fewer have no interval
 
 
 def units_of_images(ids: list[str], manifest: pd.DataFrame, settings: Intervals) -> np.ndarray:
@@ -14,17 +15,24 @@ def units_of_images(ids: list[str], manifest: pd.DataFrame, settings: Intervals)
     A unit is an image, a group, or a block: at least `intervals.block` images of a group that
     follow each other in one sequence; what is over is shared out among the blocks. A group whose
     images have no order stays whole, as does one with fewer images. `auto` takes groups where there
-    are enough of them, else blocks.
+    are 5 or more of them, else blocks.
     """
     rows = _rows_of_images(ids, manifest)
     keys = {"image": ["id"], "group": ["group"], "block": ["group", "sequence", "block"]}
     kind = settings.unit
     if kind == "auto":
-        kind = "group" if rows["group"].nunique() >= ENOUGH else "block"
+        kind = "group" if rows["group"].nunique() >= _GROUPS else "block"
     numbers: np.ndarray = (
         rows.assign(block=_blocks(rows, settings.block)).groupby(keys[kind]).ngroup().to_numpy()
     )
     return numbers.astype(np.int64)
+
+
+def are_independent(units: np.ndarray, ids: list[str], manifest: pd.DataFrame) -> bool:
+    """Whether no unit is a part of a group: over blocks of groups nothing is decided."""
+    groups = manifest.drop_duplicates("id").set_index("id").loc[ids, "group"]
+    parts = pd.Series(units).groupby(groups.to_numpy()).nunique()
+    return bool(parts.max() == 1)
 
 
 def caveat_of_units(

@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from maskmill.decisions.select import Candidate, choose_variant
@@ -15,7 +16,10 @@ def selection(minimum=0.5, tie=0.01, **limits):
     return Selection(minimum=minimum, tie=tie, **FREE | limits)
 
 
-def chosen(asked=None, *, half=0.001, n=30, caveat="", costs=None, **variants):
+def chosen(
+    asked=None, *, half=0.001, n=30, caveat="", costs=None, independent=True, corrected=None,
+    **variants,
+):  # fmt: skip
     """The choice between variants of (score, parameters).
 
     The intervals of all differences have this half width.
@@ -31,9 +35,12 @@ def chosen(asked=None, *, half=0.001, n=30, caveat="", costs=None, **variants):
 
     def compare(a, b):
         lead = variants[a][0] - variants[b][0]
-        return Score(lead, lead - half, lead + half, n)
+        return Score(lead, lead - half, lead + half, n, independent)
 
-    return choose_variant(given, compare, asked or selection(), "dice_foreground", caveat)
+    return choose_variant(
+        given, compare, asked or selection(), "dice_foreground", caveat,
+        lambda rivals: math.nan if corrected is None else corrected,
+    )  # fmt: skip
 
 
 def test_the_best_score_leads():
@@ -46,59 +53,79 @@ def test_the_best_score_leads():
 def test_a_tie_goes_to_the_fewest_parameters():
     choice = chosen(large=(0.9, 100), middle=(0.895, 50), small=(0.8, 1))
     assert choice.challenger == "middle"
-    assert (
-        choice.reason
-        == "dice_foreground 0.8950 on val ties with large 0.9000 (within 0.01) at the fewest"
-        " parameters"
+    assert choice.reason == (
+        "dice_foreground 0.8950 on val ties with large 0.9000 (0.0050 more, at most 0.0060 by its "
+        "interval) at the fewest parameters"
     )
 
 
 def test_the_best_may_be_the_cheapest_of_a_tie():
     choice = chosen(best=(0.9, 1), other=(0.895, 50))
     assert choice.challenger == "best"
-    assert (
-        choice.reason
-        == "dice_foreground 0.9000 on val ties with other 0.8950 (within 0.01) at the fewest"
-        " parameters"
+    assert choice.reason == (
+        "dice_foreground 0.9000 on val ties with other 0.8950 (0.0050 more, at most 0.0060 by its "
+        "interval) at the fewest parameters"
     )
 
 
-def test_a_lead_that_the_interval_does_not_tell_from_nothing_is_a_tie():
-    choice = chosen(half=0.06, large=(0.9, 100), small=(0.85, 1))
-    assert choice.challenger == "small"
-    assert (
-        choice.reason
-        == "dice_foreground 0.8500 on val ties with large 0.9000 (0.0500 more, and the interval"
-        " -0.0100 to 0.1100 holds 0) at the fewest parameters"
-    )
-    assert choice.caveat == ""
+@pytest.mark.parametrize("lead", [0.003, 0.02])
+def test_an_interval_that_holds_0_and_more_than_a_tie_is_no_tie(lead):
+    """It may hold a lead of points too: the wider it is, the less it says."""
+    choice = chosen(half=0.06, large=(0.9, 100), small=(0.9 - lead, 1))
+    assert (choice.challenger, choice.caveat) == ("large", "")
 
 
 def test_a_lead_that_is_sure_and_still_within_the_tie_is_a_tie():
     assert chosen(half=0.001, large=(0.9, 100), small=(0.895, 1)).challenger == "small"
+    assert chosen(half=0.006, large=(0.9, 100), small=(0.895, 1)).challenger == "large"
 
 
-def test_with_too_few_units_the_interval_decides_nothing_and_that_is_said():
-    choice = chosen(half=0.06, n=19, caveat="19 groups: too few", large=(0.9, 100), small=(0.85, 1))
+def test_the_loss_by_ties_does_not_grow_with_the_units():
+    """Intervals over 20 units are wide; what is given away for few parameters stays below a tie."""
+    rng, lost = np.random.default_rng(0), {}
+    for n in (20, 200):
+        error = 0.2 / math.sqrt(n)
+        leads = 0.02 + error * rng.standard_normal(200)  # of a network that is 2 points better
+        picks = [
+            chosen(half=2 * error, n=n, large=(0.8 + lead, 100), small=(0.8, 1)).challenger
+            for lead in leads
+        ]
+        lost[n] = np.mean([lead > 0 and pick == "small" for lead, pick in zip(leads, picks)])
+    assert lost == {20: 0, 200: 0}
+
+
+@pytest.mark.parametrize(
+    "few", [{"n": 19}, {"independent": False}, {"half": math.nan}], ids=["few", "blocks", "none"]
+)
+def test_where_no_interval_decides_the_best_score_leads_and_that_is_said(few):
+    choice = chosen(**{"half": 0.0001} | few, caveat="19 groups", large=(0.9, 100), small=(0.8999, 1))
     assert (choice.challenger, choice.reason) == (
         "large",
         "leads with dice_foreground 0.9000 on val",
     )
-    assert (
-        choice.caveat
-        == "19 groups: too few; so no interval decides here, and selection.tie alone says what ties"
-    )
-    assert (
-        chosen(half=0.06, n=19, caveat="few", large=(0.9, 100), small=(0.895, 1)).challenger
-        == "small"
-    )
+    assert choice.caveat == "19 groups; so no interval decides here, and the best score leads"
+
+
+def test_the_embedded_data_put_the_better_network_forward():
+    """Two blocks of one slab: unet 0.8495 on val, 0.8450 on test; resnet18_unet 0.8477, 0.8012."""
+    choice = chosen(
+        selection(tie=0.002), n=2, independent=False, unet=(0.8495, 488_000),
+        resnet18_unet=(0.8477, 259_000),
+    )  # fmt: skip
+    assert choice.challenger == "unet"
+
+
+def test_equal_scores_tie_whatever_the_units():
+    choice = chosen(n=2, independent=False, large=(0.9, 100), small=(0.9, 1))
+    assert choice.challenger == "small"
+    assert "ties with large 0.9000 (equal)" in choice.reason
 
 
 def test_a_metric_that_few_of_many_units_tell_is_said_too():
     assert (
         chosen(n=7, a=(0.9, 100), b=(0.8, 1)).caveat
         == "fewer than 20 independent units tell dice_foreground; so no interval decides here, and"
-        " selection.tie alone says what ties"
+        " the best score leads"
     )
 
 
@@ -198,6 +225,23 @@ def test_a_variant_that_is_out_ties_with_nobody():
     assert choice.challenger == "middle"
 
 
+def test_the_winners_score_comes_with_its_correction_or_its_warning():
+    two = {"a": (0.9, 5), "b": (0.8, 1)}
+    winner = chosen(corrected=0.88, **two).winner
+    assert winner.as_json() == {
+        "value": 0.9,
+        "corrected": 0.88,
+        "text": "0.9000 is the best of 2 on the images that chose it; corrected for that, 0.8800",
+    }
+    few = chosen(corrected=0.88, n=19, **two).winner
+    assert few.in_words() == (
+        "0.9000 is the best of 2 on the images that chose it, which flatters; too few independent "
+        "units tell by how much"
+    )
+    assert chosen(corrected=0.95, **two).winner.corrected == 0.9, "a correction flatters nobody"
+    assert chosen(a=(0.9, 5)).winner.in_words() == "", "nothing was chosen"
+
+
 def test_every_pair_is_in_the_file_the_better_one_first():
     content = chosen(c=(0.7, 5), a=(0.9, 5), b=(0.8, 1)).as_json("dice_foreground", selection())
     assert [(d["a"], d["b"]) for d in content["differences"]] == [
@@ -219,7 +263,7 @@ def test_the_file_is_plain_json_with_null_for_nan():
         ("b", None, 1),
     ]
     assert content["differences"] == [
-        {"a": "a", "b": "b", "value": None, "low": None, "high": None, "n": 30}
+        {"a": "a", "b": "b", "value": None, "low": None, "high": None, "n": 30, "decides": False}
     ]
     assert (content["challenger"], content["metric"], content["split"]) == (
         "a",

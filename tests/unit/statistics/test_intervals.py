@@ -1,5 +1,4 @@
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -231,6 +230,43 @@ def test_units_without_a_class_do_not_count_for_it_and_resamples_without_it_are_
     assert 0 < score.low < score.value < score.high < 1
 
 
+def test_false_alarms_are_no_support_of_a_class():
+    """One false pixel in each unit does not make 30 of the 7 that truly hold the class."""
+    rows = pixels(30, bar=0)
+    rows[:, 8] += 1  # predicted
+    rows[:7, [2, 5]] = [[5, 10], [9, 10], [2, 4], [30, 40], [6, 9], [7, 9], [3, 9]]
+    made = intervals.scores_with_intervals(METRICS, rows, np.arange(30), settings(2000))
+    assert {made[f"{kind}/bar"].n for kind in ("dice", "iou", "recall")} == {7}
+    assert made["dice/disc"].n == made["pixel_accuracy"].n == 30
+
+
+def test_a_class_that_four_units_truly_hold_has_no_interval_whatever_is_predicted():
+    rows = pixels(30, bar=0)
+    rows[:, 8] += 1
+    rows[:4, [2, 5]] = [[5, 10], [9, 10], [2, 4], [30, 40]]
+    score = intervals.scores_with_intervals(METRICS, rows, np.arange(30), settings())["dice/bar"]
+    assert (score.n, math.isnan(score.low), score.value > 0) == (4, True, True)
+
+
+def test_a_mean_over_classes_carries_the_least_support_of_them():
+    rows = pixels(30, bar=0)
+    rows[:7, [2, 5, 8]] = 5, 10, 9
+    made = intervals.scores_with_intervals(METRICS, rows, np.arange(30), settings())
+    assert {made[name].n for name in ("dice_foreground", "miou", "mean_accuracy")} == {7}
+    assert made["dice_foreground"].low < made["dice_foreground"].high
+    nowhere = intervals.scores_with_intervals(
+        METRICS, pixels(30, bar=0), np.arange(30), settings()
+    )
+    assert nowhere["dice_foreground"].n == 30
+
+
+def test_units_that_are_ignored_throughout_do_not_count():
+    rows = pixels(30)
+    rows[:10] = 0
+    made = intervals.scores_with_intervals(METRICS, rows, np.arange(30), settings())
+    assert {made[name].n for name in ("dice_foreground", "pixel_accuracy", "dice/disc")} == {20}
+
+
 def test_where_most_resamples_have_no_score_there_is_no_interval():
     ten, drawn = np.arange(10.0), np.arange(100.0)
     for missing, given in ((60, False), (40, True)):
@@ -309,6 +345,7 @@ def test_nineteen_units_are_too_few_for_a_claim():
     assert not intervals.is_significant(Score(0.1, 0.05, 0.2, 19))
     assert not intervals.is_significant(Score(0.1, -0.05, 0.2, 500))
     assert not intervals.is_significant(Score(0.1, math.nan, math.nan, 500))
+    assert not intervals.is_significant(Score(0.1, 0.05, 0.2, 500, independent=False))
 
 
 def test_several_seeds_have_students_interval():
@@ -336,16 +373,13 @@ def test_intervals_over_units_hold_the_true_score_and_those_over_images_do_not()
     rows = coverage.predictions(
         rng, coverage.group_truths(rng, sets, 20), coverage.skills(rng, sets, 20, 0.5)
     )
-    truth, scorer = (
-        coverage.population()["dice_foreground"],
-        SimpleNamespace(scores=coverage.scores),
-    )
+    truth, scorer = coverage.population()["dice_foreground"], create({}, coverage.CONFUSION.labels)
 
     def held(units):
         made = [
-            intervals.scores_with_intervals(scorer, of_set.reshape(120, -1), units, settings(300))[
-                "dice_foreground"
-            ]
+            intervals.scores_with_intervals(
+                scorer, of_set.reshape(120, -1), units, settings(300), only="dice_foreground"
+            )["dice_foreground"]
             for of_set in rows
         ]
         return np.mean([score.low <= truth <= score.high for score in made])

@@ -84,9 +84,26 @@ def test_a_group_without_an_order_stays_whole(orders):
     ] == [10, 5, 5]
 
 
-def test_auto_takes_groups_where_there_are_twenty_else_blocks():
-    assert len(sets(table(*((f"g{i:02d}", "", range(10)) for i in range(20))))) == 20
-    assert len(sets(table(*((f"g{i:02d}", "", range(10)) for i in range(19))))) == 38
+def test_auto_takes_groups_where_there_are_five_else_blocks():
+    assert len(sets(table(*((f"g{i:02d}", "", range(10)) for i in range(5))))) == 5
+    assert len(sets(table(*((f"g{i:02d}", "", range(10)) for i in range(4))))) == 8
+
+
+def test_units_are_independent_where_none_is_a_part_of_a_group():
+    manifest = table(("a", "", range(10)), ("b", "", range(3)))
+    ids = manifest["id"].tolist()
+    found = {
+        unit: units.are_independent(
+            units.units_of_images(ids, manifest, settings(unit=unit)), ids, manifest
+        )
+        for unit in ("group", "block", "image")
+    }
+    assert found == {"group": True, "block": False, "image": False}
+    single = table(*((f"g{i}", "", [0]) for i in range(3)))
+    ids = single["id"].tolist()
+    assert units.are_independent(
+        units.units_of_images(ids, single, settings(unit="image")), ids, single
+    )
 
 
 def test_the_shipped_test_slab_is_five_blocks():
