@@ -98,7 +98,9 @@ def test_the_loss_by_ties_does_not_grow_with_the_units():
     "few", [{"n": 19}, {"independent": False}, {"half": math.nan}], ids=["few", "blocks", "none"]
 )
 def test_where_no_interval_decides_the_best_score_leads_and_that_is_said(few):
-    choice = chosen(**{"half": 0.0001} | few, caveat="19 groups", large=(0.9, 100), small=(0.8999, 1))
+    choice = chosen(
+        **{"half": 0.0001} | few, caveat="19 groups", large=(0.9, 100), small=(0.8999, 1)
+    )
     assert (choice.challenger, choice.reason) == (
         "large",
         "leads with dice_foreground 0.9000 on val",

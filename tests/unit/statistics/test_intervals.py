@@ -254,9 +254,7 @@ def test_a_mean_over_classes_carries_the_least_support_of_them():
     made = intervals.scores_with_intervals(METRICS, rows, np.arange(30), settings())
     assert {made[name].n for name in ("dice_foreground", "miou", "mean_accuracy")} == {7}
     assert made["dice_foreground"].low < made["dice_foreground"].high
-    nowhere = intervals.scores_with_intervals(
-        METRICS, pixels(30, bar=0), np.arange(30), settings()
-    )
+    nowhere = intervals.scores_with_intervals(METRICS, pixels(30, bar=0), np.arange(30), settings())
     assert nowhere["dice_foreground"].n == 30
 
 
