@@ -597,6 +597,8 @@ class Gate(Section):
 
     minimum: dict[str, Share] = {"dice_foreground": 0.8}  # metric -> least value
     max_drop: Share = 0.005  # of the primary metric, against the champion on the same test set
+    approval: bool = False  # what passes waits for `maskmill approve`
+    deleted_champion: Literal["refuse", "ignore"] = "refuse"  # ignore: as if there were none
 
 
 class Tracking(Section):

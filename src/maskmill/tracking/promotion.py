@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from maskmill.inference.predict import Predictor
 from maskmill.settings.config import Gate
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import registry
-from maskmill.tracking.registry import CHALLENGER, CHAMPION, SHA256
+from maskmill.tracking import champions, interventions, ledger, registry
+from maskmill.tracking.champions import Standing
+from maskmill.tracking.ledger import Draft, Ledger
+from maskmill.tracking.registry import CHALLENGER, SHA256, TEST_DIGEST, TEST_SCORES
 from maskmill.tracking.stores import Store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-TEST_DIGEST, TEST_SCORES = "test_digest", "test_scores"  # tags of a version
+KEPT, RECORDED = "kept", "recorded"  # outcomes that the ledger does not hold
 Evaluate = Callable[[Predictor], Mapping[str, float]]
 
 
@@ -44,9 +46,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate said: `promoted`, `kept`, `refused` or `recorded`.
+    """What the gate said: `promoted`, `refused`, `waiting`, `kept` or `recorded`.
 
-    `kept`: it was the champion already; `recorded`: no promotion.
+    `waiting`: it passed, and a person has to approve; `kept`: it was the champion already;
+    `recorded`: it passed in an experiment, where nothing is promoted.
     """
 
     outcome: str
@@ -80,61 +83,112 @@ def promotion_tags(digest: str, scores: Mapping[str, float]) -> dict[str, str]:
 
 
 def run_gate(
-    store: Store,
-    version: "ModelVersion",
-    gate: Gate,
-    primary: str,
-    evaluate: Evaluate,
-    *,
+    store: Store, version: "ModelVersion", gate: Gate, primary: str, evaluate: Evaluate, *,
     may_promote: bool,
-) -> Verdict:
+) -> Verdict:  # fmt: skip
     """Run the gate on a registered version and, where it passes and may, make it the champion.
 
     `evaluate` scores the champion anew where it was last scored on another test set; its
-    MaskmillError says that the champion cannot be scored there, and is a refusal. The lock lets one
-    promotion decide at a time, so that none is judged against a champion that has just been
-    replaced.
+    MaskmillError says that the champion cannot be scored there, and is a refusal. The verdict holds
+    for the champion that it was found against: where another promotion comes in between, of this
+    workspace or another one on the same server, it is found anew.
     """
-    with store.lock():
-        if may_promote:
-            store.client.set_registered_model_alias(store.model, CHALLENGER, version.version)
-        champion = registry.champion(store)
-        same = champion is not None and champion.tags.get(SHA256) == version.tags[SHA256]
+    if not may_promote:
+        standing = champions.look(store, Ledger(store))
+        verdict = _judge(standing, version, gate, primary, evaluate)
+        if verdict.outcome == ledger.REFUSED:
+            return verdict
+        passed = _passed(verdict.checks)
+        reason = f"{passed}; an experiment (dvc exp run) never promotes"
+        return Verdict(RECORDED, reason, verdict.checks)
+    said: list[Verdict] = []
+
+    def decide(standing: Standing) -> Draft | None:
+        said.append(_judge(standing, version, gate, primary, evaluate))
+        return _draft(standing, version, said[-1])
+
+    registry.point_alias(store, CHALLENGER, int(version.version))
+    champions.enter(store, decide)
+    return said[-1]
+
+
+def _judge(
+    standing: Standing, version: "ModelVersion", gate: Gate, primary: str, evaluate: Evaluate
+) -> Verdict:
+    """What the gate says of a version beside who is champion now."""
+    champion, number = standing.champion, int(version.version)
+    left = interventions.withdrawn(standing.record).get(number)
+    if standing.lost and gate.deleted_champion == "refuse":
+        return Verdict(ledger.REFUSED, _lost(standing.lost, number), [])
+    if left:
+        return Verdict(ledger.REFUSED, _withdrawn(left, number), [])
+    same = champion is not None and champion.tags.get(SHA256) == version.tags[SHA256]
+    rival: Mapping[str, float] | None = None
+    if champion is not None and not same:
         try:
-            rival = (
-                None
-                if champion is None or same
-                else _scores(champion, version.tags[TEST_DIGEST], evaluate)
-            )
+            rival = _scores(champion, version.tags[TEST_DIGEST], evaluate)
         except MaskmillError as error:
-            assert champion is not None
-            remedy = (
-                "register under another name (tracking.model in params.yaml), or take the alias"
-                " from it"
-            )
-            return Verdict(
-                "refused",
-                f"champion version {champion.version} cannot be compared: {error}; {remedy}",
-                [],
-            )
-        made = gate_checks(json.loads(version.tags[TEST_SCORES]), rival, gate, primary)
-        failed = [f"{c.name}: {c.value:.4f} is below {c.limit:.4f}" for c in made if not c.passed]
-        if failed:
-            stays = (
-                f"; version {champion.version} stays champion"
-                if champion
-                else "; there is no champion yet"
-            )
-            return Verdict("refused", "; ".join(failed) + stays, made)
-        passed = f"{len(made)} of {len(made)} checks passed"
-        if not may_promote:
-            return Verdict(
-                "recorded", f"{passed}; an experiment (dvc exp run) never promotes", made
-            )
-        if same:
-            return Verdict("kept", f"{passed}; these weights are the champion already", made)
-        store.client.set_registered_model_alias(store.model, CHAMPION, version.version)
-        return Verdict("promoted", passed, made)
+            return Verdict(ledger.REFUSED, _incomparable(champion, error, number), [])
+    made = gate_checks(json.loads(version.tags[TEST_SCORES]), rival, gate, primary)
+    failed = [f"{c.name}: {c.value:.4f} is below {c.limit:.4f}" for c in made if not c.passed]
+    if failed:
+        stays = "there is no champion yet"
+        if champion:
+            stays = f"version {champion.version} stays champion"
+        return Verdict(ledger.REFUSED, "; ".join([*failed, stays]), made)
+    outcome, then = ledger.PROMOTED, ""
+    if same:
+        outcome, then = KEPT, "; these weights are the champion already"
+    elif gate.approval:
+        outcome = ledger.WAITING
+        then = f"; it waits for `maskmill approve {number} --why ..`"
+    return Verdict(outcome, _passed(made) + then, made)
+
+
+def _draft(standing: Standing, version: "ModelVersion", verdict: Verdict) -> Draft | None:
+    """What the ledger keeps of a verdict; None where it says so already."""
+    if verdict.outcome == KEPT:
+        return None
+    number, record = int(version.version), standing.record
+    after = number if verdict.outcome == ledger.PROMOTED else record.champion
+    last = record.entries[-1] if record.entries else None
+    said = last and (last.action, last.version, last.before, last.why)
+    if said == (verdict.outcome, number, record.champion, verdict.reason):
+        return None
+    checks = [check.as_json() for check in verdict.checks]
+    return Draft(
+        verdict.outcome, number, after, verdict.reason, f"gate, {champions.this_person()}",
+        version.tags[SHA256], version.tags[TEST_DIGEST],
+        {"outcome": verdict.outcome, "reason": verdict.reason, "checks": checks},
+    )  # fmt: skip
+
+
+def _passed(checks: list[Check]) -> str:
+    return f"{len(checks)} of {len(checks)} checks passed"
+
+
+def _lost(lost: int, number: int) -> str:
+    return (
+        f"the champion, version {lost}, was deleted from the registry, so that nothing can be "
+        f"compared with it; go back to the one before it (`maskmill rollback`), or take this one "
+        f"(`maskmill promote {number} --why ..`), or let the minimum scores alone decide "
+        "(gate.deleted_champion: ignore in params.yaml)"
+    )
+
+
+def _withdrawn(left: ledger.Entry, number: int) -> str:
+    return (
+        f"version {number} was champion, and {left.who} went back to version {left.after}: "
+        f"{left.why}; `maskmill promote {number} --why ..` makes it champion all the same"
+    )
+
+
+def _incomparable(champion: "ModelVersion", error: MaskmillError, number: int) -> str:
+    return (
+        f"champion version {champion.version} cannot be compared: {error}; register under another "
+        f"name (tracking.model in params.yaml), or take this one all the same (`maskmill promote "
+        f"{number} --why ..`)"
+    )
 
 
 def _scores(champion: "ModelVersion", digest: str, evaluate: Evaluate) -> Mapping[str, float]:
