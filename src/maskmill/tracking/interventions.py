@@ -69,7 +69,7 @@ def challenge(store: Store, number: int, why: str) -> Entry:
 def approve(store: Store, number: int | None, why: str) -> Entry:
     """Say yes to the version that the gate let pass and that waits (`gate.approval`).
 
-    Raises: MaskmillError where none waits, or the champion that it was compared with was replaced.
+    Raises: MaskmillError where none waits; also where another became champion since it passed.
     """
     why = ledger.one_line(why)
 
@@ -77,11 +77,11 @@ def approve(store: Store, number: int | None, why: str) -> Entry:
         asked = waiting_entry(standing.record)
         if asked is None or number not in (None, asked.version):
             raise MaskmillError(_none_waits(store, number, asked))
-        if asked.after != standing.record.champion or standing.lost:
+        if standing.lost:
             raise MaskmillError(
-                f"version {asked.version} passed the gate against {_said(asked.after)}, and "
-                f"{_said(standing.record.champion)} is champion now; compare it anew "
-                "(`dvc repro --force register`), or `maskmill promote` it without"
+                f"version {asked.version} passed the gate against version {standing.lost}, which "
+                f"was deleted since; `maskmill promote {asked.version} --why ..` takes it all the "
+                "same"
             )
         version = _whole_version(store, asked.version)
         return _draft(ledger.APPROVED, version, why, after=asked.version, verdict=asked.verdict)
@@ -162,10 +162,11 @@ def _draft(
 def _none_waits(store: Store, number: int | None, asked: Entry | None) -> str:
     if asked is not None:
         return f"version {number} does not wait for approval; version {asked.version} does"
-    which = "no version" if number is None else f"version {number} does not wait, and no other"
+    which = "no version waits" if number is None else f"version {number} does not wait"
     return (
-        f"{store.model}: {which} waits for approval; with gate.approval: true in params.yaml, "
-        "what passes the gate does"
+        f"{store.model}: {which} for approval; with gate.approval: true in params.yaml a version "
+        "that passes the gate does, until another becomes champion: then it has to pass anew "
+        "(`dvc repro --force register`)"
     )
 
 

@@ -104,10 +104,10 @@ def run_gate(
     said: list[Verdict] = []
 
     def decide(standing: Standing) -> Draft | None:
+        registry.point_alias(store, CHALLENGER, int(version.version))
         said.append(_judge(standing, version, gate, primary, evaluate))
         return _draft(standing, version, said[-1])
 
-    registry.point_alias(store, CHALLENGER, int(version.version))
     champions.enter(store, decide)
     return said[-1]
 

@@ -21,6 +21,7 @@ SHA256 = package.SHA256
 TEST_DIGEST, TEST_SCORES = "test_digest", "test_scores"  # tags of a version
 FLOW_RUN = "flow_run"  # tag of a version: the run of Prefect in which it was registered
 # MLflow's answers for no such name, number or alias
+_CLASH = "BAD_REQUEST"  # its answer where two write the same row of its database at once
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -84,14 +85,23 @@ def is_registered(store: Store, number: int) -> bool:
 
 
 def point_alias(store: Store, alias: str, number: int) -> None:
-    """Have the alias name a version; one that was deleted meanwhile leaves it where it is."""
+    """Have the alias name a version; one that was deleted meanwhile leaves it where it is.
+
+    Where two processes give a model its first alias of a name at once, MLflow answers one of them
+    with an error of its database; the second try finds the alias there.
+    """
     from mlflow.exceptions import MlflowException
 
-    try:
-        store.client.set_registered_model_alias(store.model, alias, str(number))
-    except MlflowException as error:
-        if error.error_code not in _ABSENT:
-            raise
+    for again in (True, False):
+        try:
+            store.client.set_registered_model_alias(store.model, alias, str(number))
+        except MlflowException as error:
+            if error.error_code in _ABSENT:
+                return
+            if error.error_code != _CLASH or not again:
+                raise
+        else:
+            return
 
 
 def registered_weights(store: Store) -> set[str]:

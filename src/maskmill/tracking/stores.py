@@ -141,6 +141,7 @@ def _short_first_timeout() -> Iterator[None]:
 def _open(uri: str, name: str, artifacts: str | None) -> "tuple[MlflowClient, str]":
     """The client and the experiment's id."""
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     if database := database_of(uri):
         _create_database(database)
@@ -152,7 +153,12 @@ def _open(uri: str, name: str, artifacts: str | None) -> "tuple[MlflowClient, st
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
         return client, experiment.experiment_id
-    return client, client.create_experiment(name, artifact_location=artifacts)
+    try:
+        return client, client.create_experiment(name, artifact_location=artifacts)
+    except MlflowException:  # another workspace of the server was first
+        if (made := client.get_experiment_by_name(name)) is None:
+            raise
+        return client, made.experiment_id
 
 
 def _create_database(path: Path) -> None:
