@@ -1,9 +1,9 @@
-"""make bench-gate: what the gate promotes and refuses, by simulation on the shipped code; 4 minutes of one core.
+"""make bench-gate: what the gate promotes and refuses, by simulation on the shipped code.
 
-Champion and variants are scored on the same images, whose difficulty they share; each has noise of its own
-in each image and class. The variants compete on a validation split of the same size first, and the one with
-the best score goes to the gate, so that the winner's luck there is part of what is counted. Prints the
-table of docs/gate.md.
+Champion and variants are scored on the same images, whose difficulty they share; each has noise of
+its own in each image and class. The variants compete on a validation split of the same size first,
+and the one with the best score goes to the gate, so that the winner's luck there is part of what is
+counted. Prints the table of docs/gate.md; 4 minutes of one core.
 """
 
 import argparse
@@ -143,12 +143,23 @@ def is_promoted(rng: np.random.Generator, case: Case, shift: Shift) -> bool:
 
 
 CASES = (
-    Case(variants=1), Case(), Case(variants=8), Case(rule="not_inferior"), Case(noise=0.6), Case(support=200),
-    Case(support=10), Case(groups=500, support=125), Case(groups=100, support=25), Case(groups=50, support=12),
-    Case(groups=20, support=10), Case(groups=40, images=5, support=10),
-    Case(groups=40, images=5, correlation=0.8, support=10), Case(groups=19, support=10), Case(groups=10, support=5),
+    Case(variants=1),
+    Case(),
+    Case(variants=8),
+    Case(rule="not_inferior"),
+    Case(noise=0.6),
+    Case(support=200),
+    Case(support=10),
+    Case(groups=500, support=125),
+    Case(groups=100, support=25),
+    Case(groups=50, support=12),
+    Case(groups=20, support=10),
+    Case(groups=40, images=5, support=10),
+    Case(groups=40, images=5, correlation=0.8, support=10),
+    Case(groups=19, support=10),
+    Case(groups=10, support=5),
     Case(groups=5, support=3),
-)  # fmt: skip
+)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from prefect.client.schemas.objects import State
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
@@ -34,6 +35,7 @@ from maskmill.system.errors import MaskmillError, few_of
 from maskmill.system.files import full_disk_in_words
 from maskmill.system.processes import FLOW_GRACE_S, watch_parent
 from maskmill.system.repository import check_inside
+from maskmill.tracking import lineage
 from pipelines import dag, page, registry, summary, workspace
 from pipelines.frozen_splits import freeze_after_experiment
 from pipelines.repro import Commands
@@ -59,6 +61,7 @@ def training(
     watch_parent(_end)
     for name in ("prefect.task_runs", "prefect._internal.concurrency"):
         logging.getLogger(name).addFilter(_says_something)
+    os.environ[lineage.FLOW_VARIABLE] = str(flow_run.id)  # for the version that it registers
     try:
         with _ending_in_time(), full_disk_in_words():
             return _train(update_data, parallel)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskmill.cli import models
+from maskmill.cli import champion, models, registry
 from maskmill.settings import config, configure
 from maskmill.system import files, processes, repository
 from maskmill.system.errors import MaskmillError, few_of
@@ -30,6 +30,8 @@ app.add_typer(remotes, name="remote")
 data = typer.Typer(no_args_is_help=True, help="Your own images and masks.")
 app.add_typer(data, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(registry.app, name="registry")
+champion.add_to(app)
 _STRICT_REFUSED = 3
 _NOT_ALL_UP = 3
 

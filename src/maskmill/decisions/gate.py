@@ -1,11 +1,12 @@
-"""The gate: whether a challenger may take the champion's place, by statistics of the same test images.
+"""The gate: whether a challenger may take the champion's place, by the same test images.
 
-It refuses on evidence of harm and promotes on evidence of a gain; where there are too few independent
-units for evidence it says so, and point estimates decide. No MLflow: a verdict follows from tables.
+It refuses on evidence of harm and promotes on evidence of a gain; where there are too few
+independent units for evidence it says so, and point estimates decide. No MLflow: a verdict follows
+from tables.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -149,7 +150,8 @@ def _too_few_left(kept: np.ndarray, left_out: Mapping[str, int], test: TestImage
         return ""
     why = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
     return (
-        f"{kept.sum()} of {len(kept)} test images are left to compare by ({why}), in {units} units; "
+        f"{kept.sum()} of {len(kept)} test images are left to compare by ({why}), in {units} "
+        "units; "
         f"at least {LEAST} units are needed: bring test images that neither model has seen"
     )
 
@@ -194,7 +196,7 @@ class _Pair:
             basis = replace(basis, caveats=[self._few_in_words(units)])
         return checks, basis
 
-    def _gains_of(self, rows: np.ndarray, classes: "Sequence[str]") -> dict[str, Gain]:
+    def _gains_of(self, rows: np.ndarray, classes: Iterable[str]) -> dict[str, Gain]:
         names = [self._rules.primary, *classes]
         return paired_gains(
             self._rules.headline, self._a[rows], self._b[rows], self._units[rows], names
@@ -275,9 +277,9 @@ class _Pair:
             else f"{units} units"
         )
         return (
-            f"{many} are too few for evidence (at least {ENOUGH} independent ones are needed): minimum "
-            f"scores decide, and that the point estimate loses at most {gate.max_drop:g} over all and "
-            f"{gate.max_class_drop:g} in a class (gate.max_drop, gate.max_class_drop)"
+            f"{many} are too few for evidence (at least {ENOUGH} independent ones are needed): "
+            f"minimum scores decide, and that the point estimate loses at most {gate.max_drop:g} over "
+            f"all and {gate.max_class_drop:g} in a class (gate.max_drop, gate.max_class_drop)"
         )
 
     def _worse(self) -> list[dict[str, object]]:
@@ -312,7 +314,7 @@ def what_it_tells(gain: Gain, rules: Rules) -> tuple[float, float]:
 
 
 def _mistakes_of_points(gain: Gain, max_drop: float) -> float:
-    """How often a point estimate is no worse than so much where nothing has changed; at least half."""
+    """How often a point estimate is no worse than so much where nothing changed; half or more."""
     if not gain.error > 0 or gain.n < LEAST:
         return math.nan
     return float(special.stdtr(gain.freedom, max_drop / gain.error))
@@ -323,8 +325,9 @@ def _looks_in_words(rules: Rules) -> list[str]:
     if looks <= budget:
         return []
     return [
-        f"these test images have given {looks} verdicts, more than gate.looks allows ({budget}): their "
-        "score has become a selection score, which flatters; add fresh test groups to data/splits.csv"
+        f"these test images have given {looks} verdicts, more than gate.looks allows ({budget}): "
+        "their score has become a selection score, which flatters; add fresh test groups to "
+        "data/splits.csv"
     ]
 
 

@@ -42,7 +42,7 @@ class Check:
     def no_harm(
         cls, name: str, gain: float, margin: float, p: float, alpha: float, n: int
     ) -> "Check":
-        """Passes unless so great a loss beyond the margin is chance in fewer than `alpha` of cases."""
+        """Passes unless a loss so far beyond the margin is chance in less than `alpha` of cases."""
         return cls(name, gain, -margin, not p < alpha, _NO_WORSE, p, n)
 
     def in_words(self) -> str:
@@ -65,7 +65,8 @@ class Check:
 class Basis:
     """What a verdict stands on, and what it can tell."""
 
-    rule: str  # superior, not_inferior; few_units where the point estimate decides; first: no champion yet
+    # superior, not_inferior; few_units: the point estimate decides; first: no champion yet
+    rule: str
     images: int = 0  # of the test split that were compared
     left_out: Mapping[str, int] = field(default_factory=dict)  # why -> images
     units: int = 0  # independent units among them
@@ -89,8 +90,8 @@ class Basis:
 class Verdict:
     """What the gate said: `promoted`, or `refused` with all reasons.
 
-    Where aliases move, `promoted` becomes `kept` for a champion that is challenged by itself, and `recorded` where
-    nothing may be promoted.
+    Where aliases move, `promoted` becomes `kept` for a champion that is challenged by itself,
+    `waiting` where a person has to approve, and `recorded` where nothing may be promoted.
     """
 
     outcome: str

@@ -613,31 +613,31 @@ class Gate(Section):
     """What a challenger must show on the test split to become champion."""
 
     minimum: dict[str, Share] = {"dice_foreground": 0.8}  # metric -> least value
-    maximum: dict[
-        str, Annotated[float, Field(ge=0)]
-    ] = {}  # metric that is better lower -> greatest value
-    rule: Literal["superior", "not_inferior"] = (
-        "superior"  # what the interval of the gain must show
-    )
-    margin: Share = (
-        0.0  # superior: the gain is surely above it; not_inferior: surely no loss beyond it
-    )
+    # metric that is better the lower it is -> greatest value
+    maximum: dict[str, Annotated[float, Field(ge=0)]] = {}
+    # what the interval of the gain over the champion must show
+    rule: Literal["superior", "not_inferior"] = "superior"
+    # superior: the gain is surely above it; not_inferior: there is surely no loss beyond it
+    margin: Share = 0.0
     class_margin: Share = 0.005  # a class may surely lose no more
     slice_margin: Share = 0.01  # nor may the primary metric of a slice
-    max_drop: Share = 0.005  # of the primary metric, where units are too few for evidence
+    # of the primary metric, against the champion, where units are too few for evidence
+    max_drop: Share = 0.005
     max_class_drop: Share = 0.02  # of a class, there
     looks: Positive = 20  # verdicts on the same test images, after which their score is called worn
     alpha_spending: bool = False  # each further verdict asks for surer evidence
     max_ms_per_image: Annotated[float, Field(gt=0)] | None = None
     max_parameters: Positive | None = None
     max_memory_mb: Annotated[float, Field(gt=0)] | None = None
+    approval: bool = False  # what passes waits for `maskmill approve`
+    deleted_champion: Literal["refuse", "ignore"] = "refuse"  # ignore: as if there were none
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.rule == "not_inferior" and not self.margin:
             raise ValueError(
-                "margin: 0.0 leaves not_inferior nothing to allow; set gate.margin, to 0.01 say, or "
-                "rule: superior"
+                "margin: 0.0 leaves not_inferior nothing to allow; set gate.margin, to 0.01 say, "
+                "or rule: superior"
             )
         return self
 

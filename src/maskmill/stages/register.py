@@ -11,11 +11,19 @@ from typing import Any
 import pandas as pd
 
 from maskmill.curation import manifest
-from maskmill.evaluation import evaluate
-from maskmill.inference.predict import Predictor
-from maskmill.metrics import Labels, create
-from maskmill.samples.shards import Shard
-from maskmill.settings.config import Data, Evaluation, Gate, Paths, Tracking
+from maskmill.decisions import gate as decisions
+from maskmill.decisions.verdict import Verdict
+from maskmill.evaluation.cost import read_cost
+from maskmill.settings.config import (
+    Data,
+    Evaluation,
+    Gate,
+    Intervals,
+    Paths,
+    Slices,
+    Tracking,
+)
+from maskmill.stages._bench import Bench
 from maskmill.statistics import scores as score_files
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
@@ -26,7 +34,8 @@ _log = logging.getLogger(__name__)
 
 def register(
     paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation,
-    metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
+    metrics: dict[str, dict[str, Any]], intervals: Intervals, slices: Slices, gate: Gate,
+    tracking: Tracking,
 ) -> None:  # fmt: skip
     """Write metrics/registration.json; repeated, it makes no second run, version or promotion.
 
@@ -35,7 +44,8 @@ def register(
     try:
         store = stores.connect_store(tracking, paths)
         with stores.errors_in_words(store.uri):
-            _register(store, paths, data, variants, evaluation, metrics, gate, tracking)
+            bench = Bench.open(paths, data, evaluation, metrics, intervals, slices)
+            _register(store, paths, data, variants, bench, gate, tracking)
     except stores.AwayError as error:
         raise MaskmillError(
             f"register: {error}\nThe trained models are kept: the same command goes on here, and"
@@ -45,7 +55,7 @@ def register(
 
 def _register(
     store: stores.Store, paths: Paths, data: Data, variants: tuple[str, ...],
-    evaluation: Evaluation, metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
+    bench: Bench, gate: Gate, tracking: Tracking,
 ) -> None:  # fmt: skip
     for line in reaper.close_abandoned_runs(store):
         _log.info(f"register: {line}")
@@ -58,9 +68,7 @@ def _register(
     if selection["challenger"] is None:
         verdict |= {"outcome": "refused", "reason": f"no challenger: {selection['reason']}"}
     else:
-        verdict |= _gate(
-            store, paths, data, evaluation, metrics, gate, selection["challenger"], recorded
-        )
+        verdict |= _gate(store, paths, bench, gate, selection["challenger"], recorded)
     verdict["champion"] = _describe(registry.champion(store))
     files.write_json(Path(paths.metrics) / "registration.json", verdict)
     _log.info(
@@ -77,48 +85,37 @@ def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
 
 
 def _gate(
-    store: stores.Store, paths: Paths, data: Data, evaluation: Evaluation,
-    metrics: dict[str, dict[str, Any]], gate: Gate, variant: str, recorded: dict[str, str],
+    store: stores.Store, paths: Paths, bench: Bench, gate: Gate, variant: str,
+    recorded: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
-    prepared = Path(paths.prepared)
-    digest = _test_digest(manifest.read(prepared / "manifest.parquet"), data)
+    digest = _test_digest(bench.manifest, bench.data)
     scores = score_files.read_values(Path(paths.metrics) / "test" / f"{variant}.json")
     facts = files.read_json(Path(paths.models) / variant / "run.json")
     lineage = {"git_commit": facts["git_commit"], "data_hash": facts["data_hash"]}
+    evidence = bench.evidence(variant)
     version = registry.register(
         store,
         Path(paths.challenger),
         recorded[variant],
         promotion.promotion_tags(digest, scores) | lineage,
+        evidence.as_files(),
     )
+    challenger = bench.contender(f"version {version.version}", evidence)
 
-    def evaluate_champion(predictor: Predictor) -> dict[str, float]:
-        card = predictor.card
-        if (card.classes, card.in_channels) != (data.classes, data.in_channels):
-            raise MaskmillError(
-                f"it has the classes {list(card.classes)} on {card.in_channels} channels, the data"
-                f" have {list(data.classes)} on {data.in_channels}"
-            )
-        shard = Shard(prepared / "shards", "test")
-        labels = Labels.of(data)
-        measured = evaluate.evaluate_split(
-            predictor, shard, metrics=create(metrics, labels), labels=labels,
-            primary=evaluation.primary, gallery=0, title="champion on test",
-        )  # fmt: skip
-        return measured.points()
+    def judge(champion: Any, looks: int) -> Verdict:
+        rival = None if champion is None else bench.champion(champion, digest)
+        rules = bench.rules(gate, looks)
+        cost = read_cost(Path(paths.metrics) / "cost" / f"{variant}.json")
+        return decisions.judge(challenger, rival, bench.test_images(variant), rules, scores, cost)
 
     verdict = promotion.run_gate(
-        store,
-        version,
-        gate,
-        evaluation.primary,
-        evaluate_champion,
-        may_promote="DVC_EXP_NAME" not in os.environ,
+        store, version, gate, judge, may_promote="DVC_EXP_NAME" not in os.environ
     )
+    for reason in verdict.basis.caveats:
+        _log.info(f"register: {reason}")
     return {
         "version": int(version.version), "variant": variant,
-        "weights_sha256": version.tags[registry.SHA256], "outcome": verdict.outcome,
-        "reason": verdict.reason, "checks": [check.as_json() for check in verdict.checks],
+        "weights_sha256": version.tags[registry.SHA256], **verdict.as_json(),
     }  # fmt: skip
 
 

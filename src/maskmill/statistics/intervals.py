@@ -107,7 +107,7 @@ def _scores_of_sums(
         supported = replace(spread, support=support[name])
         low, high = bootstrap.interval_bounds(supported, settings.confidence)
         if "/" in name and supported.n < bootstrap.LEAST:
-            low = high = np.float64(math.nan)
+            low = high = np.array(math.nan)
         made[name] = Score(float(spread.value), float(low), float(high), int(supported.n))
     return made
 

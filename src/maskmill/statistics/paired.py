@@ -1,8 +1,8 @@
 """What one model gains over another on the same units, how sure that is, and whether it loses.
 
-The error is the jackknife's; with its degrees of freedom as in `bootstrap.jackknife_error`, Student's
-test of it keeps its level down to 5 units (docs/gate.md), where the tail of a bootstrap that a correction
-for many comparisons asks for would need far more resamples.
+The error is the jackknife's; with its degrees of freedom as in `bootstrap.jackknife_error`,
+Student's test of it keeps its level down to 5 units (docs/gate.md), where the tail of a bootstrap
+that a correction for many comparisons asks for would need far more resamples.
 """
 
 import math

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from maskmill.settings import config
 
+FLOW_VARIABLE = "MASKMILL_FLOW_RUN"  # in the environment of a flow's stages: the id of its run
+
 
 def git_commit(root: Path) -> str:
     """The commit of the working tree, with `-dirty` after it where tracked files differ.

@@ -1,76 +1,26 @@
-"""The gate: what a challenger must show to replace the champion, and how it replaces it."""
+"""How a verdict of the gate becomes a promotion: the ledger first, then the alias."""
 
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from maskmill.inference.predict import Predictor
+from maskmill.decisions.verdict import KEPT, RECORDED, REFUSED, Verdict, refusal
 from maskmill.settings.config import Gate
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import registry
-from maskmill.tracking.registry import CHALLENGER, CHAMPION, SHA256
+from maskmill.tracking import champions, interventions, ledger, registry
+from maskmill.tracking.champions import Standing
+from maskmill.tracking.ledger import Draft, Ledger, Record
+from maskmill.tracking.registry import CHALLENGER, SHA256, TEST_DIGEST, TEST_SCORES
 from maskmill.tracking.stores import Store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-TEST_DIGEST, TEST_SCORES = "test_digest", "test_scores"  # tags of a version
-Evaluate = Callable[[Predictor], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One requirement, what was measured, and the least that passes."""
-
-    name: str
-    value: float
-    limit: float
-
-    @property
-    def passed(self) -> bool:
-        """A value that is not a number passes nothing."""
-        return bool(self.value >= self.limit)
-
-    def as_json(self) -> dict[str, Any]:
-        """For metrics/registration.json, which has no NaN."""
-        numbers = {
-            key: n if math.isfinite(n) else None
-            for key, n in (("value", self.value), ("limit", self.limit))
-        }
-        return asdict(self) | numbers | {"passed": self.passed}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the gate said: `promoted`, `kept`, `refused` or `recorded`.
-
-    `kept`: it was the champion already; `recorded`: no promotion.
-    """
-
-    outcome: str
-    reason: str
-    checks: list[Check]
-
-
-def gate_checks(
-    scores: Mapping[str, float], champion: Mapping[str, float] | None, gate: Gate, primary: str
-) -> list[Check]:
-    """Check test scores against the minimum scores and, where there is one, the champion.
-
-    The champion is scored on the same test set.
-    """
-    made = [
-        Check(f"minimum {name}", scores.get(name, math.nan), least)
-        for name, least in gate.minimum.items()
-    ]
-    if champion is not None:
-        limit = champion.get(primary, math.nan) - gate.max_drop
-        made.append(
-            Check(f"{primary} no worse than the champion's", scores.get(primary, math.nan), limit)
-        )
-    return made
+# the champion, None where there is none to compare with; how many verdicts the test images have
+# given, this one among them
+Judge = Callable[["ModelVersion | None", int], Verdict]
 
 
 def promotion_tags(digest: str, scores: Mapping[str, float]) -> dict[str, str]:
@@ -80,65 +30,102 @@ def promotion_tags(digest: str, scores: Mapping[str, float]) -> dict[str, str]:
 
 
 def run_gate(
-    store: Store,
-    version: "ModelVersion",
-    gate: Gate,
-    primary: str,
-    evaluate: Evaluate,
-    *,
-    may_promote: bool,
+    store: Store, version: "ModelVersion", gate: Gate, judge: Judge, *, may_promote: bool
 ) -> Verdict:
-    """Run the gate on a registered version and, where it passes and may, make it the champion.
+    """Have a registered version judged and, where it passes and may, make it the champion.
 
-    `evaluate` scores the champion anew where it was last scored on another test set; its
-    MaskmillError says that the champion cannot be scored there, and is a refusal. The lock lets one
-    promotion decide at a time, so that none is judged against a champion that has just been
-    replaced.
+    A MaskmillError of `judge` says that the champion cannot be compared, and is a refusal. The
+    verdict holds for the champion that it was found against: where another promotion comes in
+    between, of this workspace or another one on the same server, it is found anew.
     """
-    with store.lock():
-        if may_promote:
-            store.client.set_registered_model_alias(store.model, CHALLENGER, version.version)
-        champion = registry.champion(store)
-        same = champion is not None and champion.tags.get(SHA256) == version.tags[SHA256]
-        try:
-            rival = (
-                None
-                if champion is None or same
-                else _scores(champion, version.tags[TEST_DIGEST], evaluate)
-            )
-        except MaskmillError as error:
-            assert champion is not None
-            remedy = (
-                "register under another name (tracking.model in params.yaml), or take the alias"
-                " from it"
-            )
-            return Verdict(
-                "refused",
-                f"champion version {champion.version} cannot be compared: {error}; {remedy}",
-                [],
-            )
-        made = gate_checks(json.loads(version.tags[TEST_SCORES]), rival, gate, primary)
-        failed = [f"{c.name}: {c.value:.4f} is below {c.limit:.4f}" for c in made if not c.passed]
-        if failed:
-            stays = (
-                f"; version {champion.version} stays champion"
-                if champion
-                else "; there is no champion yet"
-            )
-            return Verdict("refused", "; ".join(failed) + stays, made)
-        passed = f"{len(made)} of {len(made)} checks passed"
-        if not may_promote:
-            return Verdict(
-                "recorded", f"{passed}; an experiment (dvc exp run) never promotes", made
-            )
-        if same:
-            return Verdict("kept", f"{passed}; these weights are the champion already", made)
-        store.client.set_registered_model_alias(store.model, CHAMPION, version.version)
-        return Verdict("promoted", passed, made)
+    if not may_promote:
+        verdict = _judge(champions.look(store, Ledger(store)), version, gate, judge)
+        if verdict.outcome == REFUSED:
+            return verdict
+        reason = f"{verdict.reason}; an experiment (dvc exp run) never promotes"
+        return replace(verdict, outcome=RECORDED, reason=reason)
+    said: list[Verdict] = []
+
+    def decide(standing: Standing) -> Draft | None:
+        registry.point_alias(store, CHALLENGER, int(version.version))
+        said.append(_judge(standing, version, gate, judge))
+        return _draft(standing, version, said[-1])
+
+    champions.enter(store, decide)
+    return said[-1]
 
 
-def _scores(champion: "ModelVersion", digest: str, evaluate: Evaluate) -> Mapping[str, float]:
-    if champion.tags.get(TEST_DIGEST) == digest:
-        stored: dict[str, float] = json.loads(champion.tags[TEST_SCORES])
-        return stored
-    return evaluate(registry.predictor(champion))
+def _judge(standing: Standing, version: "ModelVersion", gate: Gate, judge: Judge) -> Verdict:
+    """What the gate says of a version beside who is champion now."""
+    champion, number = standing.champion, int(version.version)
+    left = interventions.withdrawn(standing.record).get(number)
+    if left or (standing.lost and gate.deleted_champion == "refuse"):
+        return refusal(_withdrawn(left, number) if left else _lost(standing.lost, number))
+    same = champion is not None and champion.tags.get(SHA256) == version.tags[SHA256]
+    looks = count_looks(standing.record, version.tags[TEST_DIGEST], number)
+    try:
+        verdict = judge(None if same else champion, looks)
+    except MaskmillError as error:
+        if champion is None:
+            raise
+        return refusal(_incomparable(champion, error, number))
+    if verdict.outcome == REFUSED:
+        stays = "there is no champion yet"
+        if champion:
+            stays = f"version {champion.version} stays champion"
+        return replace(verdict, reason=f"{verdict.reason}; {stays}")
+    if same:
+        reason = f"{verdict.reason}; these weights are the champion already"
+        return replace(verdict, outcome=KEPT, reason=reason)
+    if gate.approval:
+        reason = f"{verdict.reason}; it waits for `maskmill approve {number} --why ..`"
+        return replace(verdict, outcome=ledger.WAITING, reason=reason)
+    return verdict
+
+
+def count_looks(record: Record, digest: str, number: int) -> int:
+    """How many versions these test images have judged, the version `number` among them."""
+    judged = {entry.version for entry in record.entries if entry.verdict and (
+        entry.test_digest == digest)}  # fmt: skip
+    return len(judged | {number})
+
+
+def _draft(standing: Standing, version: "ModelVersion", verdict: Verdict) -> Draft | None:
+    """What the ledger keeps of a verdict; None where it says so already."""
+    if verdict.outcome == KEPT:
+        return None
+    number, record = int(version.version), standing.record
+    after = number if verdict.outcome == ledger.PROMOTED else record.champion
+    last = record.entries[-1] if record.entries else None
+    said = last and (last.action, last.version, last.before, last.why)
+    if said == (verdict.outcome, number, record.champion, verdict.reason):
+        return None
+    return Draft(
+        verdict.outcome, number, after, verdict.reason, f"gate, {champions.this_person()}",
+        version.tags[SHA256], version.tags[TEST_DIGEST],
+        verdict.as_json(),
+    )  # fmt: skip
+
+
+def _lost(lost: int | None, number: int) -> str:
+    return (
+        f"the champion, version {lost}, was deleted from the registry, so that nothing can be "
+        f"compared with it; go back to the one before it (`maskmill rollback`), or take this one "
+        f"(`maskmill promote {number} --why ..`), or let the minimum scores alone decide "
+        "(gate.deleted_champion: ignore in params.yaml)"
+    )
+
+
+def _withdrawn(left: ledger.Entry, number: int) -> str:
+    return (
+        f"version {number} was champion, and {left.who} went back to version {left.after}: "
+        f"{left.why}; `maskmill promote {number} --why ..` makes it champion all the same"
+    )
+
+
+def _incomparable(champion: "ModelVersion", error: MaskmillError, number: int) -> str:
+    return (
+        f"champion version {champion.version} cannot be compared: {error}; register under another "
+        f"name (tracking.model in params.yaml), or take this one all the same (`maskmill promote "
+        f"{number} --why ..`)"
+    )

@@ -1,28 +1,27 @@
 """Registered versions: put one in, find one, and load the one that an alias points at."""
 
-import shutil
-import tempfile
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskmill import serving
 from maskmill.settings import config
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import stores
+from maskmill.tracking import lineage, package, stores
 from maskmill.tracking.stores import Store
 
 # torch and mlflow take seconds to import, and a look at the aliases needs no torch
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
-    from mlflow.models.model import ModelInfo
 
-    from maskmill.inference.predict import Card, Predictor
+    from maskmill.inference.predict import Predictor
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-SHA256 = "weights_sha256"  # tag of a version; every served row carries the same value
-_ARTIFACT = "model"
+SHA256 = package.SHA256
+TEST_DIGEST, TEST_SCORES = "test_digest", "test_scores"  # tags of a version
+FLOW_RUN = "flow_run"  # tag of a version: the run of Prefect in which it was registered
 # MLflow's answers for no such name, number or alias
+_CLASH = "BAD_REQUEST"  # its answer where two write the same row of its database at once
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -41,7 +40,11 @@ def resolve(uri: str) -> "ModelVersion":
     """The version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names now, as for `load`."""
     root = _root()
     params = config.load(root / config.PARAMS)
-    store = stores.connect_store(params.tracking, params.paths, root)
+    return find_by_uri(stores.connect_store(params.tracking, params.paths, root), uri)
+
+
+def find_by_uri(store: Store, uri: str) -> "ModelVersion":
+    """The version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names now."""
     name, alias, number = _parse_uri(uri)
     return find_version(store, name, alias=alias, number=number)
 
@@ -72,6 +75,35 @@ def champion(store: Store) -> "ModelVersion | None":
         return None
 
 
+def is_registered(store: Store, number: int) -> bool:
+    """Whether the store's model has a version of this number."""
+    try:
+        find_version(store, store.model, number=str(number))
+    except MaskmillError:
+        return False
+    return True
+
+
+def point_alias(store: Store, alias: str, number: int) -> None:
+    """Have the alias name a version; one that was deleted meanwhile leaves it where it is.
+
+    Where two processes give a model its first alias of a name at once, MLflow answers one of them
+    with an error of its database; the second try finds the alias there.
+    """
+    from mlflow.exceptions import MlflowException
+
+    for again in (True, False):
+        try:
+            store.client.set_registered_model_alias(store.model, alias, str(number))
+        except MlflowException as error:
+            if error.error_code in _ABSENT:
+                return
+            if error.error_code != _CLASH or not again:
+                raise
+        else:
+            return
+
+
 def registered_weights(store: Store) -> set[str]:
     """The digests of all registered weights."""
     versions = store.client.search_model_versions(f"name = '{store.model}'")
@@ -83,25 +115,29 @@ def predictor(version: "ModelVersion") -> "Predictor":
 
     Raises: MaskmillError when the weights' digest is not the version's tag.
     """
-    import mlflow
-
     from maskmill.inference.predict import Predictor
 
-    uri = f"models:/{version.name}/{version.version}"
-    folder = Path(mlflow.artifacts.download_artifacts(f"{uri}/artifacts/{_ARTIFACT}"))
-    made = Predictor(folder)
+    made = Predictor(package.download(version, package.MODEL))
     tag = version.tags.get(SHA256)
     if made.card.sha256 != tag:
         raise MaskmillError(
-            f"{uri}: its weights have sha256 {made.card.sha256[:16]}.., its tag {SHA256} says {tag}"
+            f"{package.uri(version)}: its weights have sha256 {made.card.sha256[:16]}.., its tag "
+            f"{SHA256} says {tag}"
         )
     return made
 
 
-def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
+def register(
+    store: Store,
+    folder: Path,
+    run_id: str,
+    tags: Mapping[str, str],
+    evidence: Mapping[str, bytes] | None = None,
+) -> "ModelVersion":
     """The version of the weights in `folder`, registered before or now.
 
-    A new version is registered under run `run_id`.
+    A new version is registered under run `run_id`. Its package keeps the dvc.lock and params.yaml
+    of this folder, its tags the flow run; `evidence` is what a later gate compares by.
     """
     from maskmill.inference.predict import read_card
 
@@ -111,53 +147,17 @@ def register(store: Store, folder: Path, run_id: str, tags: Mapping[str, str]) -
             if version.tags.get(SHA256) == card.sha256 and version.status == "READY":
                 return _tagged(store, version, tags)
         ended_ms = store.client.get_run(run_id).info.end_time
-        info = _log_model(folder, card, run_id)
+        info = package.log_model(folder, card, run_id, evidence or {})
         store.client.set_terminated(run_id, end_time=ended_ms)  # logging a model sets the end anew
         if not store.client.search_registered_models(f"name = '{store.model}'"):
             store.client.create_registered_model(store.model)
+        if flow_run := os.environ.get(lineage.FLOW_VARIABLE):
+            tags = {FLOW_RUN: flow_run, **tags}
         version = store.client.create_model_version(
             store.model, info.model_uri, run_id=run_id, model_id=info.model_id,
             tags={SHA256: card.sha256, "variant": card.variant, **tags},
         )  # fmt: skip
         return store.client.get_model_version(store.model, version.version)
-
-
-def _log_model(folder: Path, card: "Card", run_id: str) -> "ModelInfo":
-    """Log weights, card, and the code that made them as a pyfunc model.
-
-    The model is code and holds no pickle.
-    """
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, Schema
-
-    from maskmill.inference.predict import CARD, WEIGHTS
-
-    code = Path(serving.__file__).parent
-    inputs = Schema([ColSpec("string", "image")])
-    mask, error = (ColSpec("string", name, required=False) for name in ("mask", "error"))
-    outputs = Schema([mask, ColSpec("string", SHA256), error])
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        mlflow.start_run(run_id=run_id, log_system_metrics=False),
-    ):
-        staged = Path(temporary) / _ARTIFACT
-        staged.mkdir()
-        for name in (WEIGHTS, CARD):
-            shutil.copy2(folder / name, staged / name)
-        package = Path(temporary) / "maskmill"
-        shutil.copytree(code.parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-        return mlflow.pyfunc.log_model(
-            name=card.variant,
-            python_model=str(code / "model.py"),
-            artifacts={_ARTIFACT: str(staged)},
-            code_paths=[str(package)],
-            signature=ModelSignature(inputs, outputs),
-            input_example=(
-                serving.input_example(card.in_channels) if card.in_channels in (1, 3) else None
-            ),
-            pip_requirements=serving.requirements(),
-        )
 
 
 def _tagged(store: Store, version: "ModelVersion", tags: Mapping[str, str]) -> "ModelVersion":

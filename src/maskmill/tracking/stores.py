@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from maskmill.settings import config
 from maskmill.system.errors import MaskmillError
+from maskmill.tracking import locations
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,11 +40,17 @@ class Store:
     uri: str
     experiment_id: str
     model: str  # name of the registered model
-    state: Path  # the folder for locks
+    state: Path  # the folder for spools, and for locks where the store is on a server
+    artifacts: str | None = None  # where a new experiment keeps its files; None: the server knows
 
     def lock(self) -> FileLock:
-        """One writer at a time, so that what was looked up still holds at the time of writing."""
-        return FileLock(self.state / "mlflow" / "write.lock")
+        """One writer at a time, so that what was looked up still holds at the time of writing.
+
+        It holds among all that open this sqlite file; on a server, among those of this workspace.
+        """
+        database = database_of(self.uri)
+        folder = self.state / "mlflow" if database is None else database.parent
+        return FileLock(folder / "write.lock")
 
 
 def connect_store(
@@ -66,18 +73,32 @@ def connect_store(
         logging.getLogger(name).setLevel(logging.WARNING)
     root = (root or Path.cwd()).resolve()
     state = root / paths.state
-    uri = os.environ.get(_URI) or _absolute(tracking.uri, root)
+    uri = uri_of(tracking, root)
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
+    database = database_of(uri)
+    artifacts = (state / "mlflow" / "artifacts").as_uri() if database else None
     with FileLock(state / "mlflow" / "setup.lock"):
+        if database and (before := locations.relocate(database, root, paths.state)):
+            print(f"tracking: this folder was {before}; its runs and models are found here now")
         try:
             with errors_in_words(uri), _short_first_timeout():
-                client, experiment_id = _open(uri, tracking.experiment, state)
+                client, experiment_id = _open(uri, tracking.experiment, artifacts)
         except MlflowException as error:
             raise MaskmillError(
                 f"the tracking store {uri} cannot be opened: {error}; set tracking.uri in"
                 f" params.yaml (or {_URI}) to a running MLflow server, or to {_DEFAULT}"
             ) from error
-    return Store(client, uri, experiment_id, tracking.model, state)
+    return Store(client, uri, experiment_id, tracking.model, state, artifacts)
+
+
+def uri_of(tracking: config.Tracking, root: Path) -> str:
+    """MLFLOW_TRACKING_URI where it is set, else tracking.uri of the workspace `root`."""
+    return os.environ.get(_URI) or _absolute(tracking.uri, root.resolve())
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of a sqlite store; None for a server or another database."""
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
 
 
 @contextlib.contextmanager
@@ -117,12 +138,13 @@ def _short_first_timeout() -> Iterator[None]:
             os.environ[_TIMEOUT] = _ANSWER_S
 
 
-def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
+def _open(uri: str, name: str, artifacts: str | None) -> "tuple[MlflowClient, str]":
     """The client and the experiment's id."""
     import mlflow
+    from mlflow.exceptions import MlflowException
 
-    if uri.startswith(_SQLITE):
-        _create_database(Path(uri.removeprefix(_SQLITE).partition("?")[0]))
+    if database := database_of(uri):
+        _create_database(database)
     _set_uri(uri)
     client = mlflow.MlflowClient(uri)
     client.search_registered_models(max_results=1)
@@ -131,8 +153,12 @@ def _open(uri: str, name: str, state: Path) -> "tuple[MlflowClient, str]":
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
         return client, experiment.experiment_id
-    artifacts = (state / "mlflow" / "artifacts").as_uri() if uri.startswith(_SQLITE) else None
-    return client, client.create_experiment(name, artifact_location=artifacts)
+    try:
+        return client, client.create_experiment(name, artifact_location=artifacts)
+    except MlflowException:  # another workspace of the server was first
+        if (made := client.get_experiment_by_name(name)) is None:
+            raise
+        return client, made.experiment_id
 
 
 def _create_database(path: Path) -> None:
