@@ -242,4 +242,4 @@ def test_the_history_is_a_line_for_each_entry(store: stores.Store):
     lines = [ledger.in_words(entry) for entry in Ledger(store).read().entries]
     assert "version 1 promoted, champion none -> 1; gate, " in lines[0]
     assert "version 2 refused, champion stays 1; gate, " in lines[1]
-    assert lines[1].endswith("0.6000 is below 0.7900; version 1 stays champion")
+    assert lines[1].endswith("-0.2000 is below -0.0100; version 1 stays champion")

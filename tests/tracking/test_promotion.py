@@ -10,12 +10,14 @@ import pytest
 import maskmill
 from maskmill.images import decode
 from maskmill.inference.predict import Predictor
+from maskmill.decisions.verdict import Verdict, refusal
 from maskmill.settings import config
 from maskmill.settings.config import Gate
 from maskmill.system.errors import MaskmillError
 from maskmill.tracking import promotion, registry, runs, stores
 from tests.tracking.conftest import ROOT, save_model
 from tests.tracking.test_run import TRAINING
+from tests.tracking.versions import point_judge
 
 GATE = Gate(minimum={"dice_foreground": 0.5}, max_drop=0.01)
 
@@ -28,16 +30,9 @@ def challenge(store: stores.Store, folder: Path, seed: int, score: float, digest
     )
 
 
-def decide(
-    store: stores.Store, version, *, rescored: float | None = None, may_promote: bool = True
-):
-    def evaluate(predictor: Predictor) -> dict[str, float]:
-        assert rescored is not None, "the champion was scored on this test set already"
-        return {"dice_foreground": rescored}
-
-    return promotion.run_gate(
-        store, version, GATE, "dice_foreground", evaluate, may_promote=may_promote
-    )
+def decide(store: stores.Store, version, *, may_promote: bool = True):
+    judge = point_judge(version, GATE)
+    return promotion.run_gate(store, version, GATE, judge, may_promote=may_promote)
 
 
 def test_the_first_version_above_the_minimum_becomes_champion(store: stores.Store, tmp_path: Path):
@@ -62,8 +57,8 @@ def test_a_worse_version_is_refused_and_the_champion_stays(store: stores.Store, 
     verdict = decide(store, challenge(store, tmp_path / "b", 2, 0.78))
     assert verdict.outcome == "refused"
     assert (
-        "no worse than the champion's: 0.7800 is below 0.7900; version 1 stays champion"
-        in verdict.reason
+        verdict.reason
+        == "gain in dice_foreground: -0.0200 is below -0.0100; version 1 stays champion"
     )
     assert registry.champion(store).version == 1
 
@@ -74,10 +69,19 @@ def test_a_version_within_the_allowed_drop_is_promoted(store: stores.Store, tmp_
     assert registry.champion(store).version == 2
 
 
-def test_a_champion_scored_on_another_test_set_is_scored_again(store: stores.Store, tmp_path: Path):
-    decide(store, challenge(store, tmp_path / "a", 1, 0.9))
-    version = challenge(store, tmp_path / "b", 2, 0.7, digest="test-2")
-    assert decide(store, version, rescored=0.6).outcome == "promoted"
+def test_the_verdicts_that_test_images_have_given_are_counted_once_for_each_version(
+    store: stores.Store, tmp_path: Path
+):
+    looks = []
+
+    def judge(champion: object, count: int) -> Verdict:
+        looks.append(count)
+        return refusal("worse")
+
+    for seed, digest in ((1, "test-1"), (1, "test-1"), (2, "test-1"), (3, "test-2")):
+        version = challenge(store, tmp_path / str(len(looks)), seed, 0.8, digest)
+        promotion.run_gate(store, version, GATE, judge, may_promote=True)
+    assert looks == [1, 1, 2, 1]
 
 
 def test_a_champion_that_cannot_be_compared_is_a_refusal_with_a_remedy(
@@ -86,12 +90,10 @@ def test_a_champion_that_cannot_be_compared_is_a_refusal_with_a_remedy(
     decide(store, challenge(store, tmp_path / "a", 1, 0.9))
     version = challenge(store, tmp_path / "b", 2, 0.7, digest="test-2")
 
-    def other_classes(predictor: Predictor) -> dict[str, float]:
+    def other_classes(champion: object, looks: int) -> Verdict:
         raise MaskmillError("it has the classes ['a'], the data have ['b']")
 
-    verdict = promotion.run_gate(
-        store, version, GATE, "dice_foreground", other_classes, may_promote=True
-    )
+    verdict = promotion.run_gate(store, version, GATE, other_classes, may_promote=True)
     assert verdict.outcome == "refused"
     assert (
         "champion version 1 cannot be compared: it has the classes ['a'], the data have ['b']"

@@ -3,9 +3,11 @@
 import dataclasses
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+from maskmill.decisions.verdict import PROMOTED, REFUSED, Check, Verdict
 from maskmill.settings.config import Gate
 from maskmill.tracking import promotion, registry, stores
 
@@ -20,7 +22,8 @@ def put(store: stores.Store, score: float, digest: str = "test-1") -> int:
     """A version with a score on a test set; its weights are bytes that no network reads."""
     if not store.client.search_registered_models(f"name = '{store.model}'"):
         store.client.create_registered_model(store.model)
-    name = f"weights-{len(store.client.search_model_versions('')) + 1}-{score}"
+    there = [path.name for path in (store.state / "mlflow/artifacts").glob("weights-*")]
+    name = f"weights-{len(there) + 1}-{score}"
     package = store.state / "mlflow/artifacts" / name
     weights = package / "artifacts/model/model.safetensors"
     weights.parent.mkdir(parents=True)
@@ -35,15 +38,32 @@ def put(store: stores.Store, score: float, digest: str = "test-1") -> int:
     return int(version.version)
 
 
-def gate(store: stores.Store, number: int, **settings: Any) -> promotion.Verdict:
+def point_judge(version: Any, gate: Gate) -> promotion.Judge:
+    """A judge by the scores in the tags alone: it needs no images."""
+
+    def score_of(of: Any) -> float:
+        return float(json.loads(of.tags[registry.TEST_SCORES]).get("dice_foreground", math.nan))
+
+    def judge(champion: Any, looks: int) -> Verdict:
+        least = gate.minimum.get("dice_foreground", 0.0)
+        checks = [Check.at_least("minimum dice_foreground", score_of(version), least)]
+        if champion is not None:
+            gain = score_of(version) - score_of(champion)
+            checks.append(Check.at_least("gain in dice_foreground", gain, -gate.max_drop))
+        reasons = [check.in_words() for check in checks if not check.passed]
+        passed = f"{len(checks)} of {len(checks)} checks passed"
+        outcome = REFUSED if reasons else PROMOTED
+        return Verdict(outcome, "; ".join(reasons) or passed, reasons, checks)
+
+    return judge
+
+
+def gate(store: stores.Store, number: int, **settings: Any) -> Verdict:
     """What the gate says of a version that was scored on the champion's test set."""
     version = registry.find_version(store, store.model, number=str(number))
-
-    def evaluate(_: object) -> dict[str, float]:
-        raise AssertionError("the champion was scored on this test set already")
-
     given = GATE.model_copy(update=settings)
-    return promotion.run_gate(store, version, given, "dice_foreground", evaluate, may_promote=True)
+    judge = point_judge(version, given)
+    return promotion.run_gate(store, version, given, judge, may_promote=True)
 
 
 def champion(store: stores.Store) -> int | None:
