@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -237,5 +237,6 @@ def test_any_sequence_of_changes_and_kills(empty_store: Path, tmp_path: Path, ex
         settings=settings(
             max_examples=examples, stateful_step_count=20, deadline=None, derandomize=True,
             database=None, suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],  # to make a failure shorter takes minutes
         ),
     )  # fmt: skip

@@ -107,9 +107,7 @@ def test_a_restore_puts_what_is_there_aside_only_when_told(
     assert not list(database.parent.glob(".restore*"))
 
 
-def test_a_damaged_backup_is_refused_by_the_names_of_its_files(
-    first: stores.Store, tmp_path: Path
-):
+def test_a_damaged_backup_is_refused_by_the_names_of_its_files(first: stores.Store, tmp_path: Path):
     backup.back_up(first, tmp_path / "kept")
     (weights,) = (tmp_path / "kept").rglob("model.safetensors")
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def put(store: stores.Store, score: float, digest: str = "test-1") -> int:
     """A version with a score on a test set; its weights are bytes that no network reads."""
     if not store.client.search_registered_models(f"name = '{store.model}'"):
         store.client.create_registered_model(store.model)
-    name = f"weights-{len(store.client.search_model_versions('')) + 1}-{score}"
+    name = f"weights-{uuid.uuid4().hex[:12]}"
     package = store.state / "mlflow/artifacts" / name
     weights = package / "artifacts/model/model.safetensors"
     weights.parent.mkdir(parents=True)
