@@ -1,5 +1,6 @@
 """Whatever a promotion is killed in, the next command finds the old or the new champion."""
 
+import contextlib
 import dataclasses
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from maskmill.settings import config
 from maskmill.system.errors import MaskmillError
-from maskmill.tracking import champions, interventions, ledger, registry, stores
+from maskmill.tracking import champions, interventions, ledger, stores
 from maskmill.tracking.ledger import Ledger
 from tests.tracking.conftest import ROOT
 from tests.tracking.versions import GATE, Killed, champion, dying, gate, put
@@ -142,10 +143,8 @@ class Registry(RuleBasedStateMachine):
 
     def change(self, left: int, what: Change) -> None:
         """Do it in a process that dies before write number `left`; a refusal is an answer."""
-        try:
+        with contextlib.suppress(Killed, MaskmillError):
             what(dying(self.store, left))
-        except (Killed, MaskmillError):
-            pass
 
     def version(self, place: int) -> int:
         return sorted(self.scores)[place % len(self.scores)]
