@@ -15,7 +15,7 @@ FOLDS ?=
 RECIPE ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-start bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-log clean
+.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-start bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-promotions bench-log clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ bench-kill: $(VENV)/.runtime  ## kill trainings 200 times with SIGKILL, hold the
 
 bench-scale: $(VENV)/.runtime  ## train on 1,000 to 1,000,000 images, 9 GB in a temporary folder; ARGS="1000 10000"
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
+
+bench-promotions: $(VENV)/.test  ## bring two challengers before the gate at once, 1,000 times; ARGS="100"
+	@PYTHONPATH=. $(BIN)/python benchmarks/promotions.py $(ARGS)
 
 bench-log: $(VENV)/.runtime  ## measure what a training loses to its log and its checkpoints; ARGS="away save"
 	@$(BIN)/python benchmarks/overhead.py $(ARGS)

@@ -109,7 +109,7 @@ def test_what_passed_against_a_champion_of_before_is_not_approved(store: stores.
     gate(store, first)
     gate(store, second, approval=True)
     gate(store, third)
-    with pytest.raises(MaskmillError, match="version 2 does not wait for approval; .* pass anew"):
+    with pytest.raises(MaskmillError, match=r"version 2 does not wait for approval; .* pass anew"):
         interventions.approve(store, second, "x")
     assert champion(store) == third
 

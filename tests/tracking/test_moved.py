@@ -1,4 +1,4 @@
-"""A registry goes with its folder, wherever that is moved or copied, and comes back from a backup."""
+"""A registry goes with its folder where that is moved or copied, and comes back from a backup."""
 
 import shutil
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_a_restore_puts_what_is_there_aside_only_when_told(
     backup.back_up(first, tmp_path / "kept")
     gate(first, put(first, 0.9))
     database, files = stores.database_of(first.uri), first.state / locations.FOLDER
-    with pytest.raises(MaskmillError, match="there is a registry at .*; --replace puts it aside"):
+    with pytest.raises(MaskmillError, match=r"there is a registry at .*; --replace puts it aside"):
         backup.restore(tmp_path / "kept", database, files, replace=False)
     aside = backup.restore(tmp_path / "kept", database, files, replace=True)
     assert sorted(path.name for path in aside.iterdir()) == ["artifacts", "mlflow.db"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import maskmill
+from maskmill.decisions.verdict import Verdict, refusal
 from maskmill.images import decode
 from maskmill.inference.predict import Predictor
-from maskmill.decisions.verdict import Verdict, refusal
 from maskmill.settings import config
 from maskmill.settings.config import Gate
 from maskmill.system.errors import MaskmillError

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,7 @@ def put(store: stores.Store, score: float, digest: str = "test-1") -> int:
     """A version with a score on a test set; its weights are bytes that no network reads."""
     if not store.client.search_registered_models(f"name = '{store.model}'"):
         store.client.create_registered_model(store.model)
-    there = [path.name for path in (store.state / "mlflow/artifacts").glob("weights-*")]
-    name = f"weights-{len(there) + 1}-{score}"
+    name = f"weights-{uuid.uuid4().hex[:12]}"
     package = store.state / "mlflow/artifacts" / name
     weights = package / "artifacts/model/model.safetensors"
     weights.parent.mkdir(parents=True)

@@ -71,7 +71,8 @@ def find_version(store: Store, what: str) -> "ModelVersion":
         if version.tags.get(registry.SHA256, "").startswith(what)
     ]
     if len({version.tags[registry.SHA256] for version in versions}) == 1:
-        return min(versions, key=lambda version: int(version.version))
+        first = min(int(version.version) for version in versions)
+        return registry.find_version(store, store.model, number=str(first))  # with its aliases
     found = [version.version for version in versions]
     raise MaskmillError(
         f"trace: with {what} begin the weights of {found or 'no version'} of {store.model} in "
@@ -90,7 +91,7 @@ def describe(found: dict[str, Any]) -> Iterator[str]:
         "commit": found["git_commit"],
         "data": found["data_hash"],
         "flow run": found["flow_run"],
-        **{name: found["files"].get(name) for name in (config.PARAMS, package.LOCK)},
+        **{name: found["files"].get(name) for name in (str(config.PARAMS), package.LOCK)},
         "machine": machine,
         "packages": few_of(found["packages"], 4),
     }
