@@ -15,7 +15,7 @@ FOLDS ?=
 RECIPE ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-start bench-data bench-metrics bench-models bench-kill bench-peers bench-training bench-scale bench-promotions bench-log clean
+.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-start bench-data bench-metrics bench-gate bench-models bench-kill bench-peers bench-training bench-scale bench-promotions bench-log clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench-start: $(VENV)/.test  ## measure how long the stages take to import and to
 
 bench-data: $(VENV)/.runtime  ## measure reading, packing and versioning of data; ARGS="--data DIR"
 	@$(BIN)/python benchmarks/data.py $(ARGS)
+
+bench-gate: $(VENV)/.test  ## measure by simulation what the gate promotes and refuses; ARGS="--sets 400"
+	@$(BIN)/python benchmarks/gate.py $(ARGS)
 
 bench-metrics: $(VENV)/.test  ## measure what scores cost, and one prediction under the conventions of other libraries
 	@$(BIN)/python benchmarks/metrics.py $(ARGS)

@@ -278,14 +278,14 @@ class _Pair:
         )
         return (
             f"{many} are too few for evidence (at least {ENOUGH} independent ones are needed): "
-            f"minimum scores decide, and that the point estimate loses at most {gate.max_drop:g} over "
-            f"all and {gate.max_class_drop:g} in a class (gate.max_drop, gate.max_class_drop)"
+            f"minimum scores decide, and that the point estimate loses at most {gate.max_drop:g} "
+            f"over all and {gate.max_class_drop:g} in a class (gate.max_drop, gate.max_class_drop)"
         )
 
     def _worse(self) -> list[dict[str, object]]:
         """The images whose own score falls most, worst first."""
         ours, theirs = (
-            self._rules.headline.scores(torch.from_numpy(rows))[self._rules.primary].numpy()
+            self._rules.headline.scores(torch.from_numpy(rows.copy()))[self._rules.primary].numpy()
             for rows in (self._a, self._b)
         )
         lost = [(float(a - b), name, float(b), float(a))

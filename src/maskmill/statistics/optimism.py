@@ -22,8 +22,8 @@ def score_of_the_best(
     """The score `name` that choosing the best model by it gives on images that did not choose.
 
     `statistics`: (N, S) of each model, on the same images. On each resample of the units the best
-    is chosen anew and scored on the units that the resample lacks; the mean over resamples is what the
-    choice is worth. Tsamardinos, Greasidou and Borboudakis, "Bootstrapping the out-of-sample
+    is chosen anew and scored on the units that the resample lacks; the mean over resamples is what
+    the choice is worth. Tsamardinos, Greasidou and Borboudakis, "Bootstrapping the out-of-sample
     predictions for efficient and accurate cross-validation", Machine Learning 107, 2018, sec. 4.
     """
     sums = np.stack([unit_sums(rows, units) for rows in statistics])  # (V, U, S)

@@ -90,7 +90,9 @@ def test_the_loss_by_ties_does_not_grow_with_the_units():
             chosen(half=2 * error, n=n, large=(0.8 + lead, 100), small=(0.8, 1)).challenger
             for lead in leads
         ]
-        lost[n] = np.mean([lead > 0 and pick == "small" for lead, pick in zip(leads, picks)])
+        lost[n] = np.mean(
+            [lead > 0 and pick == "small" for lead, pick in zip(leads, picks, strict=True)]
+        )
     assert lost == {20: 0, 200: 0}
 
 
