@@ -41,6 +41,7 @@ def leaves(values, path=""):
 
 
 TABLES = {
+    "gate.maximum",
     "models",
     "metrics",
     "data.colours",
@@ -68,7 +69,11 @@ def test_the_shipped_file_names_every_setting_with_its_default():
         if not key.startswith("paths.") and key != "models"
     }
     assert config.left_out(values) == {}
-    needed = {"paths": values["paths"], "variants": ["unet"], "evaluation": values["evaluation"]}
+    needed = {
+        "paths": values["paths"],
+        "variants": ["unet"],
+        "evaluation": {"primary": "dice_foreground"},
+    }
     needed["data"] = {
         key: values["data"][key]
         for key in ("title", "classes", "background", "colours", "in_channels")

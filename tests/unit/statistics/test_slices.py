@@ -159,9 +159,22 @@ def test_worse_needs_an_interval_wholly_below_over_twenty_units(monkeypatch, own
         return {"recall/cell": whole if len(units) == 3 else own}
 
     monkeypatch.setattr(slices, "scores_with_intervals", of)
-    found = table(split([1, 2, 3], group=["a", "a", "b"]))
+    found = table(split([1, 2, 3], group=["a", "b", "c"], brightness=[10, 10, 90]))
     assert {one.verdict for one in found} == {verdict}
     assert found.whole == whole
+
+
+def test_nothing_is_worse_for_sure_over_parts_of_groups(monkeypatch):
+    whole, own = Score(0.7, 0.6, 0.8, 90), Score(0.5, 0.4, 0.6, 50)
+    monkeypatch.setattr(
+        slices,
+        "scores_with_intervals",
+        lambda metrics, statistics, units, *_, only: {
+            "recall/cell": whole if len(units) == 3 else own
+        },
+    )
+    found = table(split([1, 2, 3], group=["a", "a", "b"]))
+    assert {one.verdict for one in found} == {CHANCE}
 
 
 def test_the_chance_of_many_comparisons_is_said_in_numbers():
