@@ -36,12 +36,12 @@ def test_in_a_moved_folder_the_champion_predicts_and_runs_have_their_files(
 ):
     (tmp_path / "first mill").rename(tmp_path / "second")
     second = opened(params, tmp_path / "second")
-    assert f"this folder was {tmp_path / 'first mill'}" in capsys.readouterr().out
+    assert f"this folder was {tmp_path / 'first mill'}" in capsys.readouterr().err
     assert registry.predictor(registry.champion(second)).card.variant == "unet"
     run = second.client.search_runs([second.experiment_id])[0].info
     assert [file.path for file in second.client.list_artifacts(run.run_id)] == ["notes.txt"]
     opened(params, tmp_path / "second")
-    assert capsys.readouterr().out == ""  # said once
+    assert capsys.readouterr().err == ""  # said once
 
 
 def test_a_copy_and_its_original_share_nothing(

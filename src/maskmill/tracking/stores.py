@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,8 @@ def connect_store(
     artifacts = (state / "mlflow" / "artifacts").as_uri() if database else None
     with FileLock(state / "mlflow" / "setup.lock"):
         if database and (before := locations.relocate(database, root, paths.state)):
-            print(f"tracking: this folder was {before}; its runs and models are found here now")
+            said = f"tracking: this folder was {before}; its runs and models are found here now"
+            print(said, file=sys.stderr)  # on stdout stands the answer of who asked
         try:
             with errors_in_words(uri), _short_first_timeout():
                 client, experiment_id = _open(uri, tracking.experiment, artifacts)
