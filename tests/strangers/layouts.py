@@ -224,7 +224,9 @@ def drone(top: Path) -> Drawn:
     )  # fmt: skip
     for name, made in drawn.items():
         save(top / f"RGB_color_image_masks/{name}.png", in_colours(made.ids))
-    table = "name, r, g, b\nunlabeled, 0, 0, 0\npaved, 0, 128, 0\ndirt, 128, 0, 0\ngrass, 128, 128, 0"
+    table = (
+        "name, r, g, b\nunlabeled, 0, 0, 0\npaved, 0, 128, 0\ndirt, 128, 0, 0\ngrass, 128, 128, 0"
+    )
     write(top / "class_dict_seg.csv", table)
     return {  # what is unlabelled is ignored
         name: Scene(made.image, np.where(made.ids, made.ids - 1, 255).astype(np.uint8))
@@ -239,8 +241,8 @@ def massachusetts_roads(top: Path) -> Drawn:
     drawn: Drawn = {}
     for split, count, first in (("train", 6, 100), ("val", 3, 200), ("test", 3, 300)):
         drawn |= pairs(
-            top / "tiff", count, images=f"{split}/{{}}_15.tiff", masks=f"{split}_labels/{{}}_15.tif",
-            name="{}", form=times_255, first=first,
+            top / "tiff", count, images=f"{split}/{{}}_15.tiff",
+            masks=f"{split}_labels/{{}}_15.tif", name="{}", form=times_255, first=first,
         )  # fmt: skip
     return {f"{name}_15": made for name, made in drawn.items()}
 

@@ -55,6 +55,7 @@ class Outcome:
     notes: tuple[str, ...] = ()  # what all that is doubtful says, and nothing else is
     settings: Mapping[str, Any] = field(default_factory=dict)  # key of params.yaml -> value
     wishes: Mapping[str, Any] = field(default_factory=dict)  # with which it is so
+    advice_works: bool = True  # else a test of its own waits for it
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,16 @@ def check_outcome(folder: Path, drawn: Drawn, wanted: Outcome) -> None:
     assert [pair.id for pair in plan.pairs if pair.id not in drawn] == []
     assert len(plan.pairs) == len(drawn)
     check_decoding(folder, plan, drawn)
+    if wanted.advice_works and not wanted.wishes:
+        check_advice(folder, plan)
+
+
+def check_advice(folder: Path, before: Plan) -> None:
+    """Follow each option that is advised with a value: it changes the plan, and all is read."""
+    for wishes in advised(told(before)):
+        plan = import_plan(folder, **wishes)
+        assert plan.settings != before.settings or plan.layout.config != before.layout.config
+        assert len(list(decoded(folder, plan))) == len(plan.pairs)
 
 
 def _check_groups(plan: Plan, wanted: Outcome) -> None:
@@ -100,9 +111,7 @@ def _check_groups(plan: Plan, wanted: Outcome) -> None:
 def _check_told(plan: Plan, wanted: Outcome) -> None:
     """What is not used, and what is doubtful: as much as is wanted, and nothing else."""
     unused = {why: len(files) for why, files in plan.unused.items()}
-    found = {
-        part: count for part in wanted.unused for why, count in unused.items() if part in why
-    }
+    found = {part: count for part in wanted.unused for why, count in unused.items() if part in why}
     assert (found, len(unused)) == (wanted.unused, len(wanted.unused)), unused
     lacking = [part for part in wanted.notes if not any(part in note for note in plan.notes)]
     assert (lacking, len(plan.notes)) == ([], len(wanted.notes)), plan.notes
@@ -172,7 +181,8 @@ def advised(text: str) -> list[dict[str, Any]]:
     end = -1
     for match in _OPTION.finditer(text):
         name = match[1]
-        value = (match[2] or "").strip("'\"").rstrip(".,)")
+        value = match[2] or ""
+        value = value[1:-1] if value[:1] in ("'", '"') else value.rstrip(".,)")
         wish, form, make = _MAKES.get(name, ("", "$^", str))
         if f"--{name}" in _FLAGS:
             value = ""

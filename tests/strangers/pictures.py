@@ -86,7 +86,8 @@ def times_255(ids: np.ndarray) -> np.ndarray:
 
 def in_colours(ids: np.ndarray) -> np.ndarray:
     """(H, W, 3) colours."""
-    return np.array(COLOURS, np.uint8)[ids]
+    colours: np.ndarray = np.array(COLOURS, np.uint8)[ids]
+    return colours
 
 
 def in_grey_rgb(ids: np.ndarray) -> np.ndarray:

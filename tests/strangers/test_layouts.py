@@ -12,7 +12,6 @@ LEFT_OUT = "images without a mask are left out"
 PAGES = "each page of a file is an image"
 NUMBERED = ("class_0", "class_1", "class_2", "class_3")
 NUMBERS = "a number per object"
-OBJECTS: dict[str, object] = {"classes": ("background", "object"), "threshold": 1}
 CASES: dict[Build, Outcome] = {
     layouts.pascal_voc: Outcome(
         NUMBERED,
@@ -117,6 +116,7 @@ CASES: dict[Build, Outcome] = {
         groups=5,
         unused={"images without a mask": 1},
         notes=(PAGES, LEFT_OUT, "cut into contiguous blocks"),
+        advice_works=False,
     ),
 }  # fmt: skip
 
