@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from maskmill.metrics import Labels, create
-from maskmill.report import compare, index_page
+from maskmill.report import compare, import_page, index_page
 from maskmill.report.runs import Outcome, ReportedRun
 from maskmill.statistics.scores import Score
-from tests.unit.report import page_contents
+from tests.unit.report import import_plans, page_contents
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -34,7 +34,8 @@ PROBE = """<script>
 addEventListener("load", () => {
   document.querySelectorAll("details").forEach(d => { d.open = true; });
   const root = document.documentElement, pictures = [...document.images];
-  Promise.allSettled(pictures.map(p => { p.loading = "eager"; return p.decode(); })).then(() => {
+  Promise.all(pictures.map(p => { p.loading = "eager"; return p.complete || \
+new Promise(done => { p.onload = p.onerror = done; }); })).then(() => {
     const wide = [...document.querySelectorAll("main *")].filter(e =>
       !e.closest(".wide, .scale, .plot, svg") && \
 e.getBoundingClientRect().right > root.clientWidth + 1);
@@ -107,6 +108,15 @@ def test_the_page_opens_from_the_disk_without_a_network_and_nothing_is_wider_tha
     assert found["pictures"] > 40
     assert found["broken"] == 0
     assert complaints == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_about_an_import_opens_so_too(width, probed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = import_plans.make(tmp_path, title="a_title_without_a_space_" * 6)
+    found, complaints = probed(import_page.render(plan), width)
+    assert (found["width"], found["overflow"], found["wide"], found["asked"]) == (width, 0, [], [])
+    assert (found["pictures"], found["broken"], complaints) == (36, 0, [])
 
 
 def test_the_whisker_of_a_class_stands_where_its_interval_is(probed, data, make_shard, draw_shapes):
