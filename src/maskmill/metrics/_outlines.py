@@ -1,8 +1,9 @@
 """What families share that score outlines: cropped masks, boundary pixels, distances.
 
-Ignored pixels belong to no mask, and no boundary runs along them: a pixel of a mask is on its
-boundary when one of its four neighbours is a valid pixel outside the mask, or lies beyond the
-image. Distances are in pixels, between centres.
+Ignored pixels belong to no mask, neither the true one nor the predicted one: a pixel of a mask is
+on its boundary when one of its four neighbours is outside the mask, ignored, or beyond the image.
+So an object that ignored pixels surround, as in Pascal VOC, has an outline, and a prediction that
+is right has the same one. Distances are in pixels, between centres.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,6 @@ class ClassMasks:
     place: int  # of the class among those asked for
     truth: np.ndarray  # (h, w) bool
     predicted: np.ndarray  # (h, w) bool
-    valid: np.ndarray  # (h, w) bool: not ignored
 
 
 def cropped_masks(
@@ -46,22 +46,22 @@ def cropped_masks(
                       max(box[axis].stop for box in found) + margin_px)
                 for axis in range(2)
             )  # fmt: skip
-            yield ClassMasks(place, truth[crop] == i + 1, predicted[crop] == i + 1, valid[crop])
+            yield ClassMasks(place, truth[crop] == i + 1, predicted[crop] == i + 1)
 
 
-def boundary_pixels(mask: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """(h, w) bool: the pixels of the mask with a valid neighbour outside it, or at the frame."""
-    filled = np.pad(mask | ~valid, 1)
+def boundary_pixels(mask: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the pixels of the mask with a neighbour outside it, or at the frame."""
+    filled = np.pad(mask, 1)
     inside = filled[:-2, 1:-1] & filled[2:, 1:-1] & filled[1:-1, :-2] & filled[1:-1, 2:]
     result: np.ndarray = mask & ~inside
     return result
 
 
-def boundary_band(mask: np.ndarray, valid: np.ndarray, width_px: int) -> np.ndarray:
+def boundary_band(mask: np.ndarray, width_px: int) -> np.ndarray:
     """(h, w) bool: the pixels of the mask within `width_px` of its outside (Chebyshev distance)."""
     from scipy import ndimage
 
-    filled = (mask | ~valid).astype(np.uint8)
+    filled = mask.astype(np.uint8)
     inside = ndimage.minimum_filter(filled, size=2 * width_px + 1, mode="constant", cval=0)
     result: np.ndarray = mask & (inside == 0)
     return result

@@ -2,7 +2,8 @@
 
 Each foreground class against all others; a set of two classes has one. Probabilities are rounded to
 levels, of which the split has histograms that add up over images; of the levels the scores are
-exact. Ignored pixels are in none.
+exact. How far they may be from those of the probabilities themselves follows from the histograms,
+and is a score too. Ignored pixels are in none.
 """
 
 import math
@@ -24,6 +25,9 @@ _DEFINITIONS = MappingProxyType({
                           "class's probability over the split; NaN without true pixels",
     "auroc_foreground": "mean of the foreground classes' auroc",
     "average_precision_foreground": "mean of the foreground classes' average_precision",
+    "auroc_rounding": "how far auroc of a foreground class may at most be from that of "
+                      "probabilities that are not rounded (metrics.auc.steps), the worst class",
+    "average_precision_rounding": "the same of average_precision",
 })  # fmt: skip
 
 
@@ -31,6 +35,7 @@ class Auc(Metric):
     """Area under the ROC curve and average precision of each foreground class."""
 
     definitions = _DEFINITIONS
+    lower = frozenset({"auroc_rounding", "average_precision_rounding"})
 
     def __init__(self, labels: Labels, steps: int) -> None:
         self._labels, self._steps = labels, steps
@@ -65,11 +70,45 @@ class Auc(Metric):
             "auroc": divide_or_nan(area, all_own * all_others),
             "average_precision": divide_or_nan((own * precision).sum(-1), all_own),
         }
-        return {f"{name}_foreground": values.nanmean(-1) for name, values in named.items()} | {
-            score: value
-            for name, values in named.items()
-            for score, value in by_class(name, self._labels, values, ids).items()
+        ties = divide_or_nan((others * own).sum(-1) / 2, all_own * all_others)
+        either = _precision_error(own, others, found, alarms, precision)
+        rounding = {"auroc": ties, "average_precision": divide_or_nan(either, all_own)}
+        return {
+            **{f"{name}_foreground": values.nanmean(-1) for name, values in named.items()},
+            **{f"{name}_rounding": _greatest(values) for name, values in rounding.items()},
+            **{
+                score: value
+                for name, values in named.items()
+                for score, value in by_class(name, self._labels, values, ids).items()
+            },
         }
+
+
+def _precision_error(
+    own: Tensor, others: Tensor, found: Tensor, alarms: Tensor, precision: Tensor
+) -> Tensor:
+    """(...,) how far the sum of precisions over own pixels may be from that without levels.
+
+    All (..., levels), from the highest probability down. Within a level own pixels come first at
+    best and last at worst.
+    """
+    before = found - own
+    best = _sum_of_precisions(before, own, alarms - others).sum(-1)
+    worst = _sum_of_precisions(before, own, alarms).sum(-1)
+    ours = (own * precision).sum(-1)
+    return torch.maximum(best - ours, ours - worst).clamp_min(0)
+
+
+def _sum_of_precisions(before: Tensor, own: Tensor, alarms: Tensor) -> Tensor:
+    """Sum over k = 1..own of (before + k) / (before + k + alarms), each in closed form."""
+    start = before + alarms + 1
+    return own - alarms * (torch.digamma(start + own) - torch.digamma(start))
+
+
+def _greatest(values: Tensor) -> Tensor:
+    """Over the last dimension, of what is known; NaN where nothing is."""
+    known = ~values.isnan()
+    return torch.where(known.any(-1), values.masked_fill(~known, -math.inf).amax(-1), torch.nan)
 
 
 def probability_level(p: Tensor, steps: int) -> Tensor:
@@ -83,7 +122,7 @@ def probability_level(p: Tensor, steps: int) -> Tensor:
     return ((p + odds) * (steps / 2)).round().to(torch.int32).clamp_(0, steps)
 
 
-def auc(*, labels: Labels, steps: Annotated[int, Field(ge=10, le=10_000)] = 1000) -> Auc:
+def auc(*, labels: Labels, steps: Annotated[int, Field(ge=100, le=10_000)] = 1000) -> Auc:
     """Histograms of each foreground class's probability, on `steps` + 1 levels.
 
     A class has one over its own pixels and one over all others.

@@ -79,7 +79,7 @@ class Boundary(ImageMeans):
 
 def _f1(pair: ClassMasks, tolerance_px: float) -> float:
     """NaN where neither has a boundary, 0 where only one has."""
-    predicted, truth = (boundary_pixels(mask, pair.valid) for mask in (pair.predicted, pair.truth))
+    predicted, truth = (boundary_pixels(mask) for mask in (pair.predicted, pair.truth))
     if not (predicted.any() and truth.any()):
         return 0.0 if predicted.any() or truth.any() else math.nan
     precision, recall = (
@@ -90,9 +90,7 @@ def _f1(pair: ClassMasks, tolerance_px: float) -> float:
 
 def _iou(pair: ClassMasks, width_px: int) -> float:
     """NaN where neither has a boundary."""
-    predicted, truth = (
-        boundary_band(mask, pair.valid, width_px) for mask in (pair.predicted, pair.truth)
-    )
+    predicted, truth = (boundary_band(mask, width_px) for mask in (pair.predicted, pair.truth))
     union = np.count_nonzero(predicted | truth)
     return np.count_nonzero(predicted & truth) / union if union else math.nan
 

@@ -56,8 +56,8 @@ class Surface(ImageMeans):
 def _of_pair(pair: ClassMasks, tolerance_px: float, missing_px: float) -> tuple[float, float]:
     """HD95 and NSD: NaN where neither has a boundary, `missing_px` and 0 where only one has."""
     predicted, truth = (
-        boundary_pixels(pair.predicted, pair.valid),
-        boundary_pixels(pair.truth, pair.valid),
+        boundary_pixels(pair.predicted),
+        boundary_pixels(pair.truth),
     )
     if not (predicted.any() and truth.any()):
         return (missing_px, 0.0) if predicted.any() or truth.any() else (math.nan, math.nan)

@@ -6,8 +6,9 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
-from maskmill.metrics import Labels
+from maskmill.metrics import Labels, create
 from maskmill.metrics.auc import auc, probability_level
+from maskmill.system.errors import MaskmillError
 from tests.unit.metrics.cases import IGNORE, blobs, labels, sample, scores
 
 BINARY = Labels(("background", "vessel"), (1,), IGNORE)
@@ -36,7 +37,7 @@ def test_pixels_of_one_kind_alone_have_no_roc():
     assert math.isnan(of([0.5, 0.9], [0, 0])["average_precision/vessel"])
 
 
-@pytest.mark.parametrize("steps", [20, 1000])
+@pytest.mark.parametrize("steps", [100, 1000])
 def test_equals_scikit_learn_and_torchmetrics_on_the_levels(steps):
     samples = [blobs(seed) for seed in range(3)]
     truth = torch.cat([one.truth.flatten() for one in samples])
@@ -65,6 +66,36 @@ def test_rounding_hardly_matters_for_vague_and_sharp_networks(sharpness):
     exact = roc_auc_score(one.truth.flatten() == 1, p[1].flatten())
     found = scores(auc(labels=labels()), sample(one.predicted, one.truth, p))
     assert found["auroc/b"] == pytest.approx(exact, abs=1e-4)
+
+
+@pytest.mark.parametrize("steps", [100, 1000])
+@pytest.mark.parametrize("sharpness", [0.02, 1, 30])
+def test_the_size_of_the_rounding_bounds_it(steps, sharpness):
+    """Also where a network is so vague, or so sharp, that most pixels share a few levels."""
+    one = blobs(0)
+    p = (one.probabilities.double().log() * sharpness).softmax(0).float()
+    found = scores(auc(labels=labels(), steps=steps), sample(one.predicted, one.truth, p))
+    for name, exact in (("auroc", roc_auc_score), ("average_precision", average_precision_score)):
+        off = [
+            abs(found[f"{name}/{c}"] - exact(one.truth.flatten() == i, p[i].flatten()))
+            for i, c in ((1, "b"), (2, "c"))
+        ]
+        assert max(off) <= found[f"{name}_rounding"] + 1e-9
+
+
+def test_the_size_of_the_rounding_by_hand():
+    """Two pixels on one level are in the right order or in the wrong one."""
+    tied = of([0.5, 0.5], [1, 0])
+    assert (tied["auroc/vessel"], tied["auroc_rounding"]) == (0.5, 0.5)
+    assert tied["average_precision/vessel"] == tied["average_precision_rounding"] == 0.5
+    apart = of([0.9, 0.6, 0.4, 0.1], [1, 0, 1, 0])
+    assert apart["auroc_rounding"] == pytest.approx(0)
+    assert apart["average_precision_rounding"] == pytest.approx(0)
+
+
+def test_fewer_than_a_hundred_levels_are_refused():
+    with pytest.raises(MaskmillError, match=r"steps: got 20.*100"):
+        create({"auc": {"steps": 20}}, BINARY)
 
 
 def test_ignored_pixels_are_cut_out():

@@ -46,11 +46,33 @@ def test_the_band_by_hand():
     assert found["boundary_iou/b"] == pytest.approx(5 / 9)
 
 
-def test_no_boundary_runs_along_ignored_pixels():
+def ringed(predicted_hole=()):
+    """A disc that a ring of ignored pixels surrounds, as in Pascal VOC; `predicted_hole`: wrong."""
+    y, x = np.mgrid[:60, :60]
+    away = np.hypot(y - 30, x - 30)
+    truth = np.where(away < 20, 1, np.where(away < 24, IGNORE, 0))
+    predicted = np.where(away < 22, 1, 0)
+    for place in predicted_hole:
+        predicted[place] = 0
+    return sample(predicted, truth)
+
+
+def test_an_object_ringed_by_ignored_pixels_has_an_outline():
+    """One wrong pixel inside costs little; that nothing is found costs all."""
+    family = boundary(labels=labels(), tolerance_px=2.0)
+    perfect, hole = scores(family, ringed()), scores(family, ringed([(30, 30)]))
+    assert perfect["boundary_f1/b"] == perfect["boundary_iou/b"] == 1
+    assert 0.95 < hole["boundary_f1/b"] < 1
+    assert 0.8 < hole["boundary_iou/b"] < 1
+    missed = sample(np.zeros((60, 60)), ringed().truth)
+    assert scores(family, missed)["boundary_f1/b"] == 0
+
+
+def test_ignored_pixels_are_outside_of_both_masks():
     cut = one_class("##.. ##.. ##..", "##?? ##?? ##??")
     assert scores(boundary(labels=labels(), tolerance_px=0.0), cut)["boundary_f1/b"] == 1
     alone = one_class("??? ?#? ???", "??? ?#? ???")
-    assert math.isnan(scores(boundary(labels=labels()), alone)["boundary_f1/b"])
+    assert scores(boundary(labels=labels()), alone)["boundary_f1/b"] == 1
 
 
 def test_the_tolerance_is_a_share_of_the_diagonal_unless_it_is_in_pixels():
@@ -78,7 +100,7 @@ def test_boundary_f1_equals_scikit_image_and_scikit_learn(seed):
 @pytest.mark.parametrize("ignored_px", [0, 15])
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("share", [0.02, 0.08])
-def test_boundary_iou_equals_erosion_by_opencv_with_ignored_pixels_filled(seed, share, ignored_px):
+def test_boundary_iou_equals_erosion_by_opencv_without_ignored_pixels(seed, share, ignored_px):
     one = blobs(seed)
     truth = one.truth.numpy().copy()
     truth[:, :ignored_px] = IGNORE
@@ -86,9 +108,7 @@ def test_boundary_iou_equals_erosion_by_opencv_with_ignored_pixels_filled(seed, 
 
     def band(ids, i):
         mask = (ids == i) & ~ignored
-        padded = cv2.copyMakeBorder(
-            (mask | ignored).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0
-        )
+        padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
         return mask & ~cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width_px)[
             1:-1, 1:-1
         ].astype(bool)
