@@ -5,6 +5,7 @@ So an epoch reads at memory speed, and DVC versions few files.
 What lies in them is in shard_files.py, how it comes there in packing.py.
 """
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +46,14 @@ class Shard(Sequence[tuple[np.ndarray, np.ndarray]]):
         """Made when they are asked for: a million take 60 MB, and a training needs none."""
         names: list[str] = self._ids.to_pylist()
         return names
+
+    def chosen(self, rows: np.ndarray) -> "Shard":
+        """The samples that `rows`, (N,) bool, chooses, out of the same files."""
+        part = copy.copy(self)
+        part.clean, part.sizes = self.clean[rows], self.sizes[rows]
+        part._starts, part._shards = self._starts[rows], self._shards[rows]
+        part._ids = self._ids.filter(rows)
+        return part
 
     def __len__(self) -> int:
         return len(self._starts)

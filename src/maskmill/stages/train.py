@@ -90,7 +90,8 @@ def _train(
     training = _create_training(
         data, chosen, train, variant, preprocessing, loss, given, where, fabric
     )
-    validation = Validator(shards["val"], Labels.of(data), evaluation.primary)
+    val = _deciding_images(shards["val"], evaluation)
+    validation = Validator(val, Labels.of(data), evaluation.primary)
     settings = {
         "data": data.model_dump(),
         "train": train.model_dump(),
@@ -140,6 +141,19 @@ def _train(
         f"{variant}: best val {evaluation.primary} {result.best_score:.4f} at step"
         f" {result.best_step} -> {out}"
     )
+
+
+def _deciding_images(val: Shard, evaluation: Evaluation) -> Shard:
+    """The validation images by which training stops early: where some leak, the others."""
+    if not evaluation.clean or val.clean.all():
+        return val
+    if not val.clean.any():
+        _log.info("every validation image leaks: early stopping looks at all, which flatters")
+        return val
+    _log.info(
+        f"early stopping looks at {val.clean.sum()} of {len(val)} validation images: the others leak"
+    )
+    return val.chosen(val.clean)
 
 
 @contextmanager

@@ -449,3 +449,17 @@ def test_what_an_older_layout_left_behind_goes(samples, tmp_path):
     (tmp_path / "shards" / "train-images.npy").write_bytes(b"old")
     samples.put("a", *pair(4, 4, 0)).check(samples.pack(tmp_path / "shards"))
     assert not (tmp_path / "shards" / "train-images.npy").exists()
+
+
+def test_a_part_of_a_shard_has_the_chosen_samples_and_the_whole_stays(samples, tmp_path):
+    pairs = {name: pair(4, 5, seed) for seed, name in enumerate("abcd")}
+    for name, (image, mask) in pairs.items():
+        samples.put(name, image, mask)
+    samples.pack(tmp_path / "shards")
+    whole = shards.Shard(tmp_path / "shards", "train")
+    part = whole.chosen(np.array([False, True, False, True]))
+    assert (part.ids, len(part), part.sizes.tolist()) == (["b", "d"], 2, [[4, 5]] * 2)
+    for place, name in enumerate(part.ids):
+        np.testing.assert_array_equal(part[place][1], pairs[name][1])
+    assert pickle.loads(pickle.dumps(part)).ids == ["b", "d"]
+    assert (whole.ids, len(whole)) == (list("abcd"), 4)
