@@ -72,6 +72,8 @@ class ReportPage:
     selection: Mapping[str, Any]
     registration: Mapping[str, Any]
     gallery: int
+    # of the images that lost most against the champion: id and scores, both models' masks
+    lost: Sequence[tuple[Mapping[str, Any], np.ndarray, np.ndarray]] = ()
 
 
 def leading_variant(selection: Mapping[str, Any]) -> str:
@@ -96,6 +98,7 @@ def render(contents: ReportPage) -> str:
         reliability=_reliability(contents.metrics, lead),
         splits=_splits(contents),
         galleries={v.name: drawn.galleries(v.images, v.masks, contents.gallery) for v in ordered},
+        lost=[drawn.pair_of_models(*row) for row in contents.lost],
         samples=drawn.samples(contents.train),
         augmentation=drawn.sheet(contents.augmentation),
         pictures=drawn,

@@ -44,6 +44,20 @@ class Pictures:
         self._longest = _SMALL_PX
         return shown
 
+    def pair_of_models(
+        self, row: Mapping[str, Any], champion: np.ndarray, challenger: np.ndarray
+    ) -> dict[str, Any]:
+        """Four tiles of a test image by two models, with both scores: `row` has its id and them."""
+        image, truth = self._test[self._places[row["id"]]]
+        masks = {"champion": champion, "challenger": challenger}
+        return {
+            "id": row["id"],
+            "before": row["champion"],
+            "after": row["challenger"],
+            **self._pair(image, truth, _SMALL_PX),
+            **{name: self._overlay(image, mask, _SMALL_PX) for name, mask in masks.items()},
+        }
+
     def samples(self, train: Shard) -> list[dict[str, str]]:
         """Some training pairs, evenly over the split."""
         places = np.linspace(0, len(train) - 1, min(_SAMPLES, len(train))).astype(int).tolist()

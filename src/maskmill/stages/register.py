@@ -14,6 +14,8 @@ from maskmill.curation import manifest
 from maskmill.decisions import gate as decisions
 from maskmill.decisions.verdict import Verdict
 from maskmill.evaluation.cost import read_cost
+from maskmill.inference.predict import Predictor
+from maskmill.samples.shards import Shard
 from maskmill.settings.config import (
     Data,
     Evaluation,
@@ -23,6 +25,7 @@ from maskmill.settings.config import (
     Slices,
     Tracking,
 )
+from maskmill.stages import _lost
 from maskmill.stages._bench import Bench
 from maskmill.statistics import scores as score_files
 from maskmill.system import files
@@ -67,6 +70,7 @@ def _register(
     }  # fmt: skip
     if selection["challenger"] is None:
         verdict |= {"outcome": "refused", "reason": f"no challenger: {selection['reason']}"}
+        _lost.write_masks(Path(paths.reports), ())
     else:
         verdict |= _gate(store, paths, bench, gate, selection["challenger"], recorded)
     verdict["champion"] = _describe(registry.champion(store))
@@ -101,8 +105,10 @@ def _gate(
         evidence.as_files(),
     )
     challenger = bench.contender(f"version {version.version}", evidence)
+    against: list[Any] = []  # the champions that it was judged against, the last one counts
 
     def judge(champion: Any, looks: int) -> Verdict:
+        against.append(champion)
         rival = None if champion is None else bench.champion(champion, digest)
         rules = bench.rules(gate, looks)
         cost = read_cost(Path(paths.metrics) / "cost" / f"{variant}.json")
@@ -111,6 +117,13 @@ def _gate(
     verdict = promotion.run_gate(
         store, version, gate, judge, may_promote="DVC_EXP_NAME" not in os.environ
     )
+    _lost.write_masks(
+        Path(paths.reports), verdict.basis.worse,
+        lambda: (
+            Shard(Path(paths.prepared) / "shards", "test"), registry.predictor(against[-1]),
+            Predictor(Path(paths.challenger)),
+        ),
+    )  # fmt: skip
     for reason in verdict.basis.caveats:
         _log.info(f"register: {reason}")
     return {

@@ -19,6 +19,7 @@ from maskmill.samples.shards import Shard
 from maskmill.settings import config
 from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Report, Slices
 from maskmill.settings.network_names import spelt_out
+from maskmill.stages import _lost
 from maskmill.statistics import comparison, scores
 from maskmill.system import files
 
@@ -78,6 +79,7 @@ def report(
         selection=selection,
         registration=files.read_json(out / "registration.json"),
         gallery=report.gallery,
+        lost=_lost.read_masks(reports),
     )
     _write_plots(reports / "plots", contents, lead)
     files.write_text(reports / "index.html", page.render(contents))

@@ -151,7 +151,8 @@ def _deciding_images(val: Shard, evaluation: Evaluation) -> Shard:
         _log.info("every validation image leaks: early stopping looks at all, which flatters")
         return val
     _log.info(
-        f"early stopping looks at {val.clean.sum()} of {len(val)} validation images: the others leak"
+        f"early stopping looks at {val.clean.sum()} of {len(val)} validation images: the others"
+        " leak"
     )
     return val.chosen(val.clean)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from maskmill.decisions.verdict import Basis, Check
 from maskmill.evaluation.cost import Cost
 from maskmill.evaluation.evaluate import gallery_ids
 from maskmill.metrics import Labels, create
@@ -171,14 +172,14 @@ def contents(data, train, test, *, variants=VARIANTS, gallery=1, **changes):
                       "majority class": 0.0},
         "selection": {
             "challenger": lead, "reason": f"leads with {PRIMARY} 0.8789 on val", "caveat": "",
-            "variants": [{"variant": name} for name in variants],
+            "winner": {"text": ""}, "variants": [{"variant": name} for name in variants],
         },
         "registration": {
             "outcome": "promoted", "reason": "1 of 1 checks passed", "model": "icbm152",
             "version": 1, "champion": {"version": 1, "variant": lead},
             "runs": dict.fromkeys(variants, "a1b2c3d4e5f6"),
-            "checks": [{"name": f"minimum {PRIMARY}", "value": 0.8639, "limit": 0.8,
-                        "passed": True}],
+            "reasons": [], "basis": Basis("first").as_json(),
+            "checks": [Check.at_least(f"minimum {PRIMARY}", 0.8639, 0.8).as_json()],
         },
         "gallery": gallery,
     }  # fmt: skip

@@ -146,6 +146,25 @@ def test_what_the_choice_on_validation_cannot_be_relied_on_for_stands_beside_it(
     assert f"Test: {page_contents.CAVEAT}. Validation: {caveat}" in text(part(page, "comparison"))
 
 
+def test_the_best_of_several_on_validation_comes_with_its_correction(contents):
+    said = "0.8789 is the best of 3 on the images that chose it; corrected for that, 0.8721"
+    selection = contents.selection | {"winner": {"text": said}}
+    page = index_page.render(replace(contents, selection=selection))
+    assert f"Validation: {said}." in text(part(page, "answer"))
+
+
+def test_what_got_worse_against_the_champion_is_shown_by_both_masks(contents):
+    test = contents.test
+    row = {"id": test.ids[0], "champion": 0.91, "challenger": 0.34}
+    masks = [np.ones_like(test[0][1]), test[0][1]]
+    section = part(index_page.render(replace(contents, lost=[(row, *masks)])), "lost")
+    assert [tile in section for tile in ("image", "truth", "champion", "challenger")] == [True] * 4
+    assert section.count("<img ") == 4
+    assert len(set(re.findall(r'src="([^"]+)"', section))) == 3, "the challenger's is the truth"
+    assert "champion 0.9100, challenger 0.3400" in section
+    assert 'id="lost"' not in index_page.render(contents)
+
+
 def test_a_score_that_fewer_units_tell_than_the_headline_has_its_n_beside_it(contents):
     test = {name: replace(score, n=50) for name, score in contents.variants[0].test.items()}
     test |= {"dice/disc": Score(0.7, 0.6, 0.8, 7)}
