@@ -10,6 +10,7 @@ difference of two models. Prints the tables of docs/intervals.md; 2 minutes of o
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -27,6 +28,7 @@ SCORED = ("dice_foreground", "dice/rare")
 IMAGES = 6  # of a group
 LENGTH = 400  # images of a sequence
 TAIL, SETS, RESAMPLES, TOGETHER = 0.025, 2000, 1000, 50
+FEW = ((5, 9), (10, 19), (20, 99))  # groups that hold the rare class
 
 Bounds = tuple[np.ndarray, np.ndarray]
 # method, score -> share of the intervals that hold the true score
@@ -204,6 +206,44 @@ def pairs(n: int, better: float, sets: int = SETS, resamples: int = RESAMPLES) -
     )
 
 
+def few(
+    n: int, share: float, failing: float, sets: int = SETS
+) -> dict[tuple[int, str], tuple[float, float]]:
+    """Coverage by how many of n groups truly hold the rare class, and how many intervals those are.
+
+    A group holds it in a `share` of cases, and a few false pixels of it are predicted everywhere; a
+    share of the groups is `failing`. Counted are the intervals that are given: (least n, score) ->
+    share that holds the truth, data sets.
+    """
+
+    def draw(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        present = rng.random((count, n, 1)) < share
+        truth = truths(rng, (count, n, IMAGES), present)
+        truth *= np.exp(rng.normal(0, 0.5, (count, n, 1, 1)))
+        lost = 5.0 * (rng.random((count, n, 1)) < failing)
+        rows = predictions(rng, truth, skills(rng, count, n, 0.5) - lost)
+        rows[..., -1] += 0.002 * np.exp(rng.normal(0, 1, rows.shape[:-1]))
+        return rows.sum(axis=2), present.sum(axis=(1, 2))
+
+    rng = np.random.default_rng(2)
+    total = sum(draw(rng, 200)[0].sum(axis=(0, 1)) for _ in range(200_000 // (200 * n)))
+    truth = {name: float(value) for name, value in scores(torch.from_numpy(total)).items()}
+    held = defaultdict(list)
+    for _ in range(sets // TOGETHER):
+        sums, support = draw(rng, TOGETHER)
+        for name, spread in bootstrap.resampled_scores(
+            scores, sums, resamples=RESAMPLES, seed=int(rng.integers(2**31))
+        ).items():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                low, high = ours(replace(spread, support=support))
+            right = (low <= truth[name]) & (truth[name] <= high)
+            for least, most in FEW:
+                rows = (support >= least) & (support <= most) & np.isfinite(low)
+                held[least, name].append(right[rows])
+    found = {key: np.concatenate(parts) for key, parts in held.items()}
+    return {key: (float(each.mean()), len(each)) for key, each in found.items() if len(each) >= 100}
+
+
 def better_by(points: float) -> float:
     """How much better images must be segmented for so many points more dice_foreground."""
     low, high = 0.0, 0.5
@@ -222,6 +262,20 @@ def row(*cells: object) -> None:
         )
         + " |"
     )
+
+
+def few_table(sets: int) -> None:
+    """Print how intervals hold that few groups tell, and where groups fail."""
+    print("\n| groups | hold the class, expected | failing | hold the class, n | ", end="")
+    print("`dice/rare` | `dice_foreground` |\n|---|---|---|---|---|---|")
+    for n, share in ((10, 0.6), (20, 0.3), (20, 0.6), (50, 0.2), (50, 0.6)):
+        for failing in (0.0, 0.05):
+            found = few(n, share, failing, sets)
+            for least, most in FEW:
+                if (least, "dice/rare") in found:
+                    cells = [found[least, name][0] for name in ("dice/rare", "dice_foreground")]
+                    parts = [f"{100 * part:.0f} %" for part in (share, failing)]
+                    row(n, *parts, f"{least} to {min(most, n)}", *cells)
 
 
 def main() -> None:
@@ -249,6 +303,7 @@ def main() -> None:
             str(correlation),
             *(blocks(length, correlation, sets)["maskmill", SCORED[0]] for length in lengths),
         )
+    few_table(min(sets, 1000))
     print("\n| groups | equal models, told apart | 2 points apart, told apart |\n|---|---|---|")
     better = better_by(2.0)
     for n in (20, 50, 100):

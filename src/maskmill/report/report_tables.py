@@ -25,7 +25,9 @@ _OWN = {  # numbers of the page that no metric family defines
         "In brackets: made to hold the score of endlessly many images of this kind in the stated "
         "share of cases. By drawing the independent units (intervals.unit) anew, bias-corrected, "
         "and widened where they are few; bounds are rounded outwards. "
-        "None where fewer than 5 units tell the score, or it hangs on one."
+        "None where fewer than 5 units tell the score, or it hangs on one. Failures so rare that "
+        "these images may hold none are not in it: where one group in twenty fails, 95 % intervals "
+        "hold in about 90 %."
     ),
     "n": (
         "Independent units behind an interval: images, groups of images, or blocks of contiguous "
