@@ -95,8 +95,8 @@ def judge(
     """
     checks = [*_scores_checks(scores, rules), *_budget_checks(cost, rules.gate)]
     basis = Basis("first", looks=rules.looks)
-    problem = ""
-    if champion is not None:
+    problem = _none_is_clean(test, rules)
+    if champion is not None and not problem:
         kept, left_out = _comparable(challenger, champion, test, rules)
         basis = replace(basis, left_out=left_out, images=int(kept.sum()))
         problem = _too_few_left(kept, left_out, test)
@@ -111,6 +111,17 @@ def judge(
     if reasons:
         return Verdict(REFUSED, "; ".join(reasons), reasons, checks, basis)
     return Verdict(PROMOTED, _passed_in_words(checks, basis), [], checks, basis)
+
+
+def _none_is_clean(test: TestImages, rules: Rules) -> str:
+    """That no test image may decide, in words; "" where one may."""
+    if not rules.clean or test.clean.any():
+        return ""
+    return (
+        f"all {len(test.ids)} test images leak (splits.allow_leaks), so that no score of them tells "
+        "how the model does on others; bring test images that nothing ties to training, or let all "
+        "decide: evaluation.clean: false in params.yaml"
+    )
 
 
 def _scores_checks(scores: Mapping[str, float], rules: Rules) -> Iterator[Check]:

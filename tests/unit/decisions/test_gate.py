@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,16 @@ def test_leaky_images_do_not_decide_unless_they_are_asked_to():
     scores = SCORES | {f"clean/{PRIMARY}": 0.4}
     assert "minimum clean/dice_foreground: 0.4000" in decide(OLD, None, scores=scores).reason
     assert decide(OLD, None, scores=scores, by=rules(clean=False)).outcome == "promoted"
+
+
+def test_where_all_test_images_leak_nothing_is_promoted_unless_they_are_to_decide():
+    leaky = images(clean=np.zeros(40, dtype=bool))
+    scores = SCORES | {f"clean/{PRIMARY}": math.nan}
+    verdict = decide(OLD, None, leaky, scores=scores)
+    assert verdict.outcome == "refused"
+    assert verdict.reasons[0].startswith("all 40 test images leak")
+    assert "evaluation.clean: false" in verdict.reasons[0]
+    assert decide(OLD, None, leaky, scores=scores, by=rules(clean=False)).outcome == "promoted"
 
 
 def test_few_units_and_blocks_decide_by_point_estimates_and_say_so():
