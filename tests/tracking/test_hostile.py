@@ -43,7 +43,7 @@ def test_a_pickled_model_in_place_of_the_code_does_not_run(version):
     pyfunc["python_model"] = "python_model.pkl"
     pyfunc["cloudpickle_version"] = "3.1.2"
     YAML().dump(described, folder / "MLmodel")
-    with pytest.raises(MlflowException, match="(?i)pickle"):
+    with pytest.raises(MlflowException, match=r"(?i)pickle"):
         mlflow.pyfunc.load_model(str(folder))
     registry.predictor(version)
     assert not Path("ran").exists()

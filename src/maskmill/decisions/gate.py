@@ -118,8 +118,8 @@ def _none_is_clean(test: TestImages, rules: Rules) -> str:
     if not rules.clean or test.clean.any():
         return ""
     return (
-        f"all {len(test.ids)} test images leak (splits.allow_leaks), so that no score of them tells "
-        "how the model does on others; bring test images that nothing ties to training, or let all "
+        f"all {len(test.ids)} test images leak (splits.allow_leaks), so that no score of them "
+        "tells how the model does on others; bring test images that nothing ties to training, or let all "
         "decide: evaluation.clean: false in params.yaml"
     )
 
