@@ -119,8 +119,8 @@ def _none_is_clean(test: TestImages, rules: Rules) -> str:
         return ""
     return (
         f"all {len(test.ids)} test images leak (splits.allow_leaks), so that no score of them "
-        "tells how the model does on others; bring test images that nothing ties to training, or let all "
-        "decide: evaluation.clean: false in params.yaml"
+        "tells how the model does on others; bring test images that nothing ties to training, or "
+        "let all decide: evaluation.clean: false in params.yaml"
     )
 
 
