@@ -21,6 +21,7 @@ from maskmill.samples import augmentation
 from maskmill.samples.preprocessing import Preprocessing
 from maskmill.settings import config
 from maskmill.settings.config import Augmentation
+from maskmill.system.logs import log_to_stdout
 from maskmill.system.processes import die_with_parent
 from maskmill.training.checkpoint import Checkpoints
 from maskmill.training.loading import Loading
@@ -89,6 +90,7 @@ def main(folder: Path, devices: int, batch: int, pause_s: float = 0) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
+    log_to_stdout()
     main(
         Path(sys.argv[1]),
         int(sys.argv[2]),
