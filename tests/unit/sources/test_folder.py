@@ -1,9 +1,12 @@
 import os
 import unicodedata
 
+import numpy as np
 import pytest
+import tifffile
 
 from maskmill import sources
+from maskmill.images import decode
 from maskmill.system.errors import MaskmillError
 
 PAIRS = [
@@ -272,3 +275,105 @@ def test_a_source_without_a_kind_lists_the_kinds(tmp_path, data):
 )
 def test_a_mistake_in_the_source_file_is_explained(refusal, config, said):
     assert said in refusal(**config)
+
+
+def test_paths_with_places_say_patient_class_and_object(source, read, data):
+    source(
+        *(f"{p}/scan/{i}_t1.png" for p in ("ann", "ben") for i in (1, 2)),
+        *(
+            f"{p}/truth/{c}/{i}.png"
+            for p in ("ann", "ben")
+            for i in (1, 2)
+            for c in ("disc", "bar")
+        ),
+        "ann/truth/square/1.png",
+    )
+    options = {"images": "{folder}/scan/{name}_t1", "masks": "{folder}/truth/{class}/{name}"}
+    found = read(kind="folder", **options)
+    assert [pair.id for pair in found] == ["ann__1", "ann__2", "ben__1", "ben__2"]
+    assert [len(pair.mask.files) for pair in found] == [3, 2, 2, 2]
+    # of masks that overlap the later counts: bar, disc, square
+    assert np.unique(found[0].mask()).tolist() == [data.classes.index("square")]
+    assert np.unique(found[1].mask()).tolist() == [data.classes.index("disc")]
+
+
+def test_a_class_that_params_yaml_has_not_is_named(source, read):
+    source("images/1.png", "masks/cat/1.png")
+    (pair,) = read(kind="folder", images="images/{name}", masks="masks/{class}/{name}")
+    with pytest.raises(MaskmillError, match=r"class 'cat' is none of data.classes in params.yaml"):
+        pair.mask()
+
+
+def test_masks_of_objects_are_one_class_wherever_they_are_not_0(tmp_path, read, data):
+    def write(name, pixels):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(decode.png_bytes(np.asarray(pixels, np.uint8)))
+
+    two = data.model_copy(update={"classes": ("background", "object"), "values": None})
+    write("images/1.png", [[9, 9, 9]])
+    write("masks/1_a.png", [[255, 0, 0]])
+    write("masks/1_b.png", [[0, 7, 0]])
+    options = {"kind": "folder", "images": "images/{name}", "masks": "masks/{name}_{object}"}
+    (pair,) = read(two, **options)
+    assert pair.mask().tolist() == [[1, 1, 0]]
+    (divided,) = read(two.model_copy(update={"threshold": 128}), **options)
+    assert divided.mask().tolist() == [[1, 0, 0]]
+    write("masks/1_b.png", [[0, 7]])
+    with pytest.raises(MaskmillError, match=r"1_b.png: 2 x 1 px; the other masks .* have 3 x 1"):
+        pair.mask()
+
+
+@pytest.mark.parametrize(
+    ("unpaired", "found"),
+    [
+        ("refuse", [("a", True, False), ("b", True, True), ("c", False, True)]),
+        ("leave_out", [("b", True, True)]),
+        ("background", [("a", True, True), ("b", True, True), ("c", False, True)]),
+    ],
+)
+def test_what_becomes_of_an_image_without_a_mask_is_said(source, read, unpaired, found):
+    source("images/a.png", "images/b.png", "masks/b.png", "masks/c.png")
+    assert [
+        (pair.id, pair.image is not None, pair.mask is not None)
+        for pair in read(kind="folder", unpaired=unpaired)
+    ] == found
+
+
+def test_zeros_before_numbers_can_be_dropped(source, read, refusal):
+    source("images/1.png", "masks/01.png")
+    (pair,) = read(kind="folder", pairing="numbers")
+    assert (pair.image.name, pair.mask.name) == ("1.png", "01.png")
+    assert len(read(kind="folder")) == 2
+    source("images/001.png")
+    assert "images/1.png" in refusal(kind="folder", pairing="numbers")
+
+
+@pytest.fixture
+def stacks(tmp_path):
+    """A function: names -> images and masks of three pages, page i filled with i."""
+
+    def write(*names):
+        for kind in ("images", "masks"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            for name in names:
+                pages = np.arange(3, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(6, 2)
+                tifffile.imwrite(tmp_path / kind / name, pages, photometric="minisblack")
+
+    return write
+
+
+def test_each_page_of_a_stack_is_an_image_and_the_stack_their_group(stacks, read):
+    stacks("a.tif", "b.tif")
+    found = read(kind="folder", pages=True)
+    assert [(pair.id, pair.group, pair.order) for pair in found[:4]] == [
+        ("a__0001", "a", 0), ("a__0002", "a", 1), ("a__0003", "a", 2), ("b__0001", "b", 0),
+    ]  # fmt: skip
+    assert [int(pair.mask()[0, 0]) for pair in found] == [0, 1, 2, 0, 1, 2]
+    assert found[2].image()[..., 0].tolist() == np.full((4, 6), 2).tolist()
+
+
+def test_one_stack_is_cut_into_blocks(stacks, read):
+    stacks("a.tif")
+    found = read(kind="folder", pages=True, blocks=3)
+    assert [pair.group for pair in found] == ["block1", "block2", "block3"]
