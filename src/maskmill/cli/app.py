@@ -118,7 +118,8 @@ def serve(
 
     def load() -> tuple[str, "Predictor"]:
         version = registry.resolve(model or f"models:/{params.tracking.model}@champion")
-        return f"{version.name} version {version.version}", registry.predictor(version)
+        made = registry.predictor(version).with_settings(params.inference)
+        return f"{version.name} version {version.version}", made
 
     server.serve(params, load, params.services.model_port if port is None else port)
 

@@ -15,7 +15,7 @@ from maskmill.evaluation import evaluate
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
 from maskmill.samples.shards import Shard
-from maskmill.settings.config import Data, Evaluation, Gate, Paths, Tracking
+from maskmill.settings.config import Data, Evaluation, Gate, Inference, Paths, Tracking
 from maskmill.statistics import scores as score_files
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 def register(
     paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation,
-    metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
+    metrics: dict[str, dict[str, Any]], inference: Inference, gate: Gate, tracking: Tracking,
 ) -> None:  # fmt: skip
     """Write metrics/registration.json; repeated, it makes no second run, version or promotion.
 
@@ -35,7 +35,7 @@ def register(
     try:
         store = stores.connect_store(tracking, paths)
         with stores.errors_in_words(store.uri):
-            _register(store, paths, data, variants, evaluation, metrics, gate, tracking)
+            _register(store, paths, data, variants, evaluation, metrics, inference, gate, tracking)
     except stores.AwayError as error:
         raise MaskmillError(
             f"register: {error}\nThe trained models are kept: the same command goes on here, and"
@@ -45,7 +45,8 @@ def register(
 
 def _register(
     store: stores.Store, paths: Paths, data: Data, variants: tuple[str, ...],
-    evaluation: Evaluation, metrics: dict[str, dict[str, Any]], gate: Gate, tracking: Tracking,
+    evaluation: Evaluation, metrics: dict[str, dict[str, Any]], inference: Inference, gate: Gate,
+    tracking: Tracking,
 ) -> None:  # fmt: skip
     for line in reaper.close_abandoned_runs(store):
         _log.info(f"register: {line}")
@@ -59,8 +60,9 @@ def _register(
         verdict |= {"outcome": "refused", "reason": f"no challenger: {selection['reason']}"}
     else:
         verdict |= _gate(
-            store, paths, data, evaluation, metrics, gate, selection["challenger"], recorded
-        )
+            store, paths, data, evaluation, metrics, inference, gate, selection["challenger"],
+            recorded,
+        )  # fmt: skip
     verdict["champion"] = _describe(registry.champion(store))
     files.write_json(Path(paths.metrics) / "registration.json", verdict)
     _log.info(
@@ -78,7 +80,8 @@ def _record(store: stores.Store, paths: Paths, data: Data, variant: str) -> str:
 
 def _gate(
     store: stores.Store, paths: Paths, data: Data, evaluation: Evaluation,
-    metrics: dict[str, dict[str, Any]], gate: Gate, variant: str, recorded: dict[str, str],
+    metrics: dict[str, dict[str, Any]], inference: Inference, gate: Gate, variant: str,
+    recorded: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     prepared = Path(paths.prepared)
     digest = _test_digest(manifest.read(prepared / "manifest.parquet"), data)
@@ -102,8 +105,8 @@ def _gate(
         shard = Shard(prepared / "shards", "test")
         labels = Labels.of(data)
         measured = evaluate.evaluate_split(
-            predictor, shard, metrics=create(metrics, labels), labels=labels,
-            primary=evaluation.primary, gallery=0, title="champion on test",
+            predictor.with_settings(inference), shard, metrics=create(metrics, labels),
+            labels=labels, primary=evaluation.primary, gallery=0, title="champion on test",
         )  # fmt: skip
         return measured.points()
 
