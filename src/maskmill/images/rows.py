@@ -24,10 +24,10 @@ class PixelRows(Protocol):
     """An image whose rows are read in part."""
 
     @property
-    def height(self) -> int: ...  # noqa: D102
+    def height(self) -> int: ...
 
     @property
-    def width(self) -> int: ...  # noqa: D102
+    def width(self) -> int: ...
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """(stop - start, W, C) uint8."""
@@ -59,6 +59,8 @@ class TiffRows:
     def rows(self, start: int, stop: int) -> np.ndarray:
         """(stop - start, W, C) uint8. Raises: DecodeError where the file is damaged."""
         kept_to = self._kept_from + len(self._kept)
+        if self._kept_from <= start and stop <= kept_to:
+            return self._kept[start - self._kept_from : stop - self._kept_from]
         if self._kept_from <= start < kept_to <= stop:
             parts = [self._kept[start - self._kept_from :], self._decode(kept_to, stop)]
             self._kept = np.concatenate(parts)
@@ -118,7 +120,7 @@ def open_rows(
     return TiffRows(reader, header, channels, decoding, name)
 
 
-def count_pages(path: Path, decoding: Decoding) -> int:
+def count_pages(path: Path) -> int:
     """The pages of a TIFF, without the smaller copies of a GeoTIFF; 1 of every other file."""
     mapped = _map(path)
     if mapped is None or formats.recognise(mapped[:16])[0] != "TIFF":

@@ -12,7 +12,6 @@ Held in memory are one row of tiles of the image, one tile of probabilities, and
 the lines that fade into this one.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -91,15 +90,15 @@ def blended_blocks(
     for i in range(max(0, first_row - 1), len(rows)):
         row, fading = rows[i], []
         strip = pixels.rows(row.start, row.stop)
-        for j, block in enumerate(_blend_row(run, strip, row, columns)):
+        for j, part in enumerate(_blend_row(run, strip, row, columns)):
             if row.fade_in and above:
-                block[:, : row.fade_in].mul_(_rising(row.fade_in)[:, None]).add_(above[j])
+                part[:, : row.fade_in].mul_(_rising(row.fade_in)[:, None]).add_(above[j])
+            done = part[:, : row.done - row.first]
             if row.fade_out:
-                tail = block[:, row.done - row.first :]
+                tail = part[:, row.done - row.first :]
                 fading.append(tail * (1 - _rising(row.fade_out)[:, None]))
-                block = block[:, : row.done - row.first]
             if i >= first_row:
-                yield Block(row.first, columns[j].first, (i, j), log_of(block))
+                yield Block(row.first, columns[j].first, (i, j), log_of(done))
         above = fading
 
 
@@ -127,23 +126,3 @@ def _rising(length: int) -> Tensor:
 def log_of(probabilities: Tensor) -> Tensor:
     """Logarithms in place, all finite."""
     return probabilities.clamp_min_(torch.finfo(torch.float32).tiny).log_()
-
-
-def count_tiles(height: int, width: int, settings: Inference) -> int:
-    """How many tiles an image is predicted in."""
-    return math.prod(map(len, grid(height, width, settings)))
-
-
-def tiles_of_row(row: int, height: int, width: int, settings: Inference) -> list[tuple[int, ...]]:
-    """(row, column, y, x, height, width) of what each tile of a row is the last to change."""
-    rows, columns = grid(height, width, settings)
-    return [
-        (row, j, rows[row].first, c.first, rows[row].done - rows[row].first, c.done - c.first)
-        for j, c in enumerate(columns)
-    ]
-
-
-def rows_of_blocks(blocks: Iterator[Block]) -> Iterator[tuple[int, list[Block]]]:
-    """The blocks of each row of tiles."""
-    for row, of_row in itertools.groupby(blocks, key=lambda block: block.tile[0]):
-        yield row, list(of_row)
