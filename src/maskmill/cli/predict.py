@@ -78,7 +78,7 @@ def predict(
     sure = "" if confidence == Confidence.NONE else confidence.value
     wanted = Wanted(form.value, sure, _drawing(loaded.predictor.card) if overlay else None)
     try:
-        outcome = predict_all(inputs, out, loaded, wanted, again=len(inputs) == 1)
+        outcome = predict_all(inputs, out, loaded, wanted)
     except KeyboardInterrupt:
         raise typer.Exit(processes.report_interrupt()) from None
     if len(inputs) == 1:

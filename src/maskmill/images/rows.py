@@ -29,6 +29,10 @@ class PixelRows(Protocol):
     @property
     def width(self) -> int: ...
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it has a place on the Earth: a GeoTIFF."""
+
     def rows(self, start: int, stop: int) -> np.ndarray:
         """(stop - start, W, C) uint8."""
 

@@ -1,1 +1,1 @@
-"""Predict many images, or ones larger than memory, so that a kill loses little and nothing twice."""
+"""Predict many images, or ones larger than memory: a kill loses little, nothing comes twice."""

@@ -87,7 +87,7 @@ def fill(
     first_row: int,
     note: Callable[[list[dict[str, int]]], None],
 ) -> None:
-    """Predict the rows of tiles from `first_row` on; `note` gets the tiles of each that is saved."""
+    """Predict the rows of tiles from `first_row` on; `note` gets the tiles of each saved row."""
     if not predictor.is_tiled(pixels):
         canvas.add(next(predictor.blocks(pixels)), kind)
         canvas.show(pixels, 0, pixels.height)

@@ -72,7 +72,7 @@ def _files(text: str, out: Path) -> Iterator[tuple[Path, Path]]:
     elif path.exists() or not glob.has_magic(text):
         yield path, Path()
     else:
-        matches = sorted(Path(match) for match in glob.glob(text, recursive=True))
+        matches = sorted(Path(match) for match in glob.glob(text, recursive=True))  # noqa: PTH207  Path.glob takes no absolute ones
         if not (names := [match for match in matches if match.is_file()]):
             raise MaskmillError(f"{decode.escape_name(text)}: no file matches this pattern")
         yield from ((match, Path()) for match in names)

@@ -28,7 +28,7 @@ class Progress:
     name: str  # of its results, below the folder, without their endings
     rows: int = 0  # of tiles whose pixels are on the disk
     results: tuple[str, ...] | None = None  # None: not done
-    lines: dict[str, Any] = field(default_factory=dict)  # of `done`
+    facts: dict[str, Any] = field(default_factory=dict)  # of `done`
 
 
 class Journal:
@@ -46,14 +46,13 @@ class Journal:
         known = self._progress.get(key)
         return known if known is not None and known.task == task else None
 
-    def is_done(self, key: str, task: dict[str, Any]) -> bool:
-        """Whether the image is predicted, and its results are there."""
+    def find_done(self, key: str, task: dict[str, Any]) -> Progress | None:
+        """The same where the image is done, and its results are there."""
         known = self.find(key, task)
-        return (
-            known is not None
-            and known.results is not None
-            and all((self._folder / name).exists() for name in known.results)
-        )
+        if known is None or known.results is None:
+            return None
+        there = all((self._folder / name).exists() for name in known.results)
+        return known if there else None
 
     def begin(self, key: str, task: dict[str, Any], names: Iterator[str]) -> Progress:
         """The progress of an image; the first name that is free is that of its results for good.
@@ -111,7 +110,7 @@ class Journal:
             elif kind == "restarted":
                 known.rows = 0
             elif kind == "done":
-                known.results, known.lines = tuple(event["results"]), event
+                known.results, known.facts = tuple(event["results"]), event
 
 
 @contextlib.contextmanager

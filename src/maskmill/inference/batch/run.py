@@ -1,5 +1,6 @@
 """Predict a list of images into a folder, each once, whatever ends a run before its time."""
 
+import contextlib
 import hashlib
 import itertools
 import time
@@ -13,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from maskmill.images import png_file
-from maskmill.images.rows import ArrayRows, TiffRows
+from maskmill.images.rows import PixelRows
 from maskmill.inference.batch import geotiff
 from maskmill.inference.batch.canvas import Canvas, fill, parts_of
 from maskmill.inference.batch.inputs import Input
@@ -67,10 +68,8 @@ class Outcome:
     last: dict[str, Any] = field(default_factory=dict)  # of the journal, of the last image
 
 
-def predict_all(
-    inputs: Sequence[Input], out: Path, model: Model, wanted: Wanted, *, again: bool = False
-) -> Outcome:
-    """Predict the images that the journal of `out` does not have; with `again`, all of them.
+def predict_all(inputs: Sequence[Input], out: Path, model: Model, wanted: Wanted) -> Outcome:
+    """Predict the images that the journal of `out` does not have.
 
     An image that cannot be read is noted, and the others are predicted.
 
@@ -83,8 +82,8 @@ def predict_all(
         for image in bar:
             try:
                 task = _task(image, model, wanted)
-                if not again and journal.is_done(image.key, task):
-                    outcome.skipped += 1
+                if (known := journal.find_done(image.key, task)) is not None:
+                    outcome.skipped, outcome.last = outcome.skipped + 1, known.facts
                     continue
                 names = _names(image, siblings[image.folder, image.stem] > 1)
                 _predict(image, task, names, out, journal, model, wanted, outcome)
@@ -94,6 +93,8 @@ def predict_all(
             except MaskmillError as error:
                 outcome.failed[image.key] = str(error)
                 journal.note_failed(image.key, str(error))
+        with contextlib.suppress(OSError):  # another image's pixels are there
+            (out / _WORK).rmdir()
     return outcome
 
 
@@ -164,7 +165,7 @@ def _predict(
 
 
 def _write(
-    image: Input, out: Path, name: str, canvas: Canvas, pixels: ArrayRows | TiffRows,
+    image: Input, out: Path, name: str, canvas: Canvas, pixels: PixelRows,
     model: Model, wanted: Wanted, outcome: Outcome,
 ) -> list[str]:  # fmt: skip
     """The names of the files that were written, below `out`; the mask's is the first."""
@@ -176,11 +177,9 @@ def _write(
     outcome.without_place += wanted.form == "auto" and has_place and not as_tif
     mask = f"{name}_mask{'.tif' if as_tif else '.png'}"
     if as_tif:
-        work = out / _WORK / "draft"
-        work.mkdir(parents=True, exist_ok=True)
         geotiff.write_mask(
             out / mask, canvas.mask, image.path, nodata=model.predictor.card.ignore_index,
-            text=text, workplace=work,
+            text=text,
         )  # fmt: skip
     else:
         _write_png(out / mask, canvas.mask, text)
