@@ -24,11 +24,11 @@ class View:
             size = [max(1, round(side * self.scale)) for side in images.shape[-2:]]
             images = functional.interpolate(images, size, mode="bilinear", antialias=self.scale < 1)
         images = images.flip(-1) if self.mirrored else images
-        return torch.rot90(images, self.turns, (-2, -1))
+        return torch.rot90(images, self.turns, (-2, -1)) if self.turns else images
 
     def undo(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """(N, K, H', W') of the view -> (N, K, *size)."""
-        maps = torch.rot90(maps, -self.turns, (-2, -1))
+        maps = torch.rot90(maps, -self.turns, (-2, -1)) if self.turns else maps
         maps = maps.flip(-1) if self.mirrored else maps
         if maps.shape[-2:] != size:
             maps = functional.interpolate(maps, size, mode="bilinear")
@@ -59,4 +59,4 @@ def mean_probabilities(run: Callable[[Tensor], Tensor], images: Tensor, ways: li
         seen = view.undo(run(view.apply(images)).float().softmax(1), size)
         total = seen if total is None else total.add_(seen)
     assert total is not None
-    return total.div_(len(ways))
+    return total.div_(len(ways)) if len(ways) > 1 else total

@@ -12,7 +12,7 @@ from maskmill.inference.confidence import confidence_map
 from maskmill.inference.predict import Predictor, mask_of
 from maskmill.inference.tiling import Block, grid
 
-_PREVIEW_PX = 4096  # longest side of the picture of a large image
+_PREVIEW_PX = 2048  # longest side of the picture of a large image
 _ROWS = 1024  # gone through at once
 
 
