@@ -60,7 +60,7 @@ def test_the_example_is_answered(served):
     [
         ("not base64!", "row 1: column image is not base64"),
         ("é", "row 1: column image is not base64"),
-        ("", "row 1: not an image by its first bytes"),
+        ("", "row 1: an empty file, of 0 bytes"),
         (text(b"no image"), "row 1: not an image by its first bytes"),
         (
             text(decode.png_bytes(np.zeros((4, 4, 3), np.uint8))),
