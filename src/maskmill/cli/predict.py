@@ -11,7 +11,7 @@ from maskmill.system import processes
 from maskmill.system.errors import MaskmillError, few_of
 
 if TYPE_CHECKING:
-    from maskmill.inference.batch.run import Model, Outcome
+    from maskmill.inference.batch.run import Draw, Model, Outcome
     from maskmill.inference.predict import Card
 
 _SOME_FAILED = 1
@@ -102,7 +102,7 @@ def _load(uri: str) -> "Model":
     return Model(predictor, name, version.tags.get("data_hash", ""))
 
 
-def _drawing(card: "Card"):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _drawing(card: "Card") -> "Draw":
     from maskmill.report import pictures
 
     colours = [tuple(bytes.fromhex(card.colours[name][1:])) for name in card.classes]

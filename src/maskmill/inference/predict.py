@@ -155,7 +155,7 @@ class Predictor:
             try:
                 return open_rows(Path(image), self.card.in_channels, self.card.decoding, page)
             except decode.DecodeError as error:
-                raise _with_origin(error) from None
+                raise with_origin(error) from None
         return ArrayRows(self._check(image))
 
     def is_tiled(self, pixels: PixelRows) -> bool:
@@ -217,9 +217,9 @@ def mask_of(logits: Tensor) -> np.ndarray:
     return mask
 
 
-def _with_origin(error: decode.DecodeError) -> decode.DecodeError:
+def with_origin(error: decode.DecodeError) -> decode.DecodeError:
     """The error, with word of whose settings refused the file where settings did."""
-    if "data." not in str(error):
+    if "data." not in str(error) or CARD in str(error):
         return error
     return decode.DecodeError(
         f"{error}; what counts is the model's card, {CARD}, which keeps these settings as they were"

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import itertools
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,13 @@ import numpy as np
 from tqdm import tqdm
 
 from maskmill.images import png_file
+from maskmill.images.decode import DecodeError
 from maskmill.images.rows import PixelRows
 from maskmill.inference.batch import geotiff
 from maskmill.inference.batch.canvas import Canvas, fill, parts_of
 from maskmill.inference.batch.inputs import Input
 from maskmill.inference.batch.journal import Journal, open_journal
-from maskmill.inference.predict import Predictor
+from maskmill.inference.predict import Predictor, with_origin
 from maskmill.inference.tiling import grid
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
@@ -91,8 +93,9 @@ def predict_all(inputs: Sequence[Input], out: Path, model: Model, wanted: Wanted
             except files.DiskFullError:
                 raise
             except MaskmillError as error:
-                outcome.failed[image.key] = str(error)
-                journal.note_failed(image.key, str(error))
+                said = str(with_origin(error) if isinstance(error, DecodeError) else error)
+                outcome.failed[image.key] = said
+                journal.note_failed(image.key, said)
         with contextlib.suppress(OSError):  # another image's pixels are there
             (out / _WORK).rmdir()
     return outcome
@@ -128,9 +131,9 @@ def _predict(
     pixels = model.predictor.rows(image.path, image.page)
     progress = journal.begin(image.key, task, names)
     tiled = model.predictor.is_tiled(pixels)
-    place = (
-        out / _WORK / hashlib.sha256(image.key.encode(errors="surrogateescape")).hexdigest()[:16]
-    )
+    place = _workplace(image, out)
+    if not progress.rows:  # what lies there is of an earlier version of the image, or of the model
+        shutil.rmtree(place, ignore_errors=True)
     channels = model.predictor.card.in_channels
     canvas = Canvas(
         pixels, channels, with_confidence=bool(wanted.confidence),
@@ -149,19 +152,27 @@ def _predict(
             journal.note_tiles(image.key, saved)
             bar.update(len(saved))
 
-        fill(canvas, model.predictor, pixels, wanted.confidence, progress.rows, note)
+        try:
+            fill(canvas, model.predictor, pixels, wanted.confidence, progress.rows, note)
+        except DecodeError:
+            canvas.close()  # a file that is damaged in its middle leaves nothing behind
+            raise
     results = _write(image, out, progress.name, canvas, pixels, model, wanted, outcome)
+    classes = model.predictor.card.classes
     facts = {
         "height": pixels.height, "width": pixels.width, "tiles": tiles,
-        "shares": dict(
-            zip(model.predictor.card.classes,
-                canvas.shares(len(model.predictor.card.classes)), strict=True)
-        ),
+        "shares": dict(zip(classes, canvas.shares(len(classes)), strict=True)),
         "seconds": round(time.monotonic() - began, 3),
     }  # fmt: skip
     journal.note_done(image.key, results, facts)
     canvas.close()
     outcome.last = {"results": results, **facts}
+
+
+def _workplace(image: Input, out: Path) -> Path:
+    """Where the pixels of a large image lie until it is done."""
+    key = image.key.encode(errors="surrogateescape")
+    return out / _WORK / hashlib.sha256(key).hexdigest()[:16]
 
 
 def _write(

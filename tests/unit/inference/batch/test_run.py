@@ -13,7 +13,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from maskmill.images import decode
+from maskmill.images import decode, rows
+from maskmill.inference.batch.canvas import Canvas
 from maskmill.inference.batch.inputs import find_inputs
 from maskmill.inference.batch.journal import NAME
 from maskmill.inference.batch.run import Model, Wanted, predict_all
@@ -125,6 +126,18 @@ def test_what_the_models_own_decoding_refuses_is_said_to_be_the_cards(tmp_path, 
     assert "card" not in error
 
 
+def test_that_is_said_also_where_the_pixels_alone_show_it(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(rows, "_WHOLE_PX", 1000)
+    clear = np.dstack([picture(290, 90), np.full((290, 90), 255, np.uint8)])
+    clear[200:, :, 1] = 100
+    options = {"photometric": "minisblack", "extrasamples": ["unassalpha"], "rowsperstrip": 10}
+    tifffile.imwrite(tmp_path / "x.tif", clear, planarconfig="contig", **options)
+    (error,) = run(named="x.tif").failed.values()
+    assert "x.tif: rows 192 to 256: " in error
+    assert error.count("what counts is the model's card, model.json") == 1
+    assert names_in(tmp_path / "out") == [NAME]
+
+
 def test_results_name_the_model_and_the_data(tmp_path, run):
     decode.write_png(tmp_path / "in/a.png", picture(20, 30))
     run(Wanted(confidence="margin", draw=draw))
@@ -154,8 +167,6 @@ def test_confidence_is_high_where_the_probabilities_are_clear(tmp_path, run, mod
 def test_a_file_larger_than_the_decoder_takes_is_read_in_parts(
     tmp_path, run, save_model, monkeypatch
 ):
-    from maskmill.images import rows
-
     monkeypatch.setattr(rows, "_WHOLE_PX", 1000)
     x = picture(260, 300)
     (tmp_path / "in").mkdir()
@@ -175,6 +186,29 @@ def test_pages_of_a_stack_have_a_mask_each(tmp_path, run, model):
     for page in range(3):
         mask = decode.mask(tmp_path / f"out/s_p{page + 1:04d}_mask.png")
         assert np.array_equal(mask, model.predictor.predict(stack[page]))
+
+
+def test_work_that_a_kill_has_left_of_another_version_of_an_image_is_not_used(
+    tmp_path, run, model, monkeypatch
+):
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_):
+        raise KilledError
+
+    decode.write_png(tmp_path / "x.png", picture(300, 200))
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(Canvas, "shares", killed)
+        run(named="x.png")
+    assert [path.name for path in (tmp_path / "out/.work").rglob("mask")] == ["mask"]
+    larger = picture(500, 200, seed=1)
+    decode.write_png(tmp_path / "x.png", larger)
+    assert run(named="x.png").failed == {}
+    assert np.array_equal(
+        decode.mask(tmp_path / "out/x_2_mask.png"), model.predictor.predict(larger)
+    )
+    assert not (tmp_path / "out/.work").exists()
 
 
 CHILD = """
