@@ -78,6 +78,7 @@ class TiffRows:
             return np.empty((0, self.width, self._channels), np.uint8)
         try:
             stored = self._reader.rows(start, stop)
+            let_go(self._reader.content)
             colours, channels = self._reader.colours, self._channels
             return pixels.to_8_bit(stored, colours, self._header, channels, self._decoding)
         except MemoryError:
@@ -133,6 +134,12 @@ def count_pages(path: Path) -> int:
         return tiff.header(mapped, lambda *_: None).pages
     except (DamageError, ValueError, struct.error, IndexError, OverflowError):
         return 1  # `open_rows` says what it is
+
+
+def let_go(mapped: object) -> None:
+    """Give the pages of a file that is mapped into memory back to the system; none is lost."""
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _map(path: Path) -> bytes | None:

@@ -114,7 +114,7 @@ class RowReader:
     """Reads some rows of a page without decoding the others."""
 
     def __init__(self, content: bytes, tags: ifd.Page) -> None:
-        self._content, self._tags = content, tags
+        self.content, self._tags = content, tags
         self.layout = _in_thin_strips(_layout(tags))
         self.has_place = _GEO_KEYS in tags.tags  # on the Earth: a GeoTIFF
         self.colours: np.ndarray | None = None
@@ -127,7 +127,7 @@ class RowReader:
         """(rows, W) or (rows, W, bands) stored values of the rows from start to before stop."""
         layout = self.layout
         pixels = np.empty((stop - start, layout.width, layout.bands), layout.dtype)
-        for y, x, bands, values in _segments(layout, self._content, self._tags, start, stop):
+        for y, x, bands, values in _segments(layout, self.content, self._tags, start, stop):
             above = max(0, start - y)
             target = pixels[
                 y + above - start : y + values.shape[0] - start, x : x + values.shape[1], bands

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from maskmill.images import rows
 from maskmill.images.rows import PixelRows
 from maskmill.inference.confidence import confidence_map
 from maskmill.inference.predict import Predictor, mask_of
@@ -54,13 +55,26 @@ class Canvas:
         for array in (self.mask, self.confidence, self.preview):
             if isinstance(array, np.memmap):
                 array.flush()
+                rows.let_go(array.base)
 
     def shares(self, classes: int) -> list[float]:
         """The share of each class in the mask."""
         counts = np.zeros(256, np.int64)
-        for rows in parts_of(self.mask):
-            counts += np.bincount(rows.ravel(), minlength=256)
+        for part in parts_of(self.mask):
+            counts += np.bincount(part.ravel(), minlength=256)
         return [float(share) for share in counts[:classes] / counts.sum()]
+
+    def preview_mask(self) -> np.ndarray:
+        """The mask at the size of the picture."""
+        small = np.empty(self.preview.shape[:2], np.uint8)
+        at_once = max(1, _ROWS // self.step)
+        for start in range(0, len(small), at_once):
+            stop = min(len(small), start + at_once)
+            rows_shown = slice(start * self.step, stop * self.step, self.step)
+            small[start:stop] = self.mask[rows_shown, :: self.step]
+            if isinstance(self.mask, np.memmap):
+                rows.let_go(self.mask.base)
+        return small
 
     def close(self) -> None:
         """Let go of the files and remove them."""
@@ -92,7 +106,7 @@ def fill(
         canvas.add(next(predictor.blocks(pixels)), kind)
         canvas.show(pixels, 0, pixels.height)
         return
-    rows, columns = grid(pixels.height, pixels.width, predictor.settings)
+    down, across = grid(pixels.height, pixels.width, predictor.settings)
     tiles: list[dict[str, int]] = []
     for block in predictor.blocks(pixels, first_row):
         canvas.add(block, kind)
@@ -100,8 +114,8 @@ def fill(
         height, width = block.logits.shape[1:]
         tile = {"row": row, "column": column, "y": block.y, "x": block.x}
         tiles.append(tile | {"height": height, "width": width})
-        if column == len(columns) - 1:
-            canvas.show(pixels, rows[row].first, rows[row].done)
+        if column == len(across) - 1:
+            canvas.show(pixels, down[row].first, down[row].done)
             canvas.save()
             note(tiles)
             tiles = []
@@ -109,4 +123,7 @@ def fill(
 
 def parts_of(array: np.ndarray) -> Iterator[np.ndarray]:
     """The array from the top, some rows at a time."""
-    return (array[start : start + _ROWS] for start in range(0, len(array), _ROWS))
+    for start in range(0, len(array), _ROWS):
+        yield array[start : start + _ROWS]
+        if isinstance(array, np.memmap):
+            rows.let_go(array.base)

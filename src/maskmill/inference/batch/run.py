@@ -200,8 +200,7 @@ def _write(
         _write_png(out / results[-1], canvas.confidence, text | {"maskmill.map": wanted.confidence})
     if wanted.draw is not None:
         results.append(f"{name}_overlay.png")
-        step = canvas.step
-        shown = wanted.draw(canvas.preview, np.asarray(canvas.mask[::step, ::step]))
+        shown = wanted.draw(np.asarray(canvas.preview), canvas.preview_mask())
         _write_png(out / results[-1], shown, text)
     return results
 
