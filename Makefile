@@ -15,7 +15,7 @@ FOLDS ?=
 RECIPE ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-start bench-data bench-metrics bench-gate bench-models bench-kill bench-peers bench-training bench-scale bench-promotions bench-log clean
+.PHONY: help pipeline flow test test-slow lint check format import folds camvid predict serve up down status ui bench bench-line bench-start bench-data bench-metrics bench-gate bench-models bench-kill bench-peers bench-training bench-scale bench-promotions bench-log bench-tiles clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ bench-promotions: $(VENV)/.test  ## bring two challengers before the gate at onc
 
 bench-log: $(VENV)/.runtime  ## measure what a training loses to its log and its checkpoints; ARGS="away save"
 	@$(BIN)/python benchmarks/overhead.py $(ARGS)
+
+bench-tiles: $(VENV)/.test  ## measure an image of 20,000 x 20,000 px in tiles; ARGS="6000"
+	@$(BIN)/python benchmarks/tiles.py $(ARGS)
 
 bench-peers: $(PEERS)/.installed  ## hold the networks against torchvision, timm and smp: maps first, then time and memory
 	@PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers/parity.py

@@ -3,15 +3,13 @@
 The champion predicts unless another model is named.
 """
 
-import itertools
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskmill.cli import champion, models, registry
+from maskmill.cli import champion, models, predict, registry
 from maskmill.settings import config, configure
 from maskmill.system import files, processes, repository
 from maskmill.system.errors import MaskmillError, few_of
@@ -52,51 +50,7 @@ def check() -> None:
         print("\n".join(f"  {key}: {configure.in_yaml(value)}" for key, value in left_out.items()))
 
 
-@app.command()
-def predict(
-    image: Annotated[Path, typer.Argument(help="An image file of any size.")],
-    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("predictions"),
-    model: Annotated[
-        str,
-        typer.Option(help="models:/NAME@ALIAS or models:/NAME/NUMBER; the champion if not given."),
-    ] = "",
-) -> None:
-    """Write the mask of an image, and the image with the mask over it."""
-    import maskmill
-    from maskmill.images import decode
-    from maskmill.report import pictures
-
-    uri = model or f"models:/{config.load().tracking.model}@champion"
-    predictor = maskmill.load(uri)
-    card = predictor.card
-    pixels = decode.image(image, card.in_channels, card.decoding)
-    mask = predictor.predict(pixels)
-    colours = [tuple(bytes.fromhex(card.colours[name][1:])) for name in card.classes]
-    background = None if card.background is None else card.classes.index(card.background)
-    over = pictures.overlay(pixels, mask, colours, background)  # type: ignore[arg-type]
-    written = {
-        kind: decode.png_bytes(picture) for kind, picture in (("mask", mask), ("overlay", over))
-    }
-    stem = free_stem(out, image.stem, written)
-    for kind, content in written.items():
-        files.write_bytes(out / f"{stem}_{kind}.png", content)
-    shares = ", ".join(f"{name} {(mask == i).mean():.1%}" for i, name in enumerate(card.classes))
-    print(f"{uri} ({card.variant}): {shares}")
-    print(f"look at {out / f'{stem}_overlay.png'}; class ids are in {out / f'{stem}_mask.png'}")
-
-
-def free_stem(out: Path, stem: str, written: Mapping[str, bytes]) -> str:
-    """Return the stem, followed by the first free number where other files have its names.
-
-    Those files may be anybody's, so none is overwritten.
-    """
-    for candidate in itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2))):
-        there = {
-            kind: path for kind in written if (path := out / f"{candidate}_{kind}.png").exists()
-        }
-        if all(path.read_bytes() == written[kind] for kind, path in there.items()):
-            break
-    return candidate
+predict.add_to(app)
 
 
 @app.command()
@@ -120,7 +74,8 @@ def serve(
 
     def load() -> tuple[str, "Predictor"]:
         version = registry.resolve(model or f"models:/{params.tracking.model}@champion")
-        return f"{version.name} version {version.version}", registry.predictor(version)
+        made = registry.predictor(version).with_settings(params.inference)
+        return f"{version.name} version {version.version}", made
 
     server.serve(params, load, params.services.model_port if port is None else port)
 

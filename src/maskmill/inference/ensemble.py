@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maskmill.inference.predict import Predictor
+from maskmill.inference.predict import Predictor, mask_of
 
 
 class Ensemble:
@@ -18,8 +18,7 @@ class Ensemble:
 
     def predict(self, image: np.ndarray | Path | str) -> np.ndarray:
         """The mask of one image: (H, W) uint8 class ids."""
-        mask: np.ndarray = self.logits(image).max(0).indices.to(torch.uint8).cpu().numpy()
-        return mask
+        return mask_of(self.logits(image))
 
     def logits(self, image: np.ndarray | Path | str) -> Tensor:
         """(K, H, W) float32: logarithms of the mean probabilities, whose softmax is that mean."""

@@ -11,9 +11,11 @@ import torch
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.pyfunc import PythonModel, PythonModelContext
+from pydantic import ValidationError
 
 from maskmill.inference.predict import Predictor
 from maskmill.serving.scoring import AnswerRow, RequestLimits, Scorer
+from maskmill.settings.config import Inference
 from maskmill.system.errors import MaskmillError
 
 _LOG = logging.getLogger(__name__)
@@ -24,7 +26,8 @@ class SegmentationModel(PythonModel):  # type: ignore[misc]
 
     `mask` is base64 of a PNG of class ids, `error` is null or text.
 
-    Limits: MASKMILL_THREADS, MASKMILL_MAX_ROWS and MASKMILL_MAX_PIXELS in the environment.
+    Limits: MASKMILL_THREADS, MASKMILL_MAX_ROWS and MASKMILL_MAX_PIXELS in the environment. Section
+    `inference` of params.yaml: MASKMILL_INFERENCE, as JSON.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -34,7 +37,8 @@ class SegmentationModel(PythonModel):  # type: ignore[misc]
             max_rows=_setting("MASKMILL_MAX_ROWS", 32),
             max_pixels=_setting("MASKMILL_MAX_PIXELS", 25_000_000),
         )
-        self._scorer = Scorer(Predictor(Path(context.artifacts["model"])), limits)
+        predictor = Predictor(Path(context.artifacts["model"]), settings=_inference())
+        self._scorer = Scorer(predictor, limits)
 
     def predict(
         self,
@@ -64,6 +68,17 @@ class SegmentationModel(PythonModel):  # type: ignore[misc]
 def _table(rows: list[AnswerRow]) -> pd.DataFrame:
     # a column of strings would hold NaN
     return pd.DataFrame(rows, columns=list(AnswerRow.__annotations__), dtype=object)
+
+
+def _inference() -> Inference:
+    text = os.environ.get("MASKMILL_INFERENCE", "{}")
+    try:
+        return Inference.model_validate_json(text)
+    except ValidationError as error:
+        raise MaskmillError(
+            f"MASKMILL_INFERENCE in the environment: got {text!r}; allowed is JSON of settings"
+            f' below `inference` in params.yaml, {{"tile_px": 512}} for example: {error}'
+        ) from None
 
 
 def _setting(name: str, default: int) -> int:

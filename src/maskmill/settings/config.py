@@ -550,6 +550,46 @@ class Evaluation(Section):
     clean: bool = True  # where a split leaks by permission, decisions use its clean part alone
 
 
+class Inference(Section):
+    """How a model is applied to an image: in evaluation, by `maskmill predict`, and served.
+
+    An image of more than `whole_px` pixels is predicted in overlapping tiles, so that the memory
+    depends on the tile and not on the image.
+    """
+
+    whole_px: Positive = 4_194_304  # pixels that the network sees at once, at most; 2048 x 2048
+    # sides of a tile and of what neighbours share; both are multiples of 32, the coarsest stride
+    tile_px: Annotated[int, Field(ge=64, le=MAX_SIDE_PX, multiple_of=32)] = 1024
+    overlap_px: Annotated[int, Field(ge=32, le=MAX_SIDE_PX // 2, multiple_of=32)] = 256
+    # further views of each image, whose probabilities are averaged
+    flips: Literal["none", "horizontal", "both"] = "none"
+    quarter_turns: bool = False
+    scales: Annotated[
+        tuple[Annotated[float, Field(ge=0.25, le=4)], ...],
+        Field(min_length=1, max_length=8, strict=False),
+    ] = (1.0,)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if 2 * self.overlap_px > self.tile_px:
+            raise ValueError(
+                f"overlap_px: got {self.overlap_px} for tiles of {self.tile_px} px; at most half"
+                " of tile_px is allowed"
+            )
+        if self.tile_px**2 > self.whole_px:
+            raise ValueError(
+                f"tile_px: got {self.tile_px}, a tile of {self.tile_px**2:,} pixels; at most"
+                f" whole_px, {self.whole_px:,}, are allowed; raise whole_px, or lower tile_px"
+            )
+        if len(set(self.scales)) < len(self.scales):
+            raise ValueError(f"scales: {list(self.scales)} names a scale twice")
+        return self
+
+
+# how a model is applied where nothing else is said
+INFERENCE = Inference()
+
+
 class Intervals(Section):
     """How sure a score is: a bootstrap over independent units."""
 
@@ -703,6 +743,7 @@ class Params(Section):
         "surface": {"tolerance_px": 2.0},
         "calibration": {"bins": 15},
     }
+    inference: Inference = Inference()
     intervals: Intervals = Intervals()
     slices: Slices = Slices()
     selection: Selection = Selection()

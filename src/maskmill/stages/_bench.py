@@ -14,7 +14,15 @@ from maskmill.decisions.gate import Contender, Rules, TestImages
 from maskmill.evaluation import evaluate
 from maskmill.metrics import Labels, Metrics, create
 from maskmill.samples.shards import Shard
-from maskmill.settings.config import Data, Evaluation, Gate, Intervals, Paths, Slices
+from maskmill.settings.config import (
+    Data,
+    Evaluation,
+    Gate,
+    Inference,
+    Intervals,
+    Paths,
+    Slices,
+)
 from maskmill.statistics import units
 from maskmill.statistics.slices import slice_values
 from maskmill.system import code_digest
@@ -54,6 +62,7 @@ class Bench:
     metrics: Mapping[str, Mapping[str, Any]]
     intervals: Intervals
     slices: Slices
+    inference: Inference
     manifest: pd.DataFrame
     headline: Metrics
 
@@ -61,11 +70,14 @@ class Bench:
     def open(
         cls, paths: Paths, data: Data, evaluation: Evaluation,
         metrics: Mapping[str, Mapping[str, Any]], intervals: Intervals, slices: Slices,
+        inference: Inference,
     ) -> "Bench":  # fmt: skip
         """Read what describes the images."""
         table = manifest.read(Path(paths.prepared) / "manifest.parquet")
         headline = create({}, Labels.of(data))
-        return cls(paths, data, evaluation, metrics, intervals, slices, table, headline)
+        return cls(
+            paths, data, evaluation, metrics, intervals, slices, inference, table, headline
+        )  # fmt: skip
 
     def evidence(self, variant: str) -> Evidence:
         """What the trained variant did on the test images, and what it has seen."""
@@ -118,7 +130,8 @@ class Bench:
 
     def _scored(self, version: "ModelVersion") -> pd.DataFrame:
         """Evaluate a version on the test images; its statistics."""
-        predictor, data = registry.predictor(version), self.data
+        predictor = registry.predictor(version).with_settings(self.inference)
+        data = self.data
         card = predictor.card
         if (card.classes, card.in_channels) != (data.classes, data.in_channels):
             raise MaskmillError(

@@ -14,7 +14,7 @@ from maskmill.inference.ensemble import Ensemble
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, Metrics, create
 from maskmill.samples.shards import Shard
-from maskmill.settings.config import Data, Evaluation, Intervals, Paths
+from maskmill.settings.config import Data, Evaluation, Inference, Intervals, Paths
 from maskmill.stages.fold import read_held_out
 from maskmill.statistics import units
 from maskmill.statistics.intervals import scores_with_intervals
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 def ensemble(
     paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
-    intervals: Intervals, variant: str, folds: int,
+    inference: Inference, intervals: Intervals, variant: str, folds: int,
 ) -> None:  # fmt: skip
     """Write folds/<variant>.json: scores over all held-out images, and of the ensemble on test.
 
@@ -42,7 +42,7 @@ def ensemble(
     )
     held_out = [read_held_out(folder) for folder in folders]
     members, shard = (
-        [Predictor(folder) for folder in folders],
+        [Predictor(folder, settings=inference) for folder in folders],
         Shard(Path(paths.prepared) / "shards", "test"),
     )
 

@@ -17,7 +17,7 @@ from maskmill.evaluation.evaluate import (
 from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
 from maskmill.samples.shards import Shard
-from maskmill.settings.config import Data, Evaluation, Intervals, Paths, Report
+from maskmill.settings.config import Data, Evaluation, Inference, Intervals, Paths, Report
 from maskmill.statistics import units
 from maskmill.statistics.intervals import scores_with_intervals
 from maskmill.statistics.scores import Score, clean_name, write_scores
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 def evaluate(
     paths: Paths, data: Data, evaluation: Evaluation, metrics: dict[str, dict[str, Any]],
-    intervals: Intervals, report: Report, variant: str,
+    inference: Inference, intervals: Intervals, report: Report, variant: str,
 ) -> None:  # fmt: skip
     """Write the scores, the cost and the evaluation reports of a variant.
 
@@ -35,7 +35,8 @@ def evaluate(
     reports/evaluation/<variant>/. The .json holds the scores with their intervals, the .parquet the
     statistic of each image that they are made of.
     """
-    predictor, prepared = Predictor(Path(paths.models) / variant), Path(paths.prepared)
+    predictor = Predictor(Path(paths.models) / variant, settings=inference)
+    prepared = Path(paths.prepared)
     labels = Labels.of(data)
     families, table = create(metrics, labels), manifest.read(prepared / "manifest.parquet")
     for split in ("val", "test"):

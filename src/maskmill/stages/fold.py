@@ -15,7 +15,16 @@ from maskmill.inference.predict import Predictor
 from maskmill.metrics import Labels, create
 from maskmill.samples.shards import Shard
 from maskmill.settings import state
-from maskmill.settings.config import Augmentation, Data, Evaluation, Paths, Splits, Train, Variant
+from maskmill.settings.config import (
+    Augmentation,
+    Data,
+    Evaluation,
+    Inference,
+    Paths,
+    Splits,
+    Train,
+    Variant,
+)
 from maskmill.stages.augment import augment
 from maskmill.stages.split import write_division
 from maskmill.stages.train import train as learn
@@ -30,7 +39,7 @@ HELD_OUT = "held_out.parquet"  # beside the model: the statistic of each image o
 def fold(
     paths: Paths, data: Data, splits: Splits, augmentation: Augmentation,
     models: dict[str, Variant], train: Train, evaluation: Evaluation,
-    metrics: dict[str, dict[str, Any]], variant: str, fold: int, folds: int,
+    metrics: dict[str, dict[str, Any]], inference: Inference, variant: str, fold: int, folds: int,
 ) -> None:  # fmt: skip
     """Write folds/<fold>/<variant>/: held_out.parquet, the model and what `train` writes beside it.
 
@@ -52,7 +61,7 @@ def fold(
     out = Path(own.models) / variant
     labels = Labels.of(data)
     result = evaluate.evaluate_split(
-        Predictor(out), Shard(Path(own.prepared) / "shards", "val"),
+        Predictor(out, settings=inference), Shard(Path(own.prepared) / "shards", "val"),
         metrics=create(metrics, labels), labels=labels, primary=evaluation.primary, gallery=0,
         title=f"{variant} on fold {fold}",
     )  # fmt: skip

@@ -20,6 +20,7 @@ from maskmill.settings.config import (
     Data,
     Evaluation,
     Gate,
+    Inference,
     Intervals,
     Paths,
     Slices,
@@ -37,8 +38,8 @@ _log = logging.getLogger(__name__)
 
 def register(
     paths: Paths, data: Data, variants: tuple[str, ...], evaluation: Evaluation,
-    metrics: dict[str, dict[str, Any]], intervals: Intervals, slices: Slices, gate: Gate,
-    tracking: Tracking,
+    metrics: dict[str, dict[str, Any]], intervals: Intervals, slices: Slices,
+    inference: Inference, gate: Gate, tracking: Tracking,
 ) -> None:  # fmt: skip
     """Write metrics/registration.json; repeated, it makes no second run, version or promotion.
 
@@ -47,7 +48,7 @@ def register(
     try:
         store = stores.connect_store(tracking, paths)
         with stores.errors_in_words(store.uri):
-            bench = Bench.open(paths, data, evaluation, metrics, intervals, slices)
+            bench = Bench.open(paths, data, evaluation, metrics, intervals, slices, inference)
             _register(store, paths, data, variants, bench, gate, tracking)
     except stores.AwayError as error:
         raise MaskmillError(
@@ -120,8 +121,8 @@ def _gate(
     _lost.write_masks(
         Path(paths.reports), verdict.basis.worse,
         lambda: (
-            Shard(Path(paths.prepared) / "shards", "test"), registry.predictor(against[-1]),
-            Predictor(Path(paths.challenger)),
+            Shard(Path(paths.prepared) / "shards", "test"), registry.predictor(against[-1]).with_settings(bench.inference),
+            Predictor(Path(paths.challenger)).with_settings(bench.inference),
         ),
     )  # fmt: skip
     for reason in verdict.basis.caveats:

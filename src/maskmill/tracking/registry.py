@@ -29,11 +29,12 @@ def load(uri: str) -> "Predictor":
     """A predictor from a registered version: `models:/NAME@champion` or `models:/NAME/3`.
 
     The store is that of MLFLOW_TRACKING_URI, else of the params.yaml in this folder or the nearest
-    one above.
+    one above, whose section `inference` says how images are predicted.
     Raises: MaskmillError when there is no such version, or its weights are not those that were
         registered.
     """
-    return predictor(resolve(uri))
+    settings = config.load(_root() / config.PARAMS).inference
+    return predictor(resolve(uri)).with_settings(settings)
 
 
 def resolve(uri: str) -> "ModelVersion":

@@ -174,6 +174,12 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("tracking.model", "my model", "tracking.model: got 'my model'"),
     ("tracking.experiment", "", "tracking.experiment: got ''"),
     ("report.gallery", 10**9, "report.gallery: got 1000000000"),
+    ("inference.tile_px", 1000, "inference.tile_px: got 1000: input should be a multiple of 32"),
+    ("inference.overlap_px", 544, "overlap_px: got 544 for tiles of 1024 px; at most half of tile"),
+    ("inference.tile_px", 4096, "tile_px: got 4096, a tile of 16,777,216 pixels; at most whole_px"),
+    ("inference.flips", "vertical", "inference.flips: got 'vertical'"),
+    ("inference.scales", [], "inference.scales"),
+    ("inference.scales", [1.0, 1.0], "scales: [1.0, 1.0] names a scale twice"),
     # tune and services
     ("tune.trials", 10**9, "tune.trials: got 1000000000"),
     ("tune.space", {"train.lr": [0.1]},

@@ -9,30 +9,14 @@ from maskmill import models
 from maskmill.images import decode
 from maskmill.inference import predict
 from maskmill.inference.predict import Predictor
-from maskmill.samples.preprocessing import Preprocessing
 from maskmill.system import files
 from maskmill.system.errors import MaskmillError
 
 
 @pytest.fixture
-def save(tmp_path):
+def save(save_model):
     """A function that saves a small trained-looking model and gives its folder."""
-
-    def save(channels=1, precision="fp32"):
-        torch.manual_seed(0)
-        options = {"feature_scale": 16}
-        model = models.create("unet", in_channels=channels, num_classes=4, **options)
-        facts = {
-            "variant": "unet", "options": options, "classes": ("a", "b", "c", "d"),
-            "background": "a", "ignore_index": 255, "colours": dict.fromkeys("abcd", "#000000"),
-            "in_channels": channels,
-            "preprocessing": Preprocessing(mean=(0.5,) * channels, std=(0.25,) * channels),
-            "precision": precision, "parameters": models.count_parameters(model), "best_step": 1,
-        }  # fmt: skip
-        predict.save(tmp_path / "model", model.state_dict(), facts)
-        return tmp_path / "model"
-
-    return save
+    return save_model
 
 
 def image(*shape, seed=0):

@@ -108,6 +108,23 @@ def test_a_limit_of_another_form_is_refused(make, monkeypatch, wrong):
         make()
 
 
+def test_how_images_are_predicted_comes_from_the_environment(make, monkeypatch):
+    monkeypatch.setenv(
+        "MASKMILL_INFERENCE", '{"whole_px": 4096, "tile_px": 64, "overlap_px": 32, "scales": [1]}'
+    )
+    seen, predictor = [], predict.Predictor
+    blocks = predictor.blocks
+    monkeypatch.setattr(
+        predictor, "blocks", lambda *a: (seen.append(b.tile) or b for b in blocks(*a))
+    )
+    image = base64.b64encode(decode.png_bytes(np.zeros((100, 70), np.uint8))).decode()
+    assert make()([image])["error"].tolist() == [None]
+    assert max(seen) == (2, 1)
+    monkeypatch.setenv("MASKMILL_INFERENCE", '{"tile": 64}')
+    with pytest.raises(MaskmillError, match=r"MASKMILL_INFERENCE in the environment: got .* JSON"):
+        make()
+
+
 def test_an_unexpected_error_becomes_500_without_a_stack_trace(served, monkeypatch, caplog):
     monkeypatch.setattr(predict.Predictor, "predict", lambda *_: 1 / 0)
     with pytest.raises(MlflowException) as raised:

@@ -7,7 +7,7 @@ reduces or refuses what is not 8 bits, and tifffile fills missing strips in sile
 import io
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -32,6 +32,8 @@ _DEPTHS = {1: (1, 2, 4, 8, 10, 12, 14, 16, 32, 64), 2: (8, 16, 32, 64), 3: (16, 
 _TILE_PX = 1024  # writers of one tile size use up to this in small images, too
 # subfile types of a GeoTIFF's smaller copies and transparency masks: none is a page of its own
 _OVERVIEW = 1 | 4
+_GEO_KEYS = 34735  # tag of a GeoTIFF
+_STRIP_BYTES = 4_000_000  # read at once of a strip without compression
 
 
 @dataclass(frozen=True)
@@ -99,19 +101,58 @@ def header(content: bytes, limits: SizeLimits, page: int | None = None) -> Heade
 def samples(content: bytes, header: Header, page: int | None = None) -> Samples:
     """(H, W) or (H, W, bands) stored values of a page, and its palette's colours."""
     tags = _pages(content)[0] if page is None else _pages_of_stack(content)[page]
-    layout = _layout(tags)
-    pixels = np.empty((layout.height, layout.width, layout.bands), layout.dtype)
-    for y, x, bands, values in _segments(layout, content, tags):
-        target = pixels[y : y + values.shape[0], x : x + values.shape[1], bands]
-        target[...] = values[: target.shape[0], : target.shape[1]]
-    if layout.photometric == _WHITE_IS_0:
-        np.subtract(2**layout.bits - 1, pixels, out=pixels, casting="unsafe")
-    colours = None
-    if layout.photometric == _PALETTE:
-        table = np.array(tags.values(320), np.uint16).reshape(3, -1).T
-        # some writers store 8 bits
-        colours = (table >> 8 if table.max(initial=0) > 255 else table).astype(np.uint8)
-    return (pixels[..., 0] if layout.bands == 1 else pixels), colours
+    reader = RowReader(content, tags)
+    return reader.rows(0, reader.layout.height), reader.colours
+
+
+def row_reader(content: bytes, page: int) -> "RowReader":
+    """A reader of a page, counted from 0, of a file that is mapped into memory."""
+    return RowReader(content, _pages(content)[page])
+
+
+class RowReader:
+    """Reads some rows of a page without decoding the others."""
+
+    def __init__(self, content: bytes, tags: ifd.Page) -> None:
+        self.content, self._tags = content, tags
+        self.layout = _in_thin_strips(_layout(tags))
+        self.has_place = _GEO_KEYS in tags.tags  # on the Earth: a GeoTIFF
+        self.colours: np.ndarray | None = None
+        if self.layout.photometric == _PALETTE:
+            table = np.array(tags.values(320), np.uint16).reshape(3, -1).T
+            # some writers store 8 bits
+            self.colours = (table >> 8 if table.max(initial=0) > 255 else table).astype(np.uint8)
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """(rows, W) or (rows, W, bands) stored values of the rows from start to before stop."""
+        layout = self.layout
+        pixels = np.empty((stop - start, layout.width, layout.bands), layout.dtype)
+        for y, x, bands, values in _segments(layout, self.content, self._tags, start, stop):
+            above = max(0, start - y)
+            target = pixels[
+                y + above - start : y + values.shape[0] - start, x : x + values.shape[1], bands
+            ]
+            target[...] = values[above : above + target.shape[0], : target.shape[1]]
+        if layout.photometric == _WHITE_IS_0:
+            np.subtract(2**layout.bits - 1, pixels, out=pixels, casting="unsafe")
+        return pixels[..., 0] if layout.bands == 1 else pixels
+
+
+def _in_thin_strips(layout: TiffLayout) -> TiffLayout:
+    """A page of one strip without compression as one of many, so that few rows can be read."""
+    bands = 1 if layout.apart else layout.bands
+    row_bits = layout.width * bands * layout.bits
+    whole = layout.segment == (layout.width, layout.height) and layout.compression == _NONE
+    if not whole or row_bits % 8 or layout.height * row_bits <= 8 * _STRIP_BYTES:
+        return layout
+    row_bytes = row_bits // 8
+    tall = max(1, _STRIP_BYTES // row_bytes)
+    strips = tuple(
+        (at + y * row_bytes, min(tall, layout.height - y) * row_bytes)
+        for at, _ in layout.places[: layout.bands if layout.apart else 1]
+        for y in range(0, layout.height, tall)
+    )
+    return replace(layout, segment=(layout.width, tall), places=strips)
 
 
 def _pages(content: bytes) -> list[ifd.Page]:
@@ -195,14 +236,16 @@ def _not_read(page: TiffLayout) -> str:
 
 
 def _segments(
-    layout: TiffLayout, content: bytes, page: ifd.Page
+    layout: TiffLayout, content: bytes, page: ifd.Page, start: int, stop: int
 ) -> Iterator[tuple[int, int, slice, np.ndarray]]:
-    """(y, x, bands, values (rows, width, bands)) of each strip or tile."""
+    """(y, x, bands, values (rows, width, bands)) of each strip or tile with some of the rows."""
     rows, columns = layout.grid
     tables = bytes(page.values(347)) or None
     for i in range(rows * columns * (layout.bands if layout.apart else 1)):
         plane, within = divmod(i, rows * columns)
         y, x = within // columns * layout.segment[1], within % columns * layout.segment[0]
+        if y >= stop or y + layout.segment[1] <= start:
+            continue
         bands = slice(plane, plane + 1) if layout.apart else slice(None)
         at, size = layout.places[i]
         tall = layout.segment[1] if 322 in page.tags else min(layout.segment[1], layout.height - y)

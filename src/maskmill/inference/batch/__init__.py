@@ -1,0 +1,1 @@
+"""Predict many images, or ones larger than memory: a kill loses little, nothing comes twice."""
