@@ -69,11 +69,13 @@ class Gate:
             "step,loss,val_dice_foreground,learning_rate\n1,1,1,1\n"
         )
         files.write_json(folder / "run.json", RUN | {"key": f"always {answer}"})
-        evaluate(p.paths, p.data, p.evaluation, p.metrics, p.intervals, p.report, "unet")
+        evaluate(
+            p.paths, p.data, p.evaluation, p.metrics, p.inference, p.intervals, p.report, "unet"
+        )  # fmt: skip
         select(p.paths, p.variants, p.data, p.evaluation, p.intervals, p.selection)
         register(
-            p.paths, p.data, p.variants, p.evaluation, p.metrics, p.intervals, p.slices, p.gate,
-            p.tracking,
+            p.paths, p.data, p.variants, p.evaluation, p.metrics, p.intervals, p.slices,
+            p.inference, p.gate, p.tracking,
         )  # fmt: skip
         return json.loads((Path(p.paths.metrics) / "registration.json").read_text())
 

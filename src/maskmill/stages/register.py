@@ -121,7 +121,8 @@ def _gate(
     _lost.write_masks(
         Path(paths.reports), verdict.basis.worse,
         lambda: (
-            Shard(Path(paths.prepared) / "shards", "test"), registry.predictor(against[-1]).with_settings(bench.inference),
+            Shard(Path(paths.prepared) / "shards", "test"),
+            registry.predictor(against[-1]).with_settings(bench.inference),
             Predictor(Path(paths.challenger)).with_settings(bench.inference),
         ),
     )  # fmt: skip
