@@ -92,7 +92,6 @@ CASES: dict[Build, Outcome] = {
         values={0: "background", 255: "road"},
         splits={"train": 6, "val": 3, "test": 3},
         unused={"other files (.csv)": 1},
-        notes=("its names are taken in its order",),
     ),
     layouts.potsdam: Outcome(
         NUMBERED,

@@ -8,6 +8,7 @@ from maskmill.system.errors import MaskmillError, few_of
 
 VOID = 255
 _NEAR = 32  # so near to black or white counts as blurred from it
+_CLASS = 0.03  # of the pixels; a value of more is no blur
 _BLURRED = 0.95  # of the pixels lie so near, or have a colour that fills 3 x 3 px
 _NUMBERED_MASKS, _NUMBERED_TOPS = 5, 3
 
@@ -18,10 +19,20 @@ def masks_of_conventions(found: FolderContents) -> tuple[int, int]:
 
 
 def are_two(found: FolderContents) -> bool:
-    """Whether some masks are of 0 and 1, and others of 0 and 255, and none of 1 and 255."""
+    """Whether some masks are of 0 and 1, and others of 0 and 255, and none of 1 and 255.
+
+    Raises: MaskmillError where those of one kind are so few that the others may be meant.
+    """
     if set(found.values) != {0, 1, 255} or found.pairs_of_values[1, 255]:
         return False
-    return min(masks_of_conventions(found)) * 10 >= max(masks_of_conventions(found))
+    few, many = sorted(masks_of_conventions(found))
+    if few * 10 < many:
+        raise MaskmillError(
+            f"{found.holding[1]} masks hold 0 and 1, {found.holding[255]} hold 0 and 255, and none "
+            "holds 1 and 255: two conventions for one thing, or pixels of no class in a few masks? "
+            'Say which: --values "0=background,1=foreground,255=foreground", or --ignore 255'
+        )
+    return True
 
 
 def is_numbered(found: FolderContents) -> bool:
@@ -74,6 +85,10 @@ def _share_near_ends(found: FolderContents, soft: set[Value]) -> float:
     low = [value for value in numbers if value <= _NEAR]
     high = [value for value in numbers if 255 - _NEAR <= value <= 255]
     between = [value for value in numbers if _NEAR < value < 255 - _NEAR]
+    inner = [value for value in low + high if value not in (0, 255)]
+    total = sum(found.values.values())
+    if any(found.values[v] > _CLASS * total for v in inner) and not found.lossy:
+        return 0
     blurred = len(high) > 1 if not between else 2 * len(soft.intersection(between)) >= len(between)
     if len(numbers) < 4 or max(numbers) > 255 or not low or not high:
         return 0

@@ -120,7 +120,8 @@ def _of_file(
     size, form = _size(stored), "numbers"
     if stored.ndim == 3:
         grey = bool((stored[..., :1] == stored).all())
-        form = "grey" if grey and header.format != "GIF" else "colours"
+        by_palette = header.format == "GIF" or (by_colour and header.palette)
+        form = "grey" if grey and not by_palette else "colours"
         if grey or threshold is not None:
             stored = stored.max(axis=2)
     counts = _count(stored, f"{path}: a mask of")

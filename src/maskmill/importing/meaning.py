@@ -149,6 +149,13 @@ def _by_names(found: FolderContents, names: ClassNames, asked: Asked) -> MaskMea
     return _finished(table, asked, notes)
 
 
+def grey_of(value: Value) -> Value:
+    """The number of a grey colour: 255 of #ffffff; others as they are."""
+    if isinstance(value, str) and value[1:3] == value[3:5] == value[5:7]:
+        return int(value[1:3], 16)
+    return value
+
+
 def _fit_names(
     values: Sequence[Value], names: ClassNames
 ) -> tuple[dict[Value, str], list[str], list[str]]:
@@ -158,9 +165,12 @@ def _fit_names(
     """
     if names.in_order:
         return _fit_list(values, names)
-    strangers = [v for v in values if v not in names.by_value and v != IGNORE_INDEX]
+    table = names.by_value
+    if all(isinstance(value, int) for value in values):
+        table = {grey_of(value): name for value, name in table.items()}
+    strangers = [v for v in values if v not in table and v != IGNORE_INDEX]
     if not strangers:
-        return dict(names.by_value), [], []
+        return dict(table), [], []
     if len(strangers) * 2 < len(values):
         raise MaskmillError(
             f"masks hold {few_of([str(v) for v in strangers], 8)}, which the file of class names, "

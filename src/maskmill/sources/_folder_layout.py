@@ -241,12 +241,19 @@ def _holds_few_values(each: PictureSet) -> bool:
     return True
 
 
-def choose(matches: Sequence[Match], sets: Sequence[PictureSet], folder: Path) -> Match:
-    """The one match that can be meant. Raises: MaskmillError where it is not clear."""
+def choose(
+    matches: Sequence[Match], sets: Sequence[PictureSet], folder: Path, *, asked: bool = False
+) -> Match:
+    """The one match that can be meant; `asked`: the user has named the folder of the masks.
+
+    Raises: MaskmillError where it is not clear.
+    """
     best = matches[0]
     near = [match for match in matches if match.matched * 2 >= best.matched]
     plain = [match for match in near if not _roles.is_derived(_last(match.masks))] or near
     if len(plain) == 1:
+        if not asked:
+            _check_alone(plain[0], sets, folder)
         return plain[0]
     if exact := [m for m in plain if "labelids" in "".join(_roles.words_of(_last(m.masks)))]:
         return exact[0]
@@ -262,6 +269,27 @@ def choose(matches: Sequence[Match], sets: Sequence[PictureSet], folder: Path) -
         f"{folder}: masks could be {few_of(masks, 8)}: each pairs with the images; say which by "
         f"--masks {_folder_of(masks[0])}"
     )
+
+
+def _check_alone(match: Match, sets: Sequence[PictureSet], folder: Path) -> None:
+    """Raises: MaskmillError where other masks lie there, as many, whose names pair with nothing."""
+    own = next((each for each in sets if match.masks.startswith(each.template)), None)
+    for other in sets:
+        if other.role != "mask" or other is own or _roles.is_derived(_last(other.template)):
+            continue
+        if match.masks.startswith(f"{other.template}/") or len(other.names) < match.matched:
+            continue
+        name = next(iter(other.names))
+        raise MaskmillError(
+            f"{folder}: masks could be {match.masks}, which pairs with the images, or "
+            f"{other.template}, which holds {len(other.names)} files ({name}, ..) under names that "
+            f"do not; say which by --masks {_folder_of(match.masks)}, or by paths: --images "
+            f"'{_example(match.images)}' --masks '{PurePosixPath(name).parent.as_posix()}/{{name}}'"
+        )
+
+
+def _example(template: str) -> str:
+    return template.replace("{split}", "train")
 
 
 def _last(template: str) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maskmill.images import decode
-from maskmill.settings.config import SPLITS, STRICT
-from maskmill.sources import Recognised, _files, _folder_layout, folder
+from maskmill.settings.config import STRICT
+from maskmill.sources import Recognised, _files, _folder_layout, _names, folder
 from maskmill.sources._folder_layout import Match, PictureSet
 from maskmill.sources._names import class_name
 from maskmill.sources._templates import PathTemplate
@@ -31,7 +31,7 @@ def recognise(
     if "{" in images + masks:
         match = _match_of_paths(images, masks)
     elif matches := _folder_layout.find_matches(sets, images=images, masks=masks):
-        match = _folder_layout.choose(matches, sets, top)
+        match = _folder_layout.choose(matches, sets, top, asked=bool(masks))
     else:
         return None
     every = folder.find_files(top, match.images, match.masks, match.pairing)
@@ -198,8 +198,8 @@ def _split_lists(folder: Path, files: Iterable[Path], names: Iterable[str]) -> d
     known = {PurePosixPath(name).name for name in names} | {*names}
     found: dict[str, str] = {}
     for path in files:
-        split = path.stem.lower()
-        if path.suffix.lower() != ".txt" or split not in SPLITS or split in found:
+        split = _names.split_of(path.stem) if _names.is_split(path.stem) else ""
+        if path.suffix.lower() != ".txt" or not split or split in found:
             continue
         try:
             lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]

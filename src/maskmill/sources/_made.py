@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from maskmill.images import decode, labels
-from maskmill.settings.config import Data
+from maskmill.settings.config import IGNORE, Data
 from maskmill.sources._annotated import background_id
 from maskmill.system.errors import MaskmillError
 
@@ -40,7 +40,12 @@ class MaskPage:
         return (self.path,)
 
     def __call__(self) -> np.ndarray:
-        return labels.stored_values(self.path, self.data, page=self.page)
+        stored = labels.stored_values(self.path, self.data, page=self.page)
+        if stored.dtype != np.int32:
+            return stored
+        ignored = [v for v, name in (self.data.values or {}).items() if name == IGNORE]
+        stored[stored == decode.NO_DATA] = ignored[0] if ignored else self.data.ignore_index
+        return stored.astype(np.uint16)
 
 
 @dataclass(frozen=True)
