@@ -1,10 +1,11 @@
 """DVC's command with a record of what became of each stage, taken from DVC's own objects."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from dvc.cli import main
-from dvc.commands import repro
+from dvc.commands import repro, update
 from dvc.repo import Repo
 from dvc.stage import Stage
 from dvc.stage import run as stage_run
@@ -19,6 +20,7 @@ from maskmill.system.files import disk_full
 def run_command(arguments: list[str]) -> int:
     """Run `dvc ARGUMENTS`; DVC's exit status."""
     repro.CmdRepro = _RecordedRepro  # what the parser takes for `repro`
+    update.CmdUpdate = _RecordedUpdate
     stage_run.StageCmdFailedError = _CommandFailedError
     logging.getLogger("dvc.cli").addFilter(PlainErrors())  # it counts from now on
     return int(main(arguments))
@@ -57,6 +59,20 @@ class _RecordedRepro(repro.CmdRepro):  # type: ignore[misc]
     @property
     def _repro_kwargs(self) -> dict[str, Any]:
         return {**super()._repro_kwargs, "repro_fn": _reproduce}
+
+
+class _RecordedUpdate(update.CmdUpdate):  # type: ignore[misc]
+    """`dvc update` that records whether it has brought anything."""
+
+    def run(self) -> int:
+        """DVC's exit status."""
+        targets = [Path(target) for target in self.args.targets]
+        before = [path.read_bytes() for path in targets if path.is_file()]
+        status = int(super().run())
+        after = [path.read_bytes() for path in targets if path.is_file()]
+        outcome = "Completed" if status or before != after else "Cached"
+        record_event("stage", name=" ".join(map(str, targets)), outcome=outcome)
+        return status
 
 
 def _reproduce(stage: Stage, **options: Any) -> Stage | None:
